@@ -1,0 +1,57 @@
+"""Clips and whole videos by http: a mirror whose address is a template."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from threading import Event
+from typing import Literal
+from urllib.parse import quote, urlsplit
+
+from clipyard.acquire.answer import Fetched, Want
+from clipyard.acquire.download import Downloader
+from clipyard.acquire.template import Template
+from clipyard.errors import UserError
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi")
+
+
+def host_of(url: str) -> str:
+    """Host and port, without a login."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+class HttpSource:
+    """One file per clip (``content="clip"``) or per source video (``content="video"``).
+
+    ``url`` is a template (:mod:`clipyard.acquire.template`); every value is percent-encoded, so that a hostile label stays one
+    path segment.
+    """
+
+    def __init__(self, id_: str, url: str, content: Literal["clip", "video"], downloader: Downloader) -> None:
+        self._id, self.content, self._downloader = id_, content, downloader
+        self._template = Template(url)
+        if urlsplit(url).scheme not in ("http", "https") or not host_of(url):
+            raise UserError(f"The url of source '{id_}' must begin with http:// or https:// and name a host.")
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    def url(self, want: Want) -> str:
+        """The address that is asked for ``want``."""
+        return self._template.fill(want, lambda value: quote(value, safe=""))
+
+    def fetch(self, want: Want, scratch: Path, cancelled: Event) -> Fetched:
+        """See :class:`clipyard.acquire.answer.Source`."""
+        url = self.url(want)
+        suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
+        done = self._downloader.download(url, scratch, suffix if suffix in VIDEO_SUFFIXES else ".mp4", cancelled)
+        kind = done.content_type.partition(";")[0] or "no content type"
+        return Fetched(
+            path=done.path,
+            content=self.content,
+            offset=float(want.start) if self.content == "clip" else 0.0,
+            bytes=done.bytes,
+            seconds=done.seconds,
+            evidence=f"{host_of(url)}, {kind}, {done.bytes} bytes",
+        )

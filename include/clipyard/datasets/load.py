@@ -1,0 +1,124 @@
+"""Find and load data sets' YAML: the package's own, then the folders that ``CLIPYARD_DATASETS`` names.
+
+A wrong YAML gets one sentence with the file, the key and the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from clipyard.datasets.model import DatasetSpec
+from clipyard.errors import SpecError
+
+PACKAGED = Path(__file__).parent
+MAX_BYTES = 1_000_000
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _line_of(node: yaml.Node | None, path: Iterable[str | int]) -> int:
+    """Line (1-based) of the deepest node on ``path`` that exists."""
+    line = 1 if node is None else node.start_mark.line + 1
+    for step in path:
+        found: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(step):
+                    found, line = value, key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            found = node.value[step]
+            line = found.start_mark.line + 1
+        if found is None:
+            break
+        node = found
+    return line
+
+
+def _duplicate_key(node: yaml.Node | None, path: str = "") -> tuple[str, int] | None:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = f"{path}.{key.value}" if path else str(key.value)
+            if key.value in seen:
+                return name, key.start_mark.line + 1
+            seen.add(key.value)
+            if inner := _duplicate_key(value, name):
+                return inner
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            if inner := _duplicate_key(value, f"{path}[{index}]"):
+                return inner
+    return None
+
+
+def load_spec(path: Path) -> DatasetSpec:
+    """Load one YAML. Raises :class:`SpecError` with one sentence."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise SpecError(f"{path} is larger than {MAX_BYTES} bytes: that is not a data set's YAML.")
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_Loader)
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8.") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise SpecError(f"{path}, line {line}: not valid YAML: {error.problem}.") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise SpecError(f"{path}: not valid YAML: {' '.join(str(error).split())[:200]}.") from error
+    if not isinstance(value, dict):
+        raise SpecError(f"{path}, line 1: a data set's YAML is a mapping that begins with 'schema: dataset-spec/v1'.")
+    if twice := _duplicate_key(node):
+        raise SpecError(f"{path}, line {twice[1]}: the key '{twice[0]}' is given twice; keep one.")
+    try:
+        return DatasetSpec.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = first["loc"]
+        key = ".".join(str(part) for part in where) or "(top)"
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            reason = "unknown key; see docs/dataset-yaml.md for the keys"
+        raise SpecError(f"{path}, line {_line_of(node, where)}: key '{key}': {reason}.") from error
+
+
+def spec_files(folders: Iterable[Path] = ()) -> list[Path]:
+    """All YAML files, the package's first."""
+    return [path for folder in (PACKAGED, *folders) for path in sorted(folder.glob("*.yaml"))]
+
+
+def load_all(folders: Iterable[Path] = ()) -> tuple[dict[str, DatasetSpec], list[SpecError]]:
+    """Every data set by name, and what was wrong with the others (a bad file never hides a good one)."""
+    specs: dict[str, DatasetSpec] = {}
+    origin: dict[str, Path] = {}
+    errors: list[SpecError] = []
+    for path in spec_files(folders):
+        try:
+            spec = load_spec(path)
+            if spec.name in specs:
+                raise SpecError(
+                    f"{path}: the name '{spec.name}' is already taken by {origin[spec.name]}; choose another name."
+                )
+        except SpecError as error:
+            errors.append(error)
+            continue
+        specs[spec.name], origin[spec.name] = spec, path
+    return specs, errors
+
+
+def find_spec(name: str, folders: Iterable[Path] = ()) -> DatasetSpec:
+    """One data set by name; its own YAML error, or the list of names, when it cannot be had."""
+    specs, errors = load_all(folders)
+    if name in specs:
+        return specs[name]
+    for error in errors:
+        if f"/{name}.yaml" in str(error):
+            raise error
+    raise SpecError(f"There is no data set '{name}'. Known: {', '.join(sorted(specs))}.")

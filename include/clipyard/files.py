@@ -1,0 +1,154 @@
+"""Files appear whole or not at all.
+
+Everything that Clipyard publishes is written beside its target, flushed to the disk and renamed. Names that
+came from outside are checked before they become paths.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from clipyard.errors import RetryLater, UserError
+
+TEMPORARY_PREFIX = ".clipyard-tmp-"
+"""Names that begin so are unfinished and may be deleted by anyone when old."""
+
+_NO_LINK = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK)
+
+
+def temporary_beside(target: Path) -> Path:
+    """A fresh name in ``target``'s folder, with the same suffix (ffmpeg picks the container by it)."""
+    return target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{target.suffix}")
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a rename to the disk."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_file(path: Path) -> None:
+    """Flush a finished file's bytes to the disk."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def publish(temporary: Path, target: Path) -> None:
+    """Rename a finished, verified temporary file to its target (same folder), durably."""
+    sync_file(temporary)
+    os.replace(temporary, target)
+    sync_folder(target.parent)
+
+
+@contextmanager
+def writing(target: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a temporary file beside ``target``; it becomes ``target`` only when the block ends well.
+
+    Text is UTF-8 with ``\\n`` line ends. A full disk becomes :class:`RetryLater`.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(target)
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    try:
+        with disk_errors(target):
+            with open(temporary, mode, **text) as handle:  # type: ignore[call-overload]
+                yield handle
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.replace(temporary, target)
+            sync_folder(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_errors(where: Path) -> Iterator[None]:
+    """Turn 'no space' and 'quota' into one sentence that says retry."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RetryLater(
+                f"The disk that holds {where} is full: free some space, then run this again; finished work is kept."
+            ) from error
+        raise
+
+
+def write_json(target: Path, value: Any) -> None:
+    """Write a JSON document, sorted and indented, whole or not at all."""
+    with writing(target) as handle:
+        json.dump(value, handle, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        handle.write("\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON document; a broken one is a :class:`UserError` that names the file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not readable as JSON ({error}); delete it or restore it.") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file, read in pieces."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def inside(root: Path, *parts: str) -> Path:
+    """Join names that came from outside below ``root``; refuse anything that leaves it or is not a plain name."""
+    path = root
+    for part in parts:
+        for name in part.split("/"):
+            if name in ("", ".", "..") or "\x00" in name or "\\" in name:
+                raise UserError(f"The name {part!r} cannot be used below {root}: it holds an empty, '.' or '..' part.")
+            path = path / name
+    return path
+
+
+def link_or_copy(source: Path, target: Path) -> str:
+    """Make ``target`` the same file as ``source``: a hard link, or a copy across file systems.
+
+    An existing target is replaced atomically. Returns ``"link"`` or ``"copy"``.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)  # the usual case leaves nothing half-made even for a moment
+        return "link"
+    except FileExistsError:
+        if os.path.samefile(source, target):
+            return "link"
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+    temporary = temporary_beside(target)
+    how = "link"
+    try:
+        with disk_errors(target):
+            try:
+                os.link(source, temporary)
+            except OSError as error:
+                if error.errno not in _NO_LINK:
+                    raise
+                shutil.copyfile(source, temporary)
+                sync_file(temporary)
+                how = "copy"
+            os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return how

@@ -1,0 +1,177 @@
+"""Exact cuts: one annotated window of a source video becomes one clip.
+
+The first frame is the first one whose time is not before ``start``, as with ``ffmpeg -i IN -ss START -t DURATION`` (the command of the Kinetics
+crawler), but the source is not decoded from its beginning: where the container finds key frames by time, ffmpeg seeks to the last
+one before ``start`` and decodes from there, so that the cost does not grow with ``start``. Differences to that command, all on purpose:
+
+* every frame keeps its own time; a variable frame rate is neither filled with copies nor thinned (ffmpeg up to 5 did both);
+* pixels are always 8 bit 4:2:0, which every reader decodes; an odd width or height loses its last column or row (the command fails there),
+  because cropping leaves all other pixels where they are;
+* rotation is applied to the pixels; metadata, chapters, data streams and subtitles are left out; the index comes first (faststart);
+* sound that is broken or cannot be copied into mp4 is encoded, or left out when that fails too: it never costs the clip;
+* the same source gives the same bytes with the same ffmpeg: one thread, no time stamps, no machine dependent choices of the encoder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event
+from typing import Any, Protocol
+
+import av
+import ffmpeg
+
+from clipyard.media.errors import MediaError
+from clipyard.media.probe import DEMUXERS, MISSING_SECONDS, PROTOCOLS, Header, MediaFacts, header, opened, probe
+from clipyard.media.run import run
+from clipyard.media.tools import Tool
+from clipyard.media.tools import ffmpeg as find_ffmpeg
+from clipyard.reasons import Reason
+
+_SEEKS_EXACTLY = ("mov", "matroska")
+"""Containers with an index of times; others are decoded from the beginning, which is slower and always right."""
+
+_MAX_TICKS = 1 << 24
+"""Finest time base (ticks per second) that is handed on to the encoder."""
+
+_SLOWEST = 60
+"""An encode that takes more seconds than this per second of film hangs."""
+
+_EVEN = "crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0"
+_LESS_SOUND = {"copy": ("copy", "aac", "none"), "aac": ("aac", "none"), "none": ("none",)}
+
+
+class Recipe(Protocol):
+    """What the encoder is told; ``clipyard.datasets.model.Recipe`` is one."""
+
+    @property
+    def preset(self) -> str:
+        """Of x264: ultrafast … slow."""
+
+    @property
+    def crf(self) -> int:
+        """Of x264: 0 (lossless) … 51."""
+
+    @property
+    def audio(self) -> str:
+        """``aac`` (encoded), ``copy`` or ``none``."""
+
+
+def input_options(decoder_threads: int = 1) -> dict[str, Any]:
+    """What every ffmpeg input gets: only film containers, only local files, a fixed number of threads."""
+    return {"format_whitelist": DEMUXERS, "protocol_whitelist": PROTOCOLS, "threads": decoder_threads}
+
+
+def x264_options(recipe: Recipe) -> dict[str, Any]:
+    """What every encode gets, so that it depends on nothing but its input and this recipe."""
+    return {
+        "c:v": "libx264", "preset": recipe.preset, "crf": recipe.crf, "pix_fmt": "yuv420p", "threads": 1,
+        "x264-params": "cpu-independent=1", "flags:v": "+bitexact", "fflags": "+bitexact",
+        "map_metadata": -1, "map_chapters": -1, "movflags": "+faststart", "f": "mp4",
+    }  # fmt: skip
+
+
+def global_options() -> tuple[str, ...]:
+    """What every call gets: say only errors, ask nothing, no hidden threads, give up on a mostly undecodable input."""
+    return ("-hide_banner", "-loglevel", "error", "-nostdin", "-filter_threads", "1", "-max_error_rate", "0.05")
+
+
+def argv_of(tool: Tool, node: Any) -> list[str]:
+    """The argument vector of a finished ffmpeg-python graph."""
+    command = [str(tool.path), *global_options()]
+    return [str(argument) for argument in ffmpeg.compile(node, cmd=command, overwrite_output=True)]
+
+
+def _seconds(value: float) -> str:
+    """Plain decimal microseconds: ffmpeg reads no exponents."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _argv(source: Path, out: Path, start: float, duration: float, recipe: Recipe, audio: str, facts: Header) -> list[str]:
+    tool, seeks = find_ffmpeg(), facts.format.startswith(_SEEKS_EXACTLY)
+    options = x264_options(recipe) | {"vf": _EVEN, "t": _seconds(duration), tool.fps_mode_option: "vfr"}
+    if not seeks:
+        options["ss"] = _seconds(start)
+    if facts.time_base.denominator <= _MAX_TICKS:
+        options["enc_time_base"] = f"{facts.time_base.numerator}/{facts.time_base.denominator}"
+    into = ffmpeg.input(f"file:{source}", **input_options(), **({"ss": _seconds(start)} if seeks else {}))
+    if audio == "none":
+        return argv_of(tool, ffmpeg.output(into["V:0"], f"file:{out}", **options))
+    options |= {"c:a": "copy"} if audio == "copy" else {"c:a": "aac", "b:a": "128k", "flags:a": "+bitexact"}
+    return argv_of(tool, ffmpeg.output(into["V:0"], into["a:0"], f"file:{out}", **options))
+
+
+def _ends(source: Path, start: float) -> tuple[float, float]:
+    """Where the source's streams end, as its header says and as they are read from ``start`` on (seconds from the file's start)."""
+    with opened(source) as (container, stream):
+        origin = (container.start_time or 0) / av.time_base
+        stated = (container.duration or 0) / av.time_base
+        container.seek(max(0, round((start + origin) * av.time_base)))
+        seen = 0.0
+        try:
+            for packet in container.demux():
+                if packet.pts is not None and packet.size:
+                    seen = max(seen, float((packet.pts + (packet.duration or 0)) * packet.time_base) - origin)
+        except av.FFmpegError:
+            pass  # this is the end that we look for
+    return stated, seen
+
+
+def _too_short(source: Path, start: float, duration: float, measured: float) -> MediaError:
+    stated, seen = _ends(source, start)
+    found = f"{measured:.2f} s of {duration:g} s from {start:g} s on"
+    if stated - seen > MISSING_SECONDS and stated > start:
+        return MediaError(Reason.TRUNCATED, f"{found}: the file ends at {seen:.2f} s, its header says {stated:.2f} s")
+    return MediaError(Reason.TOO_SHORT, f"{found}: the source ends at {max(seen, min(stated, start)):.2f} s")
+
+
+def _verified(source: Path, out: Path, start: float, duration: float, tolerance: float) -> MediaFacts:
+    """Decode the clip and hold it against the window."""
+    try:
+        facts = probe(out)
+    except MediaError as error:
+        # ffmpeg writes an empty film when no frame of the source lies in the window.
+        raise _too_short(source, start, duration, 0.0) from error
+    if facts.duration < duration - max(tolerance, 1.0 / facts.fps):
+        raise _too_short(source, start, duration, facts.duration)
+    if facts.errors:
+        raise MediaError(Reason.TOOL_FAILED, f"the clip just made has {facts.errors} damaged frames of {facts.frames}")
+    return facts
+
+
+def cut_clip(
+    source: Path,
+    out: Path,
+    *,
+    start: float,
+    duration: float,
+    recipe: Recipe,
+    tolerance: float,
+    cancelled: Event | None = None,
+) -> MediaFacts:
+    """Cut ``duration`` seconds from ``start`` (seconds after the file's own start time) and verify the clip by decoding it.
+
+    ``out`` is written under its own name: give a temporary one; it is removed when the cut fails. The clip is ``duration`` long, give or take
+    one frame; where the source ends earlier it may be up to ``tolerance`` seconds shorter. Raises :class:`MediaError` (TOO_SHORT with the seconds
+    measured; TRUNCATED, CORRUPT, NOT_A_VIDEO for a bad source; TOOL_FAILED), RetryLater (full disk, cancelled), MachineError (no ffmpeg).
+    """
+    if not (start >= 0 and duration > 0):
+        raise ValueError(f"a window needs start >= 0 and duration > 0, not {start} and {duration}")
+    source, out = Path(source).absolute(), Path(out).absolute()
+    facts = header(source)
+    seeks = facts.format.startswith(_SEEKS_EXACTLY)
+    timeout = 60 + _SLOWEST * (duration + (0 if seeks else start))
+    ways = _LESS_SOUND[recipe.audio] if facts.has_audio else ("none",)
+    try:
+        for audio in ways:
+            try:
+                run(_argv(source, out, start, duration, recipe, audio, facts), timeout=timeout, cancelled=cancelled)
+                return _verified(source, out, start, duration, tolerance)
+            except MediaError as error:
+                # A window that the source does not have is no matter of sound; anything else may be.
+                if error.reason in (Reason.TOO_SHORT, Reason.TRUNCATED) or audio == "none":
+                    raise
+        raise AssertionError("unreachable: the last way has no sound and returns or raises")
+    except BaseException:
+        out.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,249 @@
+"""Facts about a video file, measured by decoding it in process (PyAV); no ffprobe is needed.
+
+A file's header only promises: frames and seconds are counted from what really decodes. Files come from outside, so only containers of
+films are opened (a playlist or a picture named ``.mp4`` is refused by name), and nothing but the file itself is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.stream import Disposition
+
+from clipyard.media.errors import MediaError
+from clipyard.reasons import Reason
+
+DEMUXERS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,h264,hevc,m4v,mpegvideo,nut,mxf,rm,ivf"
+"""Containers that are opened, by libavformat's names: neither playlists (which name other files) nor pictures nor text."""
+
+PROTOCOLS = "file"
+"""What a container may make libavformat read: local files, never the net."""
+
+MAX_ERROR_SHARE = 0.05
+"""More undecodable frames than this make a file corrupt; a few are a scratch, counted in ``errors``."""
+
+MISSING_SECONDS = 1.0
+"""A file that ends this much before its header says was cut off on its way."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says about itself, before anything is decoded."""
+
+    format: str
+    time_base: Fraction  # seconds per tick of the video stream
+    width: int  # pixels, before rotation
+    height: int
+    has_audio: bool
+    duration: float | None  # seconds, of the container; None when it does not say
+    promised_frames: int  # 0 when the container does not say
+    start_time: float  # seconds, of the container: what ffmpeg's -ss counts from
+
+
+@dataclass(frozen=True)
+class MediaFacts:
+    """Facts of the first real video stream (cover pictures do not count)."""
+
+    duration: float
+    """Seconds from the first frame's time to the end of the last."""
+    frames: int
+    """Frames that decode (packets, when not decoded)."""
+    fps: float
+    """Average: frames / duration."""
+    width: int
+    """Pixels as shown, i.e. after rotation. The sample aspect ratio is not applied: readers of arrays do not either."""
+    height: int
+    has_audio: bool
+    video_codec: str
+    pix_fmt: str
+    start_time: float
+    """Seconds, of the first frame."""
+    keyframe_gap: int
+    """Largest distance in frames from one key frame to the next, or to the end."""
+    errors: int
+    """Frames that did not decode or decoded damaged."""
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of ``MEDIA_FIELDS`` that are measured here (``bytes`` and ``sha256`` come from the store)."""
+        return {
+            "duration": self.duration, "frames": self.frames, "fps": self.fps, "width": self.width,
+            "height": self.height, "has_audio": self.has_audio,
+        }  # fmt: skip
+
+
+def _cannot_open(path: Path, error: Exception) -> MediaError:
+    with open(path, "rb") as handle:
+        head = handle.read(512)
+    if not head:
+        return MediaError(Reason.TRUNCATED, "the file is empty")
+    evidence = f"{getattr(error, 'strerror', None) or error}; the file begins with {head[:48]!r}"
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp"):
+        # The index of an mp4 lies at its end unless it was moved: a partial file has none.
+        return MediaError(Reason.TRUNCATED, f"an mp4 without its index: {evidence}")
+    if head[:4] in (b"\x1aE\xdf\xa3", b"RIFF", b"FLV\x01", b"OggS"):
+        return MediaError(Reason.CORRUPT, evidence)
+    return MediaError(Reason.NOT_A_VIDEO, evidence)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """The PyAV container and its video stream, ready to decode in one thread. Raises MediaError."""
+    options = {"format_whitelist": DEMUXERS, "protocol_whitelist": PROTOCOLS}
+    try:
+        container = av.open(f"file:{path}", options=options, metadata_errors="replace")
+    except (FileNotFoundError, PermissionError, IsADirectoryError):
+        raise
+    except (av.FFmpegError, ValueError) as error:
+        raise _cannot_open(path, error) from error
+    with container:
+        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        if not streams:
+            raise MediaError(Reason.NOT_A_VIDEO, f"{container.format.name}: holds no video stream")
+        stream = streams[0]
+        if stream.codec_context is None:
+            raise MediaError(Reason.CORRUPT, f"{container.format.name}: unknown video codec")
+        if not stream.codec_context.width or not stream.codec_context.height:
+            raise MediaError(Reason.CORRUPT, f"{container.format.name}: the picture has no size")
+        stream.codec_context.thread_count = 1
+        yield container, stream
+
+
+def header(path: Path) -> Header:
+    """What the file says about itself. Raises MediaError when it is no video."""
+    with opened(path) as (container, stream):
+        start = container.start_time
+        return Header(
+            format=container.format.name,
+            time_base=Fraction(stream.time_base),
+            width=stream.codec_context.width,
+            height=stream.codec_context.height,
+            has_audio=bool(container.streams.audio),
+            duration=None if container.duration is None else container.duration / av.time_base,
+            promised_frames=stream.frames or 0,
+            start_time=0.0 if start is None else start / av.time_base,
+        )
+
+
+class _Count:
+    """Times, key frames and errors, one frame at a time."""
+
+    def __init__(self) -> None:
+        self.frames = self.errors = 0
+        self.gap = self._since_key = 0
+        self.first: int | None = None
+        self.last: int | None = None
+        self.last_length = 0
+
+    def add(self, time: int | None, length: int | None, key: bool) -> None:
+        self.frames += 1
+        if key:
+            self._since_key = 0
+        self._since_key += 1
+        self.gap = max(self.gap, self._since_key)
+        if time is not None:
+            self.first = time if self.first is None else min(self.first, time)
+            if self.last is None or time >= self.last:
+                self.last, self.last_length = time, length or 0
+
+    def seconds(self, time_base: Fraction, rate: Fraction | None) -> float:
+        """From the first time to the end of the last frame; without times, frames over the header's rate."""
+        if self.first is None or self.last is None or (self.first == self.last and self.frames > 1):
+            return float(self.frames / rate) if rate else 0.0
+        span = self.last - self.first
+        length: Fraction | int = self.last_length
+        if not length:
+            length = Fraction(span, self.frames - 1) if self.frames > 1 else (1 / rate / time_base if rate else 0)
+        return float((span + length) * time_base)
+
+
+def _decode(container: Any, stream: Any, count: _Count) -> tuple[Any, Exception | None]:
+    """Decode to the end; the last frame, and the error that ended the file early if one did."""
+    last, ended = None, None
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            break
+        except av.FFmpegError as error:
+            ended = error
+            break
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError:
+            count.errors += 1
+            continue
+        for frame in frames:
+            count.errors += bool(frame.is_corrupt)
+            count.add(frame.pts, frame.duration, frame.key_frame)
+            last = frame
+    return last, ended
+
+
+def _demux(container: Any, stream: Any, count: _Count) -> Exception | None:
+    try:
+        for packet in container.demux(stream):
+            if packet.size and not packet.is_discard:
+                count.errors += bool(packet.is_corrupt)
+                count.add(packet.pts if packet.pts is not None else packet.dts, packet.duration, packet.is_keyframe)
+    except av.FFmpegError as error:
+        return error
+    return None
+
+
+def _judge(path: Path, count: _Count, promised: int, ended: Exception | None, stated: float, measured: float) -> None:
+    seen = f"{count.frames} frames, {count.errors} errors in {measured:.2f} s"
+    if count.frames == 0:
+        raise MediaError(Reason.CORRUPT, f"no frame decodes ({count.errors} errors{f'; {ended}' if ended else ''})")
+    lost = promised - count.frames - count.errors
+    if stated - measured > MISSING_SECONDS and (ended is not None or lost > 0.02 * promised):
+        raise MediaError(Reason.TRUNCATED, f"{seen}, but the header promises {stated:.2f} s ({promised} frames)")
+    if count.errors > MAX_ERROR_SHARE * (count.frames + count.errors):
+        raise MediaError(Reason.CORRUPT, seen)
+    if ended is not None:
+        raise MediaError(Reason.CORRUPT, f"{seen}, then: {ended}")
+
+
+def probe(path: Path, *, decode: bool = True) -> MediaFacts:
+    """Measure ``path``: every frame is decoded, or only the packets are counted when not ``decode``.
+
+    Raises :class:`MediaError` (NOT_A_VIDEO, TRUNCATED, CORRUPT) and the usual OSError when the file cannot be read.
+    """
+    path = Path(path).absolute()
+    count = _Count()
+    with opened(path) as (container, stream):
+        context = stream.codec_context
+        rotated, pix_fmt = False, context.pix_fmt or ""
+        if decode:
+            # Deblocking changes pixels but neither counts nor errors, and costs a fifth of the time.
+            context.options = {"skip_loop_filter": "all"}
+            last, ended = _decode(container, stream, count)
+            if last is not None:
+                rotated, pix_fmt = last.rotation % 180 != 0, last.format.name
+        else:
+            ended = _demux(container, stream, count)
+        width, height = (context.height, context.width) if rotated else (context.width, context.height)
+        time_base = Fraction(stream.time_base)
+        rate = stream.average_rate or stream.guessed_rate
+        duration = count.seconds(time_base, rate)
+        stated = float(stream.duration * time_base) if stream.duration else (container.duration or 0) / av.time_base
+        _judge(path, count, stream.frames or 0, ended, stated, duration)
+        return MediaFacts(
+            duration=duration,
+            frames=count.frames,
+            fps=count.frames / duration if duration else 0.0,
+            width=width,
+            height=height,
+            has_audio=bool(container.streams.audio),
+            video_codec=context.name,
+            pix_fmt=pix_fmt,
+            start_time=float((count.first or 0) * time_base),
+            keyframe_gap=count.gap,
+            errors=count.errors,
+        )

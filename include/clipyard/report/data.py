@@ -1,0 +1,230 @@
+"""Everything a report shows, as plain values: dataclasses of numbers, strings and times, and nothing else.
+
+A part whose source is absent (a stage that never ran, a ledger that cannot be reached) is ``None`` or empty and is shown
+as "not run"; a report can be written at any point of a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Level = Literal["good", "warn", "bad"]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Items by how they ended. ``expected`` is their number; ``not_asked`` is a part of ``missing``."""
+
+    expected: int = 0
+    present: int = 0
+    missing: int = 0
+    rejected: int = 0
+    failed: int = 0
+    not_asked: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.expected + other.expected,
+            self.present + other.present,
+            self.missing + other.missing,
+            self.rejected + other.rejected,
+            self.failed + other.failed,
+            self.not_asked + other.not_asked,
+        )
+
+    @property
+    def absent(self) -> int:
+        """Items that are not there, for whatever reason."""
+        return self.expected - self.present
+
+    @property
+    def coverage(self) -> float:
+        """Present items as a share, 0..1; 1 for nothing expected."""
+        return self.present / self.expected if self.expected else 1.0
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class: its folder name (``""`` for items without a class) and its counts, over all splits and by split."""
+
+    name: str
+    counts: Counts
+    splits: dict[str, Counts]
+
+
+@dataclass(frozen=True)
+class ReasonRow:
+    """Items with one status and reason, with up to three examples (item id, evidence)."""
+
+    status: str
+    reason: str
+    count: int
+    examples: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """``counts[i]`` values lie in ``[edges[i], edges[i + 1])``."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    median: float
+
+
+@dataclass(frozen=True)
+class Media:
+    """Facts of the clips that are present, in bytes and seconds; values with their counts, commonest first."""
+
+    clips: int
+    bytes: int
+    seconds: float
+    durations: Histogram | None
+    sizes: Histogram | None
+    frame_sizes: tuple[tuple[str, int], ...] = ()
+    rates: tuple[tuple[str, int], ...] = ()
+    with_audio: int = 0
+    sources: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Items:
+    """What became of the items of a run."""
+
+    total: Counts
+    splits: dict[str, Counts]
+    classes: tuple[ClassRow, ...]
+    reasons: tuple[ReasonRow, ...]
+    media: Media | None
+    samples: tuple[Sample, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A clip chosen for the gallery; ``path`` is relative to the data root."""
+
+    item_id: str
+    label: str
+    split: str
+    path: str
+    bytes: int | None
+    duration: float | None
+    width: int | None
+    height: int | None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of a gate. ``level`` is ``good`` when it held; ``bad`` when a blocking one did not."""
+
+    name: str
+    title: str
+    level: Level
+    severity: str
+    observed: str
+    unexpected: int | None
+    worst: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate's result. ``verdict`` is ``passed``, ``warned``, ``blocked`` or ``unreadable``."""
+
+    name: str
+    verdict: str
+    sentence: str
+    checks: tuple[Check, ...]
+    rows_file: str | None
+    rows_bytes: int = 0
+    at: datetime | None = None
+
+    @property
+    def level(self) -> Level:
+        return {"passed": "good", "warned": "warn"}.get(self.verdict, "bad")  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class TrendRow:
+    """One earlier run, oldest first: its gates' verdicts and its coverage when it has a report."""
+
+    run: str
+    at: datetime | None
+    gates: dict[str, str]
+    counts: Counts | None
+
+
+@dataclass(frozen=True)
+class Retry:
+    """``count`` items of one reason fall due for another try in one bucket of time (``overdue``, ``day``, ...)."""
+
+    bucket: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Point:
+    """What the ledger knew at one time."""
+
+    at: datetime
+    present: int
+    missing: int
+
+
+@dataclass(frozen=True)
+class History:
+    """The ledger's view of the whole data set; ``problem`` says why a part of it is absent."""
+
+    total: Counts | None = None
+    points: tuple[Point, ...] = ()
+    retries: tuple[Retry, ...] = ()
+    next_at: datetime | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of the run. ``state`` is ``ran``, ``not run``, or ``unreadable`` with the sentence that says why."""
+
+    name: str
+    state: str
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The first line of the page. ``wrong`` and ``next`` are sentences."""
+
+    level: Level
+    word: str
+    headline: str
+    wrong: tuple[str, ...]
+    next: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run of one data set."""
+
+    dataset: str
+    title: str
+    run: str
+    written: datetime
+    begun: datetime | None
+    kind: str
+    scope: str
+    catalog: int | None
+    items: Items | None
+    items_from: str
+    gates: tuple[Gate, ...]
+    trend: tuple[TrendRow, ...]
+    history: History
+    stages: tuple[Stage, ...]
+    params: tuple[tuple[str, str], ...]
+    tools: tuple[tuple[str, str], ...]
+    lists: tuple[tuple[str, str], ...]
+    refresh: str | None
+    limit_warn: float
+    limit_error: float
+    annotations: tuple[tuple[str, str], ...] = field(default=())

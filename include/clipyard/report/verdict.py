@@ -1,0 +1,100 @@
+"""The first screen of a report: how complete is it, what is wrong, what happens next."""
+
+from __future__ import annotations
+
+from clipyard.report.data import Level, Report, Verdict
+from clipyard.report.text import clean, moment, number, plural, share
+from clipyard.report.words import words
+
+_MAX_SENTENCES = 5
+
+
+def verdict_of(report: Report) -> Verdict:
+    """Judge a report; its own verdict is not looked at.
+
+    Red: a gate blocked, or the run ended before anything was recorded. Amber: something is missing, failed, was not asked
+    or warned about. Green: everything that was asked for is here and every check held.
+    """
+    return Verdict(*_level(report), wrong=tuple(_wrong(report)), next=tuple(_next(report)))
+
+
+def _level(report: Report) -> tuple[Level, str, str]:
+    items, blocked = report.items, [gate for gate in report.gates if gate.level == "bad"]
+    if blocked:
+        names = " and ".join(f"“{clean(gate.name, 60)}”" for gate in blocked[:3])
+        what = "the gate" if len(blocked) == 1 else "the gates"
+        done = f"; {_present(report)}" if report.items_from == "recorded" else ""
+        return "bad", "Blocked", f"Not usable yet: {what} {names} blocked the run{done}."
+    if items is None or report.items_from != "recorded":
+        return "bad", "Unfinished", "The run ended before its clips were recorded; what it had done by then is below."
+    total = items.total
+    if not total.expected:
+        return "warn", "Empty", "This run had nothing to do: no clip was selected."
+    if not total.present:
+        return "bad", "Nothing here", f"None of the {plural(total.expected, 'clip')} of this run is here."
+    if total.absent:
+        return "warn", "Incomplete", f"Usable, but not complete: {_present(report)}."
+    if any(gate.level == "warn" for gate in report.gates):
+        return "warn", "Check the warnings", f"All {plural(total.expected, 'clip')} are here, with warnings."
+    if not report.gates:
+        return "warn", "Unchecked", f"All {plural(total.expected, 'clip')} are here, but no gate has checked them."
+    return "good", "Complete", f"All {plural(total.expected, 'clip')} are here, and every check held."
+
+
+def _present(report: Report) -> str:
+    assert report.items is not None
+    total = report.items.total
+    what = f"{number(total.present)} of {plural(total.expected, 'clip')}"
+    return f"{what} are here ({share(total.present, total.expected)})"
+
+
+def _wrong(report: Report) -> list[str]:
+    said = [
+        f"Stage “{clean(stage.name, 40)}”: {clean(stage.sentence, 300)}"
+        for stage in report.stages
+        if stage.state == "failed"
+    ]
+    for gate in report.gates:
+        for check in gate.checks:
+            if check.level != "good":
+                verb = "blocks" if check.level == "bad" else "warns"
+                said.append(f"Gate “{clean(gate.name, 40)}” {verb}: {clean(check.sentence, 300)}")
+        if gate.level == "bad" and all(check.level == "good" for check in gate.checks):
+            said.append(f"Gate “{clean(gate.name, 40)}”: {clean(gate.sentence, 300)}")
+    if report.items is not None and report.items_from == "recorded":
+        for row in report.items.reasons[:3]:
+            about = words(row.reason)
+            said.append(f"{plural(row.count, 'clip')}: {clean(about.title, 60)}. {about.means}")
+    if report.history.problem:
+        said.append(report.history.problem)
+    if len(said) > _MAX_SENTENCES:
+        said[_MAX_SENTENCES - 1 :] = [f"… and {number(len(said) - _MAX_SENTENCES + 1)} more, below."]
+    return said
+
+
+def _next(report: Report) -> list[str]:
+    said: list[str] = []
+    if any(gate.level == "bad" for gate in report.gates):
+        said.append("Correct what the gate names, then clear the run's failed task: finished work is kept.")
+    elif report.items is None or report.items_from != "recorded":
+        said.append("Clear the run's failed task, or trigger the DAG again: finished work is kept.")
+    history = report.history
+    now, soon, later = (
+        sum(retry.count for retry in history.retries if retry.bucket in buckets)
+        for buckets in (("overdue",), ("day", "week"), ("month", "later"))
+    )
+    if now:
+        said.append(f"{plural(now, 'clip')} are due now: the next refresh asks for them again.")
+    if soon:
+        said.append(f"{plural(soon, 'clip')} fall due within seven days.")
+    if later:
+        said.append(f"{plural(later, 'clip')} are looked at later.")
+    if history.next_at is not None and not now:
+        said.append(f"The next one is due on {moment(history.next_at)}.")
+    if report.items is not None and report.items.total.absent:
+        said.append(
+            f"The refresh DAG runs {clean(report.refresh, 40)}."
+            if report.refresh
+            else "The data set has no refresh schedule: trigger its refresh DAG by hand."
+        )
+    return said or ["Nothing: there is no clip left to fetch."]

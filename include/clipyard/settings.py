@@ -1,0 +1,90 @@
+"""Where things are, from the environment (all of it documented in ``docs/operating.md``)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clipyard.errors import UserError
+from clipyard.files import inside
+
+PRIVATE = ".clipyard"
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def slug(text: str) -> str:
+    """A run id of Airflow (``manual__2026-11-21T01:02:03+00:00``) as a folder name."""
+    name = _UNSAFE.sub("_", text).strip("._")[:150]
+    if not name:
+        raise UserError(f"{text!r} cannot name a run: use letters, digits, '-', '_' or '.'.")
+    return name
+
+
+@dataclass(frozen=True)
+class DataRoot:
+    """The folder that holds every data set; what is ours lives under ``.clipyard`` in it."""
+
+    root: Path
+
+    @property
+    def private(self) -> Path:
+        """Manifests, store, reports and the rest that no reference layout knows."""
+        return self.root / PRIVATE
+
+    def dataset(self, root: str, *parts: str) -> Path:
+        """A path in a data set's own (reference) layout."""
+        return inside(self.root, root, *parts)
+
+    def run(self, dataset: str, run: str) -> Path:
+        """Everything one run wrote: ``{step}/part-00000.parquet``, gates, report."""
+        return self.private / "runs" / slug(dataset) / slug(run)
+
+    def runs(self, dataset: str) -> Path:
+        return self.private / "runs" / slug(dataset)
+
+    @property
+    def store(self) -> Path:
+        """Shared clips and the facts about them."""
+        return self.private / "store"
+
+    @property
+    def scratch(self) -> Path:
+        """Unfinished downloads; same file system as the store, so that finishing is a rename."""
+        return self.private / "scratch"
+
+    def egress(self, name: str) -> Path:
+        """State of one way out to the internet: the breaker and the request budget."""
+        return self.private / "egress" / slug(name)
+
+    def release(self, dataset: str) -> Path:
+        return self.private / "releases" / slug(dataset)
+
+
+def _split(text: str) -> tuple[Path, ...]:
+    return tuple(Path(part) for part in text.split(os.pathsep) if part)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The deployment's settings. ``from_env`` reads ``CLIPYARD_*``."""
+
+    data: DataRoot
+    ledger_url: str
+    egress: str = "default"
+    dataset_folders: tuple[Path, ...] = field(default=())
+    cookies: Path | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ, *, data: Path | None = None) -> Settings:
+        root = (data or Path(environ.get("CLIPYARD_DATA") or "data")).absolute()
+        cookies = environ.get("CLIPYARD_COOKIES")
+        return cls(
+            data=DataRoot(root),
+            ledger_url=environ.get("CLIPYARD_LEDGER") or f"sqlite:///{root / PRIVATE / 'ledger.sqlite'}",
+            egress=environ.get("CLIPYARD_EGRESS") or "default",
+            dataset_folders=_split(environ.get("CLIPYARD_DATASETS", "")),
+            cookies=Path(cookies) if cookies else None,
+        )

@@ -1,0 +1,36 @@
+"""Columns that several steps' manifests share."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+MEDIA_FIELDS: tuple[pa.Field, ...] = (
+    pa.field("bytes", pa.int64()),
+    pa.field("sha256", pa.string()),
+    pa.field("duration", pa.float64()),  # seconds, of the video stream
+    pa.field("frames", pa.int32()),  # decoded, not promised by the header
+    pa.field("fps", pa.float64()),
+    pa.field("width", pa.int32()),
+    pa.field("height", pa.int32()),
+    pa.field("has_audio", pa.bool_()),
+)
+
+PATH_FIELD = pa.field("path", pa.string())
+"""Relative to the data root."""
+
+ATTEMPTS_FIELD = pa.field(
+    "attempts",
+    pa.list_(
+        pa.struct(
+            [
+                pa.field("source", pa.string()),  # id of the source in the data set's YAML
+                pa.field("at", pa.string()),  # ISO 8601, UTC
+                pa.field("reason", pa.string()),  # ok when it gave the bytes
+                pa.field("evidence", pa.string()),
+                pa.field("seconds", pa.float64()),
+                pa.field("bytes", pa.int64()),
+            ]
+        )
+    ),
+)
+"""Every question asked of a source for this item, in order."""

@@ -1,0 +1,235 @@
+"""Runs a step over a shard: the step contract of ``ARCHITECTURE.md`` for any step.
+
+* one row in, one row out, same order; bad rows are in the table with their reason;
+* what finished is journalled beside the output, so that a killed step goes on where it was;
+* a bad environment stops the shard at once with an exit code that says fail, retry or wait;
+* the output manifest appears whole or not at all, and then ``{out stem}.result.json`` says how it went.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from clipyard import __version__
+from clipyard.errors import ClipyardError, Exit, UserError, WaitUntil
+from clipyard.files import disk_errors, write_json
+from clipyard.manifest import ITEM_FIELDS, ManifestWriter, Row, count_rows, read_rows
+from clipyard.progress import Progress
+from clipyard.reasons import Reason, Status
+from clipyard.settings import DataRoot
+from clipyard.steps.base import Outcome, Step, StepContext
+
+_SETTLED = frozenset(
+    {
+        Reason.PRIVATE, Reason.REMOVED, Reason.TERMINATED, Reason.VIOLATION, Reason.COPYRIGHT, Reason.GEO, Reason.AGE,
+        Reason.MEMBERS, Reason.NOT_YET, Reason.UNAVAILABLE, Reason.NOT_FOUND, Reason.GONE, Reason.TOO_SHORT,
+        Reason.NOT_A_VIDEO, Reason.CORRUPT,
+    }
+)  # fmt: skip
+"""A restarted shard does not ask again about these; anything softer is tried again."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """The content of ``{out stem}.result.json``."""
+
+    exit: Exit
+    sentence: str
+    counts: dict[str, int] = field(default_factory=dict)
+    reason: str = ""
+    resume_at: str | None = None
+    seconds: float = 0.0
+
+    def as_json(self, step: Step[Any]) -> dict[str, Any]:
+        return {
+            "step": step.name, "version": step.version, "clipyard": __version__, "exit": int(self.exit),
+            "sentence": self.sentence, "counts": self.counts, "reason": self.reason, "resume_at": self.resume_at,
+            "seconds": round(self.seconds, 3),
+        }  # fmt: skip
+
+
+def result_path(out: Path) -> Path:
+    """Where the outcome of the step that writes ``out`` is told."""
+    return out.with_name(f"{out.stem}.result.json")
+
+
+class _Journal:
+    """Finished rows of an unfinished shard, one JSON line each. A torn last line is ignored."""
+
+    def __init__(self, out: Path) -> None:
+        self._path = out.with_name(f"{out.stem}.journal.jsonl")
+        self._known: dict[str, tuple[int, int]] = {}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._path.exists():
+            self._index()
+        self._handle = open(self._path, "ab", buffering=0)
+
+    def _index(self) -> None:
+        # Offsets, not rows: memory stays small; the rows are read again when they are needed.
+        position = 0
+        with open(self._path, "rb") as handle:
+            for line in handle:
+                if line.endswith(b"\n"):
+                    try:
+                        self._known[json.loads(line)["key"]] = (position, len(line))
+                    except (ValueError, KeyError, TypeError):
+                        pass
+                    position += len(line)
+        os.truncate(self._path, position)
+
+    def get(self, key: str) -> Row | None:
+        where = self._known.get(key)
+        if where is None:
+            return None
+        with open(self._path, "rb") as handle:
+            handle.seek(where[0])
+            return dict(json.loads(handle.read(where[1])))
+
+    def add(self, row: Row) -> None:
+        with disk_errors(self._path):
+            self._handle.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+
+    def close(self, *, delete: bool) -> None:
+        self._handle.close()
+        if delete:
+            self._path.unlink(missing_ok=True)
+
+
+def _item(row: Row) -> Row:
+    return {f.name: row.get(f.name) for f in ITEM_FIELDS}
+
+
+class Runner:
+    """Runs one step over one shard."""
+
+    def __init__(self, step: Step[Any], ctx: StepContext[Any], items: Path, out: Path) -> None:
+        self._step, self._ctx, self._items, self._out = step, ctx, items, out
+
+    def run(self) -> StepResult:
+        """Do the shard. Errors of :mod:`clipyard.errors` become the result; the result file is always written."""
+        begun = time.monotonic()
+        counts: dict[str, int] = {}
+        result_path(self._out).unlink(missing_ok=True)
+        try:
+            total = count_rows(self._items)
+            self._step.preflight(self._ctx)
+            progress = Progress(self._step.name, total)
+            try:
+                self._do(progress)
+            finally:
+                progress.close()
+                counts = dict(progress.counts)
+            result = StepResult(Exit.OK, progress.line(), counts)
+        except WaitUntil as error:
+            result = StepResult(error.exit_code, str(error), counts, error.reason, error.resume_at.isoformat())
+        except ClipyardError as error:
+            result = StepResult(error.exit_code, str(error), counts)
+        result = StepResult(**{**result.__dict__, "seconds": time.monotonic() - begun})
+        write_json(result_path(self._out), result.as_json(self._step))
+        return result
+
+    def _do(self, progress: Progress) -> None:
+        journal = _Journal(self._out)
+        finished = False
+        try:
+            with ManifestWriter(self._out, self._step.schema()) as writer:
+                reasons: Counter[Reason] = Counter()
+                for row in self._results(journal):
+                    writer.write(row)
+                    progress.add(row["status"])
+                    reasons[Reason(row["reason"])] += 1
+                self._step.finish(reasons, self._ctx)
+            finished = True
+        finally:
+            journal.close(delete=finished)
+
+    def _results(self, journal: _Journal) -> Iterator[Row]:
+        """Rows in input order; at most ``2 * jobs`` groups are in flight."""
+        window: deque[Future[list[Row]]] = deque()
+        with ThreadPoolExecutor(self._ctx.jobs, thread_name_prefix=self._step.name) as pool:
+            try:
+                for _, group in groupby(read_rows(self._items), self._step.group_of):
+                    window.append(pool.submit(self._group, list(group), journal))
+                    if len(window) >= 2 * self._ctx.jobs:
+                        yield from window.popleft().result()
+                while window:
+                    yield from window.popleft().result()
+            except BaseException:
+                self._ctx.cancelled.set()
+                for future in window:
+                    future.cancel()
+                raise
+
+    def _group(self, rows: list[Row], journal: _Journal) -> list[Row]:
+        keys = [self._step.key(row, self._ctx) for row in rows]
+        results: list[Row | None] = [self._from_journal(row, key, journal) for row, key in zip(rows, keys, strict=True)]
+        open_ = [index for index, result in enumerate(results) if result is None]
+        if open_:
+            for index, outcome in zip(open_, self._outcomes([rows[i] for i in open_]), strict=True):
+                if (previous := journal.get(keys[index])) is not None:
+                    outcome = self._step.merge(previous, outcome)
+                result = {
+                    **_item(rows[index]), **outcome.columns,
+                    "status": str(outcome.status), "reason": str(outcome.reason),
+                    "evidence": outcome.evidence[:2000], "key": keys[index],
+                }  # fmt: skip
+                journal.add(result)
+                results[index] = result
+        return [result for result in results if result is not None]
+
+    def _from_journal(self, row: Row, key: str, journal: _Journal) -> Row | None:
+        result = journal.get(key)
+        if result is None:
+            return None
+        status = Status(result["status"])
+        if status.is_present:
+            return result if self._step.still_holds(row, result, self._ctx) else None
+        if status is Status.REJECTED or (status is Status.MISSING and Reason(result["reason"]) in _SETTLED):
+            return result
+        return None
+
+    def _outcomes(self, rows: list[Row]) -> list[Outcome]:
+        try:
+            outcomes = self._step.run_group(rows, self._ctx)
+        except ClipyardError as error:
+            if error.exit_code in (Exit.FAIL, Exit.RETRY, Exit.WAIT):
+                raise
+            outcomes = [Outcome.failed(Reason.TOOL_FAILED, str(error)) for _ in rows]
+        except Exception as error:  # a defect must not lose the other rows; it is in the table, by name
+            text = f"{type(error).__name__}: {error}"
+            outcomes = [Outcome.failed(Reason.TOOL_FAILED, text) for _ in rows]
+        if len(outcomes) != len(rows):
+            raise AssertionError(f"step {self._step.name} gave {len(outcomes)} outcomes for {len(rows)} rows")
+        return outcomes
+
+
+def parse_params(step: Step[Any], text: str) -> Any:
+    """``--params``: a JSON object, or ``@file``; a wrong one is one sentence."""
+    if text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text(encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"--params file {text[1:]} cannot be read: {error.strerror}.") from error
+    try:
+        return step.params_model.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"]) or "(top)"
+        raise UserError(f"--params of step {step.name}: '{key}': {first['msg']}.") from error
+
+
+def run_step(step: Step[Any], *, items: Path, params: str, out: Path, data: Path, jobs: int = 1) -> StepResult:
+    """What ``clipyard step`` does, in every runtime."""
+    ctx = StepContext(DataRoot(data.absolute()), parse_params(step, params), max(1, jobs))
+    return Runner(step, ctx, items, out).run()

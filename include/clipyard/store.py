@@ -1,0 +1,87 @@
+"""The store of shared artefacts, and the facts that make 'already done' mean something.
+
+A clip that several splits or data sets need is kept once, under its content key, and hard-linked into each data set's
+layout. Beside every artefact lies a small JSON of facts (size, sha256, duration, frames, where it came from). An
+artefact counts as done only when its facts exist and still match the file: never because a file of that name exists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clipyard.files import inside, publish, read_json, sha256_of, write_json
+
+Facts = dict[str, Any]
+
+
+def content_key(**parts: Any) -> str:
+    """A stable hash (32 hex characters) of JSON-like values: the row, the params, the step's version."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Store:
+    """Artefacts by (kind, name, key) below ``root`` (``{data}/.clipyard/store``)."""
+
+    root: Path
+
+    def path(self, kind: str, name: str, key: str, suffix: str = ".mp4") -> Path:
+        """Where the artefact lies: ``{kind}/{2 hex}/{name}.{key}{suffix}``; the facts end in ``.json`` instead."""
+        bucket = hashlib.sha256(name.encode()).hexdigest()[:2]
+        return inside(self.root, kind, bucket, f"{name}.{key}{suffix}")
+
+    def _facts_path(self, kind: str, name: str, key: str) -> Path:
+        return self.path(kind, name, key, ".json")
+
+    def get(self, kind: str, name: str, key: str, suffix: str = ".mp4", *, full: bool = False) -> Facts | None:
+        """The facts when the artefact is there and unchanged (size and mtime; sha256 too when ``full``), else None."""
+        path = self.path(kind, name, key, suffix)
+        facts_path = self._facts_path(kind, name, key)
+        try:
+            stat = path.stat()
+            facts: Facts = read_json(facts_path)
+        except FileNotFoundError:
+            return None
+        except Exception:  # a facts file damaged by hand: the artefact is made again
+            return None
+        if stat.st_size != facts.get("bytes") or stat.st_mtime_ns != facts.get("mtime_ns"):
+            return None
+        if full and sha256_of(path) != facts.get("sha256"):
+            return None
+        return facts
+
+    def put(
+        self, kind: str, name: str, key: str, temporary: Path, facts: Mapping[str, Any], suffix: str = ".mp4"
+    ) -> Facts:
+        """Move a finished, verified file into the store and write its facts (adds bytes, sha256, mtime_ns)."""
+        path = self.path(kind, name, key, suffix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        complete: Facts = {**facts, "sha256": sha256_of(temporary)}
+        publish(temporary, path)
+        stat = path.stat()
+        complete |= {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "key": key, "name": name}
+        write_json(self._facts_path(kind, name, key), complete)
+        return complete
+
+    def note(self, kind: str, name: str, key: str, facts: Mapping[str, Any]) -> None:
+        """Facts about something that is not one file in the store (a folder of frames)."""
+        write_json(self._facts_path(kind, name, key), {**facts, "key": key, "name": name})
+
+    def noted(self, kind: str, name: str, key: str) -> Facts | None:
+        """The facts written by :meth:`note`, unchecked, or None."""
+        path = self._facts_path(kind, name, key)
+        try:
+            return dict(read_json(path))
+        except Exception:  # absent, or damaged by hand: made again
+            return None
+
+    def forget(self, kind: str, name: str, key: str, suffix: str = ".mp4") -> None:
+        """Remove an artefact: the facts first, so that a kill between leaves nothing that looks done."""
+        self._facts_path(kind, name, key).unlink(missing_ok=True)
+        self.path(kind, name, key, suffix).unlink(missing_ok=True)
