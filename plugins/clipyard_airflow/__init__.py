@@ -1,0 +1,1 @@
+"""Everything of Clipyard that imports Airflow: operators, DAG building blocks, pages, the notifier."""

@@ -21,7 +21,7 @@ MAX_EVIDENCE = 500
 _SPACE = re.compile(r"\s+")
 _URL_SECRETS = re.compile(r"(https?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*", re.IGNORECASE)
 _URL_LOGIN = re.compile(r"(https?://)[^/\s@]*@", re.IGNORECASE)
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]|\x1b\[[0-9;]*m")
+_UNPRINTABLE = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x08\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True)

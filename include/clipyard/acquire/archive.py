@@ -1,7 +1,8 @@
 """Clips inside archives (the CVDF layout: ``part_N.tar.gz`` with ``{clip}.mp4`` members), read once from front to back.
 
-Archives are hostile until read: a member's path is never used, only the clip name at its end; links, devices and members above
-the limits are left out; nothing is ever unpickled or run. What was complete before an archive broke off is kept.
+Archives are hostile until read: a member's path is never used, only the clip name at its end; links, devices and
+members above the limits are left out; nothing is ever unpickled or run. What was complete before an archive broke off
+is kept.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class ArchiveLimits:
 
 @dataclass(frozen=True)
 class Member:
-    """A regular file of an archive. ``name`` is what the archive calls it: hostile; only ``stem`` and ``suffix`` were checked."""
+    """A regular file of an archive. ``name`` is what the archive calls it: hostile; only ``stem`` and ``suffix``
+    were checked.
+    """
 
     name: str
     stem: str
@@ -110,7 +113,7 @@ def _copy(source: IO[bytes], scratch: Path, suffix: str, size: int, cancelled: E
 def _tar(stream: IO[bytes], wanted: Wanted, scratch: Path, limits: ArchiveLimits, cancelled: Event) -> Iterator[Member]:
     ended = _Ended(stream)
     total = 0
-    with tarfile.open(fileobj=ended, mode="r|", tarinfo=_CheckedInfo, errors="replace") as tar:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=ended, mode="r|", tarinfo=_CheckedInfo, errors="replace") as tar:
         while (info := tar.next()) is not None:
             tar.members = []  # type: ignore[attr-defined]  # or memory grows with the archive
             total += info.size
@@ -174,11 +177,12 @@ def members(
     *,
     limits: ArchiveLimits | None = None,
 ) -> Iterator[Member]:
-    """Members of the archive at ``place`` (url or path; tar, tar.gz or zip by its first bytes) whose base name is ``wanted``.
+    """Members of the archive at ``place`` (url or path; tar, tar.gz or zip by its first bytes) whose base name is
+    ``wanted``.
 
-    Members come as they are read. Raises :class:`NotHad` when the archive cannot be had (nothing was yielded), is not an
-    archive, or breaks off (TRUNCATED, CORRUPT): what was yielded before is complete. A tar over http is streamed, a zip is
-    downloaded to ``scratch`` first, because its directory is at its end.
+    Members come as they are read. Raises :class:`NotHad` when the archive cannot be had (nothing was yielded), is not
+    an archive, or breaks off (TRUNCATED, CORRUPT): what was yielded before is complete. A tar over http is streamed,
+    a zip is downloaded to ``scratch`` first, because its directory is at its end.
     """
     limits = limits or ArchiveLimits()
     try:
@@ -253,8 +257,8 @@ def unpack_small(
 def list_parts(place: str, scratch: Path, downloader: Downloader, cancelled: Event) -> list[str]:
     """The archive parts that a list names, one url or path per line (CVDF's ``k400_val_path.txt``).
 
-    Relative paths are below the list's own folder; a list over http may name http and https only. Raises :class:`NotHad`, and
-    UserError for a line that is neither.
+    Relative paths are below the list's own folder; a list over http may name http and https only. Raises
+    :class:`NotHad`, and UserError for a line that is neither.
     """
     remote = urlsplit(place).scheme in ("http", "https")
     with _opened(place, downloader, cancelled) as (stream, _):

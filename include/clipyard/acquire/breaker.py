@@ -131,8 +131,8 @@ class Breaker:
                 state["probe"] = None
 
     def history(self) -> list[dict[str, Any]]:
-        """The last openings and closings, oldest first: ``at`` (ISO 8601), ``event``, ``reason``, ``evidence``, ``wait``
-        (seconds)."""
+        """Openings and closings, oldest first, with ``at`` (ISO 8601), ``event``, ``reason``, ``evidence``, ``wait``
+        in seconds."""
         try:
             lines = self._history.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
@@ -147,7 +147,7 @@ class Breaker:
 
     def _phase(self, state: State) -> Phase:
         """What a document says now; anything that makes no sense counts as closed."""
-        if state.get("state") != "open" or state.get("reason") not in COOL_DOWN:
+        if state.get("state") != "open" or str(state.get("reason")) not in COOL_DOWN:
             return "closed"
         now, opened, wait = self._clock(), number(state.get("opened_at"), -1), number(state.get("wait"), -1)
         if opened < 0 or wait < 0 or wait > LONGEST * max(1.0, self._factor):

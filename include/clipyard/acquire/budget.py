@@ -34,16 +34,14 @@ class Spent:
     resume_at: datetime
 
     def sentence(self) -> str:
-        return (
-            f"The hour's budget for YouTube is used up; the next video is asked for at {self.resume_at:%H:%M:%S} UTC."
-        )
+        return f"The hour's budget for YouTube is used up; it is asked again at {self.resume_at:%H:%M:%S} UTC."
 
 
 class Budget:
     """The budget of one egress. Cheap to make, safe to share between threads and processes.
 
-    ``folder`` is ``DataRoot.egress(name)``. ``pause``: seconds between two requests, ``jitter``: up to this share of it is
-    added at random. ``per_hour``: requests in any 60 minutes, None for no limit.
+    ``folder`` is ``DataRoot.egress(name)``. ``pause``: seconds between two requests, ``jitter``: up to this share of it
+    is added at random. ``per_hour``: requests in any 60 minutes (at least 1), None for no limit.
     """
 
     def __init__(
@@ -56,6 +54,8 @@ class Budget:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._file = StateFile(folder / "budget.json")
+        if per_hour is not None and per_hour < 1:
+            raise ValueError("per_hour must be at least 1; leave the source out to ask YouTube nothing")
         self._pause, self._per_hour, self._jitter, self._clock = pause, per_hour, jitter, clock
 
     def take(self) -> float:
@@ -63,7 +63,8 @@ class Budget:
         with self._file.locked() as state:
             now = self._clock()
             last = number(state.get("last"), -1e12)
-            if last <= now and (early := last + number(state.get("pause")) - now) > 0:
+            pause = min(number(state.get("pause")), self._pause * (1 + self._jitter))
+            if last <= now and (early := last + pause - now) > 0:
                 return early
             minute = int(now // 60)
             counts = _counts(state.get("minutes"), minute)

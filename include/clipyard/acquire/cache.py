@@ -139,7 +139,9 @@ class SourceCache:
         return True
 
     def sweep(self, *, older_than: float = _LEFTOVER_SECONDS) -> int:
-        """Remove what a killed task left behind ``older_than`` seconds ago and nobody works on; returns how many things."""
+        """Remove what a killed task left behind ``older_than`` seconds ago and nobody works on; returns how many
+        things.
+        """
         removed = 0
         horizon = time.time() - older_than
         for folder in ("work", "sources"):

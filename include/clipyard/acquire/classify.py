@@ -96,7 +96,7 @@ _NO_FFMPEG = re.compile(r"ffmpeg (is )?not (installed|found)|ffmpeg could not be
 _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded|errno 28\b|errno 122\b")
 _PREFIX = re.compile(r"^error: |^\[[\w:+-]+\] |^[\w-]{11}: ")
 _ADVICE = re.compile(
-    r"\s*(;? ?please report this issue on|Use --cookies-from-browser|It is recommended to use `-t sleep`|"
+    r"\s*(;? ?please report this issue on|Use --(cookies|username)|It is recommended to use `-t sleep`|"
     r"You might want to use a VPN|Confirm you are on the latest version).*",
     re.DOTALL,
 )
@@ -175,8 +175,8 @@ def _typed(chain: Sequence[BaseException]) -> Reason | None:
             return _by_status(status, "")
         if isinstance(one, ContentTooShortError | TransportError | ConnectionError | TimeoutError):
             return Reason.TRANSPORT
-        if _is_libav(one) and (type(one).__name__ == "ExitError" or getattr(one, "errno", None) == errno.EIO):
-            return Reason.TRANSPORT  # its time-out, or a body that ended early
+        if _is_libav(one) and (isinstance(one, EOFError) or type(one).__name__ in ("ExitError", "OSError")):
+            return Reason.TRANSPORT  # a body that ended early, or its time-out
     return None
 
 

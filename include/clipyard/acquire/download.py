@@ -1,7 +1,8 @@
 """One file over http: streamed, resumed, bounded, and every failure a reason.
 
-A download that was cut off is resumed by byte range (``If-Range`` with the entity tag or the date, so that a file that changed
-meanwhile is never glued together from two). What the server sends is taken as it is: no content encodings.
+A download that was cut off is resumed by byte range (``If-Range`` with the entity tag or the date, so that a file
+that changed meanwhile is never glued together from two). What the server sends is taken as it is: no content
+encodings.
 """
 
 from __future__ import annotations
@@ -113,8 +114,8 @@ class Downloader:
     def download(self, url: str, scratch: Path, suffix: str, cancelled: Event, *, pages: bool = False) -> Downloaded:
         """Fetch ``url`` into a new file of ``scratch``. Raises :class:`NotHad`.
 
-        ``pages``: accept web pages and JSON. An unfinished file of some size stays in ``scratch`` and is resumed by the next
-        call for the same url; one url must not be downloaded into one ``scratch`` by two at once.
+        ``pages``: accept web pages and JSON. An unfinished file of some size stays in ``scratch`` and is resumed by
+        the next call for the same url; one url must not be downloaded into one ``scratch`` by two at once.
         """
         part = scratch / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.part{suffix}"
         begun = time.monotonic()
@@ -160,7 +161,8 @@ class Downloader:
             return None
         if error.retry_after is not None:
             return error.retry_after if error.retry_after <= self.limits.max_wait else None
-        return self.limits.backoff * 2 ** (attempt - 2) * random.uniform(0.75, 1.25)  # noqa: S311 — jitter
+        pause: float = self.limits.backoff * 2.0 ** (attempt - 2)
+        return pause * random.uniform(0.75, 1.25)  # noqa: S311 — jitter
 
     def _attempt(self, url: str, part: Path, cancelled: Event, *, pages: bool) -> tuple[int, str, str]:
         have, validator = _known(part)
@@ -196,6 +198,7 @@ class Downloader:
         with _reasons(self.limits, None if near else self._network):
             proxies = _NO_PROXY if near else None
             response = self._session.get(url, headers=headers, stream=True, timeout=timeouts, proxies=proxies)
+            response.raw.enforce_content_length = False  # counted here, where the evidence is written
             with response:
                 status = response.status_code
                 if status == 200 or (status == 206 and _range_start(response) == start):
@@ -236,7 +239,9 @@ class Downloader:
 
 @contextmanager
 def _reasons(limits: Limits, network: Network | None) -> Iterator[None]:
-    """Exceptions of requests and urllib3 as reasons. Without ``network`` (this machine is asked) it is never to blame."""
+    """Exceptions of requests and urllib3 as reasons. Without ``network`` (this machine is asked) it is never to
+    blame.
+    """
     try:
         yield
     except (
@@ -249,8 +254,6 @@ def _reasons(limits: Limits, network: Network | None) -> Iterator[None]:
         raise _unreached(error, network, f"timed out after {limits.connect:g} s (no connection)") from error
     except (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError, TimeoutError) as error:
         raise NotHad(Reason.TRANSPORT, f"timed out after {limits.read:g} s (no answer)") from error
-    except urllib3.exceptions.IncompleteRead as error:
-        raise NotHad(Reason.TRUNCATED, f"the connection was closed {error.expected} bytes before the end") from error
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, ConnectionError) as error:
         raise _unreached(error, network, _root(error)) from error
 

@@ -1,7 +1,8 @@
 """What this process has learned about the hosts it asks: who cannot be reached, who wants to be left alone.
 
 After three failures in a row without a network to a host, and after three answers in a row that told us to wait longer
-than one download may, the host is left alone for a while: the next questions are answered at once, with evidence that says so.
+than one download may, the host is left alone for a while: the next questions are answered at once, with evidence that
+says so.
 """
 
 from __future__ import annotations

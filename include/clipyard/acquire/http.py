@@ -23,8 +23,8 @@ def host_of(url: str) -> str:
 class HttpSource:
     """One file per clip (``content="clip"``) or per source video (``content="video"``).
 
-    ``url`` is a template (:mod:`clipyard.acquire.template`); every value is percent-encoded, so that a hostile label stays one
-    path segment.
+    ``url`` is a template (:mod:`clipyard.acquire.template`); every value is percent-encoded, so that a hostile label
+    stays one path segment.
     """
 
     def __init__(self, id_: str, url: str, content: Literal["clip", "video"], downloader: Downloader) -> None:

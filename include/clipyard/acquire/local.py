@@ -27,9 +27,9 @@ _VIDEO_FORMS = ("{id}", "{split}/{id}")
 class LocalSource:
     """A folder of clips in any of the usual layouts, or of whole videos named by their id.
 
-    ``path`` is a folder, or a template that names one file below it (``/data/k400/{class}/{clip}.mp4``), which then is the only
-    form tried and holds what ``content`` says. What is found is hard-linked into scratch (copied across file systems): the file
-    in the folder is never moved, changed or deleted.
+    ``path`` is a folder, or a template that names one file below it (``/data/k400/{class}/{clip}.mp4``), which then
+    is the only form tried and holds what ``content`` says. What is found is hard-linked into scratch (copied across
+    file systems): the file in the folder is never moved, changed or deleted.
     """
 
     def __init__(self, id_: str, path: str, content: Content) -> None:

@@ -20,8 +20,10 @@ WELL_KNOWN = ("www.google.com", "www.wikipedia.org", "www.baidu.com")
 """Different owners and continents, so that no single outage or country filter looks like ours."""
 
 _OURS_OR_THEIRS = frozenset(
-    {errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT, errno.EADDRNOTAVAIL}
-)
+    {
+        errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT, errno.EADDRNOTAVAIL,
+    }
+)  # fmt: skip
 _TEXTS = (
     "failed to resolve", "name or service not known", "temporary failure in name resolution", "nodename nor servname",
     "no address associated with hostname", "getaddrinfo", "network is unreachable", "no route to host", "timed out",

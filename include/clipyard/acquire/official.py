@@ -45,7 +45,7 @@ class _OneSource:
     ) -> None:
         self.source, self._spec, self._scratch = source, spec, scratch
         self._downloader, self._cancelled = downloader, cancelled
-        self._unpacked: dict[str, Path] | NotHad | None = None
+        self._unpacked: dict[str, dict[str, Path] | NotHad] = {}
 
     def get(self, part: str, environ: Mapping[str, str]) -> Path:
         """A file in scratch. Raises NotHad."""
@@ -80,24 +80,24 @@ class _OneSource:
     def _http(self, template: str, part: str, name: str) -> Path:
         url = Template(template).fill(Want("", 0, 0, split=part), str)
         if self.source.archive is None:
-            file = self._downloader.download(url, self._scratch, ".csv", self._cancelled).path
+            file = self._downloader.download(url, self._scratch, ".csv", self._cancelled, pages=True).path
             _check_sum(file, self.source.sha256, part, name)
             return file
-        if self._unpacked is None or isinstance(self._unpacked, NotHad):
-            if isinstance(self._unpacked, NotHad):
-                raise self._unpacked
+        if url not in self._unpacked:
             try:
-                self._unpacked = self._archive(url)
+                self._unpacked[url] = self._archive(url)
             except NotHad as error:
-                self._unpacked = error
-                raise
-        if name not in self._unpacked:
+                self._unpacked[url] = error
+        unpacked = self._unpacked[url]
+        if isinstance(unpacked, NotHad):
+            raise unpacked
+        if name not in unpacked:
             raise NotHad(Reason.NOT_FOUND, f"the archive holds no {name}")
-        return self._unpacked[name]
+        return unpacked[name]
 
     def _archive(self, url: str) -> dict[str, Path]:
         assert self.source.archive is not None
-        file = self._downloader.download(url, self._scratch, ".archive", self._cancelled).path
+        file = self._downloader.download(url, self._scratch, ".archive", self._cancelled, pages=True).path
         _check_sum(file, self.source.sha256, "", PurePosixPath(url).name)
         return unpack_small(file, self.source.archive.rename, self._scratch, self._downloader, self._cancelled)
 
@@ -135,9 +135,10 @@ def obtain_annotations(
 ) -> list[Obtained]:
     """The annotation file of each of ``parts`` (default: all of the spec), in place.
 
-    A file that is there is kept, whatever its rows. Otherwise the spec's annotation sources are asked in order; a file appears
-    whole or not at all. Raises UserError with the path at which a person may place the file and each source's
-    reason; RetryLater, in the same words, when a server had a passing trouble (429, 5xx, a broken connection).
+    A file that is there is kept, whatever its rows. Otherwise the spec's annotation sources are asked in order; a
+    file appears whole or not at all. Raises UserError with the path at which a person may place the file and each
+    source's reason; RetryLater, in the same words, when a server had a passing trouble (429, 5xx, a broken
+    connection).
     """
     cancelled = cancelled or Event()
     with _scratch(data) as scratch:

@@ -1,20 +1,24 @@
 """Copies a part of a remote video without re-encoding, and says exactly where in the video it begins.
 
-A copied part can only begin at a key frame, which lies somewhere before the wanted time; how far, nobody tells who cuts with
-a command line. Here the packets are read with FFmpeg's libraries, so the time stamp of the first one is known. The
-part's first video frame is at its time 0, and nothing is before it: ``original time = offset + time in the part``.
+A copied part can only begin at a key frame, which lies somewhere before the wanted time; how far, nobody tells who
+cuts with a command line. Here the packets are read with FFmpeg's libraries, and the first one's time stamp is known.
+The part's first video frame is at its time 0, and nothing is before it: ``original time = offset + time in the part``.
 """
 
 from __future__ import annotations
 
+import errno
 import heapq
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any
+
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 CODECS = frozenset({"h264", "hevc", "vp9", "av1", "mpeg4", "aac", "opus", "mp3"})
 """What an mp4 may hold."""
@@ -57,15 +61,18 @@ def copy_section(
 ) -> Section:
     """Copy ``start`` to ``end`` (seconds of the original; the end may be past the video's) into ``out`` (``.mp4``).
 
-    The part begins at the last key frame at or before ``start``. Raises :class:`NoSection`, :class:`Stopped`, or what PyAV
-    raises on the way (``av.error.*``, which are OSErrors).
+    The part begins at the last key frame at or before ``start``; only when the video has no picture yet at ``start``
+    does it begin later. Raises :class:`NoSection`, :class:`Stopped`, or what PyAV raises (``av.error.*``).
     """
     import av
 
     for back in _BACK:
         with ExitStack() as stack:
-            streams = [stream for one in inputs for stream in _open(av, stack, one, timeout)]
-            section = _copy(av, stack, streams, start, max(0.0, start - back), end, out, cancelled)
+            try:
+                streams = [stream for one in inputs for stream in _open(av, stack, one, timeout)]
+                section = _copy(av, stack, streams, start, max(0.0, start - back), end, out, cancelled)
+            except (av.error.InvalidDataError, av.error.ProtocolNotFoundError, av.error.DemuxerNotFoundError) as error:
+                raise NoSection(str(error)) from error
         if section is not None:
             return section
         if back >= start:
@@ -85,12 +92,19 @@ class _Stream:
 
 
 def _open(av: Any, stack: ExitStack, one: Input, timeout: float) -> Iterator[_Stream]:
-    options = {"format_whitelist": _FORMATS, "protocol_whitelist": _PROTOCOLS, "tls_verify": "1", "reconnect": "1"}
+    options = {"format_whitelist": _FORMATS, "protocol_whitelist": _PROTOCOLS, "tls_verify": "1"}
+    options["ca_file"] = os.environ.get("SSL_CERT_FILE") or str(DEFAULT_CA_BUNDLE_PATH)
+    options |= {"reconnect": "1", "reconnect_delay_max": "5", "reconnect_max_retries": "8"}
     if one.headers:
         options["headers"] = "".join(
             f"{key}: {value}\r\n" for key, value in one.headers.items() if "\r" not in value and "\n" not in value
         )
-    container = stack.enter_context(av.open(one.url, options=options, timeout=(timeout, timeout)))
+    try:
+        container = stack.enter_context(av.open(one.url, options=options, timeout=(timeout, timeout)))
+    except av.error.OSError as error:
+        if error.errno == errno.EIO:  # FFmpeg's word for names and certificates: whoever fetches the whole says more
+            raise NoSection(str(error)) from error
+        raise
     zero = (container.start_time or 0) / av.time_base
     wanted = [*(container.streams.video[:1] if one.video else ()), *(container.streams.audio[:1] if one.audio else ())]
     if one.video and not container.streams.video:
@@ -143,6 +157,9 @@ def _copy(
         packet.dts -= shift
         packet.stream = copies[id(one)]
         output.mux(packet)
+    length = (video.container.duration or 0) / av.time_base
+    if last < min(end, length) - 1.0:  # some demuxers take a lost connection for the end of the file
+        raise ConnectionAbortedError(f"the part ends at {last:.3f} s instead of {min(end, length):.3f} s")
     return Section(base, last, frames)
 
 

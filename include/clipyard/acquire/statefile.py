@@ -1,8 +1,8 @@
 """A small JSON document that several processes share through a folder (breaker, budget).
 
 Every read-and-write happens under ``flock`` on a file of its own, and the document is replaced by a rename: a process
-that is killed at any moment leaves the old document or the new one, and its lock is gone with it. A document that cannot
-be read (an older power cut, an editor) counts as absent and is written anew.
+that is killed at any moment leaves the old document or the new one, and its lock is gone with it. A document that
+cannot be read (an older power cut, an editor) counts as absent and is written anew.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from clipyard.reasons import Reason
 class HttpStream(io.RawIOBase):
     """Reads ``url``; after a broken connection it goes on by byte range where the server can do that.
 
-    Raises :class:`NotHad` from ``read``: at once when the server says no, TRUNCATED when the connection ends early for the last
-    time. Nothing is kept on disk. Wrap it in ``io.BufferedReader``.
+    Raises :class:`NotHad` from ``read``: at once when the server says no, TRUNCATED when the connection ends early
+    for the last time. Nothing is kept on disk. Wrap it in ``io.BufferedReader``.
     """
 
     def __init__(self, downloader: Downloader, url: str, cancelled: Event) -> None:

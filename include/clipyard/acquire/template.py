@@ -1,7 +1,7 @@
 """Addresses with holes: ``{id} {clip} {class} {label} {split} {start} {end}`` and ``${ENVIRONMENT}``.
 
-``start`` and ``end`` take a zero-padded form as in ``{start:06d}``. Values come from outside: the caller says how they are made
-safe (percent-encoded for a url, checked as plain names for a path).
+``start`` and ``end`` take a zero-padded form as in ``{start:06d}``. Values come from outside: the caller says how
+they are made safe (percent-encoded for a url, checked as plain names for a path).
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class ListEntry:
 
     def line(self) -> str:
         """The text form, without the line end. Raises ValueError for a path that a reader would split."""
-        if not self.path or any(char.isspace() for char in self.path):
+        if self.path.split() != [self.path]:
             raise ValueError(f"{self.path!r} cannot be in a list file: it is empty or holds white space")
         numbers = [n for n in (self.offset, self.frames) if n is not None]
         return " ".join([self.path, *map(str, numbers), *map(str, self.labels)])

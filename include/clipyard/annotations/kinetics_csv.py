@@ -138,11 +138,8 @@ def read_kinetics_csv(path: Path, split: str) -> Iterator[CsvRow]:
     another label is another item). Windows longer than usual are not rejected. Raises :class:`UserError` for a file
     that is no annotation csv, and for a train or val csv without a label column.
     """
-    names = read_header(path)
-    if "label" not in names and split in _LABELLED_SPLITS:
-        raise UserError(f"{path} has no 'label' column, which the csv of {split} needs: expected '{HEADERS[1]}'.")
+    columns = _columns(path, split)
     seen: set[int] = set()
-    columns = _Columns.of(names)
     for record in read_records(path):
         checked = _check(record, columns)
         if isinstance(checked, GoodRow):
@@ -169,6 +166,26 @@ class _Columns(NamedTuple):
     def of(cls, names: list[str]) -> _Columns:
         label = names.index("label") if "label" in names else None
         return cls(label, *(names.index(name) for name in ("youtube_id", "time_start", "time_end")))
+
+
+def _columns(path: Path, split: str) -> _Columns:
+    names = read_header(path)
+    if "label" not in names and split in _LABELLED_SPLITS:
+        raise UserError(f"{path} has no 'label' column, which the csv of {split} needs: expected '{HEADERS[1]}'.")
+    return _Columns.of(names)
+
+
+def read_labels(path: Path, split: str) -> set[str]:
+    """The distinct labels of the good rows, as they stand in the file; errors as :func:`read_kinetics_csv`."""
+    columns = _columns(path, split)
+    labels: set[str] = set()
+    for record in read_records(path) if columns.label is not None else ():
+        if not record.problem and record.fields is not None and record.fields[columns.label] in labels:
+            continue  # one good row is enough
+        row = _check(record, columns)
+        if isinstance(row, GoodRow) and row.label is not None:
+            labels.add(row.label)
+    return labels
 
 
 def _check(record: Record, columns: _Columns) -> GoodRow | tuple[Reason, str]:

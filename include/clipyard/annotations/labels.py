@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clipyard.annotations.kinetics_csv import GoodRow, read_header, read_kinetics_csv
+from clipyard.annotations.kinetics_csv import read_header, read_labels
 from clipyard.errors import UserError
 from clipyard.files import writing
 from clipyard.ids import label_problem, normalise_label
@@ -74,10 +74,6 @@ def write_label_map(index: LabelIndex, path: Path) -> None:
         handle.writelines(f"{name.replace('_', ' ')}\n" for name in index.names)
 
 
-def _labels_of(path: Path, split: str) -> set[str]:
-    return {row.label for row in read_kinetics_csv(path, split) if isinstance(row, GoodRow) and row.label is not None}
-
-
 def index_labels(csvs: Mapping[str, Path], *, label_map: Path | None, expected: int | None) -> LabelIndex:
     """The label index of a data set from the csvs by split.
 
@@ -94,13 +90,13 @@ def index_labels(csvs: Mapping[str, Path], *, label_map: Path | None, expected: 
             )
         return index
     if TRAIN in csvs:
-        index = LabelIndex.from_labels(_labels_of(csvs[TRAIN], TRAIN), "train csv")
+        index = LabelIndex.from_labels(read_labels(csvs[TRAIN], TRAIN), "train csv")
         if not index.names:
             raise UserError(f"{csvs[TRAIN]} has no usable row, so classes cannot be numbered: download it again.")
         return index
     if csvs and not any("label" in read_header(path) for path in csvs.values()):
         return LabelIndex((), "no labels")
-    union: set[str] = set().union(*(_labels_of(path, split) for split, path in csvs.items()))
+    union: set[str] = set().union(*(read_labels(path, split) for split, path in csvs.items()))
     index = LabelIndex.from_labels(union, f"{', '.join(csvs)} csv")
     if expected is None or len(index) != expected:
         known = "an unknown number" if expected is None else str(expected)

@@ -1,9 +1,9 @@
 """Source videos of the demo, the tests and the benchmarks: real H.264 and AAC, and every frame says which one it is.
 
-A strip along the top of each picture holds the frame's number as 20 squares, black for 0 and white for 1: 16 bits of the number,
-highest first, then 4 bits of checksum (the sum of the number's four hexadecimal digits, modulo 16). The strip survives
-scaling and strong compression, so :func:`read_frame_numbers` proves which frames a cut, a resized copy or an image holds.
-No fonts and no ffmpeg program are needed.
+A strip along the top of each picture holds the frame's number as 20 squares, black for 0 and white for 1: 16 bits of
+the number, highest first, then 4 bits of checksum (the sum of the number's four hexadecimal digits, modulo 16). The
+strip survives scaling and strong compression, so :func:`read_frame_numbers` proves which frames a cut, a resized copy
+or an image holds. No fonts and no ffmpeg program are needed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def read_number(luma: Luma) -> int:
     edges = np.linspace(0, width, CELLS + 1)
     rows = slice(len(strip) // 4, max(len(strip) // 4 + 1, 3 * len(strip) // 4))
     code = 0
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in pairwise(edges):
         quarter = (right - left) / 4
         cell = strip[rows, int(left + quarter) : max(int(left + quarter) + 1, int(right - quarter))]
         code = code << 1 | int(cell.mean() > 125)
@@ -63,12 +64,12 @@ def read_number(luma: Luma) -> int:
 
 
 def read_frame_numbers(path: Path) -> list[int]:
-    """The number of every decoded frame, in order, of a video (or the one of a picture) made from :func:`make_video`."""
+    """The number of every decoded frame, in order, of a video (or the one of a picture) from :func:`make_video`."""
     numbers = []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            gray = frame.reformat(format="gray") if frame.format.name != "gray" else frame
-            numbers.append(read_number(gray.to_ndarray()))
+            luma: Any = frame.reformat(format="gray").to_ndarray()
+            numbers.append(read_number(luma))
     return numbers
 
 
@@ -99,7 +100,7 @@ def _pictures(count: int, size: tuple[int, int], label: str) -> Iterator[Any]:
         picture[row : row + side, left : left + side] = 225
         _draw_number(picture, index)
         for plane, values in zip(frame.planes, (picture, *chroma), strict=True):
-            target = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+            target = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
             target[:, : plane.width] = values
         yield frame
 
@@ -126,12 +127,14 @@ def make_video(
     gop: int = 250,
     b_frames: int = 2,
     crf: int = 23,
+    preset: str = "ultrafast",
     times: Sequence[float] | None = None,
 ) -> Path:
     """Write a video of ``seconds`` (width, height of ``size``, both even); the same arguments give the same content.
 
-    The suffix of ``path`` chooses the container (``.mp4``, ``.mkv``, ``.avi`` ...). ``times`` (seconds, ascending) gives every frame its own time
-    (variable frame rate) and replaces ``fps`` and the count that follows from ``seconds``. At most 65,536 frames.
+    The suffix of ``path`` chooses the container (``.mp4``, ``.mkv``, ``.avi`` ...). ``times`` (seconds, ascending)
+    gives every frame its own time (variable frame rate) and replaces ``fps`` and the count that follows from
+    ``seconds``. At most 65,536 frames.
     """
     rate = Fraction(fps).limit_denominator(1001)
     count = len(times) if times is not None else round(seconds * rate)
@@ -147,8 +150,8 @@ def make_video(
         time_base = _TIME_BASE if times is not None else 1 / rate
         video.codec_context.time_base = time_base
         video.codec_context.thread_count = 1
-        video.options = {"preset": "ultrafast", "crf": str(crf), "bf": str(b_frames), "g": str(gop)}
-        audio = out.add_stream("aac", rate=_SAMPLE_RATE, layout="mono") if tone else None
+        video.options = {"preset": preset, "crf": str(crf), "bf": str(b_frames), "g": str(gop)}
+        audio: Any = out.add_stream("aac", rate=_SAMPLE_RATE, layout="mono") if tone else None
         sound = _tone(seconds, label) if audio is not None else iter(())
         heard = Fraction(0)
         for index, frame in enumerate(_pictures(count, size, label)):

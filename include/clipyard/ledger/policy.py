@@ -1,8 +1,8 @@
 """What follows from a reason: when to ask again, and when to believe the answer. Pure; no clock, no database.
 
-The ledger keeps one :class:`VideoState` for every video (what YouTube says of the whole video) and one for every clip (what is
-wrong with this one window, or was asked of a mirror of clips), per egress. A state exists only while there is trouble: when
-the bytes arrive it goes. An item is due when neither its clip's nor its video's state forbids it.
+The ledger keeps one :class:`VideoState` for every video (what YouTube says of the whole video) and one for every clip
+(what is wrong with this one window, or was asked of a mirror of clips), per egress. A state exists only while there is
+trouble: when the bytes arrive it goes. An item is due when neither its clip's nor its video's state forbids it.
 
 How answers are counted:
 
@@ -10,8 +10,8 @@ How answers are counted:
   for everything) leaves count and date as they are.
 * Answers of one family count together: ``removed`` after two times ``unavailable`` is the third answer.
 * A failure on our side (no network, a bot check, a server's error) says nothing about the video: the count stays.
-* Delays of whole days run from midnight (UTC) of the day on which the run that asked began, so that a weekly run finds due
-  what it planned a week ago, however long each of them took.
+* Delays of whole days run from midnight (UTC) of the day on which the run that asked began, so that a weekly run finds
+  due what it planned a week ago, however long each of them took.
 """
 
 from __future__ import annotations
@@ -209,7 +209,9 @@ def observe(
     return replace(told, reason=reason, evidence=evidence, source=source, setbacks=0, first_confirmed=since or at)
 
 
-_RELATIVE = re.compile(r"\b(?:in|about)\s+(?:(\d{1,5})|an?|a few|a couple of)\s+(minute|hour|day|week|month|year)s?\b", re.I)
+_RELATIVE = re.compile(
+    r"\b(?:in|about)\s+(?:(\d{1,5})|an?|a few|a couple of)\s+(minute|hour|day|week|month|year)s?\b", re.I
+)
 _ISO = re.compile(r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?)?")
 _EPOCH = re.compile(r"\brelease_timestamp\W{1,3}(\d{9,11})\b")
 _UNITS = {"minute": HOUR / 60, "hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY, "year": YEAR}

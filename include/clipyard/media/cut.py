@@ -1,15 +1,20 @@
 """Exact cuts: one annotated window of a source video becomes one clip.
 
-The first frame is the first one whose time is not before ``start``, as with ``ffmpeg -i IN -ss START -t DURATION`` (the command of the Kinetics
-crawler), but the source is not decoded from its beginning: where the container finds key frames by time, ffmpeg seeks to the last
-one before ``start`` and decodes from there, so that the cost does not grow with ``start``. Differences to that command, all on purpose:
+The first frame is the first one whose time is not before ``start``, as with ``ffmpeg -i IN -ss START -t DURATION``
+(the command of the Kinetics crawler), but the source is not decoded from its beginning: where the container finds key
+frames by time, ffmpeg seeks to the last one before ``start`` and decodes from there, so that the cost does not grow
+with ``start``. Differences to that command, all on purpose:
 
-* every frame keeps its own time; a variable frame rate is neither filled with copies nor thinned (ffmpeg up to 5 did both);
-* pixels are always 8 bit 4:2:0, which every reader decodes; an odd width or height loses its last column or row (the command fails there),
-  because cropping leaves all other pixels where they are;
-* rotation is applied to the pixels; metadata, chapters, data streams and subtitles are left out; the index comes first (faststart);
-* sound that is broken or cannot be copied into mp4 is encoded, or left out when that fails too: it never costs the clip;
-* the same source gives the same bytes with the same ffmpeg: one thread, no time stamps, no machine dependent choices of the encoder.
+* every frame keeps its own time; a variable frame rate is neither filled with copies nor thinned (ffmpeg up to 5 did
+  both);
+* pixels are always 8 bit 4:2:0, which every reader decodes; an odd width or height loses its last
+  column or row (the command fails there), because cropping leaves all other pixels where they are;
+* rotation is applied to the pixels; metadata, chapters, data streams and subtitles are left out; the index comes
+  first (faststart);
+* sound that is broken or cannot be copied into mp4 is encoded, or left out when that fails too: it never costs the
+  clip;
+* the same source gives the same bytes with the same ffmpeg: one thread, no time stamps, no machine dependent choices
+  of the encoder.
 """
 
 from __future__ import annotations
@@ -37,8 +42,15 @@ _MAX_TICKS = 1 << 24
 _SLOWEST = 60
 """An encode that takes more seconds than this per second of film hangs."""
 
+_X264 = {"superfast": "mbtree=1:rc-lookahead=10:weightp=0:"}
+"""superfast gets the one thing back whose absence shows (without mbtree, files of still scenes double in size) and pays
+with the search for fades.
+
+``cpu-independent`` is there because x264 otherwise makes other bytes on a processor with other vector instructions.
+"""
+
 _EVEN = "crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0"
-_LESS_SOUND = {"copy": ("copy", "aac", "none"), "aac": ("aac", "none"), "none": ("none",)}
+_COPIED_SOUND = frozenset({"aac", "mp3", "mp3float"})
 
 
 class Recipe(Protocol):
@@ -54,7 +66,7 @@ class Recipe(Protocol):
 
     @property
     def audio(self) -> str:
-        """``aac`` (encoded), ``copy`` or ``none``."""
+        """``copy`` (AAC and MP3 as they are, all else is encoded), ``aac`` (encoded) or ``none``."""
 
 
 def input_options(decoder_threads: int = 1) -> dict[str, Any]:
@@ -66,7 +78,8 @@ def x264_options(recipe: Recipe) -> dict[str, Any]:
     """What every encode gets, so that it depends on nothing but its input and this recipe."""
     return {
         "c:v": "libx264", "preset": recipe.preset, "crf": recipe.crf, "pix_fmt": "yuv420p", "threads": 1,
-        "x264-params": "cpu-independent=1", "flags:v": "+bitexact", "fflags": "+bitexact",
+        "x264-params": _X264.get(recipe.preset, "") + "cpu-independent=1",
+        "flags:v": "+bitexact", "fflags": "+bitexact",
         "map_metadata": -1, "map_chapters": -1, "movflags": "+faststart", "f": "mp4",
     }  # fmt: skip
 
@@ -82,28 +95,50 @@ def argv_of(tool: Tool, node: Any) -> list[str]:
     return [str(argument) for argument in ffmpeg.compile(node, cmd=command, overwrite_output=True)]
 
 
+def finest_time_base(source: Header) -> dict[str, str]:
+    """Let the encoder count in the source's own ticks; old ffmpeg rounds times to whole frames otherwise."""
+    base = source.time_base
+    return {"enc_time_base": f"{base.numerator}/{base.denominator}"} if base.denominator <= _MAX_TICKS else {}
+
+
+def _ways_with_sound(wanted: str, codec: str) -> tuple[str, ...]:
+    """What is done with the sound, first choice first; each next one is tried when the one before fails."""
+    if wanted == "none" or not codec:
+        return ("none",)
+    return ("copy", "aac", "none") if wanted == "copy" and codec in _COPIED_SOUND else ("aac", "none")
+
+
 def _seconds(value: float) -> str:
     """Plain decimal microseconds: ffmpeg reads no exponents."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
-def _argv(source: Path, out: Path, start: float, duration: float, recipe: Recipe, audio: str, facts: Header) -> list[str]:
+def _argv(
+    source: Path, out: Path, start: float, duration: float, recipe: Recipe, audio: str, facts: Header
+) -> list[str]:
     tool, seeks = find_ffmpeg(), facts.format.startswith(_SEEKS_EXACTLY)
-    options = x264_options(recipe) | {"vf": _EVEN, "t": _seconds(duration), tool.fps_mode_option: "vfr"}
+    options = (
+        x264_options(recipe)
+        | finest_time_base(facts)
+        | {"vf": _EVEN, "t": _seconds(duration), tool.fps_mode_option: "vfr"}
+    )
     if not seeks:
         options["ss"] = _seconds(start)
-    if facts.time_base.denominator <= _MAX_TICKS:
-        options["enc_time_base"] = f"{facts.time_base.numerator}/{facts.time_base.denominator}"
     into = ffmpeg.input(f"file:{source}", **input_options(), **({"ss": _seconds(start)} if seeks else {}))
     if audio == "none":
         return argv_of(tool, ffmpeg.output(into["V:0"], f"file:{out}", **options))
-    options |= {"c:a": "copy"} if audio == "copy" else {"c:a": "aac", "b:a": "128k", "flags:a": "+bitexact"}
+    # Without copypriorss the sound from the key frame on would be copied and merely hidden by an edit list.
+    options |= (
+        {"c:a": "copy", "copypriorss": 0} if audio == "copy" else {"c:a": "aac", "b:a": "128k", "flags:a": "+bitexact"}
+    )
     return argv_of(tool, ffmpeg.output(into["V:0"], into["a:0"], f"file:{out}", **options))
 
 
 def _ends(source: Path, start: float) -> tuple[float, float]:
-    """Where the source's streams end, as its header says and as they are read from ``start`` on (seconds from the file's start)."""
-    with opened(source) as (container, stream):
+    """Where the source's streams end, as its header says and as they are read from ``start`` on (seconds from the
+    file's start).
+    """
+    with opened(source) as (container, _):
         origin = (container.start_time or 0) / av.time_base
         stated = (container.duration or 0) / av.time_base
         container.seek(max(0, round((start + origin) * av.time_base)))
@@ -149,11 +184,13 @@ def cut_clip(
     tolerance: float,
     cancelled: Event | None = None,
 ) -> MediaFacts:
-    """Cut ``duration`` seconds from ``start`` (seconds after the file's own start time) and verify the clip by decoding it.
+    """Cut ``duration`` seconds from ``start`` (seconds after the file's own start time) and verify the clip by
+    decoding it.
 
-    ``out`` is written under its own name: give a temporary one; it is removed when the cut fails. The clip is ``duration`` long, give or take
-    one frame; where the source ends earlier it may be up to ``tolerance`` seconds shorter. Raises :class:`MediaError` (TOO_SHORT with the seconds
-    measured; TRUNCATED, CORRUPT, NOT_A_VIDEO for a bad source; TOOL_FAILED), RetryLater (full disk, cancelled), MachineError (no ffmpeg).
+    ``out`` is written under its own name: give a temporary one; it is removed when the cut fails. The clip is
+    ``duration`` long, give or take one frame; where the source ends earlier it may be up to ``tolerance`` seconds
+    shorter. Raises :class:`MediaError` (TOO_SHORT with the seconds measured; TRUNCATED, CORRUPT, NOT_A_VIDEO for a
+    bad source; TOOL_FAILED), RetryLater (full disk, cancelled), MachineError (no ffmpeg).
     """
     if not (start >= 0 and duration > 0):
         raise ValueError(f"a window needs start >= 0 and duration > 0, not {start} and {duration}")
@@ -161,7 +198,7 @@ def cut_clip(
     facts = header(source)
     seeks = facts.format.startswith(_SEEKS_EXACTLY)
     timeout = 60 + _SLOWEST * (duration + (0 if seeks else start))
-    ways = _LESS_SOUND[recipe.audio] if facts.has_audio else ("none",)
+    ways = _ways_with_sound(recipe.audio, facts.audio_codec)
     try:
         for audio in ways:
             try:

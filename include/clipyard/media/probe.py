@@ -1,7 +1,8 @@
 """Facts about a video file, measured by decoding it in process (PyAV); no ffprobe is needed.
 
-A file's header only promises: frames and seconds are counted from what really decodes. Files come from outside, so only containers of
-films are opened (a playlist or a picture named ``.mp4`` is refused by name), and nothing but the file itself is read.
+A file's header only promises: frames and seconds are counted from what really decodes. Files come from outside, so
+only containers of films are opened (a playlist or a picture named ``.mp4`` is refused by name), and nothing but the
+file itself is read.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from clipyard.media.errors import MediaError
 from clipyard.reasons import Reason
 
 DEMUXERS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,h264,hevc,m4v,mpegvideo,nut,mxf,rm,ivf"
-"""Containers that are opened, by libavformat's names: neither playlists (which name other files) nor pictures nor text."""
+"""Containers that are opened, by libavformat's names: neither playlists (which name other files) nor pictures nor
+text.
+"""
 
 PROTOCOLS = "file"
 """What a container may make libavformat read: local files, never the net."""
@@ -40,7 +43,7 @@ class Header:
     time_base: Fraction  # seconds per tick of the video stream
     width: int  # pixels, before rotation
     height: int
-    has_audio: bool
+    audio_codec: str  # "" without sound
     duration: float | None  # seconds, of the container; None when it does not say
     promised_frames: int  # 0 when the container does not say
     start_time: float  # seconds, of the container: what ffmpeg's -ss counts from
@@ -114,6 +117,12 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         yield container, stream
 
 
+def _audio_codec(container: Any) -> str:
+    """Name of the first sound stream's codec, ``""`` without one that is known."""
+    streams = container.streams.audio
+    return str(streams[0].codec_context.name) if streams and streams[0].codec_context is not None else ""
+
+
 def header(path: Path) -> Header:
     """What the file says about itself. Raises MediaError when it is no video."""
     with opened(path) as (container, stream):
@@ -123,7 +132,7 @@ def header(path: Path) -> Header:
             time_base=Fraction(stream.time_base),
             width=stream.codec_context.width,
             height=stream.codec_context.height,
-            has_audio=bool(container.streams.audio),
+            audio_codec=_audio_codec(container),
             duration=None if container.duration is None else container.duration / av.time_base,
             promised_frames=stream.frames or 0,
             start_time=0.0 if start is None else start / av.time_base,
@@ -186,15 +195,22 @@ def _decode(container: Any, stream: Any, count: _Count) -> tuple[Any, Exception 
     return last, ended
 
 
-def _demux(container: Any, stream: Any, count: _Count) -> Exception | None:
+def _demux(container: Any, stream: Any, count: _Count) -> tuple[Any, Exception | None]:
+    """Count packets; only the first frame is decoded, for what packets do not say."""
+    first = None
     try:
         for packet in container.demux(stream):
             if packet.size and not packet.is_discard:
                 count.errors += bool(packet.is_corrupt)
                 count.add(packet.pts if packet.pts is not None else packet.dts, packet.duration, packet.is_keyframe)
+            if first is None:
+                try:
+                    first = next(iter(packet.decode()), None)
+                except av.InvalidDataError:
+                    count.errors += 1
     except av.FFmpegError as error:
-        return error
-    return None
+        return first, error
+    return first, None
 
 
 def _judge(path: Path, count: _Count, promised: int, ended: Exception | None, stated: float, measured: float) -> None:
@@ -219,15 +235,11 @@ def probe(path: Path, *, decode: bool = True) -> MediaFacts:
     count = _Count()
     with opened(path) as (container, stream):
         context = stream.codec_context
-        rotated, pix_fmt = False, context.pix_fmt or ""
         if decode:
             # Deblocking changes pixels but neither counts nor errors, and costs a fifth of the time.
             context.options = {"skip_loop_filter": "all"}
-            last, ended = _decode(container, stream, count)
-            if last is not None:
-                rotated, pix_fmt = last.rotation % 180 != 0, last.format.name
-        else:
-            ended = _demux(container, stream, count)
+        seen, ended = (_decode if decode else _demux)(container, stream, count)
+        rotated = seen is not None and seen.rotation % 180 != 0
         width, height = (context.height, context.width) if rotated else (context.width, context.height)
         time_base = Fraction(stream.time_base)
         rate = stream.average_rate or stream.guessed_rate
@@ -242,8 +254,18 @@ def probe(path: Path, *, decode: bool = True) -> MediaFacts:
             height=height,
             has_audio=bool(container.streams.audio),
             video_codec=context.name,
-            pix_fmt=pix_fmt,
+            pix_fmt=context.pix_fmt or "" if seen is None else seen.format.name,
             start_time=float((count.first or 0) * time_base),
             keyframe_gap=count.gap,
             errors=count.errors,
         )
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height of a JPEG of ours. Raises MediaError when it does not decode."""
+    try:
+        with av.open(f"file:{path}", format="jpeg_pipe", options={"protocol_whitelist": PROTOCOLS}) as container:
+            frame = next(container.decode(video=0))
+            return frame.width, frame.height
+    except (av.FFmpegError, StopIteration) as error:
+        raise MediaError(Reason.CORRUPT, f"{path.name} does not decode: {error}") from error

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
@@ -32,7 +33,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 def _tied_to_parent() -> Callable[[], None] | None:
     """What the child does before it becomes ffmpeg: ask the kernel to be killed when we die, by whatever signal.
 
-    Linux only; elsewhere a child of a killed step ends with its current clip. Only async-signal-safe calls are made.
+    Linux only; elsewhere the child of a killed step ends with its current clip.
     """
     if _libc is None:
         return None
@@ -65,11 +66,10 @@ class _Tail(threading.Thread):
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    child.wait()
+    if child.poll() is None:  # an ended child's number may already be another's
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 def _wait(child: subprocess.Popen[bytes], timeout: float, cancelled: Event | None) -> int | None:
@@ -94,9 +94,9 @@ def last_lines(text: str, count: int = 6) -> str:
 def run(argv: Sequence[str], *, timeout: float, cancelled: Event | None = None, cwd: Path | None = None) -> str:
     """Run a program to its end and return the last 16 KB of its stderr.
 
-    The child has its own process group, no stdin and no stdout; it is killed when we raise, when ``timeout`` seconds are over,
-    when ``cancelled`` is set, and by the kernel when this process dies. Raises RetryLater for a full disk or too little memory and when
-    cancelled; MediaError(TOOL_FAILED) for every other failure.
+    The child has its own process group, no stdin and no stdout; it is killed when we raise, when ``timeout`` seconds
+    are over, when ``cancelled`` is set, and by the kernel when this process dies. Raises RetryLater for a full disk
+    or too little memory and when cancelled; MediaError(TOOL_FAILED) for every other failure.
     """
     child = subprocess.Popen(
         list(argv),

@@ -104,5 +104,7 @@ def _find(named: str, search: str) -> Tool:
 
 
 def ffmpeg() -> Tool:
-    """``CLIPYARD_FFMPEG`` if set, else the system's, else the wheel's. MachineError when none can encode H.264 with libx264."""
+    """``CLIPYARD_FFMPEG`` if set, else the system's, else the wheel's. MachineError when none can encode H.264 with
+    libx264.
+    """
     return _find(os.environ.get(VARIABLE, ""), os.environ.get("PATH", os.defpath))

@@ -1,16 +1,16 @@
 """Everything a report shows, as plain values: dataclasses of numbers, strings and times, and nothing else.
 
-A part whose source is absent (a stage that never ran, a ledger that cannot be reached) is ``None`` or empty and is shown
-as "not run"; a report can be written at any point of a run.
+A part whose source is absent (a stage that never ran, a ledger that cannot be reached) is ``None`` or empty and is
+shown as "not run"; a report can be written at any point of a run.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
-Level = Literal["good", "warn", "bad"]
+Level = Literal["good", "info", "warn", "bad"]
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,10 @@ class Media:
 
 @dataclass(frozen=True)
 class Items:
-    """What became of the items of a run."""
+    """What became of the items of a run. ``unusable`` are csv rows that were rejected and so are not expected."""
 
     total: Counts
+    unusable: int
     splits: dict[str, Counts]
     classes: tuple[ClassRow, ...]
     reasons: tuple[ReasonRow, ...]
@@ -116,32 +117,50 @@ class Sample:
 
 @dataclass(frozen=True)
 class Check:
-    """One check of a gate. ``level`` is ``good`` when it held; ``bad`` when a blocking one did not."""
+    """One check of a gate. ``level`` is ``good`` when it held, else what it did: ``bad`` blocks, ``info`` only tells.
+
+    ``before`` is ``unexpected`` in the run before; ``worst`` are rows that broke it (item id, the rest as text).
+    """
 
     name: str
     title: str
     level: Level
-    severity: str
+    skipped: str
+    sentence: str
     observed: str
     unexpected: int | None
+    before: int | None = None
     worst: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate's result. ``verdict`` is ``passed``, ``warned``, ``blocked`` or ``unreadable``."""
+    """One gate's result. ``verdict`` is ``passed``, ``warned``, ``blocked`` or ``unreadable``.
+
+    ``problem`` says why it is unreadable; ``rows_file`` is relative to the report.
+    """
 
     name: str
     verdict: str
-    sentence: str
-    checks: tuple[Check, ...]
-    rows_file: str | None
+    problem: str = ""
+    checks: tuple[Check, ...] = ()
+    rows_file: str | None = None
     rows_bytes: int = 0
-    at: datetime | None = None
+    seconds: float = 0.0
 
     @property
     def level(self) -> Level:
-        return {"passed": "good", "warned": "warn"}.get(self.verdict, "bad")  # type: ignore[return-value]
+        levels: dict[str, Level] = {"passed": "good", "warned": "warn"}
+        return levels.get(self.verdict, "bad")
+
+    @property
+    def broken(self) -> tuple[Check, ...]:
+        """Checks that did not hold, heaviest first."""
+        return tuple(check for check in self.checks if check.level != "good")
+
+    @property
+    def skipped(self) -> int:
+        return sum(bool(check.skipped) for check in self.checks)
 
 
 @dataclass(frozen=True)
@@ -156,7 +175,7 @@ class TrendRow:
 
 @dataclass(frozen=True)
 class Retry:
-    """``count`` items of one reason fall due for another try in one bucket of time (``overdue``, ``day``, ...)."""
+    """``count`` items of one reason fall due for another try in one bucket of time (``now``, ``week``, ...)."""
 
     bucket: str
     reason: str
@@ -179,7 +198,7 @@ class History:
     total: Counts | None = None
     points: tuple[Point, ...] = ()
     retries: tuple[Retry, ...] = ()
-    next_at: datetime | None = None
+    next_day: date | None = None
     problem: str | None = None
 
 
@@ -212,9 +231,10 @@ class Report:
     run: str
     written: datetime
     begun: datetime | None
+    ended: datetime | None
     kind: str
     scope: str
-    catalog: int | None
+    dry_run: bool
     items: Items | None
     items_from: str
     gates: tuple[Gate, ...]

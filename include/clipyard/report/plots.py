@@ -39,7 +39,7 @@ def _draw(
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    settings = {
+    settings: Any = {
         "svg.fonttype": "none", "svg.hashsalt": name, "font.size": 11, "text.parse_math": False,
         "text.color": INK, "axes.edgecolor": LINE, "axes.labelcolor": MUTED, "xtick.color": LINE, "ytick.color": LINE,
         "xtick.labelcolor": MUTED, "ytick.labelcolor": MUTED, "axes.facecolor": "none", "figure.facecolor": "none",
@@ -100,7 +100,7 @@ def coverage_by_class(classes: Sequence[ClassRow]) -> str:
         axes.set_ylim(0, 1)
         axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
         axes.set_xlabel(f"{plural(len(rows), 'class', 'classes')}, fullest first")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="x", integer=True)
         axes.tick_params(length=3)
 
     def over(axes: Axes) -> str:
@@ -118,7 +118,9 @@ def coverage_by_class(classes: Sequence[ClassRow]) -> str:
 
 def attrition(points: Sequence[Point]) -> str:
     """Clips that are here and clips that are missing, over time."""
-    from matplotlib import dates
+    from matplotlib import dates as untyped
+
+    dates: Any = untyped
 
     def paint(axes: Axes) -> None:
         at: list[Any] = [point.at for point in points]
@@ -129,7 +131,7 @@ def attrition(points: Sequence[Point]) -> str:
         axes.set_ylim(0, max(both, default=1) * 1.04 or 1)
         axes.margins(x=0.01)
         axes.yaxis.set_major_formatter(lambda value, _: number(value))
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="y", integer=True)
         locator = dates.AutoDateLocator(maxticks=8)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
@@ -160,7 +162,7 @@ def distribution(name: str, histogram: Histogram, unit: str) -> str:
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} s")
         axes.set_xlim(edges[0], edges[-1])
         axes.yaxis.set_major_formatter(lambda value, _: number(value))
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="y", integer=True)
         axes.set_ylabel("clips")
         axes.tick_params(length=3, which="both")
 

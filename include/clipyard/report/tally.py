@@ -41,9 +41,35 @@ def _text(table: pa.Table, name: str) -> pa.ChunkedArray:
     return table[name]
 
 
-def tally(manifest: Path) -> Items:
-    """Count ``manifest`` (``recorded.parquet``; columns that it lacks are taken as empty). Raises ManifestError."""
+def tally(manifest: Path, catalog: Path | None = None) -> Items:
+    """Count ``manifest`` (``recorded.parquet``; columns that it lacks are taken as empty). Raises ManifestError.
+
+    Rejected rows of ``catalog``, of the same splits, are added as unusable.
+    """
     table = read_table(manifest)
+    rejected = _rejected(catalog, set(pc.unique(table["split"]).to_pylist())) if catalog is not None else None
+    return _items(table, rejected)
+
+
+def tally_catalog(catalog: Path) -> Items:
+    """Count a catalog of which nothing has been asked yet: every usable row is missing."""
+    table = read_table(catalog)
+    usable = table.filter(pc.not_equal(table["status"], str(Status.REJECTED)))
+    for name, value in (("status", Status.MISSING), ("reason", Reason.NOT_ASKED)):
+        column = pa.array([str(value)] * usable.num_rows, pa.string())
+        usable = usable.set_column(usable.schema.get_field_index(name), name, column)
+    return _items(usable, table.filter(pc.equal(table["status"], str(Status.REJECTED))))
+
+
+def _rejected(catalog: Path, splits: set[str]) -> pa.Table:
+    table = read_table(catalog)
+    mask = pc.and_(
+        pc.equal(table["status"], str(Status.REJECTED)), pc.is_in(table["split"], pa.array(sorted(splits), pa.string()))
+    )
+    return table.filter(mask)
+
+
+def _items(table: pa.Table, rejected: pa.Table | None) -> Items:
     groups = (
         pa.table({name: _text(table, name) for name in ("split", "class_dir", "status", "reason")})
         .group_by(["split", "class_dir", "status", "reason"])
@@ -52,37 +78,38 @@ def tally(manifest: Path) -> Items:
     )
     splits: defaultdict[str, Counts] = defaultdict(Counts)
     classes: defaultdict[str, defaultdict[str, Counts]] = defaultdict(lambda: defaultdict(Counts))
-    reasons: Counter[tuple[str, str]] = Counter()
     for group in groups:
-        split, status, reason = str(group["split"] or ""), str(group["status"]), str(group["reason"])
-        counted = counts_of(status, reason, group["count_all"])
+        split = str(group["split"] or "")
+        counted = counts_of(str(group["status"]), str(group["reason"]), group["count_all"])
         splits[split] += counted
         classes[group["class_dir"] or ""][split] += counted
-        if not counted.present:
-            reasons[status, reason] += group["count_all"]
-    present = table.filter(pc.is_in(table["status"], pa.array([str(Status.DONE), str(Status.KEPT)])))
+    here = pc.is_in(table["status"], pa.array([str(Status.DONE), str(Status.KEPT)]))
+    reasons = [*_reasons(table.filter(pc.invert(here))), *(_reasons(rejected) if rejected is not None else [])]
     return Items(
         total=sum(splits.values(), Counts()),
+        unusable=rejected.num_rows if rejected is not None else 0,
         splits={name: splits[name] for name in sorted(splits, key=_split_order)},
         classes=tuple(ClassRow(name, sum(by.values(), Counts()), dict(by)) for name, by in sorted(classes.items())),
-        reasons=tuple(
-            ReasonRow(status, reason, count, _examples(table, status, reason))
-            for (status, reason), count in sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
-        ),
-        media=_media(present),
-        samples=_samples(present),
+        reasons=tuple(sorted(reasons, key=lambda row: (-row.count, row.status, row.reason))),
+        media=_media(table.filter(here)),
+        samples=_samples(table.filter(here)),
     )
+
+
+def _reasons(absent: pa.Table) -> list[ReasonRow]:
+    rows = pa.table({name: _text(absent, name) for name in ("status", "reason", "item_id", "evidence")})
+    found = []
+    for group in rows.group_by(["status", "reason"]).aggregate([([], "count_all")]).to_pylist():
+        mask = pc.and_(pc.equal(rows["status"], group["status"]), pc.equal(rows["reason"], group["reason"]))
+        examples = rows.filter(mask).slice(0, EXAMPLES).to_pylist()
+        shown = tuple((str(row["item_id"]), str(row["evidence"] or "")) for row in examples)
+        found.append(ReasonRow(str(group["status"]), str(group["reason"]), group["count_all"], shown))
+    return found
 
 
 def _split_order(name: str) -> tuple[int, str]:
     known = ("train", "val", "test")
     return (known.index(name) if name in known else len(known), name)
-
-
-def _examples(table: pa.Table, status: str, reason: str) -> tuple[tuple[str, str], ...]:
-    mask = pc.and_(pc.equal(table["status"], status), pc.equal(table["reason"], reason))
-    rows = pa.table({name: _text(table, name) for name in ("item_id", "evidence")}).filter(mask)
-    return tuple((str(row["item_id"]), str(row["evidence"] or "")) for row in rows.slice(0, EXAMPLES).to_pylist())
 
 
 def _numbers(table: pa.Table, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:

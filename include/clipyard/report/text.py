@@ -7,7 +7,7 @@ direction-changing character visible and cuts what is too long; escaping for HTM
 from __future__ import annotations
 
 import unicodedata
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
@@ -63,9 +63,19 @@ def span(seconds: float) -> str:
     return f"{seconds / 86400:,.0f} days"
 
 
+def seconds(value: float) -> str:
+    """``9.98`` gives ``9.98 s``; minutes from two minutes on."""
+    return f"{value:.2f} s" if value < 120 else f"{value / 60:.1f} min"
+
+
+def day(value: date) -> str:
+    """``21 Nov 2026``."""
+    return f"{value.day} {value:%b %Y}"
+
+
 def moment(value: datetime | None) -> str:
     """``21 Nov 2026, 02:13 UTC``."""
-    return "–" if value is None else f"{value.day} {value:%b %Y, %H:%M} UTC"
+    return "–" if value is None else f"{day(value)}, {value:%H:%M} UTC"
 
 
 def distance(value: datetime, now: datetime) -> str:

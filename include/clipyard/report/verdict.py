@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from clipyard.report.data import Level, Report, Verdict
-from clipyard.report.text import clean, moment, number, plural, share
+from clipyard.report.text import clean, day, number, plural, share
 from clipyard.report.words import words
 
 _MAX_SENTENCES = 5
+_DOES = {"bad": "blocks", "warn": "warns"}
 
 
 def verdict_of(report: Report) -> Verdict:
     """Judge a report; its own verdict is not looked at.
 
-    Red: a gate blocked, or the run ended before anything was recorded. Amber: something is missing, failed, was not asked
-    or warned about. Green: everything that was asked for is here and every check held.
+    Red: a gate blocked, or the run ended before anything was recorded. Amber: something is missing, or a gate warned.
+    Green: everything that was asked for is here and every check held.
     """
     return Verdict(*_level(report), wrong=tuple(_wrong(report)), next=tuple(_next(report)))
 
@@ -25,6 +26,8 @@ def _level(report: Report) -> tuple[Level, str, str]:
         what = "the gate" if len(blocked) == 1 else "the gates"
         done = f"; {_present(report)}" if report.items_from == "recorded" else ""
         return "bad", "Blocked", f"Not usable yet: {what} {names} blocked the run{done}."
+    if report.dry_run:
+        return "warn", "Dry run", "This run only planned: nothing was asked for."
     if items is None or report.items_from != "recorded":
         return "bad", "Unfinished", "The run ended before its clips were recorded; what it had done by then is below."
     total = items.total
@@ -55,12 +58,13 @@ def _wrong(report: Report) -> list[str]:
         if stage.state == "failed"
     ]
     for gate in report.gates:
-        for check in gate.checks:
-            if check.level != "good":
-                verb = "blocks" if check.level == "bad" else "warns"
-                said.append(f"Gate “{clean(gate.name, 40)}” {verb}: {clean(check.sentence, 300)}")
-        if gate.level == "bad" and all(check.level == "good" for check in gate.checks):
-            said.append(f"Gate “{clean(gate.name, 40)}”: {clean(gate.sentence, 300)}")
+        if gate.problem:
+            said.append(f"Gate “{clean(gate.name, 40)}”: {clean(gate.problem, 300)}")
+        said += [
+            f"Gate “{clean(gate.name, 40)}” {_DOES[check.level]}: {clean(check.sentence or check.title, 300)}"
+            for check in gate.broken
+            if check.level in _DOES
+        ]
     if report.items is not None and report.items_from == "recorded":
         for row in report.items.reasons[:3]:
             about = words(row.reason)
@@ -76,21 +80,23 @@ def _next(report: Report) -> list[str]:
     said: list[str] = []
     if any(gate.level == "bad" for gate in report.gates):
         said.append("Correct what the gate names, then clear the run's failed task: finished work is kept.")
+    elif report.dry_run:
+        said.append("Trigger the DAG without “dry run” to fetch.")
     elif report.items is None or report.items_from != "recorded":
         said.append("Clear the run's failed task, or trigger the DAG again: finished work is kept.")
     history = report.history
     now, soon, later = (
         sum(retry.count for retry in history.retries if retry.bucket in buckets)
-        for buckets in (("overdue",), ("day", "week"), ("month", "later"))
+        for buckets in (("now",), ("week",), ("month", "later"))
     )
     if now:
-        said.append(f"{plural(now, 'clip')} are due now: the next refresh asks for them again.")
+        said.append(f"Due now: {plural(now, 'clip')}; the next refresh asks for them.")
     if soon:
-        said.append(f"{plural(soon, 'clip')} fall due within seven days.")
+        said.append(f"Due within 7 days: {plural(soon, 'clip')}.")
     if later:
-        said.append(f"{plural(later, 'clip')} are looked at later.")
-    if history.next_at is not None and not now:
-        said.append(f"The next one is due on {moment(history.next_at)}.")
+        said.append(f"Due later: {plural(later, 'clip')}.")
+    if history.next_day is not None and not now:
+        said.append(f"The first falls due on {day(history.next_day)}.")
     if report.items is not None and report.items.total.absent:
         said.append(
             f"The refresh DAG runs {clean(report.refresh, 40)}."

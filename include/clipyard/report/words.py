@@ -1,6 +1,6 @@
 """What each reason means, in plain words, and what a person can do. A test holds this table against the enum.
 
-When Clipyard itself asks again is the ledger's policy (:func:`clipyard.ledger.policy.describe`) and is not repeated here.
+When Clipyard itself asks again is the ledger's policy (:func:`clipyard.ledger.policy.describe`), not repeated here.
 """
 
 from __future__ import annotations

@@ -1,0 +1,47 @@
+# Two commands do everything: `make demo` and `make test`. `make up` gives the Airflow UI.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo demo-up test up lint bench lock setup clean help
+
+help:  ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "clipyard: $(PYTHON) is too old; use Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@echo "installing the locked packages into $(VENV)"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+setup: $(STAMP)  ## install the locked packages into .venv
+
+demo: $(STAMP)  ## run a small data set through the real DAGs and say where the report is
+	@$(BIN)/python -m clipyard.demo --home .demo
+
+demo-up: $(STAMP)  ## the Airflow UI over the demo's runs
+	@docker/local/up.sh .demo/airflow .demo/data
+
+up: $(STAMP)  ## the Airflow UI, data in ./data (or CLIPYARD_DATA)
+	@docker/local/up.sh .airflow "$${CLIPYARD_DATA:-data}"
+
+test: $(STAMP)  ## set up and run all tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP)  ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: $(STAMP)  ## all measurements of BENCHMARKS.md
+	@for file in bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+lock: $(STAMP)  ## resolve the lock file anew
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header pyproject.toml -o requirements.lock
+
+clean:  ## remove what was set up (not your data)
+	rm -rf $(VENV) .demo

@@ -1,0 +1,8 @@
+"""Shows a broken data-set YAML as an import error in the UI; the other data sets keep their DAGs."""
+
+from clipyard.datasets.load import load_all
+from clipyard.settings import Settings
+
+_, errors = load_all(Settings.from_env().dataset_folders)
+if errors:
+    raise errors[0] from None

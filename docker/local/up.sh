@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Airflow on this machine: up.sh AIRFLOW_HOME DATA. SQLite, LocalExecutor, one user; Ctrl-C ends it.
+set -euo pipefail
+project=$(cd "$(dirname "$0")/../.." && pwd)
+mkdir -p "$1" "$2"
+export AIRFLOW_HOME; AIRFLOW_HOME=$(cd "$1" && pwd)
+export CLIPYARD_DATA; CLIPYARD_DATA=$(cd "$2" && pwd)
+export AIRFLOW__CORE__DAGS_FOLDER=$project/dags AIRFLOW__CORE__PLUGINS_FOLDER=$project/plugins
+export AIRFLOW__CORE__LOAD_EXAMPLES=False AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION=${AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION:-False}
+export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS=${AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS:-admin:admin}
+export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE=$AIRFLOW_HOME/passwords.json
+export AIRFLOW__API__PORT=${AIRFLOW__API__PORT:-8080}
+export YTDLP_NO_PLUGINS=${YTDLP_NO_PLUGINS-1}
+airflow db migrate >"$AIRFLOW_HOME/migrate.log" 2>&1 || { echo "Airflow's database could not be set up; see $AIRFLOW_HOME/migrate.log"; exit 1; }
+python -m clipyard_airflow.settings_file "$project/airflow_settings.yaml"
+if [ ! -s "$AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE" ]; then
+  (umask 077; python -c 'import json, secrets; print(json.dumps({"admin": secrets.token_urlsafe(12)}))' >"$AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE")
+fi
+echo "Airflow: http://localhost:$AIRFLOW__API__PORT  user and password: $(cat "$AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE")"
+echo "data: $CLIPYARD_DATA   (ready in about a minute; Ctrl-C ends it)"
+# SIGTERM to the parent would orphan its children; SIGINT ends them all.
+exec env --default-signal=INT airflow standalone

@@ -1,0 +1,151 @@
+"""yt-dlp as a library: how it is set up, and one instance per thread."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from clipyard.acquire.preflight import find_ffmpeg, js_runtimes
+from clipyard.errors import MachineError
+
+Pause = Callable[[int, str], float]
+
+_USES = 200
+"""Videos after which a thread's YoutubeDL is made anew, so that what it remembers stays small."""
+
+
+class Sessions:
+    """A ``YoutubeDL`` per thread, used for many videos.
+
+    It is not made for several threads, and making one costs a large part of a small download. ``params`` are those of
+    ``YoutubeDL`` that differ from :func:`common_params`; ``pause(n, why)`` gives the seconds before retry ``n``
+    (from 0), or raises when trying again is of no use. A changed cookie file is read again.
+    """
+
+    def __init__(self, params: dict[str, Any], *, cookies: Path | None, ffmpeg: Path | None, pause: Pause) -> None:
+        os.environ.setdefault("YTDLP_NO_PLUGINS", "1")  # before yt-dlp looks for them
+        self._cookies, self._pause = cookies, pause
+        self._params = {**common_params(ffmpeg or find_ffmpeg()), **params}
+        self._local = threading.local()
+
+    def get(self) -> Session:
+        """This thread's. Raises MachineError when the cookies cannot be read."""
+        stamp = _stamp(self._cookies)
+        session: Session | None = getattr(self._local, "session", None)
+        if session is None or session.uses >= _USES or session.stamp != stamp:
+            if session is not None:
+                session.ydl.close()
+            params = {**self._params, "cookiefile": _cookie_jar(self._cookies)}
+            session = self._local.session = Session(params, stamp, self._pause)
+        session.uses += 1
+        return session
+
+
+def common_params(ffmpeg: Path | None) -> dict[str, Any]:
+    """What is the same for every use: silent, honest about where we are, and writing nowhere but where it is told."""
+    return {
+        "quiet": True, "noprogress": True, "color": "never", "noplaylist": True,
+        "geo_bypass": False,  # a made-up X-Forwarded-For is a lie that can get the address blocked
+        "cachedir": False, "updatetime": False, "overwrites": True, "skip_unavailable_fragments": False,
+        "ffmpeg_location": str(ffmpeg) if ffmpeg else None,
+        "js_runtimes": {name: dict(config) for name, config in js_runtimes().items()},
+    }  # fmt: skip
+
+
+class _Log:
+    """yt-dlp's logger: keeps the last warnings for the classifier and stops the work when it is cancelled."""
+
+    def __init__(self) -> None:
+        self.warnings: deque[str] = deque(maxlen=30)
+        self.cancelled = Event()
+        self.last = ""
+
+    def debug(self, message: str) -> None:
+        self.last = message
+        self.stop_if_cancelled()
+
+    info = debug
+
+    def warning(self, message: str) -> None:
+        self.last = message
+        self.warnings.append(message)
+
+    error = warning
+
+    def stop_if_cancelled(self, *_: Any) -> None:
+        if self.cancelled.is_set():
+            from yt_dlp.utils import DownloadCancelled
+
+            raise DownloadCancelled("cancelled")
+
+
+class Session:
+    """One thread's YoutubeDL."""
+
+    def __init__(self, params: dict[str, Any], stamp: tuple[int, int] | None, pause: Pause) -> None:
+        from yt_dlp import YoutubeDL
+        from yt_dlp.cookies import CookieLoadError
+        from yt_dlp.utils import DownloadError
+
+        self._log, self.stamp, self.uses = _Log(), stamp, 0
+
+        def sleep(n: int) -> float:
+            self._log.cancelled.wait(pause(n, self._log.last))
+            self._log.stop_if_cancelled()
+            return 0.0  # slept already
+
+        hooks = {
+            "logger": self._log, "progress_hooks": [self._log.stop_if_cancelled],
+            "retry_sleep_functions": dict.fromkeys(("http", "fragment", "extractor"), sleep),
+        }  # fmt: skip
+        self.ydl = YoutubeDL({**params, **hooks})
+        try:
+            _ = self.ydl.cookiejar  # read now, so that a broken file is not blamed on a video
+        except (CookieLoadError, DownloadError) as error:
+            raise MachineError(
+                "The cookie file is not in the Netscape format: export it again as cookies.txt."
+            ) from error
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was logged since :meth:`using`, the last 30."""
+        return list(self._log.warnings)
+
+    def note(self, text: str) -> None:
+        self._log.warning(text)
+
+    @contextmanager
+    def using(self, folder: Path, cancelled: Event) -> Iterator[Any]:
+        """The YoutubeDL, writing ``video.*`` into ``folder``; raises DownloadCancelled once ``cancelled`` is set."""
+        self._log.warnings.clear()
+        self._log.cancelled = cancelled
+        self.ydl.params["outtmpl"] = {**self.ydl.params["outtmpl"], "default": "video.%(ext)s"}
+        self.ydl.params["paths"] = {"home": str(folder)}
+        yield self.ydl
+
+
+def _stamp(cookies: Path | None) -> tuple[int, int] | None:
+    if cookies is None:
+        return None
+    try:
+        facts = cookies.stat()
+    except OSError as error:
+        raise MachineError(f"The cookie file {cookies} cannot be read ({error.strerror}).") from error
+    return facts.st_mtime_ns, facts.st_size
+
+
+def _cookie_jar(cookies: Path | None) -> io.StringIO | None:
+    """The cookies as a file in memory: yt-dlp writes what it learns back to the file that it was given."""
+    if cookies is None:
+        return None
+    try:
+        return io.StringIO(cookies.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise MachineError(f"The cookie file {cookies} cannot be read ({error}).") from error

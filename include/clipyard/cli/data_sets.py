@@ -1,0 +1,57 @@
+"""Data sets and the machine: ``datasets``, ``spec``, ``doctor``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from clipyard.cli.common import data_option, settings_for, table
+from clipyard.errors import Exit
+
+
+@click.command()
+def datasets() -> None:
+    """List the data sets, and say what is wrong with a YAML that cannot be loaded."""
+    from clipyard.datasets.load import load_all
+
+    specs, errors = load_all(settings_for(None).dataset_folders)
+    table(
+        ((s.name, s.title, s.family, "yes" if s.is_runnable else "described only") for s in specs.values()),
+        ("name", "title", "family", "runs"),
+    )
+    for error in errors:
+        click.echo(f"clipyard: {error}", err=True)
+    if errors:
+        sys.exit(int(Exit.USAGE))
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def spec(file: Path) -> None:
+    """Check one data set's YAML."""
+    from clipyard.datasets.load import load_spec
+
+    loaded = load_spec(file)
+    click.echo(f"{file}: {loaded.name} ({loaded.title}) is a valid data set of family '{loaded.family}'.")
+
+
+@click.command()
+@data_option
+def doctor(data: Path | None) -> None:
+    """Say whether this machine can do the work: ffmpeg, yt-dlp, a JavaScript runtime, disk, ledger."""
+    from clipyard.acquire.preflight import preflight_youtube
+    from clipyard.ledger import Ledger
+    from clipyard.media.tools import ffmpeg
+
+    settings = settings_for(data)
+    tool = ffmpeg()
+    rows = [("ok", f"ffmpeg {tool.version} ({tool.origin}, {tool.path})")]
+    settings.data.root.mkdir(parents=True, exist_ok=True)
+    rows += [(str(f.level), f.sentence) for f in preflight_youtube(cookies=settings.cookies, folder=settings.data.root)]
+    with Ledger.open(settings.ledger_url):
+        rows.append(("ok", f"the ledger opens; data root {settings.data.root}"))
+    table(rows, ("level", "finding"))
+    if any(level == "fail" for level, _ in rows):
+        sys.exit(int(Exit.FAIL))

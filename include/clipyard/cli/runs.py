@@ -1,0 +1,148 @@
+"""Runs and their parts: ``run``, ``refresh``, ``plan``, ``stage``, ``report``, ``release``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clipyard.cli.common import chain, data_option, new_run, say, settings_for
+from clipyard.pipeline.context import Kind, RunContext, make_context
+
+_run_options = chain(
+    click.argument("dataset"),
+    data_option,
+    click.option("--run", "run_name", help="Name of the run; the same name goes on where it was."),
+    click.option("--split", "splits", multiple=True, help="Split to prepare (again for more). Default: the data set's."),
+    click.option("--class", "classes", multiple=True, help="Only this class (again for more)."),
+    click.option("--limit", type=click.IntRange(1), help="At most this many clips of each split."),
+    click.option("--source", "sources", multiple=True, help="Source to try, in this order (again for more)."),
+    click.option("--local-folder", default="", help="A folder with clips or videos that you have."),
+    click.option("--mirror-url", default="", help="URL template of a mirror: http://host/{clip}.mp4"),
+    click.option("--resize/--no-resize", default=False, help="Also make short-edge copies."),
+    click.option("--frames/--no-frames", default=False, help="Also extract raw frames."),
+    click.option("--short-edge", default=256, show_default=True, help="Short edge, pixels."),
+    click.option("--frame-width", default=0, help="Fixed frame width, pixels; with --frame-height."),
+    click.option("--frame-height", default=0, help="Fixed frame height, pixels."),
+    click.option("--frame-rate", default=0.0, help="Frames per second of raw frames; 0 keeps every frame."),
+    click.option("--shards", type=click.IntRange(1, 1000), help="Into how many shards the work is cut."),
+    click.option("--jobs", default=2, show_default=True, help="Parallel items."),
+    click.option("--retry-all", is_flag=True, help="Ask again for everything missing, also what is not due."),
+    click.option("--as-of", help="Pretend that it is this time (ISO 8601 with time zone)."),
+    click.option("--label-map", default="", help="A label map file; default: the train csv."),
+    click.option("--annotation-counts", type=click.Choice(["strict", "warn"]), default="strict", show_default=True,
+                 help="Row counts other than the published ones stop, or only warn."),
+)  # fmt: skip
+
+
+def _context(kind: Kind, values: dict[str, Any], *, dry_run: bool = False) -> RunContext:
+    dataset, data, name = values.pop("dataset"), values.pop("data"), values.pop("run_name")
+    params = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+    params = {key: value for key, value in params.items() if value not in (None, [])}
+    return make_context(
+        dataset, name or new_run(kind), {**params, "dry_run": dry_run}, kind=kind, settings=settings_for(data)
+    )
+
+
+def _go(kind: Kind, values: dict[str, Any], *, dry_run: bool = False) -> None:
+    from clipyard.pipeline.run import run_all
+
+    summary = run_all(_context(kind, values, dry_run=dry_run), say)
+    click.echo(summary["sentence"])
+
+
+@click.command()
+@_run_options
+def run(**values: Any) -> None:
+    """Prepare a data set from annotation to release, in this process."""
+    _go("full", values)
+
+
+@click.command()
+@_run_options
+def refresh(**values: Any) -> None:
+    """Look again at missing clips whose time has come."""
+    _go("refresh", values)
+
+
+@click.command()
+@_run_options
+def plan(**values: Any) -> None:
+    """Say what a run would ask for, and stop (a dry run)."""
+    _go("full", values, dry_run=True)
+
+
+def _stage_names() -> list[str]:
+    return ["annotations", "gate_annotations", "plan", "record", "gate_clips", "gate_frames", "lists", "gate_lists",
+            "release", "report"]  # fmt: skip
+
+
+def _existing(dataset: str, run_name: str | None, data: Path | None) -> RunContext:
+    """The context of a run that exists, with the parameters it was started with; the latest when none is named."""
+    from clipyard.errors import UserError
+    from clipyard.files import read_json
+    from clipyard.settings import slug
+
+    settings = settings_for(data)
+    folder = settings.data.runs(dataset)
+    runs = sorted(folder.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    path = folder / slug(run_name) / "run.json" if run_name else (runs[-1] if runs else folder / "none")
+    if not path.exists():
+        raise UserError(f"{dataset} has no run {run_name or 'yet'} below {folder}; start one with 'clipyard run {dataset}'.")
+    content = read_json(path)
+    return make_context(dataset, content["run"], content["params"], kind=content["kind"], settings=settings)
+
+
+_existing_options: Callable[..., Any] = chain(
+    click.argument("dataset"), click.option("--run", "run_name", help="Name of the run. Default: the latest."), data_option
+)
+
+
+@click.command()
+@click.argument("name", type=click.Choice(_stage_names()))
+@_existing_options
+def stage(name: str, dataset: str, run_name: str | None, data: Path | None) -> None:
+    """Run one stage of an existing run again."""
+    from clipyard.pipeline.stages import NothingToDo, run_stage
+
+    try:
+        result = run_stage(name, _existing(dataset, run_name, data), say=say)
+    except NothingToDo as nothing:
+        say("%s", str(nothing))
+    else:
+        click.echo(json.dumps(result, indent=1, default=str))
+
+
+@click.command()
+@click.argument("dataset", required=False)
+@click.option("--run", "run_name", help="Name of the run. Default: the latest.")
+@click.option("--index", is_flag=True, help="Write the page over all data sets instead.")
+@data_option
+def report(dataset: str | None, run_name: str | None, index: bool, data: Path | None) -> None:
+    """Write a run's report again, or the index of all data sets; prints the path."""
+    from clipyard.errors import UserError
+    from clipyard.pipeline.stages import run_stage
+
+    if index:
+        from clipyard.datasets.load import load_all
+        from clipyard.report import write_index
+
+        settings = settings_for(data)
+        click.echo(write_index(settings.data, load_all(settings.dataset_folders)[0].values(), datetime.now(UTC)))
+        return
+    if dataset is None:
+        raise UserError("Name a data set, or use --index.")
+    click.echo(run_stage("report", _existing(dataset, run_name, data), say=say))
+
+
+@click.command()
+@_existing_options
+def release(dataset: str, run_name: str | None, data: Path | None) -> None:
+    """Publish a run's lists, missing clips, label map and lock; prints the folder."""
+    from clipyard.pipeline.stages import run_stage
+
+    click.echo(run_stage("release", _existing(dataset, run_name, data), say=say))

@@ -1,0 +1,187 @@
+"""The ledger as its users see it: opened by URL, written by the record task, asked by everyone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from clipyard.errors import UserError
+from clipyard.files import read_json
+from clipyard.ledger import engine as _engine
+from clipyard.ledger.bulk import clean
+from clipyard.ledger.catalog import Synced, dataset_key, sync
+from clipyard.ledger.models import run as run_table
+from clipyard.ledger.models import run_count
+from clipyard.ledger.plan import plan_table
+from clipyard.ledger.queries import Queries, standing
+from clipyard.ledger.record import Recorded, RunKey, record_manifest
+from clipyard.reasons import Status
+
+Kind = Literal["full", "refresh"]
+
+
+class Ledger(Queries):
+    """What is known about every source video over time.
+
+    ``Ledger.open(url)`` makes or migrates the database. Any number of processes may use it at once; writers wait for
+    each other.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+
+    @classmethod
+    def open(cls, url: str) -> Ledger:
+        """Open ``sqlite:////path`` or ``postgresql://…``.
+
+        Raises UserError (wrong address, no rights, damaged file, a newer schema) or RetryLater (locked, not answering).
+        """
+        return cls(_engine.connect(url))
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __str__(self) -> str:
+        return _engine.shown(self._engine.url)
+
+    def begin_run(
+        self, dataset: str, run: str, *, kind: Kind = "full", egress: str = "default",
+        started: datetime | None = None, expected: int = 0, params: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """Note that a run began. Beginning it again (a task tried again) keeps its start and takes the new params."""
+        with _engine.writing(self._engine) as conn:
+            key = self._run(conn, dataset, run, kind, egress, started or datetime.now(UTC)).id
+            conn.execute(
+                run_table.update()
+                .where(run_table.c.id == key)
+                .values(kind=kind, egress=clean(egress), expected=expected, params=dict(params or {}))
+            )
+
+    def end_run(
+        self, dataset: str, run: str, counts: Mapping[str, int] | None = None, *, ended: datetime | None = None
+    ) -> None:
+        """Note that a run ended, its items by status, and (for the plot of attrition) how the whole data set stands."""
+        values = {str(status): int((counts or {}).get(status, 0)) for status in Status}
+        with _engine.writing(self._engine) as conn:
+            dataset_id = dataset_key(conn, dataset)
+            found = sa.and_(run_table.c.dataset_id == dataset_id, run_table.c.run == run)
+            key = conn.execute(sa.select(run_table.c.id).where(found)).scalar()
+            if key is None:
+                raise UserError(f"The ledger {self} knows no run {run!r} of {dataset!r}: begin it first.")
+            conn.execute(run_table.update().where(found).values(ended=ended or datetime.now(UTC), **values))
+            conn.execute(run_count.delete().where(run_count.c.run_id == key))
+            rows = [{"run_id": key, **row._mapping} for row in conn.execute(standing(dataset_id))]
+            if rows:
+                conn.execute(run_count.insert(), rows)
+
+    def sync_catalog(self, dataset: str, catalog: Path) -> Synced:
+        """Make the data set's items those of ``catalog.parquet``; what left it is marked, not lost."""
+        with _engine.writing(self._engine) as conn:
+            return sync(conn, dataset_key(conn, dataset), catalog)
+
+    def record(
+        self, dataset: str, run: str, egress: str, manifests: Iterable[Path], now: datetime | None = None
+    ) -> Recorded:
+        """Learn from manifests of ``fetch`` and ``unpack``, in the order given (the last word of an item counts).
+
+        Recording again changes nothing. A run that was not begun begins at ``now``.
+        """
+        now = now or datetime.now(UTC)
+        with _engine.writing(self._engine) as conn:
+            key = self._run(conn, dataset, run, "full", egress, now)
+        total = Recorded(0, 0, 0)
+        for manifest in manifests:
+            total += record_manifest(self._engine, key, manifest, now)
+        return total
+
+    def plan_refresh(self, dataset: str, now: datetime, egress: str = "default") -> pa.Table:
+        """Every item with what is known of it and whether it is due (:data:`clipyard.ledger.plan.PLAN_SCHEMA`)."""
+        with _engine.reading(self._engine) as conn:
+            (key,) = self._keys(conn, dataset)
+            return plan_table(conn, key, now, egress)
+
+    def rebuild(self, runs: Path, now: datetime | None = None) -> Recorded:
+        """Learn everything again from a folder of runs (``{runs}/{dataset}/{run}``), oldest run first.
+
+        For a new ledger after a damaged one. Of each run it reads ``run.json`` (``started``, ``ended``, ``kind``,
+        ``egress``, ``params``, where present), ``catalog.parquet`` and the manifests of ``unpack`` and ``fetch``.
+        """
+        now = now or datetime.now(UTC)
+        total = Recorded(0, 0, 0)
+        for started, folder, facts in sorted(_runs(runs), key=lambda run: (run[0], run[1])):
+            dataset, run, egress = folder.parent.name, folder.name, str(facts.get("egress") or "default")
+            kind: Kind = "refresh" if facts.get("kind") == "refresh" else "full"
+            params = facts.get("params")
+            self.begin_run(
+                dataset,
+                run,
+                kind=kind,
+                egress=egress,
+                started=started,
+                params=params if isinstance(params, dict) else {},
+            )
+            if (catalog := folder / "catalog.parquet").exists():
+                self.sync_catalog(dataset, catalog)
+            manifests = [*sorted(folder.glob("unpack/part-*.parquet")), *sorted(folder.glob("fetch/part-*.parquet"))]
+            total += self.record(dataset, run, egress, manifests, now)
+            self.end_run(dataset, run, self._counts(dataset), ended=_time(facts.get("ended")) or started)
+        return total
+
+    def _counts(self, dataset: str) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for row in self.reasons(dataset):
+            counts[row.status] = counts.get(row.status, 0) + row.items
+        return counts
+
+    def _run(self, conn: Connection, dataset: str, run: str, kind: Kind, egress: str, started: datetime) -> RunKey:
+        """The run's key; the run is made when it is new."""
+        dataset_id = dataset_key(conn, dataset)
+        query = sa.select(run_table.c.id, run_table.c.started).where(
+            run_table.c.dataset_id == dataset_id, run_table.c.run == run
+        )
+        if (found := conn.execute(query).first()) is None:
+            counts = dict.fromkeys(("expected", "done", "kept", "missing", "rejected", "failed"), 0)
+            conn.execute(
+                run_table.insert().values(
+                    dataset_id=dataset_id, run=run, kind=kind, egress=clean(egress), started=started,
+                    params={}, **counts,
+                )
+            )  # fmt: skip
+            found = conn.execute(query).one()
+        return RunKey(found.id, dataset_id, clean(egress), found.started)
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _runs(folder: Path) -> Iterable[tuple[datetime, Path, dict[str, Any]]]:
+    if not folder.is_dir():
+        raise UserError(f"There is no folder of runs {folder}: name the one that holds {{dataset}}/{{run}}.")
+    for run in sorted(folder.glob("*/*")):
+        if not run.is_dir():
+            continue
+        about = run / "run.json"
+        facts = read_json(about) if about.exists() else {}
+        facts = facts if isinstance(facts, dict) else {}
+        yield _time(facts.get("started")) or datetime.fromtimestamp(run.stat().st_mtime, UTC), run, facts

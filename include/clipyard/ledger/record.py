@@ -1,0 +1,288 @@
+"""Fetch manifests into the ledger: every attempt, what follows from it, and how the items stand now.
+
+A manifest is recorded in batches, each in one transaction of the only writer; a killed recorder leaves whole batches.
+Recording the same manifest again changes nothing: an attempt is known by clip, time, source and egress, and a row whose
+attempts are known, or that is older than what the ledger knows of its item, is skipped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from clipyard.errors import ManifestError
+from clipyard.ledger.bulk import clean, insert_rows, moment, pieces, update_rows
+from clipyard.ledger.catalog import add_items
+from clipyard.ledger.engine import writing
+from clipyard.ledger.models import attempt, clip_state, item, video_state
+from clipyard.ledger.policy import BYTES_CAME, RULES, VideoState, is_telling, observe
+from clipyard.manifest import Row, count_rows, read_rows
+from clipyard.reasons import Reason, Status
+
+BATCH = 5000
+_COLUMNS = ("item_id", "video_id", "clip_id", "split", "label", "status", "reason", "evidence", "attempts")
+_NAME = 200  # characters of a source's or an egress's name
+
+_STATUSES: dict[str, Status] = {str(status): status for status in Status}
+_REASONS: dict[str, Reason] = {str(reason): reason for reason in Reason}
+
+STATE_COLUMNS = tuple(field.name for field in fields(VideoState))
+
+
+class Recorded(NamedTuple):
+    """What was new: rows read, attempts added, items whose state changed."""
+
+    rows: int
+    attempts: int
+    items: int
+
+    def __add__(self, other: tuple[Any, ...]) -> Recorded:
+        return Recorded(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """The run that recorded attempts belong to."""
+
+    id: int
+    dataset_id: int
+    egress: str
+    started: datetime
+
+
+class _Attempt(NamedTuple):
+    source: str
+    at: datetime
+    nth: int
+    reason: Reason
+    evidence: str
+    seconds: float | None
+    bytes: int | None
+
+
+@dataclass(frozen=True)
+class _Told:
+    """One row of a manifest."""
+
+    item_id: str
+    status: Status
+    reason: Reason
+    evidence: str
+    attempts: list[_Attempt]
+    when: datetime  # of the last attempt; without one, when the run began
+
+    @property
+    def source(self) -> str:
+        """Who gave the row's reason."""
+        said = [a.source for a in self.attempts if a.reason is self.reason] or [a.source for a in self.attempts]
+        return said[-1] if said else ""
+
+
+@dataclass
+class _Known:
+    """One row of the ledger."""
+
+    id: int
+    clip_id: int | None
+    video_id: int | None
+    status: Status
+    reason: Reason
+    evidence: str
+    updated: datetime | None
+    run_id: int | None
+
+
+def record_manifest(engine: Engine, run: RunKey, manifest: Path, now: datetime) -> Recorded:
+    """Record one manifest of ``fetch`` or ``unpack``; streams."""
+    total = Recorded(0, 0, 0)
+    if count_rows(manifest) and "attempts" not in pq.read_schema(manifest).names:
+        raise ManifestError(f"{manifest} has no column 'attempts': only manifests of fetch and unpack are recorded.")
+    for rows in pieces(read_rows(manifest, _COLUMNS), BATCH):
+        told = [_read(row, run, manifest) for row in rows]
+        with writing(engine) as conn:
+            total += _Batch(conn, run, now).record(rows, told)
+    return total
+
+
+def _read(row: Row, run: RunKey, manifest: Path) -> _Told:
+    try:
+        attempts = _attempts(row["attempts"] or ())
+        status, reason = _STATUSES[row["status"]], _REASONS[row["reason"]]
+    except (KeyError, ValueError, TypeError) as error:
+        what = f"{error.args[0]!r} is not a known word" if isinstance(error, KeyError) else str(error)
+        raise ManifestError(
+            f"{manifest}, item {row['item_id']!r}: {what}; if a newer Clipyard wrote it, upgrade this one."
+        ) from error
+    when = attempts[-1].at if attempts else run.started
+    return _Told(clean(row["item_id"]), status, reason, clean(row["evidence"]), attempts, when)
+
+
+def _attempts(values: Iterable[dict[str, Any]]) -> list[_Attempt]:
+    made: list[_Attempt] = []
+    seen: Counter[tuple[str, datetime]] = Counter()
+    for value in values:
+        at = datetime.fromisoformat(value["at"])
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        source = clean(value["source"], _NAME)
+        nth = seen[source, at]
+        seen[source, at] += 1
+        made.append(
+            _Attempt(
+                source, at, nth, _REASONS[value["reason"]], clean(value["evidence"]), value["seconds"], value["bytes"]
+            )
+        )
+    return made if len(made) < 2 else sorted(made, key=lambda one: one.at)
+
+
+class _Batch:
+    """Some rows of a manifest, in one transaction."""
+
+    def __init__(self, conn: Connection, run: RunKey, now: datetime) -> None:
+        self._conn, self._run, self._now = conn, run, now
+
+    def record(self, rows: list[Row], told: list[_Told]) -> Recorded:
+        known = self._items(rows, told)
+        clips = sorted({k.clip_id for k in known.values() if k.clip_id is not None})
+        videos = sorted({k.video_id for k in known.values() if k.video_id is not None})
+        seen = self._seen(clips, told)
+        clip_states = _States(self._conn, clip_state, clips, self._run.egress)
+        video_states = _States(self._conn, video_state, videos, self._run.egress)
+        attempts: list[tuple[Any, ...]] = []
+        changes: list[tuple[Any, ...]] = []
+        for one in told:
+            entry = known[one.item_id]
+            new = [a for a in one.attempts if entry.clip_id and (entry.clip_id, a.at, a.source, a.nth) not in seen]
+            seen.update((entry.clip_id or 0, a.at, a.source, a.nth) for a in new)
+            attempts.extend(self._attempt(entry, a) for a in new)
+            if self._is_stale(one, entry):
+                continue
+            if (new and new[-1] is one.attempts[-1]) or not one.attempts:
+                self._observe(one, entry, clip_states, video_states)
+            if (change := self._change(one, entry, is_news=bool(new))) is not None:
+                changes.append(change)
+        insert_rows(self._conn, attempt.name, [column.name for column in attempt.c], attempts)
+        clip_states.store()
+        video_states.store()
+        update_rows(self._conn, item, ("status", "reason", "evidence", "present", "run_id", "updated"), changes)
+        return Recorded(len(told), len(attempts), len(changes))
+
+    def _items(self, rows: list[Row], told: list[_Told]) -> dict[str, _Known]:
+        wanted = [one.item_id for one in told]
+        known = self._known(wanted)
+        if unknown := [row for row, name in zip(rows, wanted, strict=True) if name not in known]:
+            add_items(self._conn, self._run.dataset_id, {row["item_id"]: row for row in unknown}.values())
+            known = self._known(wanted)
+        return known
+
+    def _known(self, wanted: list[str]) -> dict[str, _Known]:
+        query = sa.select(
+            item.c.item_id, item.c.id, item.c.clip_id, item.c.video_id, item.c.status, item.c.reason, item.c.evidence,
+            item.c.updated, item.c.run_id,
+        ).where(item.c.dataset_id == self._run.dataset_id, item.c.item_id.in_(wanted))  # fmt: skip
+        return {
+            name: _Known(key, clip, video, _STATUSES[status], _REASONS[reason], evidence, updated, run)
+            for name, key, clip, video, status, reason, evidence, updated, run in self._conn.execute(query)
+        }
+
+    def _is_stale(self, one: _Told, entry: _Known) -> bool:
+        """True when the ledger knows something newer of the item."""
+        if entry.updated is None or one.when >= entry.updated:
+            return False
+        # What was found in place has no attempt and so no time of its own, but it is this run's last word.
+        return bool(one.attempts) or entry.run_id != self._run.id or not one.status.is_present
+
+    def _seen(self, clips: list[int], told: list[_Told]) -> set[tuple[int, datetime, str, int]]:
+        times = [a.at for one in told for a in one.attempts]
+        if not times:
+            return set()
+        query = sa.select(attempt.c.clip_id, attempt.c.at, attempt.c.source, attempt.c.nth).where(
+            attempt.c.clip_id.in_(clips), attempt.c.at >= min(times), attempt.c.egress == self._run.egress
+        )
+        return {(clip, at, source, nth) for clip, at, source, nth in self._conn.execute(query)}
+
+    def _attempt(self, entry: _Known, a: _Attempt) -> tuple[Any, ...]:
+        at = moment(self._conn, a.at)
+        return (
+            entry.clip_id, at, a.source, self._run.egress, a.nth, self._run.id, a.reason, a.evidence, a.seconds,
+            a.bytes,
+        )  # fmt: skip
+
+    def _observe(self, one: _Told, entry: _Known, clips: _States, videos: _States) -> None:
+        if entry.clip_id is None or entry.video_id is None:
+            return
+        reason = Reason.OK if one.status.is_present else one.reason
+        # A clock that was wrong must not plan a video out of sight.
+        at = min(one.when, self._now)
+        states, key = (videos, entry.video_id) if RULES[reason].subject == "video" else (clips, entry.clip_id)
+        state = states.get(key)
+        states.put(
+            key,
+            observe(state, reason, at, evidence=one.evidence, source=one.source, asked=self._run.started),
+        )
+        if RULES[reason].subject == "video":
+            old = clips.get(entry.clip_id)
+            if old is not None and not is_telling(old.reason):
+                clips.put(entry.clip_id, None)  # our side works again
+        video = videos.get(entry.video_id)
+        if reason in BYTES_CAME and video is not None and video.source in {a.source for a in one.attempts[-1:]}:
+            videos.put(entry.video_id, None)  # who said that it was gone has it again
+
+    def _change(self, one: _Told, entry: _Known, *, is_news: bool) -> tuple[Any, ...] | None:
+        status, reason, evidence = one.status, one.reason, one.evidence
+        if status.is_present and entry.status.is_present:
+            return None
+        if not status.is_present and not entry.status.is_present and not is_telling(reason):
+            asked = RULES[reason].subject != "nothing"
+            if not asked or is_telling(entry.reason):
+                status, reason, evidence = entry.status, entry.reason, entry.evidence  # what is known stays
+        if status is entry.status and reason is entry.reason and evidence == entry.evidence and not is_news:
+            return None
+        when = max(one.when, entry.updated or one.when)
+        return (
+            str(status), str(reason), evidence, status.is_present, self._run.id, moment(self._conn, when), entry.id,
+        )  # fmt: skip
+
+
+class _States:
+    """The states of the batch's videos or clips; only changed ones are written."""
+
+    def __init__(self, conn: Connection, table: sa.Table, keys: list[int], egress: str) -> None:
+        self._conn, self._table, self._egress = conn, table, egress
+        self._key = table.c[f"{table.name.split('_')[1]}_id"]
+        query = sa.select(self._key, *(table.c[name] for name in STATE_COLUMNS)).where(
+            self._key.in_(keys), table.c.egress == egress
+        )
+        self._states: dict[int, VideoState | None] = {
+            key: VideoState(_REASONS[reason], *rest) for key, reason, *rest in conn.execute(query)
+        }
+        self._changed: set[int] = set()
+
+    def get(self, key: int) -> VideoState | None:
+        return self._states.get(key)
+
+    def put(self, key: int, state: VideoState | None) -> None:
+        if state != self._states.get(key):
+            self._states[key] = state
+            self._changed.add(key)
+
+    def store(self) -> None:
+        if not self._changed:
+            return
+        self._conn.execute(
+            self._table.delete().where(self._key.in_(sorted(self._changed)), self._table.c.egress == self._egress)
+        )
+        rows = [self._row(key, state) for key in sorted(self._changed) if (state := self._states[key]) is not None]
+        insert_rows(self._conn, self._table.name, (self._key.name, "egress", *STATE_COLUMNS), rows)
+
+    def _row(self, key: int, state: VideoState) -> tuple[Any, ...]:
+        values = (getattr(state, name) for name in STATE_COLUMNS)
+        native = (moment(self._conn, value) if isinstance(value, datetime) else value for value in values)
+        return (key, self._egress, *(str(value) if isinstance(value, Reason) else value for value in native))

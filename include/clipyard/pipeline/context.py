@@ -1,0 +1,122 @@
+"""One run: the data set, its parameters, and where everything it writes lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from clipyard.datasets.load import find_spec
+from clipyard.datasets.model import DatasetSpec
+from clipyard.errors import UserError
+from clipyard.files import read_json, write_json
+from clipyard.pipeline.params import RunParams, parse_run_params
+from clipyard.settings import DataRoot, Settings, slug
+
+if TYPE_CHECKING:
+    from clipyard.ledger import Ledger
+
+Kind = Literal["full", "refresh"]
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Everything a stage needs. Cheap to make; every task makes its own."""
+
+    settings: Settings
+    spec: DatasetSpec
+    run: str
+    kind: Kind
+    params: RunParams
+
+    @property
+    def data(self) -> DataRoot:
+        return self.settings.data
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.data.run(self.spec.name, self.run)
+
+    @property
+    def catalog(self) -> Path:
+        return self.folder / "catalog.parquet"
+
+    @property
+    def plan_file(self) -> Path:
+        return self.folder / "plan.json"
+
+    @property
+    def results(self) -> Path:
+        """What this run learned, one row per item it was asked for; the ledger reads it."""
+        return self.folder / "results.parquet"
+
+    @property
+    def recorded(self) -> Path:
+        """What this run is judged by: its results, and in a refresh also what earlier runs left."""
+        return self.folder / "recorded.parquet"
+
+    @property
+    def state(self) -> Path:
+        """The last known result of every item that was ever asked for, over all runs."""
+        return self.data.private / "state" / f"{self.spec.name}.parquet"
+
+    @property
+    def splits(self) -> list[str]:
+        """Chosen splits, in the data set's order."""
+        chosen = self.params.splits or self.spec.default_parts or list(self.spec.parts)
+        return [part for part in self.spec.parts if part in chosen]
+
+    @property
+    def label_map(self) -> Path | None:
+        return Path(self.params.label_map) if self.params.label_map else None
+
+    def now(self) -> datetime:
+        """The time at which things are due: now, or what the run pretends."""
+        return self.params.as_of or datetime.now(UTC)
+
+    def ledger(self) -> Ledger:
+        """The ledger, migrated."""
+        from clipyard.ledger import Ledger
+
+        return Ledger.open(self.settings.ledger_url)
+
+    def annotation_csvs(self, parts: list[str] | None = None) -> dict[str, Path]:
+        """Part to csv, for those that are on disk; all parts unless ``parts`` narrows it."""
+        found = {}
+        for part, path in self.spec.parts.items():
+            csv = self.data.dataset(self.spec.root, path)
+            if (parts is None or part in parts) and csv.exists():
+                found[part] = csv
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "dataset": self.spec.name,
+            "run": self.run,
+            "kind": self.kind,
+            "params": self.params.model_dump(mode="json"),
+        }
+
+
+def make_context(
+    dataset: str, run: str, params: dict[str, Any], *, kind: Kind = "full", settings: Settings | None = None
+) -> RunContext:
+    """Load the data set and validate the parameters."""
+    settings = settings or Settings.from_env()
+    spec = find_spec(dataset, settings.dataset_folders)
+    if not spec.is_runnable:
+        raise UserError(
+            f"{spec.name} is of family '{spec.family}', which this version of Clipyard describes but cannot run yet."
+        )
+    return RunContext(settings, spec, slug(run), kind, parse_run_params(params, spec))
+
+
+def update_run_file(ctx: RunContext, **values: Any) -> dict[str, Any]:
+    """Merge values into ``run.json`` (made when absent)."""
+    path = ctx.folder / "run.json"
+    content: dict[str, Any] = read_json(path) if path.exists() else {}
+    content = {**content, **ctx.as_json(), **values}
+    write_json(path, content)
+    return content

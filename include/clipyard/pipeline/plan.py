@@ -1,0 +1,155 @@
+"""What a run will do: which items, in which shard, and which are left alone because their time has not come.
+
+Shards are made by hash of the source video's id, so that all clips of one video, of whatever split, meet in one task and the
+video is fetched and decoded once.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clipyard.errors import UserError
+from clipyard.files import write_json
+from clipyard.ids import normalise_label
+from clipyard.manifest import ITEM_FIELDS, read_table, schema_of
+from clipyard.pipeline.context import RunContext
+from clipyard.pipeline.params import MAX_SHARDS
+from clipyard.pipeline.state import PRESENT, check_files, read_state, write_table
+from clipyard.reasons import Reason, Status
+
+VIDEOS_PER_SHARD = 400
+"""Big enough that a task's start does not matter, small enough that a retry loses little."""
+
+_ITEMS = [f.name for f in ITEM_FIELDS]
+SHARD_SCHEMA = schema_of(ITEM_FIELDS, "shard")
+HELD_SCHEMA = schema_of(
+    (*ITEM_FIELDS, pa.field("status", pa.string()), pa.field("reason", pa.string()), pa.field("evidence", pa.string())),
+    "held",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Shard files (relative to the data root) and the numbers for ``plan.json``."""
+
+    shards: list[Path]
+    local_shards: list[Path]
+    counts: dict[str, Any]
+
+
+def select(ctx: RunContext, catalog: pa.Table) -> pa.Table:
+    """The usable catalog rows that the run's parameters choose."""
+    table = catalog.filter(pc.equal(catalog["status"], str(Status.DONE)))
+    table = table.filter(pc.is_in(table["split"], value_set=pa.array(ctx.splits, pa.string())))
+    if ctx.params.classes:
+        wanted = {normalise_label(label) for label in ctx.params.classes}
+        unknown = wanted - set(pc.unique(catalog["class_dir"]).to_pylist())
+        if unknown:
+            raise UserError(f"{ctx.spec.name} has no class '{sorted(unknown)[0]}'; write it as in the csv or as its folder.")
+        table = table.filter(pc.is_in(table["class_dir"], value_set=pa.array(sorted(wanted), pa.string())))
+    if ctx.params.limit is not None:
+        table = pa.concat_tables(
+            table.filter(pc.equal(table["split"], split)).slice(0, ctx.params.limit) for split in ctx.splits
+        )
+    return table.select(_ITEMS)
+
+
+def shard_count(videos: int, asked: int | None) -> int:
+    """How many shards: what was asked for, else by size; at least one, at most 1,000."""
+    return min(MAX_SHARDS, asked or max(1, -(-videos // VIDEOS_PER_SHARD)))
+
+
+def write_shards(folder: Path, prefix: str, table: pa.Table, count: int) -> list[Path]:
+    """Write the rows into at most ``count`` files, neighbours of one video together; empty shards are left out."""
+    if table.num_rows == 0:
+        return []
+    number = pa.array([zlib.crc32(str(video).encode()) % count for video in table["video_id"].to_pylist()], pa.int32())
+    table = table.append_column("shard", number).sort_by(
+        [("shard", "ascending"), ("video_id", "ascending"), ("start", "ascending"), ("item_id", "ascending")]
+    )
+    sizes = pc.value_counts(table["shard"]).to_pylist()
+    paths, begin = [], 0
+    for entry in sorted(sizes, key=lambda e: e["values"]):
+        path = folder / f"{prefix}-{entry['values']:05d}.parquet"
+        write_table(path, table.slice(begin, entry["counts"]).select(_ITEMS), SHARD_SCHEMA)
+        begin += entry["counts"]
+        paths.append(path)
+    return paths
+
+
+def _in(table: pa.Table, ids: pa.Array) -> pa.Array:
+    return pc.is_in(table["item_id"], value_set=ids)
+
+
+def _held(ctx: RunContext, selected: pa.Table) -> pa.Table:
+    """Selected items that are missing and whose time has not come, with the ledger's reason."""
+    if ctx.params.retry_all:
+        return HELD_SCHEMA.empty_table()
+    with ctx.ledger() as ledger:
+        held = ledger.held(ctx.spec.name, ctx.now(), ctx.settings.egress)
+    joined = selected.join(held, "item_id", join_type="inner")
+    return joined.append_column("status", pa.array([str(Status.MISSING)] * joined.num_rows, pa.string())).select(
+        HELD_SCHEMA.names
+    )
+
+
+def _due(ctx: RunContext, selected: pa.Table, state: pa.Table) -> pa.Table:
+    """For a refresh: what the ledger says is due, and what has gone from the disk."""
+    with ctx.ledger() as ledger:
+        if ctx.params.retry_all:
+            due = state.filter(_missing(state))["item_id"]
+        else:
+            due = ledger.plan_refresh(ctx.spec.name, ctx.now(), ctx.settings.egress)["item_id"]
+    gone = check_files(state, ctx.data.root)
+    gone_ids = gone.filter(pc.and_(pc.equal(gone["reason"], str(Reason.NO_SOURCE)), pc.invert(_missing(state))))["item_id"]
+    return selected.filter(pc.or_(_in(selected, due.combine_chunks()), _in(selected, gone_ids.combine_chunks())))
+
+
+def _missing(table: pa.Table) -> pa.Array:
+    return pc.invert(pc.is_in(table["status"], value_set=PRESENT))
+
+
+def make_plan(ctx: RunContext) -> Plan:
+    """Choose the items, write the shards, say what is left alone and why."""
+    catalog = read_table(ctx.catalog, [*_ITEMS, "status"])
+    selected = select(ctx, catalog)
+    state = read_state(ctx.state)
+    folder = ctx.folder / "plan"
+    if ctx.kind == "refresh":
+        asked, held = _due(ctx, selected, state), HELD_SCHEMA.empty_table()
+    else:
+        held = _held(ctx, selected)
+        asked = selected.filter(pc.invert(_in(selected, held["item_id"].combine_chunks())))
+    write_table(folder / "held.parquet", held, HELD_SCHEMA)
+    videos = pc.count_distinct(asked["video_id"]).as_py()
+    shards = write_shards(folder, "shard", asked, shard_count(videos, ctx.params.shards))
+    local = write_shards(folder, "local", held.select(_ITEMS), shard_count(held.num_rows, None)) if _has_local(ctx) else []
+    counts = {
+        "catalog": catalog.num_rows,
+        "selected": selected.num_rows,
+        "asked": asked.num_rows,
+        "videos": videos,
+        "held": {entry["values"]: entry["counts"] for entry in pc.value_counts(held["reason"]).to_pylist()},
+        "shards": len(shards) + len(local),
+        "by_split": {entry["values"]: entry["counts"] for entry in pc.value_counts(asked["split"]).to_pylist()},
+    }
+    return Plan(shards, local, counts)
+
+
+def _has_local(ctx: RunContext) -> bool:
+    from clipyard.pipeline.step_params import enabled_sources
+
+    return any(source.kind == "local" for source in enabled_sources(ctx))
+
+
+def write_plan(ctx: RunContext, plan: Plan, jobs: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
+    """Write ``plan.json``."""
+    content = {**ctx.as_json(), "counts": plan.counts, "jobs": jobs, "dry_run": ctx.params.dry_run}
+    write_json(ctx.plan_file, content)
+    return content

@@ -1,0 +1,78 @@
+"""The release: what two labs can exchange and compare.
+
+``{data}/.clipyard/releases/{dataset}/{run}/`` holds copies of the list files, the missing tables, the label map, the download report
+in the reference's form and ``{dataset}.lock``; ``latest`` names the newest one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clipyard.annotations.labels import LabelIndex, write_label_map
+from clipyard.files import TEMPORARY_PREFIX, read_json, sync_folder, writing
+from clipyard.pipeline.context import RunContext
+from clipyard.pipeline.state import PRESENT, read_state
+from clipyard.pipeline.versions import tool_versions
+from clipyard.release.lock import LockHeader, LockRow, spec_hash, write_lock
+
+
+def _present_rows(ctx: RunContext) -> Iterator[LockRow]:
+    """What the lists may hold: present items of the chosen splits."""
+    state = read_state(ctx.state)
+    wanted = pc.and_(
+        pc.is_in(state["status"], value_set=PRESENT), pc.is_in(state["split"], value_set=pa.array(ctx.splits, pa.string()))
+    )
+    for batch in state.filter(wanted).to_batches(max_chunksize=4096):
+        for row in batch.to_pylist():
+            yield LockRow(**{name: row[name] for name in LockRow._fields})
+
+
+def _header(ctx: RunContext) -> LockHeader:
+    catalog = read_json(ctx.folder / "catalog.json")
+    return LockHeader(
+        dataset=ctx.spec.name,
+        spec=spec_hash(ctx.spec),
+        annotations={split: part["sha256"] for split, part in catalog["splits"].items() if split in ctx.splits},
+        tools=tool_versions(),
+        settings=ctx.spec.recipe.model_dump(mode="json"),
+    )
+
+
+def publish_release(ctx: RunContext) -> Path:
+    """Write the release folder whole or not at all; returns it."""
+    target = ctx.data.release(ctx.spec.name) / ctx.run
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
+    temporary.mkdir()
+    try:
+        for summary in read_json(ctx.folder / "lists.json"):
+            shutil.copy2(summary["path"], temporary)
+        for missing in ctx.folder.glob("missing_*.csv"):
+            shutil.copy2(missing, temporary)
+        names = read_json(ctx.folder / "catalog.json")["label_names"]
+        write_label_map(LabelIndex(tuple(names)), temporary / "label_map.txt")
+        write_lock(temporary / f"{ctx.spec.name}.lock", _header(ctx), _present_rows(ctx))
+        _replace(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    with writing(ctx.data.release(ctx.spec.name) / "latest") as handle:
+        handle.write(f"{ctx.run}\n")
+    return target
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    """Folders cannot be replaced in one move; the old one steps aside first."""
+    if target.exists():
+        aside = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
+        target.rename(aside)
+        temporary.rename(target)
+        shutil.rmtree(aside)
+    else:
+        temporary.rename(target)
+    sync_folder(target.parent)

@@ -1,0 +1,23 @@
+"""Versions of the tools that shape the output: part of every lock file and report."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import version
+
+from clipyard import __version__
+
+
+@cache
+def tool_versions() -> dict[str, str]:
+    """Name to version; ffmpeg's origin (system, wheel or environment) is said too."""
+    from clipyard.media.tools import ffmpeg
+
+    tool = ffmpeg()
+    return {
+        "clipyard": __version__,
+        "ffmpeg": tool.version,
+        "ffmpeg_origin": str(tool.origin),
+        "yt-dlp": version("yt-dlp"),
+        "pyav": version("av"),
+    }

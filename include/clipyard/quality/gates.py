@@ -1,0 +1,85 @@
+"""Run a gate over a run's folder and store what it found."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from clipyard import __version__
+from clipyard.datasets.model import DatasetSpec
+from clipyard.errors import UserError
+from clipyard.files import write_json, writing
+from clipyard.quality import kinetics_annotations, kinetics_clips, kinetics_frames, kinetics_lists
+from clipyard.quality.checks import GATES
+from clipyard.quality.engine import Engine, Suite, plain, versions
+from clipyard.quality.params import GateParams
+from clipyard.quality.results import CheckResult, GateResult
+from clipyard.quality.tables import RunTables
+from clipyard.settings import DataRoot
+
+ROWS_HEADER: Final = ("item_id", "check", "scope", "severity", "values")
+"""Columns of ``gates/{gate}.rows.csv``; ``values`` is a JSON object of the row's other columns."""
+
+Suites = Callable[[DatasetSpec, RunTables, DataRoot, GateParams], Iterator[Suite]]
+
+_SUITES: Final[dict[str, Suites]] = {
+    "annotations": kinetics_annotations.suites,
+    "clips": kinetics_clips.suites,
+    "frames": kinetics_frames.suites,
+    "lists": kinetics_lists.suites,
+}
+
+
+def run_gate(gate: str, spec: DatasetSpec, run_dir: Path, data: DataRoot, params: GateParams) -> GateResult:
+    """Run the checks of one gate over ``{data}/.clipyard/runs/{dataset}/{run}`` and store the result there.
+
+    Writes ``gates/{gate}.json`` and ``gates/{gate}.rows.csv`` (every unexpected row, ``item_id`` first), each whole or
+    not at all. Whatever the data look like, the result tells it; the caller raises ``result.error()`` when it is
+    ``blocked``. Raises :class:`UserError` for an unknown gate or a data set without checks, :class:`ManifestError`
+    for a table that is absent or damaged.
+    """
+    if gate not in GATES:
+        raise UserError(f"There is no gate '{gate}'. Known: {', '.join(GATES)}.")
+    if not spec.is_runnable:
+        raise UserError(
+            f"{spec.name}: this version has no checks for family '{spec.family}' and its annotation format."
+        )
+    started, begun = datetime.now(UTC), time.monotonic()
+    run, engine = RunTables(run_dir), Engine()
+    path = run_dir / "gates" / f"{gate}.json"
+    rows_path = path.with_name(f"{gate}.rows.csv")
+    checks: list[CheckResult] = []
+    rows = 0
+    with writing(rows_path) as handle:
+        out = csv.writer(handle, lineterminator="\n")
+        out.writerow(ROWS_HEADER)
+        for suite in _SUITES[gate](spec, run, data, params):
+            for finding in engine.run(suite):
+                checks.append(finding.result)
+                if finding.rows is not None:
+                    out.writerows(_csv_rows(finding.result, finding.rows))
+                    rows += len(finding.rows)
+    result = GateResult(
+        gate=gate, dataset=spec.name, run=run_dir.name, started=started.isoformat(timespec="seconds"),
+        ended=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(time.monotonic() - begun, 3),
+        checks=tuple(checks), rows=rows, rows_file=rows_path.name, path=path, params=params.model_dump(mode="json"),
+        tables=run.read, versions={"clipyard": __version__, **versions()},
+    )  # fmt: skip
+    write_json(path, result.as_json())
+    return result
+
+
+def _csv_rows(result: CheckResult, rows: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+    # JSON keeps line breaks and control characters out of the file, and a cell that begins with '{' is no formula.
+    names = [name for name in rows.columns if name != "item_id"]
+    columns = [rows[name].tolist() for name in names]
+    for item_id, *values in zip(rows["item_id"].tolist(), *columns, strict=True):
+        cell = json.dumps(dict(zip(names, map(plain, values), strict=True)), ensure_ascii=False)
+        yield str(plain(item_id)), result.id, result.scope, result.severity, cell

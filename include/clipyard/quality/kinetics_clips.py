@@ -1,0 +1,141 @@
+"""The gate after the clips were fetched and recorded: coverage, and every clip as annotated (K-I5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from clipyard.datasets.model import DatasetSpec
+from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, MATCH, ROWS, Rule, Suite
+from clipyard.quality.params import GateParams
+from clipyard.quality.tables import REJECTED, RunTables, pick, present
+from clipyard.reasons import Reason, Status
+from clipyard.settings import DataRoot
+
+OUR_FAULT = (Reason.TOOL_STALE, Reason.TOOL_FAILED, Reason.TASK_FAILED)
+UNASKED = (Reason.BOT_CHECK, Reason.RATE_LIMIT, Reason.WAITING, Reason.NO_NETWORK, Reason.NOT_ASKED)
+WRONG_BYTES = (Reason.NOT_A_VIDEO, Reason.TRUNCATED, Reason.CORRUPT)
+
+_TEXT = ("item_id", "video_id", "clip_id", "split", "class_dir", "status", "reason", "evidence", "sha256", "path")
+_NUMBERS = ("start", "end", "bytes", "duration", "frames", "width", "height")
+_WHY = ("status", "reason", "evidence")
+
+
+def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
+    """The suites of the gate ``clips``."""
+    recorded = run.load("recorded", (*_TEXT, *_NUMBERS, "source"))
+    yield _results(run, recorded)
+    yield one_result("clips.one_row", run.load_ids(("plan", "fetch")), recorded["item_id"])
+    usable = pick(recorded, recorded["status"] != REJECTED, "item_id", "split", *_WHY)
+    yield from _coverage(spec, usable)
+    yield _losses(usable, params)
+    yield _clips(spec, pick(recorded, present(recorded)), params)
+
+
+def one_result(check: str, asked: pd.Series[str], answered: pd.Series[str]) -> Suite:
+    """Every id that was asked for is answered exactly once, and every answer is unique."""
+    counts = answered.value_counts()
+    ids = pd.Index(asked.unique()).union(counts.index)
+    table = pd.DataFrame({"item_id": ids.astype(str), "results": counts.reindex(ids).fillna(0).astype(int).to_numpy()})
+    rule = Rule(check, BETWEEN, {"column": "results", "min_value": 1, "max_value": 1}, show=("results",))
+    return Suite("results", table, [rule])
+
+
+def _results(run: RunTables, recorded: pd.DataFrame) -> Suite:
+    catalog = set(run.ids("catalog"))
+    there, reason = present(recorded), recorded["reason"]
+    explained = (reason != Reason.OK) & recorded["evidence"].str.strip().ne("")
+    table = recorded[["item_id", *_WHY]].assign(
+        in_catalog=recorded["item_id"].isin(catalog),
+        explained=explained.where(~there, reason == Reason.OK),
+    )
+    return Suite(
+        "recorded",
+        table,
+        [
+            Rule("clips.selected", ROWS, {"min_value": 1}),
+            Rule("clips.in_catalog", IN_SET, {"column": "in_catalog", "value_set": [True]}, show=_WHY),
+            Rule("clips.words", IN_SET, {"column": "status", "value_set": [str(one) for one in Status]}, "status",
+                 show=_WHY),
+            Rule("clips.words", IN_SET, {"column": "reason", "value_set": [str(one) for one in Reason]}, "reason",
+                 show=_WHY),
+            Rule("clips.explained", IN_SET, {"column": "explained", "value_set": [True]}, show=_WHY),
+        ],
+    )  # fmt: skip
+
+
+def _coverage(spec: DatasetSpec, usable: pd.DataFrame) -> Iterator[Suite]:
+    """Usable selected clips that are there, overall and by split; rejected csv rows are no clips."""
+    usable = usable.assign(there=present(usable))
+    for scope in ["all", *sorted(set(usable["split"]))]:
+        table = usable if scope == "all" else pick(usable, usable["split"] == scope)
+        rule = Rule(
+            "clips.coverage", IN_SET, {"column": "there", "value_set": [True]}, scope, max_share=spec.missing.warn,
+            block_share=spec.missing.error, show=_WHY, list_rows=scope != "all",
+        )  # fmt: skip
+        yield Suite(f"coverage_{scope}", table, [rule])
+
+
+def _losses(usable: pd.DataFrame, params: GateParams) -> Suite:
+    """Usable selected clips by what a reason means."""
+
+    def rule(check: str, reasons: tuple[Reason, ...], block: float | None = None) -> Rule:
+        words = [str(reason) for reason in reasons]
+        never = "ExpectColumnValuesToNotBeInSet"
+        return Rule(check, never, {"column": "reason", "value_set": words}, show=_WHY, block_share=block)
+
+    return Suite(
+        "losses",
+        usable,
+        [
+            rule("clips.stopped", UNASKED),
+            rule("clips.our_fault", OUR_FAULT, params.our_fault_error),
+            rule("clips.wrong_bytes", WRONG_BYTES),
+        ],
+    )
+
+
+def wanted_path(spec: DatasetSpec, folder: str, rows: pd.DataFrame, *, suffixed: bool = True) -> pd.Series[str]:
+    """``{root}/{folder of the split}/{class_dir}/{clip_id}.mp4``; any extension of the data set is right."""
+    folders = {split: f"{spec.root}/{spec.folder(folder, split)}" for split in rows["split"].unique()}
+    names = ("class_dir", "clip_id") if spec.item.level == 2 else ("clip_id",)
+    stem = rows["split"].map(folders).astype("str")
+    for name in names:
+        stem = stem + "/" + rows[name]
+    if not suffixed:
+        return stem
+    suffix = rows["path"].str.rpartition(".")[2] if len(rows) else rows["path"]
+    return stem + "." + suffix.where(suffix.isin(spec.item.ext), spec.item.ext[0])
+
+
+def _clips(spec: DatasetSpec, clips: pd.DataFrame, params: GateParams) -> Suite:
+    tolerance = spec.recipe.duration_tolerance
+    over = (clips["duration"] - (clips["end"] - clips["start"])).round(6)  # 10.3 - 10 is not 0.3 in binary
+    clips["wanted_path"] = wanted_path(spec, "videos", clips)
+    clips["seconds_over"], clips["seconds_short"] = over, -over
+    clips["videos_with_these_bytes"] = clips.groupby("sha256")["video_id"].transform("nunique").astype(int)
+    length = ("start", "end", "duration", "source")
+    facts = [
+        Rule("clips.facts", BETWEEN, {"column": name, "min_value": 1}, name, show=(name, "source"))
+        for name in ("bytes", "frames", "width", "height")
+    ]
+    return Suite(
+        "clips",
+        clips,
+        [
+            *facts,
+            Rule("clips.facts", BETWEEN, {"column": "duration", "min_value": 0, "strict_min": True}, "duration",
+                 show=("duration", "source")),
+            Rule("clips.sha256", MATCH, {"column": "sha256", "regex": r"\A[0-9a-f]{64}\Z"},
+                 show=("sha256", "source")),
+            Rule("clips.path", EQUAL, {"column_A": "path", "column_B": "wanted_path"},
+                 show=("path", "wanted_path")),
+            Rule("clips.longer", BETWEEN, {"column": "seconds_over", "max_value": tolerance}, show=length,
+                 worst_by="seconds_over"),
+            Rule("clips.shorter", BETWEEN, {"column": "seconds_short", "max_value": tolerance}, show=length,
+                 worst_by="seconds_short", block_share=params.short_error),
+            Rule("clips.duplicate_content", BETWEEN, {"column": "videos_with_these_bytes", "max_value": 1},
+                 show=("sha256", "source", "videos_with_these_bytes"), worst_by="videos_with_these_bytes"),
+        ],
+    )  # fmt: skip

@@ -1,0 +1,205 @@
+"""The gate after the list files: every line (K-I3), and that no csv row is lost (K-I4)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from clipyard.datasets.model import DatasetSpec
+from clipyard.errors import UserError
+from clipyard.files import inside, read_json
+from clipyard.quality.engine import BETWEEN, IN_SET, MATCH, UNIQUE, Rule, Suite
+from clipyard.quality.kinetics_frames import numbering_gaps
+from clipyard.quality.params import GateParams
+from clipyard.quality.tables import REJECTED, RunTables, pick, present
+from clipyard.settings import DataRoot
+
+_TRUE: Final = [True]
+_SHOW = ("line", "text")
+
+
+@dataclass(frozen=True)
+class _List:
+    """One list file: its split, its format and where it is."""
+
+    split: str
+    format: str
+    path: Path
+
+    @property
+    def item_id(self) -> str:
+        return f"{self.split}/{self.path.name}"
+
+
+def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
+    """The suites of the gate ``lists``."""
+    columns = ("item_id", "split", "class_dir", "clip_id", "label_index", "status")
+    catalog = run.load("catalog", columns)
+    clip = catalog["clip_id"]
+    catalog["key"] = catalog["class_dir"].str.cat(clip, sep="/") if spec.item.level == 2 else clip
+    recorded = run.load("recorded", ("item_id", "split", "status"))
+    lists = _wanted(spec, run, data, params, set(recorded["split"]))
+    yield _files(lists)
+    for one in lists:
+        if one.path.is_file():
+            lines = _read(one, spec)
+            rows = pick(catalog, catalog["split"] == one.split)
+            there = recorded.loc[(recorded["split"] == one.split) & present(recorded), "item_id"]
+            yield _lines(spec, data, params, one, lines, pick(rows, rows["status"] != REJECTED))
+            yield _balance(run, one, rows, set(lines["key"]), set(there))
+
+
+def _wanted(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams, splits: set[str]) -> list[_List]:
+    """The lists that must be there: of every split of this run, and all that the run says it wrote."""
+    formats: tuple[str, ...] = params.lists or (
+        "videos",
+        *(["rawframes"] if params.frames or run.has("frames") else []),
+    )
+    pairs = {(split, format_) for split in splits for format_ in formats}
+    summary = run.run_dir / "lists.json"
+    for entry in read_json(summary) if summary.exists() else []:
+        pairs.add((str(entry["split"]), str(entry["format"])))
+    known = [(split, format_) for split, format_ in sorted(pairs) if format_ in spec.lists and split in spec.parts]
+    return [_List(split, name, data.dataset(spec.root, spec.list_name(name, split))) for split, name in known]
+
+
+def _last_byte(path: Path) -> bytes:
+    with open(path, "rb") as handle:
+        handle.seek(max(0, os.fstat(handle.fileno()).st_size - 1))
+        return handle.read(1)
+
+
+def _files(lists: list[_List]) -> Suite:
+    """One table row per list file. An empty file is a list of nothing and is whole."""
+    there = [one.path.is_file() for one in lists]
+    ended = [not is_there or _last_byte(one.path) in (b"", b"\n") for one, is_there in zip(lists, there, strict=True)]
+    table = pd.DataFrame(
+        {
+            "item_id": pd.Series([one.item_id for one in lists], dtype="str"),
+            "path": pd.Series([str(one.path) for one in lists], dtype="str"),
+            "exists": pd.Series(there, dtype="bool"),
+            "line_end": pd.Series(ended, dtype="bool"),
+        }
+    )
+    rules = [
+        Rule("lists.exists", IN_SET, {"column": "exists", "value_set": _TRUE}, show=("path",)),
+        Rule("lists.final_newline", IN_SET, {"column": "line_end", "value_set": _TRUE}, show=("path",)),
+    ]
+    return Suite("files", table, rules)
+
+
+def _read(one: _List, spec: DatasetSpec) -> pd.DataFrame:
+    """The lines of a list as they are; what does not parse gets the index -2, no key and a made-up item id."""
+    text = one.path.read_bytes().decode("utf-8", "backslashreplace")
+    lines = text.removesuffix("\n").split("\n") if text else []
+    table = pd.DataFrame({"line": range(1, len(lines) + 1), "text": pd.Series(lines, dtype="str")})
+    # Fields as the readers see them: the last one is the index, and of frames the one before is their number.
+    fields = r"\A(?P<path>[^\s]+)" + (r" (?P<frames>\d{1,9})" if one.format == "rawframes" else "")
+    found = table["text"].str.extract(fields + r"(?: (?P<index>\d{1,9}))?\Z")
+    table["path"] = found["path"].fillna("")
+    table["index"] = pd.to_numeric(found["index"]).fillna(-1).astype("int64").where(found["path"].notna(), -2)
+    table["frames"] = pd.to_numeric(found["frames"]).fillna(-1).astype("int64") if "frames" in found else -1
+    # A clip name ends at its first dot; a class folder may hold one.
+    folder, name = table["path"].str.rpartition("/")[0], table["path"].str.rpartition("/")[2]
+    stem = name.str.partition(".")[0] if len(name) else name
+    table["key"] = folder.str.cat(stem, sep="/") if spec.item.level == 2 else stem
+    table["item_id"] = (f"{one.split}/" + table["key"]).where(
+        table["path"] != "", f"{one.split}/#line-" + table["line"].astype(str)
+    )
+    return table
+
+
+def _syntax(spec: DatasetSpec, format_: str) -> str:
+    name = r"[^\s/]+/[^\s/]+" if spec.item.level == 2 else r"[^\s/]+"
+    if format_ == "rawframes":
+        return rf"\A{name} \d+(?: \d+)?\Z"
+    extensions = "|".join(re.escape(extension) for extension in spec.item.ext)
+    return rf"\A{name}\.(?:{extensions})(?: \d+)?\Z"
+
+
+def _lines(
+    spec: DatasetSpec, data: DataRoot, params: GateParams, one: _List, table: pd.DataFrame, rows: pd.DataFrame
+) -> Suite:
+    known = table["key"].isin(set(rows["key"]))
+    pairs = set(rows["key"].str.cat(rows["label_index"].astype(str), sep=" "))
+    right = table["key"].str.cat(table["index"].astype(str), sep=" ").isin(pairs)
+    folder = data.dataset(spec.root, spec.folder(one.format, one.split))
+    table["in_csv"], table["index_right"] = known, right | ~known
+    table["there"] = table["path"].isin(_names_below(folder, table["path"], folders=one.format == "rawframes"))
+
+    def rule(check: str, column: str, *show: str) -> Rule:
+        return Rule(check, IN_SET, {"column": column, "value_set": _TRUE}, scope, show=(*_SHOW, *show))
+
+    scope = f"{one.split} {one.format}"
+    suite = Suite(
+        f"{one.split}_{one.format}",
+        table,
+        [
+            Rule("lists.syntax", MATCH,
+                 {"column": "text", "regex": _syntax(spec, one.format)}, scope, show=_SHOW),
+            Rule("lists.unique", UNIQUE, {"column": "text"}, scope, show=_SHOW),
+            rule("lists.row", "in_csv"),
+            rule("lists.index", "index_right", "index"),
+            rule("lists.files", "there"),
+        ],
+    )  # fmt: skip
+    if one.format == "rawframes":
+        base = f"{spec.root}/{spec.folder('rawframes', one.split)}/"
+        folders = pd.DataFrame({"path": base + table["path"], "frames": table["frames"]})
+        table["gap"] = numbering_gaps(spec, folders, data, params.sample_folders)
+        suite.rules.append(
+            Rule("lists.total_frames", IN_SET, {"column": "gap", "value_set": [""]}, scope, show=(*_SHOW, "gap"))
+        )
+    return suite
+
+
+def _names_below(root: Path, paths: pd.Series[str], *, folders: bool) -> set[str]:
+    """Those paths that are on disk. Each folder is listed once; nothing outside ``root`` is looked at."""
+    found: set[str] = set()
+    for parent in sorted({path.rpartition("/")[0] for path in paths if path}):
+        try:
+            with os.scandir(inside(root, parent) if parent else root) as entries:
+                names = {entry.name for entry in entries if (entry.is_dir() if folders else entry.is_file())}
+        except (OSError, UserError):
+            continue
+        found.update(f"{parent}/{name}" if parent else name for name in names)
+    return found
+
+
+def _balance(run: RunTables, one: _List, rows: pd.DataFrame, listed: set[str], there: set[str]) -> Suite:
+    """Every csv row of the split is a line or in the table of missing clips, not both and not neither."""
+    scope = f"{one.split} {one.format}"
+    missing = _missing(run, one)
+    table = rows[["item_id", "status"]].assign(
+        listed=rows["key"].isin(listed) & (rows["status"] != REJECTED), missing=rows["item_id"].isin(set(missing))
+    )
+    strays = sorted(set(missing) - set(rows["item_id"]))
+    table = pd.concat(
+        [table, pd.DataFrame({"item_id": strays, "status": "not in the csv", "listed": False, "missing": False})],
+        ignore_index=True,
+    ).astype({"item_id": "str", "status": "str", "listed": "bool", "missing": "bool"})
+    table["places"] = table["listed"].astype(int) + table["missing"].astype(int)
+    balance: dict[str, Any] = {"column": "places", "min_value": 1, "max_value": 1}
+    suite = Suite(
+        f"balance_{one.split}_{one.format}",
+        table,
+        [Rule("lists.balance", BETWEEN, balance, scope, show=("status", "listed", "missing"))],
+    )
+    if one.format == "videos":
+        table["found"] = table["listed"] | ~table["item_id"].isin(there)
+        found = {"column": "found", "value_set": _TRUE}
+        suite.rules.append(Rule("lists.present", IN_SET, found, scope, show=("status", "missing")))
+    return suite
+
+
+def _missing(run: RunTables, one: _List) -> pd.Series[str]:
+    """Ids in the table of missing clips of this format and split."""
+    name = f"missing_{one.format}"
+    table = run.load(name if (run.run_dir / f"{name}.parquet").exists() else "missing", ("item_id", "split"))
+    return table.loc[table["split"] == one.split, "item_id"]

@@ -1,0 +1,49 @@
+"""What a run may tell its gates: which stages were on, and how much of what is too much."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class GateParams(BaseModel):
+    """Thresholds and settings of a run. Shares are 0..1; a share blocks when it is *above* the number, not at it.
+
+    The thresholds of missing clips are not here: they are ``missing`` in the data set's YAML.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    annotation_counts: Literal["strict", "warn"] = "strict"
+    """``warn``: own or partial csvs; published row counts, class counts and gaps in the classes never block."""
+    label_map: bool = False
+    """The classes were numbered by an explicit label map, so their order is not checked."""
+    rejected_error: Share = 0.01
+    """Rejected csv rows of all csv rows."""
+    short_error: Share = 0.2
+    """Clips shorter than annotated, of all clips that are there."""
+    our_fault_error: Share = 0.05
+    """Clips lost to our own tools, of all usable clips."""
+    made_error: Share = 0.05
+    """Clips whose resized copy or frames could not be made."""
+
+    resize: bool | None = None
+    """The resize stage was on; None: when its folder is there."""
+    short_edge: int | None = Field(default=None, ge=16)
+    """Short side of resized copies, pixels; None: the recipe's."""
+    frames: bool | None = None
+    """The frames stage was on; None: when its folder is there."""
+    frame_short_edge: int | None = Field(default=None, ge=16)
+    """Short side of frames, pixels; None, and no ``frame_size``: not checked."""
+    frame_size: tuple[int, int] | None = None
+    """Fixed width and height of frames, pixels."""
+    frame_fps: float | None = Field(default=None, gt=0)
+    """Frames a second; None: the clip's own rate."""
+    sample_folders: int = Field(default=200, ge=0)
+    """Frame folders that are listed name by name, evenly spread; all others are probed at both ends."""
+
+    lists: tuple[Literal["videos", "rawframes"], ...] | None = None
+    """List formats that must be there; None: videos, and rawframes when the frames stage was on."""

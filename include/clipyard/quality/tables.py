@@ -1,0 +1,101 @@
+"""Reads a run's folder: only the columns that a check looks at, with nulls filled so that no row escapes a check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from clipyard.errors import ManifestError
+from clipyard.manifest import CATALOG_FIELDS, RESULT_FIELDS, read_table
+from clipyard.reasons import Status
+
+PRESENT = tuple(str(status) for status in Status if status.is_present)
+REJECTED = str(Status.REJECTED)
+
+_FILL: tuple[tuple[Callable[[pa.DataType], bool], Any], ...] = (
+    (pa.types.is_integer, -1),
+    (pa.types.is_floating, -1.0),
+    (pa.types.is_boolean, True),  # has_audio: unknown counts as having it
+    (pa.types.is_string, ""),
+)
+
+
+def _filled(table: pa.Table, keep_null: Sequence[str]) -> pd.DataFrame:
+    columns: dict[str, Any] = {}
+    for name in table.column_names:
+        column = table.column(name)
+        if column.null_count and name not in keep_null:
+            value = next((fill for test, fill in _FILL if test(column.type)), None)
+            if value is not None:
+                column = column.fill_null(value)
+        columns[name] = column
+    frame: pd.DataFrame = pa.table(columns).to_pandas()
+    return frame
+
+
+def parts(folder: Path) -> list[Path]:
+    """The manifests of a step's shards, in order; unfinished ones are not there."""
+    return sorted(folder.glob("*-[0-9]*.parquet"))
+
+
+@dataclass
+class RunTables:
+    """The tables of one run. ``read`` counts the rows of each table, for the result."""
+
+    run_dir: Path
+    read: dict[str, int] = field(default_factory=dict)
+
+    def load(self, name: str, columns: Iterable[str], *, keep_null: Sequence[str] = ()) -> pd.DataFrame:
+        """``catalog`` (one file) or ``resize`` (all shards). Text becomes ``""``, numbers -1 and bools True where null.
+
+        Columns in ``keep_null`` keep their nulls. Raises :class:`ManifestError` for an absent or damaged file.
+        """
+        wanted = list(columns)
+        single = self.run_dir / f"{name}.parquet"
+        paths = [single] if single.exists() or not (self.run_dir / name).is_dir() else parts(self.run_dir / name)
+        pieces: list[pa.Table] = []
+        for path in paths:
+            try:
+                pieces.append(read_table(path, wanted))
+            except (KeyError, pa.ArrowInvalid) as error:
+                raise ManifestError(
+                    f"{path} lacks columns of a {name} manifest ({error}); run its step again."
+                ) from error
+        table = pa.concat_tables(pieces) if pieces else _empty(wanted)
+        self.read[name] = table.num_rows
+        return _filled(table, keep_null)
+
+    def has(self, step: str) -> bool:
+        """True when the step's folder holds a finished shard."""
+        return bool(parts(self.run_dir / step))
+
+    def ids(self, step: str) -> pd.Series[str]:
+        """The item ids of all shards of a step (or of ``plan``), repeated ones included."""
+        return self.load(step, ["item_id"])["item_id"]
+
+    def load_ids(self, steps: Sequence[str]) -> pd.Series[str]:
+        """The item ids of several steps together, as far as they ran."""
+        return pd.concat([pd.Series([], dtype="str"), *(self.ids(step) for step in steps if self.has(step))])
+
+
+def _empty(columns: Sequence[str]) -> pa.Table:
+    known: Mapping[str, pa.Field] = {f.name: f for f in (*CATALOG_FIELDS, *RESULT_FIELDS)}
+    return pa.schema(
+        [known.get(name, pa.field(name, pa.float64())).with_nullable(True) for name in columns]
+    ).empty_table()
+
+
+def present(table: pd.DataFrame) -> pd.Series[bool]:
+    """Rows whose file is there."""
+    return table["status"].isin(PRESENT)
+
+
+def pick(table: pd.DataFrame, mask: pd.Series[bool], *columns: str) -> pd.DataFrame:
+    """The rows of a mask (and only some columns), numbered afresh."""
+    chosen = table.loc[mask, list(columns)] if columns else table.loc[mask]
+    return chosen.reset_index(drop=True)

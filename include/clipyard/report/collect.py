@@ -1,0 +1,166 @@
+"""Gather a run's report from its folder and the ledger.
+
+Every part stands alone: one that is absent or damaged is named in the report and never stops it, because a report is
+needed most when something went wrong.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clipyard.datasets.model import DatasetSpec
+from clipyard.errors import ClipyardError
+from clipyard.files import read_json
+from clipyard.report.data import Items, Report, Stage, TrendRow
+from clipyard.report.gates import read_gates
+from clipyard.report.history import read_history
+from clipyard.report.index import list_runs, parse_time, read_summary
+from clipyard.report.tally import tally, tally_catalog
+from clipyard.report.text import number, plural
+from clipyard.settings import DataRoot, slug
+
+if TYPE_CHECKING:
+    from clipyard.ledger import Ledger
+
+MAX_TREND = 12
+STEPS = ("fetch", "unpack", "resize", "frames")
+
+
+def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, now: datetime) -> Report:
+    """Everything the page shows. Reads; writes nothing."""
+    folder = data.run(spec.name, run)
+    about, plan = (_mapping(_document(folder / name)) for name in ("run.json", "plan.json"))
+    params = _mapping(about.get("params"))
+    items, source, (first, last) = _items(folder)
+    earlier = _earlier(data, spec.name, folder)
+    return Report(
+        dataset=spec.name,
+        title=spec.title,
+        run=slug(run),
+        written=now,
+        begun=parse_time(about.get("started")),
+        ended=parse_time(about.get("ended")),
+        kind="Refresh" if about.get("kind") == "refresh" else "Run",
+        scope=_scope(params),
+        dry_run=bool(plan.get("dry_run") or params.get("dry_run")),
+        items=items,
+        items_from=source,
+        gates=read_gates(folder, earlier[0] if earlier else None),
+        trend=_trend(spec.name, earlier),
+        history=read_history(ledger, spec.name, run, now),
+        stages=(first, *_steps(folder), last),
+        params=_pairs({key: value for key, value in params.items() if value not in (None, "", [], False)}),
+        tools=_pairs(_mapping(about.get("tools"))),
+        lists=_lists(_document(folder / "lists.json")),
+        annotations=_annotations(_mapping(_document(folder / "catalog.json"))),
+        refresh=spec.refresh.schedule,
+        limit_warn=spec.missing.warn,
+        limit_error=spec.missing.error,
+    )
+
+
+def _document(path: Path) -> Any:
+    """A JSON document; None when there is none or it is damaged."""
+    try:
+        return read_json(path)
+    except (ClipyardError, OSError):
+        return None
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _pairs(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (str(key), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True))
+        for key, value in ((key, _joined(value)) for key, value in values.items())
+    )
+
+
+def _joined(value: Any) -> Any:
+    return ", ".join(value) if isinstance(value, list) and all(isinstance(one, str) for one in value) else value
+
+
+def _scope(params: Mapping[str, Any]) -> str:
+    parts = []
+    if splits := params.get("splits"):
+        parts.append(("split " if len(splits) == 1 else "splits ") + ", ".join(map(str, splits)))
+    if classes := params.get("classes"):
+        parts.append(plural(len(classes), "class", "classes") + " only")
+    if params.get("limit"):
+        parts.append(f"at most {number(params['limit'])} a split")
+    return "; ".join(parts) or "all that was chosen"
+
+
+def _items(folder: Path) -> tuple[Items | None, str, tuple[Stage, Stage]]:
+    """The counts, the table they come from, and how the stages that write these tables ended."""
+    recorded, catalog = folder / "recorded.parquet", folder / "catalog.parquet"
+    first = Stage("annotations", "ran" if catalog.exists() else "not run")
+    last = Stage("record", "not run")
+    if recorded.exists():
+        try:
+            items = tally(recorded, catalog if catalog.exists() else None)
+            return items, "recorded", (first, Stage("record", "ran", plural(items.total.expected, "clip")))
+        except ClipyardError as error:
+            last = Stage("record", "failed", str(error))
+    if catalog.exists():
+        try:
+            return tally_catalog(catalog), "catalog", (first, last)
+        except ClipyardError as error:
+            first = Stage("annotations", "failed", str(error))
+    return None, "nothing", (first, last)
+
+
+def _steps(folder: Path) -> list[Stage]:
+    """The steps in containers or processes, by the result files of their shards."""
+    stages = []
+    for step in STEPS:
+        results = [_mapping(_document(path)) for path in sorted((folder / step).glob("*.result.json"))]
+        if not results:
+            stages.append(Stage(step, "not run"))
+            continue
+        bad = [result for result in results if result.get("exit") != 0]
+        counts: Counter[str] = Counter()
+        for result in results:
+            counts.update({str(k): v for k, v in _mapping(result.get("counts")).items() if isinstance(v, int)})
+        said = f"{plural(len(results), 'shard')}: " + ", ".join(f"{number(n)} {name}" for name, n in counts.items())
+        if bad:
+            said = f"{len(bad)} of {plural(len(results), 'shard')}: {bad[0].get('sentence', 'no sentence')}"
+        stages.append(Stage(step, "failed" if bad else "ran", said))
+    return stages
+
+
+def _earlier(data: DataRoot, dataset: str, folder: Path) -> list[Path]:
+    """Runs that began before this one, newest first."""
+    runs = list_runs(data, dataset)
+    return runs[runs.index(folder) + 1 :][:MAX_TREND] if folder in runs else runs[:MAX_TREND]
+
+
+def _trend(dataset: str, earlier: list[Path]) -> tuple[TrendRow, ...]:
+    """Earlier runs, oldest first."""
+    lines = [read_summary(path, dataset) for path in reversed(earlier)]
+    return tuple(TrendRow(line.run, line.at, dict(line.gates), line.counts) for line in lines)
+
+
+def _lists(value: Any) -> tuple[tuple[str, str], ...]:
+    """List file and its numbers."""
+    rows = [_mapping(one) for one in value] if isinstance(value, list) else []
+    return tuple(
+        (
+            Path(str(row.get("path"))).name,
+            f"{row.get('lines', '?')} lines, {row.get('missing', '?')} missing of {row.get('rows', '?')} rows",
+        )
+        for row in rows
+    )
+
+
+def _annotations(catalog: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Split, and the sha256 of its annotation file."""
+    splits = _mapping(catalog.get("splits"))
+    return tuple((str(split), f"sha256 {_mapping(part).get('sha256', '?')}") for split, part in splits.items())

@@ -1,0 +1,69 @@
+"""Which of several sources' reasons becomes the item's: the one that says most about when to ask again.
+
+The rule, best first:
+
+1. we were stopped (``waiting``, ``bot_check``, ``rate_limit``): the question is still open;
+2. the authoritative source (YouTube) said something about the video (``private``, ``removed``, ``too_short`` ...):
+that is the
+   last word, whatever mirrors lack;
+3. anything that passes (no network, 429, 5xx, a broken connection, a stale tool): a mirror's 404 must not hide that
+the question was
+   not really answered, or the item would be looked at again much too late;
+4. something came but could not be used (``too_short``, ``truncated``, ``corrupt``, ``not_a_video``);
+5. a mirror lacks it (``not_found``, ``gone``, ``forbidden_media``).
+
+Within a rank the later source wins, YouTube above all. The evidence names the other sources' reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clipyard.reasons import Reason, Status
+
+STOPPED = frozenset({Reason.WAITING, Reason.BOT_CHECK, Reason.RATE_LIMIT})
+_PASSING = frozenset(
+    {
+        Reason.NO_NETWORK, Reason.TRANSPORT, Reason.HTTP_429, Reason.HTTP_5XX, Reason.TOOL_STALE, Reason.TOOL_FAILED,
+    }
+)  # fmt: skip
+_UNUSABLE = frozenset({Reason.TOO_SHORT, Reason.TRUNCATED, Reason.CORRUPT, Reason.NOT_A_VIDEO})
+_OUR_FAULT = frozenset({Reason.TOOL_STALE, Reason.TOOL_FAILED})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A source's no."""
+
+    source: str
+    reason: Reason
+    evidence: str
+    authoritative: bool = False
+
+
+def _rank(answer: Answer) -> int:
+    if answer.reason in STOPPED:
+        return 0
+    passing = answer.reason in _PASSING or (answer.authoritative and answer.reason is Reason.FORBIDDEN_MEDIA)
+    if answer.authoritative and not passing and answer.reason is not Reason.TRUNCATED:
+        return 1
+    if passing:
+        return 2
+    return 3 if answer.reason in _UNUSABLE else 4
+
+
+def decisive(answers: Sequence[Answer]) -> Answer:
+    """The answer that decides, with the other sources' reasons added to its evidence."""
+    if not answers:
+        raise ValueError("no source was asked")
+    order = sorted(enumerate(answers), key=lambda pair: (_rank(pair[1]), not pair[1].authoritative, -pair[0]))
+    best = order[0][1]
+    others = [f"{a.source}: {a.reason}" for a in answers if a is not best]
+    evidence = f"{best.source}: {best.evidence}" + (f" (also {', '.join(others)})" if others else "")
+    return Answer(best.source, best.reason, evidence, best.authoritative)
+
+
+def status_of(reason: Reason) -> Status:
+    """``failed`` for what is our own fault, ``missing`` for all else."""
+    return Status.FAILED if reason in _OUR_FAULT else Status.MISSING

@@ -1,0 +1,217 @@
+"""What a clip in the store is: one window of one source video, verified by decoding, wherever it came from.
+
+The key holds the video, the window and the recipe of the pixels; neither the source nor the data set, so that data
+sets that need the same window share one file.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from clipyard.datasets.model import Recipe
+from clipyard.errors import ClipyardError
+from clipyard.files import disk_errors, inside, link_or_copy, read_json, temporary_beside
+from clipyard.ids import clip_id
+from clipyard.media.cut import cut_clip
+from clipyard.media.errors import MediaError
+from clipyard.media.probe import MediaFacts, header, probe
+from clipyard.reasons import Reason
+from clipyard.settings import DataRoot
+from clipyard.steps.fields import MEDIA_FIELDS
+from clipyard.store import Facts, Store, content_key
+
+KIND = "clips"
+VERSION = 1
+"""Raise when what is made for a window changes."""
+
+_READY_PIXELS = frozenset({"yuv420p", "yuvj420p"})
+_SHORTEST = 1.0
+"""Seconds: what is shorter is no clip, even where short ones are accepted."""
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """Seconds of the original video, end exclusive."""
+
+    video_id: str
+    start: int
+    end: int
+
+    @property
+    def clip_id(self) -> str:
+        return clip_id(self.video_id, self.start, self.end)
+
+    @property
+    def seconds(self) -> int:
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The clips of the store, under one recipe."""
+
+    data: DataRoot
+    recipe: Recipe
+    accept_short: bool = False
+
+    @property
+    def store(self) -> Store:
+        return Store(self.data.store)
+
+    def key(self, window: Window) -> str:
+        """The content key. The tolerance is not in it: it decides what is taken, not what is made."""
+        recipe = {"preset": self.recipe.preset, "crf": self.recipe.crf, "audio": self.recipe.audio}
+        return content_key(
+            kind=KIND, version=VERSION, video=window.video_id, start=window.start, end=window.end, recipe=recipe
+        )
+
+    def get(self, window: Window, *, full: bool = False) -> Facts | None:
+        """The facts of a clip that is there, unchanged and long enough."""
+        facts = self.store.get(KIND, window.clip_id, self.key(window), full=full)
+        return (
+            facts
+            if facts is not None and self._length_problem(float(facts.get("duration") or 0), window) is None
+            else None
+        )
+
+    def path(self, window: Window) -> Path:
+        return self.store.path(KIND, window.clip_id, self.key(window))
+
+    def _tolerance(self, window: Window) -> float:
+        """Seconds that a clip may be too short."""
+        tolerance = self.recipe.duration_tolerance
+        return max(tolerance, window.seconds - _SHORTEST) if self.accept_short else tolerance
+
+    def _length_problem(self, duration: float, window: Window) -> MediaError | None:
+        measured = f"{duration:.2f} s where {window.seconds} s were wanted"
+        if duration < window.seconds - self._tolerance(window):
+            return MediaError(Reason.TOO_SHORT, measured)
+        if duration > window.seconds + self.recipe.duration_tolerance:
+            return MediaError(Reason.CORRUPT, f"{measured}: another window than the one in its name")
+        return None
+
+    def adopt(self, window: Window, file: Path, source: str, work: Path, cancelled: Event) -> Facts:
+        """Take a file that should be the clip already: as it is when it is H.264 in mp4, else encoded.
+
+        ``file`` lies on the store's file system and is moved away, or removed on failure. Raises MediaError:
+        NOT_A_VIDEO, TRUNCATED, CORRUPT (also: longer than the window), TOO_SHORT with the seconds measured.
+        """
+        try:
+            facts = probe(file)
+            if problem := self._length_problem(facts.duration, window):
+                raise problem
+            ready = (
+                facts.video_codec == "h264" and facts.pix_fmt in _READY_PIXELS and header(file).format.startswith("mov")
+            )
+            if ready:
+                return self._put(window, file, facts, source, "as it came")
+            return self._encode(window, file, 0.0, min(float(window.seconds), facts.duration), source, work, cancelled)
+        finally:
+            file.unlink(missing_ok=True)
+
+    def cut(self, window: Window, video: Path, offset: float, source: str, work: Path, cancelled: Event) -> Facts:
+        """Cut the window out of a source video whose first frame is second ``offset`` of the original. Raises
+        MediaError.
+        """
+        start = window.start - offset
+        if start < 0:
+            raise MediaError(
+                Reason.TOO_SHORT, f"the part begins at {offset:.2f} s, after the window's {window.start} s"
+            )
+        return self._encode(window, video, start, float(window.seconds), source, work, cancelled)
+
+    def _encode(
+        self, window: Window, video: Path, start: float, seconds: float, source: str, work: Path, cancelled: Event
+    ) -> Facts:
+        out = temporary_beside(work / "clip.mp4")
+        tolerance = max(0.0, self._tolerance(window) - (window.seconds - seconds))
+        try:
+            facts = cut_clip(
+                video, out, start=start, duration=seconds, recipe=self.recipe, tolerance=tolerance, cancelled=cancelled
+            )
+            return self._put(window, out, facts, source, "encoded")
+        finally:
+            out.unlink(missing_ok=True)
+
+    def _put(self, window: Window, file: Path, facts: MediaFacts, source: str, made: str) -> Facts:
+        told = {**facts.columns(), "source": source, "made": made, "codec": facts.video_codec}
+        return self.store.put(KIND, window.clip_id, self.key(window), file, told)
+
+    def place(self, file: Path, target: Path) -> None:
+        """Link a stored clip into a data set's layout, over whatever is there."""
+        link_or_copy(file, target)
+
+    def is_placed(self, window: Window, facts: Facts, target: Path) -> bool:
+        """True when ``target`` is the stored clip: the same file, or a copy on another file system of the same size."""
+        try:
+            there, stored = target.stat(), self.path(window).stat()
+        except FileNotFoundError:
+            return False
+        same = (there.st_dev, there.st_ino) == (stored.st_dev, stored.st_ino)
+        return same or (there.st_dev != stored.st_dev and there.st_size == facts["bytes"])
+
+    def take_existing(self, window: Window, target: Path, work: Path, cancelled: Event) -> Facts | None:
+        """Adopt a file that lies at ``target`` but is not ours; None when there is none, or only our own of another
+        recipe.
+
+        Raises MediaError when it cannot be used.
+        """
+        if not target.is_file():
+            return None
+        before = self._own(window, target)
+        if before is not None and before.get("made") != "as it came":
+            return None  # encoded by another recipe: that is what the new key is for
+        if target.stat().st_size == 0:
+            raise MediaError(Reason.NOT_A_VIDEO, "the file is empty")
+        file = temporary_beside(work / "existing.mp4")
+        with disk_errors(file):
+            link_or_copy(target.resolve(), file)
+        return self.adopt(window, file, str((before or {}).get("source", "existing")), work, cancelled)
+
+    def _entries(self, window: Window) -> list[Path]:
+        """The store's entries for this clip, of any recipe, the last made first (their facts' paths)."""
+        facts = self.path(window).parent.glob(f"{window.clip_id}.*.json")
+        return sorted(facts, key=lambda path: path.stat().st_mtime, reverse=True)
+
+    def _own(self, window: Window, target: Path) -> dict[str, Any] | None:
+        """The facts of the store's entry for this clip, of any recipe, that is the same file as ``target``."""
+        for path in self._entries(window):
+            try:
+                facts = dict(read_json(path))
+                if path.with_suffix(".mp4").samefile(target):
+                    return facts
+            except (OSError, ClipyardError, ValueError, TypeError):
+                continue  # damaged by hand
+        return None
+
+    def is_own(self, window: Window, target: Path) -> bool:
+        """True when ``target`` is a link to the store's clip, of any recipe."""
+        return self._own(window, target) is not None
+
+    def older(self, window: Window) -> tuple[Path, Facts] | None:
+        """The last clip of this window that was made with another recipe and still verifies."""
+        for path in self._entries(window):
+            key = path.name.rsplit(".", 2)[1]
+            facts = self.store.get(KIND, window.clip_id, key)
+            if facts and self._length_problem(float(facts.get("duration") or 0), window) is None:
+                return path.with_suffix(".mp4"), facts
+        return None
+
+    def set_aside(self, target: Path) -> Path:
+        """Move a file that cannot be used out of the data set's layout; nothing of a person's is ever deleted."""
+        relative = target.relative_to(self.data.root)
+        aside = inside(self.data.private, "set-aside", *relative.parts)
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        while aside.exists():
+            aside = aside.with_name(f"{aside.stem}+{aside.suffix}")
+        shutil.move(target, aside)
+        return aside
+
+
+def media_columns(facts: Facts) -> dict[str, Any]:
+    """The columns of ``MEDIA_FIELDS`` from a store entry's facts."""
+    return {field.name: facts.get(field.name) for field in MEDIA_FIELDS}

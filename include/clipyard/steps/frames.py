@@ -1,0 +1,129 @@
+"""The step ``frames``: a folder of JPEGs for every clip. Images only; optical flow is another step's work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pydantic import Field, model_validator
+
+from clipyard.files import disk_errors
+from clipyard.manifest import Row
+from clipyard.media.errors import MediaError
+from clipyard.media.frames import FrameRecipe, count_images, extract_frames
+from clipyard.media.tools import ffmpeg
+from clipyard.reasons import Reason, Status
+from clipyard.steps.base import Outcome, Step, StepContext, StepParams
+from clipyard.steps.fields import PATH_FIELD
+from clipyard.steps.source_clip import SourceClip, find_clip, item_path
+from clipyard.store import Facts, content_key
+
+KIND = "frames"
+
+
+class FramesParams(StepParams):
+    """``videos`` and ``out`` are folders below ``root``; ``{part}`` is the split.
+
+    ``width`` and ``height`` (both) come before ``short_edge``; ``short_edge`` 0 without them keeps the clip's size.
+    ``fps`` 0 keeps every frame. ``quality`` is ffmpeg's JPEG scale, 1 (best) to 31.
+    """
+
+    root: str
+    videos: str = "videos_{part}"
+    out: str = "rawframes_{part}"
+    short_edge: int = Field(default=256, ge=0, le=4320)
+    width: int = Field(default=0, ge=0, le=8192)
+    height: int = Field(default=0, ge=0, le=8192)
+    fps: float = Field(default=0.0, ge=0, le=240, allow_inf_nan=False)
+    quality: int = Field(default=2, ge=1, le=31)
+
+    @model_validator(mode="after")
+    def _both(self) -> FramesParams:
+        if bool(self.width) != bool(self.height):
+            raise ValueError("a fixed frame size needs both width and height")
+        return self
+
+    @property
+    def recipe(self) -> FrameRecipe:
+        return FrameRecipe(self.short_edge, self.width, self.height, self.fps, self.quality)
+
+
+class FramesStep(Step[FramesParams]):
+    """One folder of images per clip, in the data set's layout; the facts about it are noted in the store."""
+
+    name = "frames"
+    version = 1
+    fields = (
+        PATH_FIELD,
+        pa.field("frames", pa.int32()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("fps", pa.float64()),  # images per second of film
+        pa.field("source_duration", pa.float64()),  # seconds
+    )
+    params_model = FramesParams
+
+    def preflight(self, ctx: StepContext[FramesParams]) -> None:
+        ffmpeg()
+
+    def run_group(self, rows: Sequence[Row], ctx: StepContext[FramesParams]) -> list[Outcome]:
+        return [self._one(row, ctx) for row in rows]
+
+    def _one(self, row: Row, ctx: StepContext[FramesParams]) -> Outcome:
+        source = self._source(row, ctx)
+        if source is None:
+            return Outcome.missing(Reason.NO_SOURCE, "the clip is not there")
+        folder = self._folder(row, ctx)
+        key = self._store_key(source, folder, ctx)
+        facts = self._intact(row["clip_id"], key, folder, ctx)
+        if facts is not None:
+            return Outcome(Status.KEPT, columns=self._columns(facts))
+        try:
+            with disk_errors(folder):
+                made = extract_frames(source.path, folder, recipe=ctx.params.recipe, cancelled=ctx.cancelled)
+        except MediaError as error:
+            return Outcome.failed(error.reason, error.evidence)
+        facts = {**asdict(made), "path": str(folder.relative_to(ctx.data.root)), "source_sha256": source.sha256}
+        ctx.store.note(KIND, row["clip_id"], key, facts)
+        return Outcome(Status.DONE, columns=self._columns(facts))
+
+    @staticmethod
+    def _intact(clip_id: str, key: str, folder: Path, ctx: StepContext[FramesParams]) -> Facts | None:
+        """The noted facts when the folder still has all its images, contiguous and of the same size together."""
+        facts = ctx.store.noted(KIND, clip_id, key)
+        if facts is None:
+            return None
+        try:
+            there = count_images(folder)
+        except (MediaError, OSError):
+            return None
+        return facts if there == (facts.get("frames"), facts.get("bytes")) else None
+
+    @staticmethod
+    def _source(row: Row, ctx: StepContext[FramesParams]) -> SourceClip | None:
+        path = item_path(ctx.data, ctx.params.root, ctx.params.videos, row, ".mp4")
+        return find_clip(ctx.store, row["clip_id"], path)
+
+    @staticmethod
+    def _folder(row: Row, ctx: StepContext[FramesParams]) -> Path:
+        return item_path(ctx.data, ctx.params.root, ctx.params.out, row)
+
+    def _store_key(self, source: SourceClip, folder: Path, ctx: StepContext[FramesParams]) -> str:
+        # One note per folder: other images in the same folder must not find facts of an earlier recipe.
+        where = str(folder.relative_to(ctx.data.root))
+        return content_key(
+            kind=KIND, version=self.version, source=source.sha256, folder=where, recipe=asdict(ctx.params.recipe)
+        )
+
+    def _columns(self, facts: Facts) -> dict[str, Any]:
+        return {field.name: facts.get(field.name) for field in self.fields}
+
+    def still_holds(self, row: Row, result: Row, ctx: StepContext[FramesParams]) -> bool:
+        source = self._source(row, ctx)
+        if source is None:
+            return False
+        folder = self._folder(row, ctx)
+        return self._intact(row["clip_id"], self._store_key(source, folder, ctx), folder, ctx) is not None

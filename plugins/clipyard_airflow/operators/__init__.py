@@ -1,0 +1,1 @@
+"""Operators: stages run in the worker, steps run in a runtime."""

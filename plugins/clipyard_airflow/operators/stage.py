@@ -1,0 +1,37 @@
+"""A stage of the pipeline that needs the ledger or the whole table: runs in the worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.definitions.context import Context
+from airflow.sdk.exceptions import AirflowSkipException
+from clipyard.errors import ClipyardError
+from clipyard_airflow.operators.outcome import airflow_error
+
+
+class StageOperator(BaseOperator):
+    """Runs one function of :mod:`clipyard.pipeline.stages` for the run; the DAG run's params are the run's parameters.
+
+    ``stage`` is the name of the stage, ``dataset`` the data set and ``kind`` ``full`` or ``refresh``. What the stage returns is
+    the task's XCom. A stage that has nothing to do is skipped.
+    """
+
+    ui_color = "#e8f0ea"
+
+    def __init__(self, *, stage: str, dataset: str, kind: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.stage, self.dataset, self.kind = stage, dataset, kind
+
+    def execute(self, context: Context) -> Any:
+        from clipyard.pipeline.context import make_context
+        from clipyard.pipeline.stages import NothingToDo, run_stage
+
+        try:
+            run = make_context(self.dataset, context["run_id"], dict(context["params"]), kind=self.kind)  # type: ignore[arg-type]
+            return run_stage(self.stage, run, say=self.log.info)
+        except NothingToDo as nothing:
+            raise AirflowSkipException(str(nothing)) from None
+        except ClipyardError as error:
+            raise airflow_error(error) from None

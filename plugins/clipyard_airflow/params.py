@@ -1,0 +1,37 @@
+"""The trigger form: run parameters as Airflow params, with the data set's own splits, sources and defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Param
+from clipyard.datasets.model import DatasetSpec
+from clipyard.pipeline.params import RunParams
+
+_REFRESH_LEAVES_OUT = frozenset({"limit", "label_map"})
+
+
+def run_params(spec: DatasetSpec, kind: str) -> dict[str, Param]:
+    """One Param per field of :class:`RunParams`; the form validates with the same JSON schema."""
+    schema = RunParams.model_json_schema()["properties"]
+    params: dict[str, Param] = {}
+    for name, field in RunParams.model_fields.items():
+        if kind == "refresh" and name in _REFRESH_LEAVES_OUT:
+            continue
+        default: Any = field.default
+        params[name] = Param(default, description=field.description, **_rules(name, schema[name], spec))
+    return params
+
+
+def _rules(name: str, schema: dict[str, Any], spec: DatasetSpec) -> dict[str, Any]:
+    rules = {key: value for key, value in schema.items() if key not in ("default", "description", "title", "anyOf")}
+    for option in schema.get("anyOf", []):  # 'integer or null' becomes one type list, which the form can draw
+        rules |= {key: value for key, value in option.items() if key != "type"}
+        rules["type"] = [*rules.get("type", []), option["type"]]
+    rules["title"] = name.replace("_", " ").capitalize()
+    if name == "splits":
+        rules |= {"examples": list(spec.parts), "items": {"type": "string", "enum": list(spec.parts)}}
+    elif name == "sources":
+        known = [source.id for source in spec.item_sources]
+        rules |= {"examples": known, "items": {"type": "string", "enum": known}}
+    return rules

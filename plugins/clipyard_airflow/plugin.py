@@ -1,0 +1,55 @@
+"""Clipyard in the Airflow UI: pages behind its login, an entry in the navigation, a tab on each DAG and DAG run.
+
+Every Airflow process loads its plugins, so this module imports nothing heavy: the pages are made when the API server
+asks for them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+PREFIX = "/clipyard"
+
+_ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='{}' "
+    "stroke-width='2' stroke-linejoin='round'%3E%3Crect x='3' y='5' width='18' height='14' rx='2'/%3E"
+    "%3Cpath d='M7 5v14M17 5v14M3 12h18'/%3E%3C/svg%3E"
+)
+
+
+class ClipyardPlugin(AirflowPlugin):
+    """Registered once: see ``plugins/clipyard_plugin.py``."""
+
+    name = "clipyard"
+
+    external_views = [  # noqa: RUF012  Airflow's own convention
+        {
+            "name": "Clipyard",
+            "href": f"{PREFIX}/",
+            "destination": "nav",
+            "url_route": "clipyard",
+            "nav_top_level": True,
+            "icon": _ICON.format("%23374151"),
+            "icon_dark_mode": _ICON.format("%23e5e7eb"),
+        },
+        {
+            "name": "Data quality",
+            "href": f"{PREFIX}/dag/{{DAG_ID}}",
+            "destination": "dag",
+            "url_route": "data-quality",
+        },
+        {
+            "name": "Data quality",
+            "href": f"{PREFIX}/dag/{{DAG_ID}}/run/{{RUN_ID}}",
+            "destination": "dag_run",
+            "url_route": "run-data-quality",
+        },
+    ]
+
+    @property
+    def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
+        from clipyard_airflow.pages import make_app
+
+        return [{"name": "clipyard", "app": make_app(), "url_prefix": PREFIX}]

@@ -1,0 +1,22 @@
+"""What Airflow's plugins folder loads. The plugin must be registered once: an installed Clipyard does it by its entry point
+(``airflow.plugins`` in ``pyproject.toml``), and where only this folder is there (the astro CLI) this file does.
+"""
+
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+
+def _is_installed() -> bool:
+    try:
+        return any(entry.group == "airflow.plugins" for entry in distribution("clipyard").entry_points)
+    except PackageNotFoundError:
+        return False
+
+
+if not _is_installed():
+    include = Path(__file__).resolve().parent.parent / "include"
+    if str(include) not in sys.path:
+        sys.path.append(str(include))
+
+    from clipyard_airflow.plugin import ClipyardPlugin  # noqa: F401  Airflow looks for it by its class

@@ -1,0 +1,253 @@
+"""Archives of many clips: streamed, hostile, broken off."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import random
+import tarfile
+import tracemalloc
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+from clipyard.acquire.answer import NotHad
+from clipyard.acquire.archive import ArchiveLimits, clip_members, list_parts, members, unpack_small
+from clipyard.acquire.download import Downloader, Limits
+from clipyard.demo.origin import Origin
+from clipyard.errors import UserError
+from clipyard.reasons import Reason
+
+NAMES = [f"-aBcDeFgH_{n}_000007_000017" for n in range(5)]
+QUICK = Limits(attempts=2, connect=1, read=1, backoff=0.01)
+
+
+def body(name: str) -> bytes:
+    return name.encode() * 500
+
+
+def tar_bytes(entries: list[tuple[tarfile.TarInfo, bytes]], mode: str = "w:gz") -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode) as tar:  # type: ignore[call-overload]
+        for info, data in entries:
+            info.size = len(data) if info.isreg() else info.size
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def entry(
+    name: str, data: bytes | None = None, kind: bytes = tarfile.REGTYPE, link: str = ""
+) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info, body(name) if data is None else data
+
+
+def good_entries() -> list[tuple[tarfile.TarInfo, bytes]]:
+    return [entry(f"val/{name}.mp4", body(name)) for name in NAMES]
+
+
+def read(place: str, scratch: Path, wanted: set[str] | None = None) -> tuple[dict[str, bytes], NotHad | None]:
+    found: dict[str, bytes] = {}
+    names = set(NAMES) if wanted is None else wanted
+    try:
+        for member in clip_members(place, names.__contains__, scratch, Downloader(QUICK), Event()):
+            found[member.stem] = member.path.read_bytes()
+            member.path.unlink()
+    except NotHad as error:
+        return found, error
+    return found, None
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "served").mkdir()
+    return tmp_path / "served"
+
+
+@pytest.fixture
+def origin(folder: Path) -> Iterator[Origin]:
+    with Origin(folder) as server:
+        yield server
+
+
+def save(folder: Path, kind: str) -> Path:
+    path = folder / f"part_0.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in NAMES:
+                archive.writestr(f"val/{name}.mp4", body(name))
+    else:
+        path.write_bytes(tar_bytes(good_entries(), "w:gz" if kind == "tar.gz" else "w"))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "zip"])
+@pytest.mark.parametrize("where", ["path", "http"])
+def test_wanted_clips_come_out_of_every_kind_of_archive(
+    folder: Path, tmp_path: Path, origin: Origin, kind: str, where: str
+) -> None:
+    path = save(folder, kind)
+    scratch = tmp_path / "scratch"
+    found, error = read(str(path) if where == "path" else f"{origin.url}/{path.name}", scratch, {NAMES[1], NAMES[4]})
+    assert error is None
+    assert found == {name: body(name) for name in (NAMES[1], NAMES[4])}
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_broken_connection_is_resumed(folder: Path, tmp_path: Path, origin: Origin) -> None:
+    data = [entry(f"{name}.mp4", bytes((i * 7 + n) % 256 for i in range(300_000))) for n, name in enumerate(NAMES)]
+    (folder / "part_0.tar").write_bytes(tar_bytes(data, "w"))
+    origin.set_plan({"part_0.tar": {"do": "truncate", "times": 4}})
+    found, error = read(f"{origin.url}/part_0.tar", tmp_path)
+    assert error is None
+    assert found == {name: content for name, (_, content) in zip(NAMES, data, strict=True)}
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz"])
+@pytest.mark.parametrize("share", [0.3, 0.75, 0.9])
+def test_what_was_complete_before_an_archive_broke_off_is_kept(tmp_path: Path, kind: str, share: float) -> None:
+    entries = [entry(f"{name}.mp4", random.Random(name).randbytes(20_000)) for name in NAMES]
+    data = tar_bytes(entries, "w:gz" if kind == "tar.gz" else "w")
+    path = tmp_path / "broken"
+    path.write_bytes(data[: int(len(data) * share)])
+    found, error = read(str(path), tmp_path / "scratch")
+    assert error is not None
+    assert error.reason is Reason.TRUNCATED
+    whole = {name: content for name, (_, content) in zip(NAMES, entries, strict=True)}
+    assert found.items() <= whole.items()
+    assert len(found) >= int(5 * share) - 1
+    assert [path.name for path in (tmp_path / "scratch").glob("*")] == []
+
+
+def test_a_tar_that_ends_between_two_members_is_broken_off_too(tmp_path: Path) -> None:
+    data = tar_bytes([entry(f"{name}.mp4", b"x" * 1024) for name in NAMES], "w")
+    (tmp_path / "broken").write_bytes(data[: 3 * 1536])
+    found, error = read(str(tmp_path / "broken"), tmp_path)
+    assert len(found) == 3
+    assert error is not None
+    assert error.reason is Reason.TRUNCATED
+
+
+def test_hostile_members_write_nothing_outside_and_nothing_at_all(tmp_path: Path) -> None:
+    name = NAMES[0]
+    hostile = [
+        entry(f"../../{name}.mp4", kind=tarfile.SYMTYPE, link="/etc/passwd"),
+        entry(f"a/{name}.mp4", kind=tarfile.LNKTYPE, link="/etc/passwd"),
+        entry(f"b/{name}.mp4", kind=tarfile.CHRTYPE),
+        entry(f"c/{name}.mp4", kind=tarfile.FIFOTYPE),
+        entry(f"d/{name}.mp4", kind=tarfile.DIRTYPE),
+        entry(f"/{name}.exe"),
+        entry("x\u202emp4"),
+        entry(f"/../../../{NAMES[1]}.mp4", b"fine"),  # a bad path, but a good clip: only its base name is looked at
+    ]
+    path = tmp_path / "hostile.tar.gz"
+    path.write_bytes(tar_bytes(hostile))
+    scratch = tmp_path / "deep/er/scratch"
+    found, error = read(str(path), scratch)
+    assert error is None
+    assert found == {NAMES[1]: b"fine"}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["deep", "hostile.tar.gz"]
+
+
+def test_hostile_zips(tmp_path: Path) -> None:
+    path = tmp_path / "hostile.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        link = zipfile.ZipInfo(f"{NAMES[0]}.mp4")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr(f"../../{NAMES[1]}.mp4", b"fine")
+    assert read(str(path), tmp_path / "s")[0] == {NAMES[1]: b"fine"}
+    data = bytearray(path.read_bytes())
+    data[data.index(b"fine")] ^= 1
+    path.write_bytes(data)
+    error = read(str(path), tmp_path / "s")[1]
+    assert error is not None
+    assert error.reason is Reason.CORRUPT
+
+
+def test_bombs_are_given_up(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.tar.gz"
+    path.write_bytes(tar_bytes([entry(f"{name}.mp4", b"\0" * 3_000_000) for name in NAMES]))
+    assert path.stat().st_size < 100_000
+    one = members(
+        str(path), lambda name: True, tmp_path / "s", Downloader(), Event(), limits=ArchiveLimits(member=1000)
+    )
+    assert list(one) == [], "members above the limit are left out"
+    many = members(
+        str(path), lambda name: False, tmp_path / "s", Downloader(), Event(), limits=ArchiveLimits(total=5_000_000)
+    )
+    with pytest.raises(NotHad, match="more than 5000000"):
+        list(many)
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, 1 << 40
+    (tmp_path / "pax").write_bytes(gzip.compress(header.tobuf(tarfile.GNU_FORMAT) + b"\0" * 4096))
+    error = read(str(tmp_path / "pax"), tmp_path / "s")[1]
+    assert error is not None, "an extended header of a tebibyte is not read into memory"
+    assert error.reason in (Reason.CORRUPT, Reason.TRUNCATED)
+
+
+def test_memory_does_not_grow_with_the_number_of_members(tmp_path: Path) -> None:
+    def peak(count: int) -> int:
+        path = tmp_path / f"{count}.tar"
+        with tarfile.open(path, "w") as tar:
+            for n in range(count):
+                tar.addfile(tarfile.TarInfo(f"member_{n}.mp4"))
+        tracemalloc.start()
+        list(clip_members(str(path), set().__contains__, tmp_path, Downloader(), Event()))
+        used = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return used
+
+    small = peak(500)
+    assert peak(3000) < small + 200_000
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<!DOCTYPE html><html>no</html>", b"\x1f\x8bgarbage", b"PK\x03\x04garbage", b"x" * 2000]
+)
+def test_what_is_no_archive_is_said(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "part").write_bytes(content)
+    found, error = read(str(tmp_path / "part"), tmp_path / "s")
+    assert found == {}
+    assert error is not None
+    assert error.reason in (Reason.CORRUPT, Reason.TRUNCATED)
+
+
+def test_an_archive_that_cannot_be_had(tmp_path: Path, origin: Origin) -> None:
+    for place in (f"{origin.url}/none.tar.gz", str(tmp_path / "none.tar.gz")):
+        error = read(place, tmp_path)[1]
+        assert error is not None
+        assert error.reason is Reason.NOT_FOUND
+
+
+def test_small_archives_are_unpacked_by_their_rename_map(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.gz"
+    entries = [
+        entry("k400/train.csv", b"a,b\n"),
+        entry("k400/._train.csv", b"junk"),
+        entry("x/train.csv", b"second"),
+        entry("k400/train.json"),
+    ]
+    path.write_bytes(tar_bytes(entries))
+    found = unpack_small(path, {"train.csv": "kinetics_train.csv"}, tmp_path / "s", Downloader(), Event())
+    assert {name: file.read_bytes() for name, file in found.items()} == {"kinetics_train.csv": b"a,b\n"}
+    everything = unpack_small(path, {}, tmp_path / "s", Downloader(), Event())
+    assert sorted(everything) == ["._train.csv", "train.csv", "train.json"]
+
+
+def test_lists_of_parts(folder: Path, tmp_path: Path, origin: Origin) -> None:
+    (folder / "list.txt").write_text("http://h/part_0.tar.gz\n\n  https://h/part_1.tar.gz\r\n")
+    wanted = ["http://h/part_0.tar.gz", "https://h/part_1.tar.gz"]
+    assert list_parts(f"{origin.url}/list.txt", tmp_path, Downloader(), Event()) == wanted
+    (folder / "local.txt").write_text("part_0.tar.gz\n")
+    assert list_parts(str(folder / "local.txt"), tmp_path, Downloader(), Event()) == [str(folder / "part_0.tar.gz")]
+    for bad in ("file:///etc/passwd", "/etc/passwd", "part_0.tar.gz"):
+        (folder / "bad.txt").write_text(f"http://h/x\n{bad}\n")
+        with pytest.raises(UserError, match="line 2"):
+            list_parts(f"{origin.url}/bad.txt", tmp_path, Downloader(), Event())
+    (folder / "page.txt").write_text("<!DOCTYPE html><html>")
+    with pytest.raises(NotHad, match="not a list"):
+        list_parts(f"{origin.url}/page.txt", tmp_path, Downloader(), Event())

@@ -1,0 +1,85 @@
+"""Folders that people have: found in any usual layout, only read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event
+
+import pytest
+from clipyard.acquire.answer import NotHad, Want
+from clipyard.acquire.local import LocalSource
+from clipyard.errors import UserError
+from clipyard.reasons import Reason
+
+WANT = Want("-aBcDeFgH_1", 7, 17, "-aBcDeFgH_1_000007_000017", "val", "juggling_balls", "juggling balls")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("-aBcDeFgH_1_000007_000017.mp4", "clip"),
+        ("juggling_balls/-aBcDeFgH_1_000007_000017.mkv", "clip"),
+        ("juggling balls/-aBcDeFgH_1_000007_000017.webm", "clip"),
+        ("val/-aBcDeFgH_1_000007_000017.avi", "clip"),
+        ("val/juggling_balls/-aBcDeFgH_1_000007_000017.mp4", "clip"),
+        ("val/juggling balls/-aBcDeFgH_1_000007_000017.mp4", "clip"),
+        ("videos_val/juggling_balls/-aBcDeFgH_1_000007_000017.mp4", "clip"),
+        ("-aBcDeFgH_1.webm", "video"),
+        ("val/-aBcDeFgH_1.mp4", "video"),
+    ],
+)
+def test_every_usual_layout_is_found_and_left_as_it_is(tmp_path: Path, name: str, content: str) -> None:
+    folder, scratch = tmp_path / "mine", tmp_path / "scratch"
+    scratch.mkdir()
+    file = folder / name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"bytes of a person")
+    fetched = LocalSource("local", str(folder), "clip").fetch(WANT, scratch, Event())
+    assert (fetched.content, fetched.offset) == (content, 7.0 if content == "clip" else 0.0)
+    assert fetched.path.parent == scratch
+    assert fetched.path.suffix == file.suffix
+    fetched.path.unlink()
+    assert file.read_bytes() == b"bytes of a person"
+    assert name in fetched.evidence
+
+
+def test_a_clip_comes_before_a_whole_video(tmp_path: Path) -> None:
+    (tmp_path / f"{WANT.clip_id}.mp4").write_bytes(b"clip")
+    (tmp_path / f"{WANT.video_id}.mp4").write_bytes(b"video")
+    assert LocalSource("local", str(tmp_path), "clip").fetch(WANT, tmp_path, Event()).content == "clip"
+
+
+def test_a_template_names_exactly_one_file(tmp_path: Path) -> None:
+    (tmp_path / "v-aBcDeFgH_1.dat").write_bytes(b"x")
+    source = LocalSource("local", f"{tmp_path}/v{{id}}.dat", "video")
+    assert source.fetch(WANT, tmp_path, Event()).content == "video"
+    with pytest.raises(NotHad) as caught:
+        source.fetch(Want("other", 0, 1, "c"), tmp_path, Event())
+    assert caught.value.reason is Reason.NOT_FOUND
+
+
+def test_symbolic_links_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/file.mp4").write_bytes(b"x" * 10)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / f"{WANT.clip_id}.mp4").symlink_to(tmp_path / "elsewhere/file.mp4")
+    fetched = LocalSource("local", str(tmp_path / "mine"), "clip").fetch(WANT, tmp_path, Event())
+    assert fetched.path.read_bytes() == b"x" * 10
+    assert not fetched.path.is_symlink()
+
+
+def test_what_is_not_there_or_empty_or_hostile_is_said(tmp_path: Path) -> None:
+    source = LocalSource("local", str(tmp_path), "clip")
+    with pytest.raises(NotHad) as caught:
+        source.fetch(WANT, tmp_path, Event())
+    assert caught.value.reason is Reason.NOT_FOUND
+    (tmp_path.parent / "secret.mp4").write_bytes(b"x")
+    for hostile in ("../secret", "..", "a\x00b", "/etc/passwd"):
+        with pytest.raises(NotHad):
+            source.fetch(Want(hostile, 0, 1, hostile, hostile, hostile, hostile), tmp_path, Event())
+    (tmp_path / f"{WANT.clip_id}.mp4").touch()
+    with pytest.raises(NotHad) as caught:
+        source.fetch(WANT, tmp_path, Event())
+    assert caught.value.reason is Reason.NOT_A_VIDEO
+    with pytest.raises(UserError, match="not there"):
+        LocalSource("local", str(tmp_path / "unmounted"), "clip")

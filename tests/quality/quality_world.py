@@ -1,0 +1,194 @@
+"""A small run folder, written by hand and without a fault; tests break one thing in it and look at what is said."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from clipyard.datasets.model import DatasetSpec
+from clipyard.files import write_json
+from clipyard.ids import clip_id, normalise_label
+from clipyard.manifest import CATALOG_FIELDS, ITEM_FIELDS, RESULT_FIELDS, Row, schema_of, write_rows
+from clipyard.quality import CheckResult, GateParams, GateResult, run_gate
+from clipyard.reasons import Reason, Status
+from clipyard.settings import DataRoot
+from clipyard.steps.fields import MEDIA_FIELDS, PATH_FIELD
+
+LABELS = ("abseiling", "massaging person's head", "passing American football (in game)")
+RECORDED = schema_of((*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, pa.field("source", pa.string())), "state")
+RESIZED = schema_of((*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, pa.field("keyframe_gap", pa.int32())), "resize")
+FRAMES = schema_of(
+    (
+        *RESULT_FIELDS,
+        PATH_FIELD,
+        *(pa.field(name, pa.int32()) for name in ("frames", "width", "height")),
+        *(pa.field(name, pa.float64()) for name in ("fps", "source_duration")),
+    ),
+    "frames",
+)
+MISSING = schema_of(
+    [
+        pa.field(name, pa.string(), nullable=name in ("label", "clip_id"))
+        for name in ("item_id", "split", "label", "clip_id", "reason", "evidence")
+    ],
+    "missing",
+)
+PARAMS = GateParams(frame_short_edge=32, frame_fps=1.0)
+
+
+def make_spec(**changes: Any) -> DatasetSpec:
+    """Three classes; 12 training, 6 validation and 2 test rows."""
+    value: dict[str, Any] = {
+        "schema": "dataset-spec/v1",
+        "name": "mini",
+        "title": "Mini",
+        "family": "crawl",
+        "task": "action-recognition",
+        "root": "mini",
+        "access": {"kind": "crawl"},
+        "annotation_format": "kinetics_csv",
+        "layout": {
+            "annotations": "annotations",
+            "videos": "videos_{part}",
+            "resized": "videos_{part}_dense",
+            "rawframes": "rawframes_{part}",
+        },
+        "item": {"level": 2, "ext": ["mp4"]},
+        "labels": {"source": "annotation", "count": 3},
+        "splits": [{"parts": {part: f"annotations/{part}.csv" for part in ("train", "val", "test")}}],
+        "sources": [{"id": "local", "kind": "local", "provides": "items", "content": "clip", "path": "/clips"}],
+        "lists": {"videos": "mini_{part}_list_videos.txt", "rawframes": "mini_{part}_list_rawframes.txt"},
+        "expected": {
+            "parts": {
+                "train": {"count": [12, 11], "provenance": "memory"},
+                "val": {"count": 6, "provenance": "counted"},
+                "test": {"count": 2, "provenance": "documented"},
+            }
+        },
+        "missing": {"warn": 0.25, "error": 0.5},
+        "recipe": {"short_edge": 32},
+    }
+    return DatasetSpec.model_validate({**value, **changes})
+
+
+@dataclass
+class World:
+    """Rows of a run as python values; :meth:`gate` writes them and runs a gate."""
+
+    root: Path
+    spec: DatasetSpec = field(default_factory=make_spec)
+    catalog: list[Row] = field(default_factory=list)
+    recorded: list[Row] = field(default_factory=list)
+    resized: list[Row] | None = field(default_factory=list)
+    frames: list[Row] | None = field(default_factory=list)
+    missing: dict[str, list[Row]] = field(default_factory=lambda: {"videos": [], "rawframes": []})
+    lists: dict[str, bytes] = field(default_factory=dict)
+    plan: list[Row] = field(default_factory=list)
+    run: str = "run1"
+
+    @property
+    def data(self) -> DataRoot:
+        return DataRoot(self.root)
+
+    @property
+    def run_dir(self) -> Path:
+        return self.data.run(self.spec.name, self.run)
+
+    def gate(self, name: str, params: GateParams = PARAMS) -> GateResult:
+        self.write()
+        return run_gate(name, self.spec, self.run_dir, self.data, params)
+
+    def write(self) -> None:
+        run = self.run_dir
+        write_rows(run / "catalog.parquet", schema_of(CATALOG_FIELDS, "catalog"), self.catalog)
+        write_rows(run / "plan" / "shard-00000.parquet", schema_of(ITEM_FIELDS, "plan"), self.plan)
+        write_rows(run / "recorded.parquet", RECORDED, self.recorded)
+        for step, rows, schema in (("resize", self.resized, RESIZED), ("frames", self.frames, FRAMES)):
+            if rows is not None:  # two shards, as of a real run
+                half = len(rows) // 2
+                write_rows(run / step / "part-00000.parquet", schema, rows[:half])
+                write_rows(run / step / "part-00001.parquet", schema, rows[half:])
+        for format_, rows in self.missing.items():
+            write_rows(run / f"missing_{format_}.parquet", MISSING, rows)
+        for name, content in self.lists.items():
+            (self.root / "mini").mkdir(exist_ok=True)
+            (self.root / "mini" / name).write_bytes(content)
+        entries = [{"split": name.split("_")[1], "format": name.split("_")[3][:-4]} for name in self.lists]
+        write_json(run / "lists.json", entries)
+
+    def edit_line(self, name: str, edit: Callable[[list[str]], list[str]]) -> None:
+        lines = self.lists[name].decode().splitlines()
+        self.lists[name] = "".join(f"{line}\n" for line in edit(lines)).encode()
+
+    def lose(self, index: int, reason: Reason, *, status: Status = Status.MISSING, evidence: str = "said so") -> str:
+        """One recorded clip is gone, as every later table of a real run tells it; returns its id."""
+        row = self.recorded[index]
+        row |= {name: None for name in (f.name for f in (*MEDIA_FIELDS, PATH_FIELD))}
+        row |= {"status": str(status), "reason": str(reason), "evidence": evidence}
+        for rows in (self.resized, self.frames):
+            if rows is not None:
+                rows[index] |= {"status": "missing", "reason": str(reason), "evidence": "no clip", "path": None}
+        for format_ in self.missing:
+            name = f"mini_{row['split']}_list_{format_}.txt"
+            self.edit_line(name, lambda lines: [line for line in lines if row["clip_id"] not in line])
+            self.missing[format_].append({n: row[n] for n in ("item_id", "split", "label", "clip_id", "reason", "evidence")})
+        return str(row["item_id"])
+
+
+def make_world(root: Path) -> World:
+    """20 clips of 10 s at 1 frame a second, 64x32; frames are 10 empty images each."""
+    world = World(root)
+    number = 0
+    for split, per_class, labels in (("train", 4, LABELS), ("val", 2, LABELS), ("test", 2, (None,))):
+        line = 1
+        for index, label in enumerate(labels):
+            for _ in range(per_class):
+                number, line = number + 1, line + 1
+                _add(world, split, label, index if label else -1, f"-_vid{number:06d}", line)
+    return world
+
+
+def _add(world: World, split: str, label: str | None, index: int, video: str, line: int) -> None:
+    root = world.spec.root
+    clip, folder = clip_id(video, line, line + 10), "test" if label is None else normalise_label(label)
+    item: Row = {
+        "item_id": f"{split}/{folder}/{clip}", "video_id": video, "clip_id": clip, "split": split, "label": label,
+        "class_dir": folder, "label_index": index, "start": line, "end": line + 10, "row": line,
+    }  # fmt: skip
+    fine = {"status": "done", "reason": "ok", "evidence": ""}
+    media = {"bytes": 1000, "sha256": hashlib.sha256(clip.encode()).hexdigest(), "duration": 10.0, "frames": 10,
+             "fps": 1.0, "width": 64, "height": 32}  # fmt: skip
+    result = {**item, **fine, "key": "k"}
+    world.catalog.append({**item, **fine})
+    world.plan.append(dict(item))
+    video_path, copy = f"videos_{split}/{folder}/{clip}.mp4", f"videos_{split}_dense/{folder}/{clip}.mp4"
+    images = f"rawframes_{split}/{folder}/{clip}"
+    world.recorded.append({**result, **media, "has_audio": True, "path": f"{root}/{video_path}", "source": "local"})
+    assert world.resized is not None and world.frames is not None
+    world.resized.append({**result, **media, "has_audio": False, "path": f"{root}/{copy}", "keyframe_gap": 16})
+    world.frames.append(
+        {**result, "path": f"{root}/{images}", "frames": 10, "width": 64, "height": 32, "fps": 1.0, "source_duration": 10.0}
+    )
+    for path in (video_path, copy, *(f"{images}/img_{n:05d}.jpg" for n in range(1, 11))):
+        target = world.root / root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
+    label_field = "" if label is None else f" {index}"
+    for format_, text in (("videos", f"{folder}/{clip}.mp4"), ("rawframes", f"{folder}/{clip} 10")):
+        name = f"mini_{split}_list_{format_}.txt"
+        world.lists[name] = world.lists.get(name, b"") + f"{text}{label_field}\n".encode()
+
+
+def broken(result: GateResult) -> dict[str, CheckResult]:
+    """Checks that did not hold, by name."""
+    return {check.name: check for check in result.checks if not check.success}
+
+
+def ids(check: CheckResult) -> list[str]:
+    """The ids of a check's worst rows."""
+    return [str(row["item_id"]) for row in check.worst]

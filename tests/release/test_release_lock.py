@@ -1,0 +1,182 @@
+"""The lock file and the comparison of two."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import clipyard.release.lock as lock_module
+import pytest
+from clipyard.datasets.load import find_spec
+from clipyard.errors import UserError
+from clipyard.release.diff import diff_locks
+from clipyard.release.lock import LockHeader, LockRow, open_lock, spec_hash, write_lock
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+HEADER = LockHeader(
+    dataset="kinetics400",
+    spec="s1",
+    annotations={"train": "a" * 64, "val": "b" * 64},
+    tools={"ffmpeg": "6.1", "clipyard": "0.1.0"},
+    settings={"crf": 20},
+)
+
+
+def clip(number: int, **changes: object) -> LockRow:
+    name = f"{number:011d}_000000_000010"
+    row = LockRow(f"kinetics400/videos_train/zumba/{name}.mp4", name, "train", 3, f"{number:064x}", 1000, 10.0, 300)
+    return row._replace(**changes)
+
+
+def written(tmp_path: Path, name: str, rows: list[LockRow], header: LockHeader = HEADER) -> Path:
+    write_lock(tmp_path / name, header, rows)
+    return tmp_path / name
+
+
+def rows_of(path: Path) -> list[LockRow]:
+    with open_lock(path) as lock:
+        return list(lock)
+
+
+def test_exact_text(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.lock", [clip(2, duration=9.966_666_7), clip(1)])
+    header, first, second = path.read_text().splitlines()
+    assert json.loads(header) == {
+        "version": 1, "dataset": "kinetics400", "spec": "s1", "clips": 2, "settings": {"crf": 20},
+        "annotations": {"train": "a" * 64, "val": "b" * 64}, "tools": {"ffmpeg": "6.1", "clipyard": "0.1.0"},
+    }  # fmt: skip
+    assert first == (
+        '{"path":"kinetics400/videos_train/zumba/00000000001_000000_000010.mp4","clip_id":"00000000001_000000_000010",'
+        f'"split":"train","label_index":3,"sha256":"{1:064x}","bytes":1000,"duration":10.0,"frames":300}}'
+    )
+    assert json.loads(second)["duration"] == 9.967
+
+
+def test_any_order_of_rows_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [clip(number) for number in range(1000)]
+    a = written(tmp_path, "a.lock", rows)
+    monkeypatch.setattr(lock_module, "_CHUNK", 7)  # many sorted pieces
+    random.Random(1).shuffle(rows)
+    swapped = replace(HEADER, tools=dict(reversed(HEADER.tools.items())))
+    b = written(tmp_path, "b.lock", rows, swapped)
+    assert a.read_bytes() == b.read_bytes()
+    assert rows_of(a) == [clip(number) for number in range(1000)]
+    assert sorted(tmp_path.iterdir()) == [a, b]
+
+
+def test_an_empty_lock(tmp_path: Path) -> None:
+    assert rows_of(written(tmp_path, "a.lock", [])) == []
+
+
+def test_a_path_twice_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Two clips have the path"):
+        written(tmp_path, "a.lock", [clip(1), clip(2), clip(1, sha256="f")])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda lines: [lines[0].replace('"version": 1', '"version": 2'), *lines[1:]], "lock format 2.*upgrade"),
+        (lambda lines: [lines[0].replace('"version": 1', '"version": "x"'), *lines[1:]], "not a lock file"),
+        (lambda lines: lines[1:], "not a lock file"),
+        (lambda lines: [], "not a lock file"),
+        (lambda lines: ["<html>", *lines], "not a lock file"),
+        (lambda lines: ['{"version": 1}', *lines[1:]], "not complete"),
+        (lambda lines: lines[:-1], "holds 2 clips where its header says 3"),
+        (lambda lines: [lines[0], lines[2], lines[1], lines[3]], "line 3: the paths are not in order"),
+        (lambda lines: [*lines[:3], lines[3][:40]], "line 4 is not a clip"),
+        (lambda lines: [*lines[:3], lines[3].replace("10.0", "NaN")], "line 4 is not a clip"),
+        (lambda lines: [*lines[:3], lines[3].replace("300", '"x"')], "line 4 is not a clip"),
+        (lambda lines: [*lines[:3], lines[3].replace("zumba", "\\u001b[31m")], "line 4 is not a clip"),
+        (lambda lines: [*lines[:3], "[" * 100_000], "line 4 is not a clip"),
+    ],
+)
+def test_a_damaged_lock_is_one_sentence(tmp_path: Path, change: object, sentence: str) -> None:
+    path = written(tmp_path, "a.lock", [clip(number) for number in range(3)])
+    path.write_text("".join(f"{line}\n" for line in change(path.read_text().splitlines())))  # type: ignore[operator]
+    with pytest.raises(UserError, match=sentence):
+        rows_of(path)
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_bytes_break_the_reader(tmp_path: Path, junk: bytes) -> None:
+    path = written(tmp_path, "a.lock", [clip(1)])
+    path.write_bytes(path.read_bytes() + junk)
+    if junk:
+        with pytest.raises(UserError):
+            rows_of(path)
+
+
+def test_the_hash_of_a_spec_follows_its_content() -> None:
+    spec = find_spec("kinetics400")
+    assert spec_hash(spec) == spec_hash(find_spec("kinetics400"))
+    assert spec_hash(spec) != spec_hash(spec.model_copy(update={"title": "another"}))
+
+
+def test_what_differs_is_counted_by_aspect(tmp_path: Path) -> None:
+    a = written(tmp_path, "a.lock", [clip(number) for number in range(10)])
+    others = [
+        clip(1, sha256="f" * 64, duration=9.5, frames=285), clip(2, label_index=4), clip(3, frames=299),
+        clip(4, duration=10.0004), clip(5, split="val"), *[clip(n) for n in range(6, 12)],
+    ]  # fmt: skip
+    header = replace(HEADER, tools={"ffmpeg": "7.0"}, annotations={**HEADER.annotations, "val": "c" * 64}, spec="s2")
+    b = written(tmp_path, "b.lock", others, header)
+    diff = diff_locks(a, b, full=tmp_path / "all.csv")
+    assert (diff.only_a, diff.only_b, diff.same, diff.differing) == (1, 2, 5, 4)
+    assert diff.aspects == {"content": 1, "duration": 1, "frames": 2, "label": 1, "identity": 1}
+    assert diff.header == {
+        "annotations.val": ("b" * 64, "c" * 64),
+        "spec": ("s1", "s2"),
+        "tools.clipyard": ("0.1.0", None),
+        "tools.ffmpeg": ("6.1", "7.0"),
+    }
+    assert not diff.is_equal
+    text = diff.text()
+    assert "5 clips are the same, 4 differ." in text
+    assert "tools.ffmpeg: a has '6.1', b has '7.0'" in text
+    assert "frames differs: 2\n  kinetics400/videos_train/zumba/00000000001_000000_000010.mp4: 300 / 285" in text
+    assert json.loads(json.dumps(diff.as_json()))["only_b"] == 2
+    with open(tmp_path / "all.csv", newline="") as handle:
+        table = list(csv.DictReader(handle))
+    assert len(table) == 9
+    assert table[0] == {"path": clip(0).path, "what": "only in a", "a": clip(0).sha256, "b": ""}
+
+
+def test_equal_copies(tmp_path: Path) -> None:
+    rows = [clip(number) for number in range(3)]
+    diff = diff_locks(written(tmp_path, "a.lock", rows), written(tmp_path, "b.lock", rows))
+    assert diff.is_equal
+    assert diff.text().endswith("The clips are the same: 3 in both.")
+    assert diff.header == {}
+
+
+def test_memory_does_not_grow_with_the_clips(tmp_path: Path) -> None:
+    def rows(count: int, sha: str) -> list[LockRow]:
+        return [clip(number, sha256=sha) for number in range(count)]
+
+    a, b = written(tmp_path, "a.lock", rows(20_000, "a")), written(tmp_path, "b.lock", rows(20_000, "b")[:15_000])
+    tracemalloc.start()
+    diff = diff_locks(a, b, full=tmp_path / "all.csv")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (diff.differing, diff.only_a, len(diff.examples["content"])) == (15_000, 5_000, 5)
+    assert "and 14995 more" in diff.text()
+    assert peak < 3_000_000
+
+
+def test_a_damaged_lock_leaves_no_list_of_differences(tmp_path: Path) -> None:
+    a = written(tmp_path, "a.lock", [clip(1), clip(2)])
+    b = tmp_path / "b.lock"
+    b.write_text("".join(a.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(UserError, match="holds 1 clips"):
+        diff_locks(a, b, full=tmp_path / "all.csv")
+    assert not (tmp_path / "all.csv").exists()
+    with pytest.raises(UserError, match="cannot be read"):
+        diff_locks(a, tmp_path / "absent.lock")

@@ -1,0 +1,76 @@
+"""The report in a real browser: nothing is loaded, nothing runs, nothing overflows, in any width and colour scheme."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clipyard.datasets.load import find_spec
+from clipyard.manifest import write_rows
+from clipyard.report import write_report
+from clipyard.settings import DataRoot
+from playwright.sync_api import sync_playwright
+from report_fixture import CATALOG, NOW, RUN, STATE, World, catalog_rows, result_rows, without_attempts
+
+pytestmark = pytest.mark.e2e
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+LONG = "W" * 300 + "<script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">"
+
+
+def hostile_world(root: Path) -> World:
+    world = World(find_spec("kinetics400"), DataRoot(root), RUN, "")
+    rng = random.Random(5)
+    rows = catalog_rows(700, 3, rng)
+    for row in rows:
+        if row["status"] == "done" and row["label_index"] % 50 == 0:
+            row |= {"label": LONG, "class_dir": LONG}
+    found = result_rows(rows, rng, NOW, "kinetics400", 0.3)
+    for row in found:
+        row["evidence"] = LONG if row["evidence"] else ""
+    write_rows(world.folder / "catalog.parquet", CATALOG, rows)
+    write_rows(world.folder / "recorded.parquet", STATE, without_attempts(found))
+    write_report(world.spec, world.data, world.run, None, NOW)
+    return world
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium: apt-get install chromium")
+def test_the_page_in_a_browser(tmp_path: Path) -> None:
+    page_file = hostile_world(tmp_path).folder / "report" / "index.html"
+    assert page_file.stat().st_size < 2_000_000
+    said: list[str] = []
+    asked: list[str] = []
+    with sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("request", lambda request: asked.append(request.url))
+        for width in (390, 1280):
+            for scheme in ("light", "dark"):
+                _look(page, page_file.as_uri(), width, scheme)
+        page.emulate_media(media="print")
+        assert page.locator("section").count() >= 7
+        browser.close()
+    assert said == []
+    assert {url for url in asked if not url.startswith("data:")} == {page_file.as_uri()}
+
+
+def _look(page: Any, address: str, width: int, scheme: str) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    page.goto(address)
+    assert page.title().startswith("Kinetics-400")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (background == "rgb(17, 23, 22)") == (scheme == "dark")
+    headline = page.locator(".verdict h2").bounding_box()
+    assert headline["y"] + headline["height"] < 900
+    bars = page.locator(".plot svg").first.bounding_box()
+    assert bars["width"] >= 500  # readable; on a phone it scrolls in its own box
