@@ -1,12 +1,13 @@
 """Fetching small clips from a local web server: Clipyard against one ``yt-dlp`` process per clip.
 
-    python bench/bench_fetch.py [--clips 500] [--dead 100] [--jobs 8] [--seconds 10]
+    python bench/bench_fetch.py [--clips 500] [--dead 100] [--jobs 8] [--seconds 10] [--reference N]
 
 Both sides ask the same server for the same clips, of which ``--dead`` are dead links (404, 410, 403, 500, a web page,
-a truncated file), with as many downloads in parallel, in one run; nothing is sampled. CPU time is that of the side's
-processes (user + system), of Clipyard including the interpreter's start, the journal, the manifest, the hash of every
-file and the decoding of every frame of every clip (which yt-dlp does not do); the server's is in neither. Clipyard's
-100 reasons are checked.
+a truncated file), with as many downloads in parallel, in one run. With ``--reference N`` only N clips, spread evenly,
+are asked for by yt-dlp and its figures are scaled, which the row then says. CPU time is that of the side's processes
+(user + system), of Clipyard including the interpreter's start, the journal, the manifest, the hash of every file and
+the decoding of every frame of every clip (which yt-dlp does not do); the server's is in neither. Clipyard's 100
+reasons are checked.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -55,9 +57,9 @@ def prepare(folder: Path, clips: int, dead: int, seconds: int) -> tuple[list[str
     names = [clip_id(f"bench{n:06d}", 7, 7 + seconds) for n in range(clips)]
     for name in names:
         os.link(film, served / f"{name}.mp4")
-    step = max(1, clips // dead) if dead else clips + 1
     kinds = list(DEAD)
-    plan = {f"{name}.mp4": kinds[n % len(kinds)] for n, name in enumerate(names[::step][:dead])}
+    dice = random.Random(clips)
+    plan = {f"{name}.mp4": kinds[n % len(kinds)] for n, name in enumerate(dice.sample(names, dead))}
     (folder / "plan.json").write_text(json.dumps(plan))
     return names, plan
 
@@ -124,6 +126,7 @@ def main() -> None:
     parser.add_argument("--dead", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=8)
     parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--reference", type=int, help="ask yt-dlp for this many clips only, and scale")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-fetch-") as name:
         folder = Path(name)
@@ -131,13 +134,15 @@ def main() -> None:
         server, url = serve(folder)
         try:
             ours, our_wall = clipyard(folder, url, names, plan, args.jobs)
-            theirs, their_wall = reference(folder, url, names, args.jobs)
+            asked = names[:: max(1, len(names) // (args.reference or len(names)))]
+            theirs, their_wall = (used * len(names) / len(asked) for used in reference(folder, url, asked, args.jobs))
         finally:
             server.terminate()
             server.wait()
     size = f"{args.clips} clips ({len(plan)} dead), {args.jobs} in parallel"
     print("\n| fetch | CPU s | wall s |\n|---|---|---|")
-    print(f"| {size}: one yt-dlp process per clip | {theirs:.1f} | {their_wall:.1f} |")
+    scaled = "" if len(asked) == len(names) else f" (SCALED from {len(asked)} processes)"
+    print(f"| {size}: one yt-dlp process per clip{scaled} | {theirs:.1f} | {their_wall:.1f} |")
     print(f"| {size}: Clipyard, every frame decoded | {ours:.1f} | {our_wall:.1f} |")
     print(f"| ratio | **{theirs / ours:.1f}×** | {their_wall / our_wall:.1f}× |")
 

@@ -4,7 +4,7 @@
 
     python bench/bench_ledger.py [--clips 650000] [--attempts 3000000] [--missing 0.16] [--url postgresql://…]
 
-Builds a data set in a temporary SQLite ledger (or in the one that ``--url`` names: an empty database), then asks each
+Builds a data set in a temporary SQLite ledger (or in the one that ``--url`` names: an empty database), asks each
 question in a fresh process and prints a row of markdown for each, in seconds: opening the ledger (after the imports), the
 first answer, the median of three, and that process's peak memory. ``--missing 1`` is the worst case of plan_refresh.
 """
@@ -133,8 +133,8 @@ def no(ledger: Ledger) -> str:
 
 
 QUESTIONS = (
-    "plan_refresh", "due", "due: first row", "missing", "missing: one split", "history", "coverage", "reasons", "attrition",
-    "next_due", "runs",
+    "plan_refresh", "due", "due: first row", "missing", "missing: one split", "history", "coverage", "reasons",
+    "attrition", "next_due", "runs",
 )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
-"""What Airflow's plugins folder loads. The plugin must be registered once: an installed Clipyard does it by its entry point
-(``airflow.plugins`` in ``pyproject.toml``), and where only this folder is there (the astro CLI) this file does.
+"""What Airflow's plugins folder loads. The plugin must be registered once.
+
+An installed Clipyard does that by its entry point (``airflow.plugins`` in ``pyproject.toml``); where only this folder is
+there (the astro CLI) this file does it.
 """
 
 import sys

@@ -131,7 +131,7 @@ def link_or_copy(source: Path, target: Path) -> str:
         os.link(source, target)  # the usual case leaves nothing half-made even for a moment
         return "link"
     except FileExistsError:
-        if os.path.samefile(source, target):
+        if source.samefile(target):
             return "link"
     except OSError as error:
         if error.errno not in _NO_LINK:

@@ -67,6 +67,7 @@ class ManifestWriter:
 
     def __init__(self, target: Path, schema: pa.Schema, *, rows_per_group: int = 4096) -> None:
         self._target, self._schema, self._limit = target, schema, rows_per_group
+        self._names = frozenset(schema.names)
         self._rows: list[Row] = []
 
     def __enter__(self) -> Self:
@@ -78,9 +79,8 @@ class ManifestWriter:
 
     def write(self, row: Row) -> None:
         """Add one row; missing columns become null, unknown ones are an error."""
-        unknown = row.keys() - set(self._schema.names)
-        if unknown:
-            raise ValueError(f"columns {sorted(unknown)} are not in the schema of {self._target.name}")
+        if not row.keys() <= self._names:
+            raise ValueError(f"columns {sorted(row.keys() - self._names)} are not in the schema of {self._target.name}")
         self._rows.append(row)
         if len(self._rows) >= self._limit:
             self._flush()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clipyard.errors import ClipyardError
 from clipyard.files import inside, publish, read_json, sha256_of, write_json
 
 Facts = dict[str, Any]
@@ -48,7 +49,7 @@ class Store:
             facts: Facts = read_json(facts_path)
         except FileNotFoundError:
             return None
-        except Exception:  # a facts file damaged by hand: the artefact is made again
+        except (ClipyardError, OSError):  # a facts file damaged by hand: the artefact is made again
             return None
         if stat.st_size != facts.get("bytes") or stat.st_mtime_ns != facts.get("mtime_ns"):
             return None
@@ -78,7 +79,7 @@ class Store:
         path = self._facts_path(kind, name, key)
         try:
             return dict(read_json(path))
-        except Exception:  # absent, or damaged by hand: made again
+        except (ClipyardError, OSError):  # absent, or damaged by hand: made again
             return None
 
     def forget(self, kind: str, name: str, key: str, suffix: str = ".mp4") -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset, TriggerRule
 from clipyard.datasets.model import DatasetSpec
+
 from clipyard_airflow.notify import SummaryNotifier
 from clipyard_airflow.operators.stage import StageOperator
 from clipyard_airflow.operators.verdict import VerdictOperator
@@ -93,6 +94,7 @@ def _tasks(spec: DatasetSpec, kind: str) -> None:
         return StageOperator(task_id=name, stage=name, dataset=spec.name, kind=kind, **kwargs)
 
     def shards(step: str, pool: str) -> tuple[Any, StageOperator]:
+        cut = stage(f"{step}_shards")
         operator = step_operator(step).partial(
             task_id=step,
             step=step,
@@ -100,7 +102,7 @@ def _tasks(spec: DatasetSpec, kind: str) -> None:
             trigger_rule=TriggerRule.NONE_FAILED,
             map_index_template="{{ task.job['name'] }}",
         )
-        return operator.expand(job=plan.output[step])
+        return operator.expand(job=cut.output), cut
 
     annotations = stage("annotations", pool=EGRESS_POOL)
     gate_annotations = stage("gate_annotations")

@@ -161,8 +161,7 @@ class _Pages:
 
     def dag(self, request: Request, user: GetUserDep, dag_id: str) -> str:
         """The DAG's tab: the runs of its data set, or a sentence for a DAG that is not one of ours."""
-        requires_access_dag("GET", param_dag_id=dag_id)(request, user)
-        dataset = self._dataset_of(dag_id)
+        dataset = self._dataset_of(request, user, dag_id)
         if dataset is None:
             return _note("Not a data set", [_NOT_OURS.format(dag_id[:80])], [])
         specs, _ = self._specs()
@@ -170,8 +169,7 @@ class _Pages:
 
     def dag_run(self, request: Request, user: GetUserDep, dag_id: str, run_id: str) -> Response:
         """The DAG run's tab: its report, or when to come back."""
-        requires_access_dag("GET", param_dag_id=dag_id)(request, user)
-        dataset, run = self._dataset_of(dag_id), slug_or_none(run_id)
+        dataset, run = self._dataset_of(request, user, dag_id), slug_or_none(run_id)
         if dataset is None or run is None:
             return HTMLResponse(_note("Not a data set", [_NOT_OURS.format(dag_id[:80])], []))
         if (self._data.run(dataset, run) / "report" / "index.html").is_file():
@@ -180,11 +178,13 @@ class _Pages:
         nav = _nav(request, (f"/dataset/{dataset}", dataset), (None, run))
         return HTMLResponse(_note("No report yet", [sentence], [], nav))
 
-    def _dataset_of(self, dag_id: str) -> str | None:
-        """``kinetics400`` and ``kinetics400_refresh`` both belong to ``kinetics400``."""
+    def _dataset_of(self, request: Request, user: GetUserDep, dag_id: str) -> str | None:
+        """``kinetics400`` and ``kinetics400_refresh`` both belong to ``kinetics400``; the user must be allowed both."""
+        requires_access_dag("GET", param_dag_id=dag_id)(request, user)
         specs, _ = self._specs()
         for name in (dag_id, dag_id.removesuffix("_refresh")):
             if _DATASET.match(name) and (name in specs or self._data.runs(name).is_dir()):
+                _check_dataset(request, user, name)
                 return name
         return None
 

@@ -251,3 +251,18 @@ def test_lists_of_parts(folder: Path, tmp_path: Path, origin: Origin) -> None:
     (folder / "page.txt").write_text("<!DOCTYPE html><html>")
     with pytest.raises(NotHad, match="not a list"):
         list_parts(f"{origin.url}/page.txt", tmp_path, Downloader(), Event())
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "zip"])
+def test_damaged_archives_end_with_a_reason_and_leave_nothing(folder: Path, tmp_path: Path, kind: str) -> None:
+    good = save(folder, kind).read_bytes()
+    dice = random.Random(kind)
+    for _ in range(120):
+        bad = bytearray(good)
+        for _ in range(dice.choice((1, 3, 20))):
+            bad[dice.randrange(min(len(bad), dice.choice((600, len(bad)))))] = dice.randrange(256)
+        del bad[dice.randrange(len(bad)) if dice.random() < 0.3 else len(bad) :]
+        (tmp_path / "bad").write_bytes(bad)
+        error = read(str(tmp_path / "bad"), tmp_path / "s")[1]
+        assert error is None or error.reason in (Reason.CORRUPT, Reason.TRUNCATED)
+        assert not list((tmp_path / "s").glob("*"))

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
-
 from clipyard.datasets.model import Recipe
 from clipyard.demo.videos import make_video
 from clipyard.media.tools import ffmpeg
-
-SIZE = (160, 120)
-
-
-def convert(source: Path, out: Path, *options: str) -> Path:
-    """Run the test's own ffmpeg, independent of what is tested."""
-    argv = [str(ffmpeg().path), "-y", "-v", "error", "-nostdin", "-i", str(source), *options, str(out)]
-    subprocess.run(argv, check=True)
-    return out
+from media_sources import SIZE, convert, with_edit_list
 
 
 @pytest.fixture(scope="session")
@@ -31,33 +21,32 @@ def recipe() -> Recipe:
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """20 s, 30 fps, one key frame every 100 frames, B-frames, sound."""
-    return make_video(tmp_path_factory.mktemp("plain") / "plain.mp4", 20, size=SIZE, label="plain", gop=100, b_frames=3)
+    """12 s, 30 fps, one key frame every 100 frames, B-frames, sound."""
+    return make_video(tmp_path_factory.mktemp("plain") / "plain.mp4", 12, size=SIZE, label="plain", gop=100, b_frames=3)
 
 
 @pytest.fixture(scope="session")
 def sources(plain: Path) -> dict[str, Path]:
     """The kinds of source whose cuts are compared with the reference command."""
     folder = plain.parent
-    jitter = [i / 20 + 0.011 * (i % 3) for i in range(400)]
-    made = {
+    jitter = [i / 20 + 0.011 * (i % 3) for i in range(240)]
+    return {
         "30 fps": plain,
-        "25 fps, one key frame": make_video(folder / "pal.mp4", 20, 25, SIZE, label="pal", gop=1000),
-        "29.97 fps": make_video(folder / "ntsc.mp4", 20, Fraction(30000, 1001), SIZE, label="ntsc", gop=120),
-        "23.976 fps": make_video(folder / "film.mp4", 20, Fraction(24000, 1001), SIZE, label="film", gop=120),
-        "variable rate": make_video(folder / "vfr.mp4", 20, size=SIZE, label="vfr", gop=90, times=jitter),
+        "25 fps, one key frame": make_video(folder / "pal.mp4", 12, 25, SIZE, label="pal", gop=1000),
+        "29.97 fps": make_video(folder / "ntsc.mp4", 12, Fraction(30000, 1001), SIZE, label="ntsc", gop=120),
+        "23.976 fps": make_video(folder / "film.mp4", 12, Fraction(24000, 1001), SIZE, label="film", gop=120),
+        "variable rate": make_video(folder / "vfr.mp4", 12, size=SIZE, label="vfr", gop=90, times=jitter),
         "matroska": convert(plain, folder / "plain.mkv", "-c", "copy"),
         "no sound": convert(plain, folder / "mute.mp4", "-c", "copy", "-an"),
         "starts at 7.3 s": convert(plain, folder / "late.mkv", "-c", "copy", "-output_ts_offset", "7.3"),
         "transport stream": convert(plain, folder / "plain.ts", "-c", "copy"),
-        "edit list": convert(plain, folder / "edit.mp4", "-c", "copy", "-ss", "1.5"),
+        "edit list": with_edit_list(plain, folder / "edit.mp4"),
         "vp8 webm": convert(
             plain, folder / "plain.webm", "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "16", "-b:v", "1M",
             "-c:a", "libopus",
         ),
         "mpeg4 avi": convert(plain, folder / "plain.avi", "-c:v", "mpeg4", "-q:v", "3", "-bf", "2", "-c:a", "mp3"),
     }  # fmt: skip
-    return made
 
 
 @pytest.fixture(params=["system", "wheel"])

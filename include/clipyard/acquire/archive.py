@@ -12,6 +12,7 @@ import io
 import lzma
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -31,7 +32,19 @@ from clipyard.errors import UserError
 from clipyard.files import disk_errors, temporary_beside
 from clipyard.reasons import Reason
 
-_BROKEN = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile)
+_BROKEN = (
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    NotImplementedError,
+    ValueError,
+    OverflowError,
+    struct.error,
+)
+"""What the readers of tar, gzip and zip raise on bytes that make no sense."""
 _LIST_BYTES = 1 << 20
 
 

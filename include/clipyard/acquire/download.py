@@ -24,17 +24,15 @@ import requests
 import urllib3
 
 from clipyard import __version__
+from clipyard.acquire import resume
 from clipyard.acquire.answer import NotHad
 from clipyard.acquire.classify import parse_retry_after
 from clipyard.acquire.hosts import NO_NETWORK_REST, Hosts
 from clipyard.acquire.network import NETWORK, Network
-from clipyard.errors import UserError
-from clipyard.files import disk_errors, read_json, write_json
+from clipyard.files import disk_errors
 from clipyard.reasons import Reason
 
 _PIECE = 1 << 18
-_KEEP_PART = 1 << 20
-"""A smaller unfinished download is cheaper to fetch again than to keep."""
 _SLOWEST = 256
 """Bytes a second; slower counts as no answer."""
 _PAGE_TYPES = ("text/html", "application/json", "application/xml", "text/xml", "application/xhtml+xml")
@@ -128,21 +126,21 @@ class Downloader:
                 done = self._attempt(url, part, cancelled, pages=pages)
             except NotHad as error:
                 if isinstance(error, _BadRange):
-                    _forget(part)
+                    resume.forget(part)
                 have = part.stat().st_size if part.exists() else 0
-                attempt = 1 if have >= before + _KEEP_PART else attempt + 1
+                attempt = 1 if have >= before + resume.KEEP else attempt + 1
                 before = have
                 self._learn(host, error)
                 wait = self.wait(attempt, error)
                 if wait is None or cancelled.wait(wait):
-                    if have < _KEEP_PART:
-                        _forget(part)
+                    if have < resume.KEEP:
+                        resume.forget(part)
                     raise
                 continue
             self.hosts.answered(host)
             path = part.with_name(part.name.replace(".part", ".done"))
             part.replace(path)
-            _forget(part)
+            resume.forget(part)
             return Downloaded(path, done[0], time.monotonic() - begun, done[1], done[2])
 
     def _learn(self, host: str, error: NotHad) -> None:
@@ -165,7 +163,7 @@ class Downloader:
         return pause * random.uniform(0.75, 1.25)  # noqa: S311 — jitter
 
     def _attempt(self, url: str, part: Path, cancelled: Event, *, pages: bool) -> tuple[int, str, str]:
-        have, validator = _known(part)
+        have, validator = resume.known(part)
         with self.get(url, have, validator) as response:
             resumed = response.status_code == 206
             if not resumed:
@@ -175,7 +173,7 @@ class Downloader:
                 raise NotHad(Reason.NOT_A_VIDEO, f"{total} bytes are more than the limit of {self.limits.max_bytes}")
             kind, etag = response.headers.get("Content-Type", ""), response.headers.get("ETag", "")
             with disk_errors(part), open(part, "ab" if resumed else "wb") as handle:
-                _remember(part, response, total)
+                resume.remember(part, response, total)
                 for piece in self.pieces(response, cancelled):
                     if have == 0 and not pages and (page := page_like(piece, kind)):
                         raise NotHad(Reason.NOT_A_VIDEO, f"a page instead of a video: {page}")
@@ -296,36 +294,3 @@ def _range_start(response: requests.Response) -> int | None:
 def _total(response: requests.Response, have: int) -> int | None:
     length = response.headers.get("Content-Length", "")
     return have + int(length) if length.isdigit() else None
-
-
-def _meta(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")
-
-
-def _known(part: Path) -> tuple[int, str]:
-    """Bytes that are there already and the validator to resume with; ``(0, "")`` to begin anew."""
-    try:
-        size, meta = part.stat().st_size, read_json(_meta(part))
-    except (OSError, UserError):
-        return 0, ""
-    validator = str(meta.get("validator", "")) if isinstance(meta, dict) else ""
-    if not validator or (meta.get("total") is not None and size >= meta["total"]):
-        return 0, ""
-    return size, validator
-
-
-def validator_of(response: requests.Response) -> str:
-    """What ``If-Range`` may name: a strong entity tag, else the date; empty when the server gives neither."""
-    etag = response.headers.get("ETag", "")
-    return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
-
-
-def _remember(part: Path, response: requests.Response, total: int | None) -> None:
-    """Beside the part: what is needed to resume it. The url stays out: it may hold a key."""
-    if total is not None and total >= _KEEP_PART:
-        write_json(_meta(part), {"validator": validator_of(response), "total": total})
-
-
-def _forget(part: Path) -> None:
-    part.unlink(missing_ok=True)
-    _meta(part).unlink(missing_ok=True)

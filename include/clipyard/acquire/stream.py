@@ -8,7 +8,8 @@ from threading import Event
 from typing import Any
 
 from clipyard.acquire.answer import NotHad
-from clipyard.acquire.download import Downloader, validator_of
+from clipyard.acquire.download import Downloader
+from clipyard.acquire.resume import validator_of
 from clipyard.reasons import Reason
 
 

@@ -179,7 +179,9 @@ def read_labels(path: Path, split: str) -> set[str]:
     """The distinct labels of the good rows, as they stand in the file; errors as :func:`read_kinetics_csv`."""
     columns = _columns(path, split)
     labels: set[str] = set()
-    for record in read_records(path) if columns.label is not None else ():
+    if columns.label is None:
+        return labels
+    for record in read_records(path):
         if not record.problem and record.fields is not None and record.fields[columns.label] in labels:
             continue  # one good row is enough
         row = _check(record, columns)

@@ -92,13 +92,17 @@ def _existing(dataset: str, run_name: str | None, data: Path | None) -> RunConte
     runs = sorted(folder.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
     path = folder / slug(run_name) / "run.json" if run_name else (runs[-1] if runs else folder / "none")
     if not path.exists():
-        raise UserError(f"{dataset} has no run {run_name or 'yet'} below {folder}; start one with 'clipyard run {dataset}'.")
+        raise UserError(
+            f"{dataset} has no run {run_name or 'yet'} below {folder}; start one with 'clipyard run {dataset}'."
+        )
     content = read_json(path)
     return make_context(dataset, content["run"], content["params"], kind=content["kind"], settings=settings)
 
 
 _existing_options: Callable[..., Any] = chain(
-    click.argument("dataset"), click.option("--run", "run_name", help="Name of the run. Default: the latest."), data_option
+    click.argument("dataset"),
+    click.option("--run", "run_name", help="Name of the run. Default: the latest."),
+    data_option,
 )
 
 

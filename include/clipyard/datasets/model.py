@@ -141,6 +141,12 @@ class Missing(Model):
         return self
 
 
+class Rejected(Model):
+    """Share of csv rows that cannot be used: above ``error`` the annotation gate blocks."""
+
+    error: float = Field(default=0.01, ge=0, le=1)
+
+
 class Source(Model):
     """Where bytes come from. Item sources (``provides: items``) are tried in the order of the file.
 
@@ -298,6 +304,7 @@ class DatasetSpec(Model):
     aliases: dict[str, str] = {}
     expected: Expected = Expected()
     missing: Missing = Missing()
+    rejected: Rejected = Rejected()
     checks: list[str] = []
     compat: dict[str, Any] = {}
     recipe: Recipe = Recipe()

@@ -60,7 +60,7 @@ def _rows() -> dict[str, list[list[str]]]:
     for number, video_id in enumerate(_ids()):
         for window, (start, end) in enumerate(WINDOWS):
             label = LABELS[(number + window) % len(LABELS)]
-            to = val if number < 3 and window == 1 or number == 7 else train
+            to = val if (number < 3 and window == 1) or number == 7 else train
             to.append([label, video_id, str(start), str(end), "val" if to is val else "train", "0"])
     val.append([LABELS[0], "../../passwd", "3", "13", "val", "0"])  # hostile: rejected by name
     return {"train": train, "val": val}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -44,12 +44,21 @@ def insert_rows(conn: Connection, table: str, columns: Sequence[str], rows: Sequ
         return
     names = ", ".join(columns)
     if is_postgres(conn):
-        with conn.connection.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:  # type: ignore[attr-defined]
-            for row in rows:
-                copy.write_row(row)
+        _copy(conn, f"COPY {table} ({names}) FROM STDIN", rows)
         return
     marks = ", ".join("?" * len(columns))
     conn.exec_driver_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", [tuple(row) for row in rows])  # noqa: S608
+
+
+def _copy(conn: Connection, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    import psycopg  # only where the ledger is on PostgreSQL
+
+    try:
+        with cast(psycopg.Cursor[Any], conn.connection.cursor()) as cursor, cursor.copy(statement.encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as error:  # as SQLAlchemy would have it: callers know only its errors
+        raise sa.exc.DBAPIError.instance(statement, None, error, psycopg.Error, dialect=conn.dialect) from error
 
 
 def update_rows(conn: Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

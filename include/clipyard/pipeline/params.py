@@ -20,9 +20,7 @@ class RunParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     splits: list[str] = Field(default=[], description="Splits to prepare. Empty: the data set's default splits.")
-    classes: list[str] = Field(
-        default=[], description="Only these classes (label or folder name). Empty: all of them."
-    )
+    classes: list[str] = Field(default=[], description="Only these classes (label or folder name). Empty: all of them.")
     limit: int | None = Field(
         default=None, ge=1, description="At most this many clips of each split, in the order of the csv. Empty: all."
     )
@@ -37,9 +35,13 @@ class RunParams(BaseModel):
     resize: bool = Field(default=False, description="Also make short-edge copies with dense key frames.")
     frames: bool = Field(default=False, description="Also extract raw frames (JPEG).")
     short_edge: int = Field(default=256, ge=16, le=4320, description="Short edge of resized copies and frames, pixels.")
-    frame_width: int = Field(default=0, ge=0, description="Fixed frame width, pixels; with frame_height instead of short_edge.")
+    frame_width: int = Field(
+        default=0, ge=0, description="Fixed frame width, pixels; with frame_height instead of short_edge."
+    )
     frame_height: int = Field(default=0, ge=0, description="Fixed frame height, pixels.")
-    frame_rate: float = Field(default=0, ge=0, le=240, description="Frames per second of raw frames; 0 keeps every frame.")
+    frame_rate: float = Field(
+        default=0, ge=0, le=240, description="Frames per second of raw frames; 0 keeps every frame."
+    )
     shards: int | None = Field(
         default=None, ge=1, le=MAX_SHARDS, description="Into how many tasks the work is cut. Empty: by size."
     )

@@ -21,7 +21,7 @@ from clipyard.manifest import ITEM_FIELDS, read_table, schema_of
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.params import MAX_SHARDS
 from clipyard.pipeline.state import PRESENT, check_files, read_state, write_table
-from clipyard.reasons import Reason, Status
+from clipyard.reasons import Status
 
 VIDEOS_PER_SHARD = 400
 """Big enough that a task's start does not matter, small enough that a retry loses little."""
@@ -51,7 +51,9 @@ def select(ctx: RunContext, catalog: pa.Table) -> pa.Table:
         wanted = {normalise_label(label) for label in ctx.params.classes}
         unknown = wanted - set(pc.unique(catalog["class_dir"]).to_pylist())
         if unknown:
-            raise UserError(f"{ctx.spec.name} has no class '{sorted(unknown)[0]}'; write it as in the csv or as its folder.")
+            raise UserError(
+                f"{ctx.spec.name} has no class '{sorted(unknown)[0]}'; write it as in the csv or as its folder."
+            )
         table = table.filter(pc.is_in(table["class_dir"], value_set=pa.array(sorted(wanted), pa.string())))
     if ctx.params.limit is not None:
         table = pa.concat_tables(
@@ -87,28 +89,33 @@ def _in(table: pa.Table, ids: pa.Array) -> pa.Array:
     return pc.is_in(table["item_id"], value_set=ids)
 
 
+def _standing(ctx: RunContext) -> pa.Table:
+    with ctx.ledger() as ledger:
+        return ledger.plan_refresh(ctx.spec.name, ctx.now(), ctx.settings.egress)
+
+
 def _held(ctx: RunContext, selected: pa.Table) -> pa.Table:
     """Selected items that are missing and whose time has not come, with the ledger's reason."""
     if ctx.params.retry_all:
         return HELD_SCHEMA.empty_table()
-    with ctx.ledger() as ledger:
-        held = ledger.held(ctx.spec.name, ctx.now(), ctx.settings.egress)
-    joined = selected.join(held, "item_id", join_type="inner")
-    return joined.append_column("status", pa.array([str(Status.MISSING)] * joined.num_rows, pa.string())).select(
-        HELD_SCHEMA.names
-    )
+    known = _standing(ctx)
+    missing = pc.and_(pc.invert(known["due"]), pc.invert(pc.is_in(known["status"], value_set=PRESENT)))
+    known = known.filter(missing).select(["item_id", "reason", "evidence"])
+    joined = selected.join(known, "item_id", join_type="inner")
+    status = pa.array([str(Status.MISSING)] * joined.num_rows, pa.string())
+    return joined.append_column("status", status).select(HELD_SCHEMA.names)
 
 
 def _due(ctx: RunContext, selected: pa.Table, state: pa.Table) -> pa.Table:
-    """For a refresh: what the ledger says is due, and what has gone from the disk."""
-    with ctx.ledger() as ledger:
-        if ctx.params.retry_all:
-            due = state.filter(_missing(state))["item_id"]
-        else:
-            due = ledger.plan_refresh(ctx.spec.name, ctx.now(), ctx.settings.egress)["item_id"]
-    gone = check_files(state, ctx.data.root)
-    gone_ids = gone.filter(pc.and_(pc.equal(gone["reason"], str(Reason.NO_SOURCE)), pc.invert(_missing(state))))["item_id"]
-    return selected.filter(pc.or_(_in(selected, due.combine_chunks()), _in(selected, gone_ids.combine_chunks())))
+    """For a refresh, of what was ever asked for: what the ledger says is due, and what has gone from the disk."""
+    now_missing = check_files(state, ctx.data.root)
+    now_missing = now_missing.filter(_missing(now_missing))["item_id"].combine_chunks()
+    if not ctx.params.retry_all:
+        known = _standing(ctx)
+        vanished = state.filter(pc.invert(_missing(state)))["item_id"].combine_chunks()
+        due = pc.or_(_in(selected, known.filter(known["due"])["item_id"].combine_chunks()), _in(selected, vanished))
+        selected = selected.filter(due)
+    return selected.filter(_in(selected, now_missing))
 
 
 def _missing(table: pa.Table) -> pa.Array:
@@ -127,9 +134,12 @@ def make_plan(ctx: RunContext) -> Plan:
         held = _held(ctx, selected)
         asked = selected.filter(pc.invert(_in(selected, held["item_id"].combine_chunks())))
     write_table(folder / "held.parquet", held, HELD_SCHEMA)
+    write_table(folder / "wanted.parquet", asked, SHARD_SCHEMA)
     videos = pc.count_distinct(asked["video_id"]).as_py()
     shards = write_shards(folder, "shard", asked, shard_count(videos, ctx.params.shards))
-    local = write_shards(folder, "local", held.select(_ITEMS), shard_count(held.num_rows, None)) if _has_local(ctx) else []
+    local = (
+        write_shards(folder, "local", held.select(_ITEMS), shard_count(held.num_rows, None)) if _has_local(ctx) else []
+    )
     counts = {
         "catalog": catalog.num_rows,
         "selected": selected.num_rows,
@@ -137,6 +147,9 @@ def make_plan(ctx: RunContext) -> Plan:
         "videos": videos,
         "held": {entry["values"]: entry["counts"] for entry in pc.value_counts(held["reason"]).to_pylist()},
         "shards": len(shards) + len(local),
+        "catalog_by_split": {
+            entry["values"]: entry["counts"] for entry in pc.value_counts(catalog["split"]).to_pylist()
+        },
         "by_split": {entry["values"]: entry["counts"] for entry in pc.value_counts(asked["split"]).to_pylist()},
     }
     return Plan(shards, local, counts)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clipyard.annotations.download_report import write_download_report
 from clipyard.annotations.labels import LabelIndex, write_label_map
 from clipyard.files import TEMPORARY_PREFIX, read_json, sync_folder, writing
 from clipyard.pipeline.context import RunContext
@@ -26,7 +27,8 @@ def _present_rows(ctx: RunContext) -> Iterator[LockRow]:
     """What the lists may hold: present items of the chosen splits."""
     state = read_state(ctx.state)
     wanted = pc.and_(
-        pc.is_in(state["status"], value_set=PRESENT), pc.is_in(state["split"], value_set=pa.array(ctx.splits, pa.string()))
+        pc.is_in(state["status"], value_set=PRESENT),
+        pc.is_in(state["split"], value_set=pa.array(ctx.splits, pa.string())),
     )
     for batch in state.filter(wanted).to_batches(max_chunksize=4096):
         for row in batch.to_pylist():
@@ -55,6 +57,8 @@ def publish_release(ctx: RunContext) -> Path:
             shutil.copy2(summary["path"], temporary)
         for missing in ctx.folder.glob("missing_*.csv"):
             shutil.copy2(missing, temporary)
+        for split in ctx.splits:
+            write_download_report(ctx.recorded, split, temporary)
         names = read_json(ctx.folder / "catalog.json")["label_names"]
         write_label_map(LabelIndex(tuple(names)), temporary / "label_map.txt")
         write_lock(temporary / f"{ctx.spec.name}.lock", _header(ctx), _present_rows(ctx))

@@ -27,7 +27,7 @@ def _needs_plan(ctx: RunContext, *, dry_run_stops: bool = True) -> dict[str, Any
     return plan
 
 
-def annotations(ctx: RunContext, say: Say) -> dict[str, Any]:
+def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     """Obtain the annotation files, build the catalog, begin the run in the ledger."""
     from clipyard.acquire.official import obtain_annotations
     from clipyard.annotations.catalog import build_catalog
@@ -48,12 +48,15 @@ def annotations(ctx: RunContext, say: Say) -> dict[str, Any]:
     )
     content = {
         **summary.as_json(),
+        "label_names": list(summary.label_names),
         "obtained": [{"part": one.part, "source": one.source, "sha256": one.sha256} for one in obtained],
     }
     write_json(ctx.folder / "catalog.json", content)
     with ctx.ledger() as ledger:
         ledger.sync_catalog(ctx.spec.name, ctx.catalog)
-        ledger.begin_run(ctx.spec.name, ctx.run, ctx.kind, ctx.now(), ctx.params.model_dump(mode="json"), ctx.settings.egress)
+        ledger.begin_run(
+            ctx.spec.name, ctx.run, kind=ctx.kind, egress=ctx.settings.egress, params=ctx.params.model_dump(mode="json")
+        )
     return {"rows": summary.rows}
 
 
@@ -99,6 +102,7 @@ def _gate(ctx: RunContext, say: Say, name: str) -> str:
     chosen = ctx.params
     params = GateParams(
         annotation_counts=chosen.annotation_counts,
+        rejected_error=ctx.spec.rejected.error,
         label_map=ctx.label_map is not None,
         resize=chosen.resize,
         short_edge=chosen.short_edge,
@@ -139,7 +143,12 @@ def lists(ctx: RunContext, say: Say) -> list[dict[str, Any]]:
 
     _needs_plan(ctx)
     summaries = build_lists(
-        ctx.spec, ctx.data, ctx.catalog, ctx.folder, recorded=ctx.state if ctx.state.exists() else None, splits=ctx.splits
+        ctx.spec,
+        ctx.data,
+        ctx.catalog,
+        ctx.folder,
+        recorded=ctx.state if ctx.state.exists() else None,
+        splits=ctx.splits,
     )
     content = [summary.as_json() for summary in summaries]
     write_json(ctx.folder / "lists.json", content)
@@ -166,13 +175,14 @@ def release(ctx: RunContext, say: Say) -> str:
 
 def report(ctx: RunContext, say: Say) -> str:
     """Write the report, whatever happened before."""
+    from clipyard.pipeline.record import counts_of
     from clipyard.pipeline.summary import run_summary
     from clipyard.report import write_report
 
     update_run_file(ctx, ended=datetime.now(UTC).isoformat())
     with ctx.ledger() as ledger:
         if ctx.recorded.exists():
-            ledger.end_run(ctx.spec.name, ctx.run, ctx.now())
+            ledger.end_run(ctx.spec.name, ctx.run, counts_of(ctx.recorded)["status"], ended=ctx.now())
         path = write_report(ctx.spec, ctx.data, ctx.run, ledger, ctx.now())
     say("%s", run_summary(ctx.data, ctx.spec.name, ctx.run)["sentence"])
     say("%s", f"Report: {path}")
@@ -180,7 +190,7 @@ def report(ctx: RunContext, say: Say) -> str:
 
 
 STAGES: dict[str, Callable[[RunContext, Say], Any]] = {
-    "annotations": annotations,
+    "annotations": obtain,
     "gate_annotations": gate_annotations,
     "plan": plan,
     **{f"{step}_shards": partial(shards, step=step) for step in ("unpack", "fetch", "resize", "frames")},

@@ -13,7 +13,7 @@ from clipyard.ids import YOUTUBE_ID, normalise_label
 from clipyard.quality.checks import Severity
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, MATCH, ROWS, UNIQUE, Rule, Suite
 from clipyard.quality.params import GateParams
-from clipyard.quality.tables import REJECTED, RunTables, pick
+from clipyard.quality.tables import REJECTED, RunTables, among, pick
 from clipyard.reasons import Reason, Status
 from clipyard.settings import DataRoot
 
@@ -261,9 +261,9 @@ def _splits(usable: pd.DataFrame) -> Suite:
         )
     train = usable["split"] == TRAIN
     window = _window(usable)
-    usable = usable.assign(label=usable["label"].fillna(""), window_in_train=window.isin(set(window[train])))
+    usable = usable.assign(label=usable["label"].fillna(""), window_in_train=among(window, window[train]))
     table = pick(usable, ~train, "item_id", *_CSV_ROW, "window_in_train")
-    table["video_in_train"] = table["video_id"].isin(set(usable.loc[train, "video_id"]))
+    table["video_in_train"] = among(table["video_id"], usable.loc[train, "video_id"])
     return Suite(
         "splits",
         table,

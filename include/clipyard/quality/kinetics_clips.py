@@ -9,7 +9,7 @@ import pandas as pd
 from clipyard.datasets.model import DatasetSpec
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, MATCH, ROWS, Rule, Suite
 from clipyard.quality.params import GateParams
-from clipyard.quality.tables import REJECTED, RunTables, pick, present
+from clipyard.quality.tables import REJECTED, RunTables, among, pick, present
 from clipyard.reasons import Reason, Status
 from clipyard.settings import DataRoot
 
@@ -43,11 +43,10 @@ def one_result(check: str, asked: pd.Series[str], answered: pd.Series[str]) -> S
 
 
 def _results(run: RunTables, recorded: pd.DataFrame) -> Suite:
-    catalog = set(run.ids("catalog"))
     there, reason = present(recorded), recorded["reason"]
     explained = (reason != Reason.OK) & recorded["evidence"].str.strip().ne("")
     table = recorded[["item_id", *_WHY]].assign(
-        in_catalog=recorded["item_id"].isin(catalog),
+        in_catalog=among(recorded["item_id"], run.ids("catalog")),
         explained=explained.where(~there, reason == Reason.OK),
     )
     return Suite(

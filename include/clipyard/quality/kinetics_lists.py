@@ -17,7 +17,7 @@ from clipyard.files import inside, read_json
 from clipyard.quality.engine import BETWEEN, IN_SET, MATCH, UNIQUE, Rule, Suite
 from clipyard.quality.kinetics_frames import numbering_gaps
 from clipyard.quality.params import GateParams
-from clipyard.quality.tables import REJECTED, RunTables, pick, present
+from clipyard.quality.tables import REJECTED, RunTables, among, pick, present
 from clipyard.settings import DataRoot
 
 _TRUE: Final = [True]
@@ -42,7 +42,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     columns = ("item_id", "split", "class_dir", "clip_id", "label_index", "status")
     catalog = run.load("catalog", columns)
     clip = catalog["clip_id"]
-    catalog["key"] = catalog["class_dir"].str.cat(clip, sep="/") if spec.item.level == 2 else clip
+    catalog["key"] = catalog["class_dir"] + "/" + clip if spec.item.level == 2 else clip
     recorded = run.load("recorded", ("item_id", "split", "status"))
     lists = _wanted(spec, run, data, params, set(recorded["split"]))
     yield _files(lists)
@@ -52,7 +52,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
             rows = pick(catalog, catalog["split"] == one.split)
             there = recorded.loc[(recorded["split"] == one.split) & present(recorded), "item_id"]
             yield _lines(spec, data, params, one, lines, pick(rows, rows["status"] != REJECTED))
-            yield _balance(run, one, rows, set(lines["key"]), set(there))
+            yield _balance(run, one, rows, lines["key"], there)
 
 
 def _wanted(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams, splits: set[str]) -> list[_List]:
@@ -108,7 +108,7 @@ def _read(one: _List, spec: DatasetSpec) -> pd.DataFrame:
     # A clip name ends at its first dot; a class folder may hold one.
     folder, name = table["path"].str.rpartition("/")[0], table["path"].str.rpartition("/")[2]
     stem = name.str.partition(".")[0] if len(name) else name
-    table["key"] = folder.str.cat(stem, sep="/") if spec.item.level == 2 else stem
+    table["key"] = folder + "/" + stem if spec.item.level == 2 else stem
     table["item_id"] = (f"{one.split}/" + table["key"]).where(
         table["path"] != "", f"{one.split}/#line-" + table["line"].astype(str)
     )
@@ -126,12 +126,11 @@ def _syntax(spec: DatasetSpec, format_: str) -> str:
 def _lines(
     spec: DatasetSpec, data: DataRoot, params: GateParams, one: _List, table: pd.DataFrame, rows: pd.DataFrame
 ) -> Suite:
-    known = table["key"].isin(set(rows["key"]))
-    pairs = set(rows["key"].str.cat(rows["label_index"].astype(str), sep=" "))
-    right = table["key"].str.cat(table["index"].astype(str), sep=" ").isin(pairs)
+    known = among(table["key"], rows["key"])
+    right = among(table["key"] + " " + table["index"].astype(str), rows["key"] + " " + rows["label_index"].astype(str))
     folder = data.dataset(spec.root, spec.folder(one.format, one.split))
     table["in_csv"], table["index_right"] = known, right | ~known
-    table["there"] = table["path"].isin(_names_below(folder, table["path"], folders=one.format == "rawframes"))
+    table["there"] = among(table["path"], _names_below(folder, table["path"], folders=one.format == "rawframes"))
 
     def rule(check: str, column: str, *show: str) -> Rule:
         return Rule(check, IN_SET, {"column": column, "value_set": _TRUE}, scope, show=(*_SHOW, *show))
@@ -172,14 +171,14 @@ def _names_below(root: Path, paths: pd.Series[str], *, folders: bool) -> set[str
     return found
 
 
-def _balance(run: RunTables, one: _List, rows: pd.DataFrame, listed: set[str], there: set[str]) -> Suite:
+def _balance(run: RunTables, one: _List, rows: pd.DataFrame, listed: pd.Series[str], there: pd.Series[str]) -> Suite:
     """Every csv row of the split is a line or in the table of missing clips, not both and not neither."""
     scope = f"{one.split} {one.format}"
     missing = _missing(run, one)
     table = rows[["item_id", "status"]].assign(
-        listed=rows["key"].isin(listed) & (rows["status"] != REJECTED), missing=rows["item_id"].isin(set(missing))
+        listed=among(rows["key"], listed) & (rows["status"] != REJECTED), missing=among(rows["item_id"], missing)
     )
-    strays = sorted(set(missing) - set(rows["item_id"]))
+    strays = sorted(set(missing[~among(missing, rows["item_id"])]))
     table = pd.concat(
         [table, pd.DataFrame({"item_id": strays, "status": "not in the csv", "listed": False, "missing": False})],
         ignore_index=True,
@@ -192,7 +191,7 @@ def _balance(run: RunTables, one: _List, rows: pd.DataFrame, listed: set[str], t
         [Rule("lists.balance", BETWEEN, balance, scope, show=("status", "listed", "missing"))],
     )
     if one.format == "videos":
-        table["found"] = table["listed"] | ~table["item_id"].isin(there)
+        table["found"] = table["listed"] | ~among(table["item_id"], there)
         found = {"column": "found", "value_set": _TRUE}
         suite.rules.append(Rule("lists.present", IN_SET, found, scope, show=("status", "missing")))
     return suite

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from clipyard.errors import ManifestError
 from clipyard.manifest import CATALOG_FIELDS, RESULT_FIELDS, read_table
@@ -93,6 +94,15 @@ def _empty(columns: Sequence[str]) -> pa.Table:
 def present(table: pd.DataFrame) -> pd.Series[bool]:
     """Rows whose file is there."""
     return table["status"].isin(PRESENT)
+
+
+def among(values: pd.Series[str], others: pd.Series[str] | Iterable[str]) -> pd.Series[bool]:
+    """``values.isin(others)`` for hundreds of thousands of ids: both sides stay in arrow."""
+    other = pa.array(others if isinstance(others, pd.Series) else list(others), pa.string(), from_pandas=True)
+    if isinstance(other, pa.ChunkedArray):
+        other = other.combine_chunks()
+    found = pc.is_in(pa.array(values, pa.string(), from_pandas=True), value_set=other)
+    return pd.Series(found.to_numpy(zero_copy_only=False), index=values.index, dtype="bool")
 
 
 def pick(table: pd.DataFrame, mask: pd.Series[bool], *columns: str) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
 from clipyard.settings import Settings
 from clipyard.steps.runner import result_path
+
 from clipyard_airflow.operators.outcome import raise_for, read_outcome
 
 GRACE_SECONDS = 10

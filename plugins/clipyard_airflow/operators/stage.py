@@ -8,6 +8,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowSkipException
 from clipyard.errors import ClipyardError
+
 from clipyard_airflow.operators.outcome import airflow_error
 
 

@@ -1,0 +1,162 @@
+"""The parameters of each step, made from the data set's YAML and the run's; and the jobs that runtimes start.
+
+A job is ``{"name", "items", "params", "out"}`` with paths relative to the data root: all that a step operator needs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from clipyard.acquire.template import unset_variables
+from clipyard.datasets.model import Source
+from clipyard.errors import UserError
+from clipyard.files import write_json
+from clipyard.manifest import read_rows, schema_of, write_rows
+from clipyard.pipeline.context import RunContext
+from clipyard.pipeline.plan import Plan
+from clipyard.steps.unpack import PART_FIELDS, write_parts
+
+Job = dict[str, str]
+
+MAX_UNPACK_SHARDS = 200
+
+
+def enabled_sources(ctx: RunContext) -> list[Source]:
+    """Item sources of the run in order, those left out whose environment variable is not set."""
+    by_id = {source.id: source for source in ctx.spec.item_sources}
+    order = ctx.params.sources or list(by_id)
+    replaced = overrides(ctx)
+    return [
+        by_id[name]
+        for name in order
+        if name in replaced
+        or not unset_variables(" ".join([*by_id[name].all_urls, by_id[name].path or ""]), os.environ)
+    ]
+
+
+def overrides(ctx: RunContext) -> dict[str, str]:
+    """Source id to address, from the run's ``local_folder`` and ``mirror_url``."""
+    found: dict[str, str] = {}
+    for kind, address in (("local", ctx.params.local_folder), ("http", ctx.params.mirror_url)):
+        if not address:
+            continue
+        ids = [s.id for s in ctx.spec.item_sources if s.kind == kind and not s.parts_list]
+        if not ids:
+            raise UserError(f"{ctx.spec.name} has no source of kind '{kind}' that an address could replace.")
+        found[ids[0]] = address
+    return found
+
+
+def fetch_params(ctx: RunContext, *, local_only: bool = False) -> dict[str, Any]:
+    """Parameters of the step ``fetch``. Only ids that are switched on are named, so that keys do not depend on them."""
+    sources = [s for s in enabled_sources(ctx) if s.kind == "local" or not local_only]
+    replaced = overrides(ctx)
+    return {
+        "root": ctx.spec.root,
+        "videos": ctx.spec.layout["videos"],
+        "sources": [source.model_dump(mode="json", exclude_defaults=True) for source in sources],
+        "overrides": {name: address for name, address in replaced.items() if name in {s.id for s in sources}},
+        "recipe": ctx.spec.recipe.model_dump(mode="json"),
+        "egress": ctx.settings.egress,
+        "cookies": str(ctx.settings.cookies) if ctx.settings.cookies else None,
+    }
+
+
+def _resize_params(ctx: RunContext) -> dict[str, Any]:
+    return {
+        "root": ctx.spec.root,
+        "videos": ctx.spec.layout["videos"],
+        "out": ctx.spec.layout["resized"],
+        "short_edge": ctx.params.short_edge,
+        "recipe": ctx.spec.recipe.model_dump(mode="json"),
+    }
+
+
+def _frames_params(ctx: RunContext) -> dict[str, Any]:
+    chosen = ctx.params
+    fixed = bool(chosen.frame_width)
+    return {
+        "root": ctx.spec.root,
+        "videos": ctx.spec.layout["videos"],
+        "out": ctx.spec.layout["rawframes"],
+        "short_edge": 0 if fixed else chosen.short_edge,
+        "width": chosen.frame_width,
+        "height": chosen.frame_height,
+        "fps": chosen.frame_rate,
+    }
+
+
+def _relative(ctx: RunContext, path: Path) -> str:
+    return str(path.relative_to(ctx.data.root))
+
+
+def _jobs(ctx: RunContext, step: str, shards: list[Path], params: dict[str, Any], first: int = 0) -> list[Job]:
+    if not shards:
+        return []
+    prefix = shards[0].name.rpartition("-")[0]
+    params_file = ctx.folder / "plan" / f"{step}-{prefix}.params.json"
+    write_json(params_file, params)
+    return [
+        {
+            "name": shard.stem,
+            "items": _relative(ctx, shard),
+            "params": _relative(ctx, params_file),
+            "out": _relative(ctx, ctx.folder / step / f"part-{number:05d}.parquet"),
+        }
+        for number, shard in enumerate(shards, first)
+    ]
+
+
+def write_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
+    """Jobs by step, their parameter files written."""
+    fetch = _jobs(ctx, "fetch", plan.shards, fetch_params(ctx))
+    fetch += _jobs(ctx, "fetch", plan.local_shards, fetch_params(ctx, local_only=True), first=len(fetch))
+    made = [*plan.shards, *plan.local_shards]
+    return {
+        "unpack": _unpack_jobs(ctx, plan),
+        "fetch": fetch,
+        "resize": _jobs(ctx, "resize", made, _resize_params(ctx)) if ctx.params.resize else [],
+        "frames": _jobs(ctx, "frames", made, _frames_params(ctx)) if ctx.params.frames else [],
+    }
+
+
+def _unpack_jobs(ctx: RunContext, plan: Plan) -> list[Job]:
+    """Archives hold thousands of clips each: they are read only when a good share of a split is wanted."""
+    jobs: list[Job] = []
+    for source in enabled_sources(ctx):
+        if source.kind != "http" or source.archive is None:
+            continue
+        wanted = plan.counts["by_split"]
+        splits = [
+            split
+            for split in ctx.splits
+            if wanted.get(split, 0)
+            and wanted[split] >= source.archive_min_share * plan.counts["catalog_by_split"][split]
+        ]
+        if not splits:
+            continue
+        table = ctx.folder / "plan" / f"{source.id}.parts.parquet"
+        count, problems = write_parts(source, splits, table, ctx.data, environ=os.environ)
+        plan.counts.setdefault("archives", {})[source.id] = {"parts": count, "problems": problems}
+        shards = _cut(table, ctx.folder / "plan", source.id)
+        everything = ctx.folder / "plan" / "wanted.parquet"
+        params = {
+            "source": source.id, "wanted": _relative(ctx, everything), "recipe": ctx.spec.recipe.model_dump(mode="json"),
+            "attempts": source.attempts, "timeout_s": source.timeout_s,
+        }  # fmt: skip
+        jobs += _jobs(ctx, "unpack", shards, params, first=len(jobs))
+    return jobs
+
+
+def _cut(table: Path, folder: Path, prefix: str) -> list[Path]:
+    """The parts in at most 200 shards, in order."""
+    rows = list(read_rows(table))
+    size = max(1, -(-len(rows) // MAX_UNPACK_SHARDS))
+    paths = []
+    for number, begin in enumerate(range(0, len(rows), size)):
+        path = folder / f"{prefix}_parts-{number:05d}.parquet"
+        write_rows(path, schema_of(PART_FIELDS, "parts"), rows[begin : begin + size])
+        paths.append(path)
+    return paths

@@ -1,0 +1,37 @@
+"""What the media tests make their sources with: the test's own ffmpeg calls, independent of what is tested."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from clipyard.media.tools import ffmpeg
+
+SIZE = (160, 120)
+
+
+def convert(source: Path, out: Path, *options: str) -> Path:
+    """Run the test's own ffmpeg, independent of what is tested."""
+    argv = [str(ffmpeg().path), "-y", "-v", "error", "-nostdin", "-i", str(source), *options, str(out)]
+    subprocess.run(argv, check=True)
+    return out
+
+
+def with_edit_list(source: Path, out: Path) -> Path:
+    """A copy that begins 1.5 s into ``source`` by an edit list: the frames since the key frame are there but hidden."""
+    argv = [
+        str(ffmpeg().path),
+        "-y",
+        "-v",
+        "error",
+        "-nostdin",
+        "-ss",
+        "1.5",
+        "-i",
+        str(source),
+        "-c",
+        "copy",
+        str(out),
+    ]
+    subprocess.run(argv, check=True)
+    return out

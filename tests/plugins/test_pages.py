@@ -1,0 +1,276 @@
+"""The pages in a real Airflow API server: who may see what, what a hostile address gets, and how it looks in the UI."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from clipyard.datasets.load import find_spec
+from clipyard.manifest import write_rows
+from clipyard.report import write_report
+from clipyard.settings import DataRoot
+from report_fixture import CATALOG, NOW, RUN, STATE, World, catalog_rows, result_rows, without_attempts, write_gates
+from report_fixture import write_run_files as write_run_json
+
+pytestmark = pytest.mark.e2e
+
+PROJECT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+RUN_ID = "scheduled__2026-11-21T00:00:00+00:00"
+REPORT = f"/clipyard/runs/kinetics400/{RUN}/report/index.html"
+ROUTES = (
+    "/clipyard/", "/clipyard/index.html", "/clipyard/dataset/kinetics400",
+    f"/clipyard/report/kinetics400/{RUN}", REPORT,
+    f"/clipyard/runs/kinetics400/{RUN}/report/missing.csv", f"/clipyard/runs/kinetics400/{RUN}/report/report.json",
+    f"/clipyard/runs/kinetics400/{RUN}/gates/clips.rows.csv", "/clipyard/dag/kinetics400",
+    "/clipyard/dag/kinetics400_refresh", f"/clipyard/dag/kinetics400/run/{RUN_ID}", "/clipyard/dag/other",
+    "/clipyard/dag/kinetics400/run/manual__not_yet",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running API server and a token for it."""
+
+    url: str
+    token: str
+    data: Path
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return httpx.get(self.url + path, headers=headers, timeout=30, **more)
+
+
+def make_run(data: DataRoot, dataset: str) -> World:
+    world = World(find_spec(dataset), data, RUN, "")
+    rng = random.Random(4)
+    rows = catalog_rows(6, 5, rng)
+    found = result_rows(rows, rng, NOW, dataset, 0.2)
+    write_rows(world.folder / "catalog.parquet", CATALOG, rows)
+    write_rows(world.folder / "recorded.parquet", STATE, without_attempts(found))
+    write_run_json(world, begun=NOW)
+    write_gates(world.folder, found)
+    write_report(world.spec, data, RUN, None, NOW)
+    return world
+
+
+def airflow_environment(home: Path, port: int) -> dict[str, str]:
+    (home / "users.json").write_text(json.dumps({"admin": "secret"}))
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "CLIPYARD"))},
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(Path(__file__).parent),
+        "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"), "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        "AIRFLOW__CORE__AUTH_MANAGER": "only_kinetics400.OnlyKinetics400",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "users.json"),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin", "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}", "AIRFLOW__API__WORKERS": "1",
+        "CLIPYARD_DATA": str(home / "data"),
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("airflow")
+    data = DataRoot(home / "data")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = airflow_environment(home, port)
+    migrating = subprocess.Popen([BIN / "airflow", "db", "migrate"], env=environment, stdout=subprocess.DEVNULL)
+    for dataset in ("kinetics400", "kinetics600"):
+        make_run(data, dataset)
+    (home / "data" / "secret.txt").write_text("secret")
+    assert migrating.wait(300) == 0
+    url = f"http://127.0.0.1:{port}"
+    with open(home / "api.log", "wb") as log:
+        process = subprocess.Popen(
+            [BIN / "airflow", "api-server"], env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            yield Server(url, _log_in(url, process, home / "api.log"), data.root)
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _log_in(url: str, process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            answer = httpx.post(f"{url}/auth/token", json={"username": "admin", "password": "secret"}, timeout=10)
+            return str(answer.json()["access_token"])
+        except httpx.HTTPError:
+            time.sleep(0.3)
+    raise AssertionError(log.read_text(errors="replace")[-3000:])
+
+
+def test_the_plugin_is_registered_once(server: Server) -> None:
+    assert server.get("/api/v2/plugins/importErrors").json()["total_entries"] == 0
+    ours = [one for one in server.get("/api/v2/plugins").json()["plugins"] if one["name"] == "clipyard"]
+    assert len(ours) == 1
+    views = {view["destination"]: view for view in ours[0]["external_views"]}
+    assert views["nav"]["href"] == "/clipyard/"
+    assert views["dag_run"]["href"] == "/clipyard/dag/{DAG_ID}/run/{RUN_ID}"
+    assert len({view["url_route"] for view in views.values()}) == 3
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_stranger_sees_nothing(server: Server, path: str) -> None:
+    for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Cookie": "_token=nonsense"}):
+        answer = httpx.get(server.url + path, headers=headers)
+        assert answer.status_code in (401, 403), headers
+        assert "Kinetics-400" not in answer.text and "val/" not in answer.text
+    assert httpx.post(server.url + path).status_code in (401, 403, 405)
+
+
+@pytest.mark.parametrize("path", ["/clipyard/docs", "/clipyard/redoc", "/clipyard/openapi.json"])
+def test_there_are_no_pages_about_the_pages(server: Server, path: str) -> None:
+    assert server.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_user_sees_every_page_with_its_headers(server: Server, path: str) -> None:
+    answer = server.get(path, follow_redirects=True)
+    assert answer.status_code == 200
+    assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    if path.endswith((".csv", ".json")):
+        assert answer.headers["content-disposition"].startswith("attachment;")
+        name = path.rpartition("/")[2]
+        folder = "gates" if "/gates/" in path else "report"
+        assert answer.content == (DataRoot(server.data).run("kinetics400", RUN) / folder / name).read_bytes()
+
+
+def test_the_pages_say_what_they_should(server: Server) -> None:
+    assert "kinetics400" in server.get("/clipyard/").text
+    runs = server.get("/clipyard/dag/kinetics400_refresh").text
+    assert f'href="{REPORT}"' in runs
+    assert server.get(f"/clipyard/dag/kinetics400/run/{RUN_ID}").headers["location"] == REPORT
+    report = server.get(REPORT).text
+    assert "clipyard:nav" not in report and 'href="/clipyard/dataset/kinetics400"' in report
+    assert "No report yet" in server.get("/clipyard/dag/kinetics400/run/manual__not_yet").text
+    assert "does not prepare a Clipyard data set" in server.get("/clipyard/dag/other").text
+    assert "never run" in server.get("/clipyard/dag/kinetics700").text
+    assert server.get("/clipyard/dataset/unknown").status_code == 404
+
+
+def test_every_link_of_the_index_and_the_report_leads_somewhere(server: Server) -> None:
+    for page in ("/clipyard/", "/clipyard/dataset/kinetics400", REPORT):
+        links = re.findall(r'href="([^"#]+)"', server.get(page).text)
+        assert links
+        for link in links:
+            target = httpx.URL(server.url + page).join(link)
+            assert target.host == "127.0.0.1"
+            assert server.get(target.raw_path.decode()).status_code in (200, 307), link
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/clipyard/runs/kinetics400/{RUN}/gates/..%2frun.json", f"/clipyard/runs/kinetics400/{RUN}/gates/run.json",
+        f"/clipyard/runs/kinetics400/{RUN}/report/..%2f..%2frun.json",
+        f"/clipyard/runs/kinetics400/{RUN}/report/summary.json", f"/clipyard/runs/kinetics400/{RUN}/report/%00",
+        f"/clipyard/runs/kinetics400/{RUN}/gates/..%5crun.rows.csv",
+        "/clipyard/runs/kinetics400/%2e%2e/report/index.html",
+        "/clipyard/runs/%2e%2e/x/report/index.html", "/clipyard/runs/..%2f..%2f..%2f/x/report/index.html",
+        "/clipyard/runs/kinetics400/..%2f..%2f..%2f/gates/x.rows.csv", "/clipyard/report/kinetics400/..%2f..",
+        "/clipyard/dataset/..%2f..%2fetc", "/clipyard/dataset/Kinetics400%0a", "/clipyard/dataset/%3Cscript%3E",
+        f"/clipyard/runs/kinetics400/{RUN}/gates/linked.rows.csv",
+        "/clipyard/runs/kinetics400/linked/report/index.html",
+    ],
+)  # fmt: skip
+def test_no_address_leaves_the_run(server: Server, path: str) -> None:
+    folder = DataRoot(server.data).run("kinetics400", RUN)
+    for link, target in (
+        (folder / "gates" / "linked.rows.csv", server.data / "secret.txt"),
+        (folder.parent / "linked", server.data),
+    ):
+        if not link.is_symlink():
+            link.symlink_to(target)
+    (server.data / "report").mkdir(exist_ok=True)
+    (server.data / "report" / "index.html").write_text("secret")
+    answer = server.get(path, follow_redirects=True)
+    assert answer.status_code == 404
+    assert "secret" not in answer.text and "<script>" not in answer.text
+
+
+def test_who_may_not_read_a_dag_does_not_see_its_report(server: Server) -> None:
+    for path in ROUTES:
+        if "kinetics400" in path:
+            assert server.get(path.replace("kinetics400", "kinetics600"), follow_redirects=True).status_code == 403, (
+                path
+            )
+    assert "kinetics600" not in server.get("/clipyard/").text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium: apt-get install chromium")
+def test_the_navigation_entry_in_the_ui(server: Server) -> None:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as player:
+        browser = player.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(120_000)
+        page.goto(server.url)
+        page.fill("input[name=username]", "admin")
+        page.fill("input[name=password]", "secret")
+        page.click("button[type=submit]")
+        page.get_by_role("link", name="Clipyard").click()
+        frame = page.frame_locator("iframe")
+        frame.get_by_role("link", name="report").click()
+        frame.locator(".verdict h2").wait_for()
+        assert "clips are here" in frame.locator(".verdict h2").inner_text()
+        with page.expect_download() as download:
+            frame.get_by_role("link", name="missing.csv").click()
+        assert download.value.suggested_filename == f"kinetics400.{RUN}.missing.csv"
+        browser.close()
+
+
+def test_the_folder_registers_the_plugin_only_where_nothing_is_installed(tmp_path: Path) -> None:
+    script = """
+import importlib.metadata as metadata, runpy, sys
+path = sys.argv[1]
+assert "ClipyardPlugin" not in runpy.run_path(path)
+known = metadata.distribution
+def absent(name):
+    if name == "clipyard":
+        raise metadata.PackageNotFoundError(name)
+    return known(name)
+metadata.distribution = absent
+plugin = runpy.run_path(path)["ClipyardPlugin"]
+assert plugin.name == "clipyard"
+assert not {"fastapi", "matplotlib", "clipyard.report"} & set(sys.modules), "the plugin loads heavy modules"
+from airflow._shared.module_loading.file_discovery import find_path_from_directory
+print(sorted(find_path_from_directory(sys.argv[2], ".airflowignore")))
+"""
+    environment = airflow_environment(tmp_path, 0)
+    folder = PROJECT / "plugins"
+    command = [sys.executable, "-c", script, str(folder / "clipyard_plugin.py"), str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1] == str([str(folder / "clipyard_plugin.py")])
