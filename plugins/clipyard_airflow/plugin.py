@@ -24,10 +24,11 @@ class ClipyardPlugin(AirflowPlugin):
 
     name = "clipyard"
 
+    # Without a leading slash: relative to the address at which Airflow is served, which may have a path of its own.
     external_views = [  # noqa: RUF012  Airflow's own convention
         {
             "name": "Clipyard",
-            "href": f"{PREFIX}/",
+            "href": f"{PREFIX[1:]}/",
             "destination": "nav",
             "url_route": "clipyard",
             "nav_top_level": True,
@@ -36,13 +37,13 @@ class ClipyardPlugin(AirflowPlugin):
         },
         {
             "name": "Data quality",
-            "href": f"{PREFIX}/dag/{{DAG_ID}}",
+            "href": f"{PREFIX[1:]}/dag/{{DAG_ID}}",
             "destination": "dag",
             "url_route": "data-quality",
         },
         {
             "name": "Data quality",
-            "href": f"{PREFIX}/dag/{{DAG_ID}}/run/{{RUN_ID}}",
+            "href": f"{PREFIX[1:]}/dag/{{DAG_ID}}/run/{{RUN_ID}}",
             "destination": "dag_run",
             "url_route": "run-data-quality",
         },

@@ -231,9 +231,7 @@ def test_server_that_goes_away_is_tried_later(postgres: str) -> None:
             assert [run.run for run in ledger.runs()] == ["afterwards"]  # the pool noticed
 
 
-@pytest.mark.parametrize(
-    "micros", [0, 1, 999_999, 1_767_506_400_123_457, 4_102_444_800_000_001, 253_402_300_799_999_999]
-)
+@pytest.mark.parametrize("micros", [0, 1, 999_999, 1_767_506_400_123_457, 4_102_444_800_000_001])
 def test_times_are_exact_to_the_microsecond(micros: int) -> None:
-    assert to_micros(from_micros(micros)) == pytest.approx(micros, abs=0 if micros < 2**53 else 32)
+    assert to_micros(from_micros(micros)) == micros
     assert from_micros(to_micros(DAY0)) == DAY0

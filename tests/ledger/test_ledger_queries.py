@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from clipyard.errors import UserError
 from clipyard.files import write_json
-from clipyard.ledger import PLAN_SCHEMA, Coverage, Ledger, NextDue, ReasonCount, Synced
+from clipyard.ledger import PLAN_SCHEMA, Coverage, Ledger, NextDue, ReasonCount, Synced, queries
 from clipyard.reasons import Reason, Status
 from ledger_helpers import Calendar, catalog, day, item, manifest, rejected, result, tried
 
@@ -123,6 +125,25 @@ def test_plan_agrees_with_due(full: Ledger) -> None:
         for egress in ("default", "vpn"):
             table = full.plan_refresh("demo", day(at), egress).to_pylist()
             assert sorted(row["item_id"] for row in table if row["due"]) == names(full, at, egress=egress)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_answers_do_not_depend_on_batches(full: Ledger, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    plan, missing = full.plan_refresh("demo", day(1)).to_pylist(), list(full.missing("demo", now=day(1)))
+    monkeypatch.setattr(queries, "_BATCH", size)
+    assert full.plan_refresh("demo", day(1)).to_pylist() == plan and len(plan) == 10
+    assert list(full.missing("demo", now=day(1))) == missing and len(missing) == 4
+
+
+def test_plan_does_not_wait_for_pandas(tmp_path: Path) -> None:
+    code = (
+        "import sys; from datetime import *; from clipyard.ledger import Ledger\n"
+        "Ledger.open(sys.argv[1]).plan_refresh('demo', datetime.now(UTC)); assert 'pandas' not in sys.modules"
+    )
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    with Ledger.open(url) as ledger:
+        Calendar(ledger, tmp_path).run(day(0), [(item(1), "ok"), (item(2), "private")])
+    subprocess.run([sys.executable, "-c", code, url], check=True)
 
 
 def test_due_of_splits_and_of_everything(full: Ledger, tmp_path: Path) -> None:

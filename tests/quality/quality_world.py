@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-
 from clipyard.datasets.model import DatasetSpec
 from clipyard.files import write_json
 from clipyard.ids import clip_id, normalise_label
@@ -128,7 +127,7 @@ class World:
     def lose(self, index: int, reason: Reason, *, status: Status = Status.MISSING, evidence: str = "said so") -> str:
         """One recorded clip is gone, as every later table of a real run tells it; returns its id."""
         row = self.recorded[index]
-        row |= {name: None for name in (f.name for f in (*MEDIA_FIELDS, PATH_FIELD))}
+        row |= dict.fromkeys(f.name for f in (*MEDIA_FIELDS, PATH_FIELD))
         row |= {"status": str(status), "reason": str(reason), "evidence": evidence}
         for rows in (self.resized, self.frames):
             if rows is not None:
@@ -136,7 +135,9 @@ class World:
         for format_ in self.missing:
             name = f"mini_{row['split']}_list_{format_}.txt"
             self.edit_line(name, lambda lines: [line for line in lines if row["clip_id"] not in line])
-            self.missing[format_].append({n: row[n] for n in ("item_id", "split", "label", "clip_id", "reason", "evidence")})
+            self.missing[format_].append(
+                {n: row[n] for n in ("item_id", "split", "label", "clip_id", "reason", "evidence")}
+            )
         return str(row["item_id"])
 
 
@@ -172,7 +173,15 @@ def _add(world: World, split: str, label: str | None, index: int, video: str, li
     assert world.resized is not None and world.frames is not None
     world.resized.append({**result, **media, "has_audio": False, "path": f"{root}/{copy}", "keyframe_gap": 16})
     world.frames.append(
-        {**result, "path": f"{root}/{images}", "frames": 10, "width": 64, "height": 32, "fps": 1.0, "source_duration": 10.0}
+        {
+            **result,
+            "path": f"{root}/{images}",
+            "frames": 10,
+            "width": 64,
+            "height": 32,
+            "fps": 1.0,
+            "source_duration": 10.0,
+        }
     )
     for path in (video_path, copy, *(f"{images}/img_{n:05d}.jpg" for n in range(1, 11))):
         target = world.root / root / path

@@ -41,7 +41,7 @@ def test_class_names_are_escaped_and_no_mathematics() -> None:
 def test_attrition_and_histograms_draw() -> None:
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     line = attrition([Point(begin + timedelta(days=30 * n), 100 - n, n) for n in range(10)])
-    assert ">clips</text>" in line and parsed(line) is not None
+    assert ">absent clips</text>" in line and parsed(line) is not None
     same = histogram(np.full(100, 10.0))
     assert same is not None and sum(same.counts) == 100
     assert parsed(distribution("durations", same, "s")) is not None

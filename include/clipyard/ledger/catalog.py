@@ -49,8 +49,8 @@ def sync(conn: Connection, dataset_id: int, catalog: Path) -> Synced:
             stage(conn, rows)
     except sa.exc.IntegrityError as error:
         raise UserError(f"The catalog {catalog} holds an item_id twice or none at all: make it again.") from error
-    added, changed = _take_over(conn, dataset_id)
     left = conn.execute(sa.text(_LEFT), {"dataset": dataset_id, "yes": True, "no": False}).rowcount
+    added, changed = _take_over(conn, dataset_id)
     conn.exec_driver_sql("DROP TABLE ledger_stage")
     return Synced(added, changed, left)
 

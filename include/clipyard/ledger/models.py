@@ -6,7 +6,7 @@ are kept only for videos and clips that could not be had; everything that was ev
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,8 +21,6 @@ VERSION_TABLE = "ledger_version"
 MAX_EVIDENCE = 2000
 """Characters of evidence that are kept."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 def to_micros(moment: datetime) -> int:
     """Microseconds since 1970 of an aware time; exact, because a float holds them to a quarter of one."""
@@ -31,7 +29,7 @@ def to_micros(moment: datetime) -> int:
 
 def from_micros(micros: int) -> datetime:
     """The inverse, in UTC."""
-    return _EPOCH + timedelta(microseconds=micros)
+    return datetime.fromtimestamp(micros / 1e6, UTC)
 
 
 class UtcTime(TypeDecorator[datetime]):

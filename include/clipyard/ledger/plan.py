@@ -40,11 +40,14 @@ def plan_table(conn: Connection, dataset_id: int, now: datetime, egress: str) ->
 
 def _present(conn: Connection, dataset_id: int) -> Iterator[pa.RecordBatch]:
     query = sa.select(item.c.item_id).where(item.c.dataset_id == dataset_id, item.c.listed, item.c.present)
+    same: list[pa.Array] = []  # the columns that are the same for all, made once
     for rows in tuples(conn, query):
         size = len(rows)
-        constants = [_texts([value] * size) for value in (str(Status.DONE), str(Reason.OK), "")]
-        arrays = [_texts([name for (name,) in rows]), *constants, _times([None] * size), _flags([False] * size)]
-        yield pa.RecordBatch.from_arrays(arrays, schema=PLAN_SCHEMA)
+        if not same:
+            same = [_texts([value] * size) for value in (str(Status.DONE), str(Reason.OK), "")]
+            same += [_times([None] * size), _flags([False] * size)]
+        names = _texts([name for (name,) in rows])
+        yield pa.RecordBatch.from_arrays([names, *(column[:size] for column in same)], schema=PLAN_SCHEMA)
 
 
 def _absent(conn: Connection, dataset_id: int, now: datetime, egress: str) -> Iterator[pa.RecordBatch]:
@@ -66,7 +69,7 @@ def _absent(conn: Connection, dataset_id: int, now: datetime, egress: str) -> It
 
 
 def _texts(values: Sequence[str]) -> pa.Array:
-    data = [value.encode() for value in values]
+    data = list(map(str.encode, values))
     offsets = array("i", accumulate(map(len, data), initial=0))
     return pa.StringArray.from_buffers(len(data), pa.py_buffer(offsets), pa.py_buffer(b"".join(data)))
 

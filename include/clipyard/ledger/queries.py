@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect, Engine
 
 from clipyard.errors import UserError
+from clipyard.ledger.answers import Attrition, Coverage, NextDue, ReasonCount, RunInfo
 from clipyard.ledger.bulk import is_postgres
 from clipyard.ledger.engine import reading, shown
 from clipyard.ledger.models import (
@@ -34,70 +35,6 @@ from clipyard.reasons import Reason, Status
 
 _BATCH = 5000
 _DAY = 86_400_000_000  # microseconds
-
-
-class Coverage(NamedTuple):
-    """Items of one split (``label`` None) or of one class of a split; ``expected`` counts all but the rejected."""
-
-    split: str
-    label: str | None
-    expected: int
-    present: int
-    missing: int
-    failed: int
-    rejected: int
-
-    @property
-    def share(self) -> float:
-        """Present of expected; 1 when nothing is expected."""
-        return self.present / self.expected if self.expected else 1.0
-
-
-class ReasonCount(NamedTuple):
-    """How many items of a split stand so."""
-
-    split: str
-    status: Status
-    reason: Reason
-    items: int
-
-
-class Attrition(NamedTuple):
-    """How the data set stood when a run (or the last run of a month) ended; shares of a moment add up to 1."""
-
-    run: str
-    ended: datetime
-    month: str  # 2026-11
-    status: Status
-    reason: Reason
-    items: int
-    share: float
-
-
-class NextDue(NamedTuple):
-    """Items that will be asked for on a day (a week: from its Monday); None: never from this egress."""
-
-    day: date | None
-    reason: Reason
-    items: int
-
-
-class RunInfo(NamedTuple):
-    """One run; counts are of the items that it was to have."""
-
-    dataset: str
-    run: str
-    kind: str
-    egress: str
-    started: datetime
-    ended: datetime | None
-    expected: int
-    done: int
-    kept: int
-    missing: int
-    rejected: int
-    failed: int
-    params: dict[str, Any]
 
 
 def absent(egress: str, now: datetime) -> tuple[sa.FromClause, dict[str, sa.ColumnElement[Any]]]:
@@ -161,7 +98,6 @@ _DETAILS = (
     "dataset", "item_id", "video_id", "clip_id", "split", "label", "status", "reason", "evidence", "permanent", "since",
     "last_attempt", "next_attempt",
 )  # fmt: skip
-_TIMES = [_DETAILS.index(name) for name in ("since", "last_attempt", "next_attempt")]
 
 
 class Queries:
@@ -219,12 +155,9 @@ class Queries:
             if only_due:
                 query = query.where(told["due"])
             for rows in tuples(conn, query):
-                for values in rows:
-                    row = dict(zip(_DETAILS, values, strict=True))
-                    row["permanent"] = bool(row["permanent"])
-                    for index in _TIMES:
-                        row[_DETAILS[index]] = utc(values[index])
-                    yield row
+                for *texts, permanent, since, last, again in rows:
+                    facts = (bool(permanent), utc(since), utc(last), utc(again))
+                    yield dict(zip(_DETAILS, (*texts, *facts), strict=True))
 
     def history(self, id: str) -> list[Row]:
         """Every attempt for a video, a clip or an item id, oldest first.
@@ -343,11 +276,17 @@ class Queries:
 
 def standing(dataset_id: int) -> sa.Select[Any]:
     """Counts by split, status and reason of a data set's items."""
-    return (
-        sa.select(item.c.split, item.c.status, item.c.reason, sa.func.count().label("items"))
+    columns = (item.c.split, item.c.status, item.c.reason)
+    # By class first: that is the order of an index, so that nothing has to be sorted.
+    by_class = (
+        sa.select(*columns, sa.func.count().label("items"))
         .where(item.c.dataset_id == dataset_id, item.c.listed)
-        .group_by(item.c.split, item.c.status, item.c.reason)
+        .group_by(item.c.split, item.c.label_id, item.c.status, item.c.reason)
+        .subquery()
     )
+    groups = (by_class.c.split, by_class.c.status, by_class.c.reason)
+    items = sa.cast(sa.func.sum(by_class.c["items"]), sa.Integer)  # PostgreSQL's sum is a decimal
+    return sa.select(*groups, items.label("items")).group_by(*groups)
 
 
 def _coverage(split: str, name: str | None, counts: Counter[str]) -> Coverage:

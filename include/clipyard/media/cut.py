@@ -5,7 +5,7 @@ The first frame is the first one whose time is not before ``start``, as with ``f
 frames by time, ffmpeg seeks to the last one before ``start`` and decodes from there, so that the cost does not grow
 with ``start``. Differences to that command, all on purpose:
 
-* every frame keeps its own time; a variable frame rate is neither filled with copies nor thinned (ffmpeg up to 5 did
+* every frame keeps its own time (at a constant rate the first one is at 0); a variable frame rate is neither filled with copies nor thinned (ffmpeg up to 5 did
   both);
 * pixels are always 8 bit 4:2:0, which every reader decodes; an odd width or height loses its last
   column or row (the command fails there), because cropping leaves all other pixels where they are;
@@ -19,6 +19,7 @@ with ``start``. Differences to that command, all on purpose:
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from threading import Event
 from typing import Any, Protocol
@@ -36,8 +37,8 @@ from clipyard.reasons import Reason
 _SEEKS_EXACTLY = ("mov", "matroska")
 """Containers with an index of times; others are decoded from the beginning, which is slower and always right."""
 
-_MAX_TICKS = 1 << 24
-"""Finest time base (ticks per second) that is handed on to the encoder."""
+_FINEST = Fraction(1, 1_000_000)
+"""Seconds: the finest tick that is handed on to the encoder."""
 
 _SLOWEST = 60
 """An encode that takes more seconds than this per second of film hangs."""
@@ -50,6 +51,9 @@ with the search for fades.
 """
 
 _EVEN = "crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0"
+FROM_ZERO = "setpts=PTS-STARTPTS"
+"""Put the first frame at 0, less than one frame from its own time, so that all of a constant rate fall on the clock."""
+
 _COPIED_SOUND = frozenset({"aac", "mp3", "mp3float"})
 
 
@@ -95,10 +99,13 @@ def argv_of(tool: Tool, node: Any) -> list[str]:
     return [str(argument) for argument in ffmpeg.compile(node, cmd=command, overwrite_output=True)]
 
 
-def finest_time_base(source: Header) -> dict[str, str]:
-    """Let the encoder count in the source's own ticks; old ffmpeg rounds times to whole frames otherwise."""
-    base = source.time_base
-    return {"enc_time_base": f"{base.numerator}/{base.denominator}"} if base.denominator <= _MAX_TICKS else {}
+def encoder_clock(source: Header, *, even: bool = True) -> dict[str, str]:
+    """The ticks in which the encoder counts: frames where the source has a rate (and ``even``), else the source's own.
+
+    Left alone, old ffmpeg rounds a variable rate to whole frames and loses those that fall together.
+    """
+    base = 1 / source.rate if even and source.rate else max(source.time_base, _FINEST)
+    return {"enc_time_base": f"{base.numerator}/{base.denominator}"}
 
 
 def _ways_with_sound(wanted: str, codec: str) -> tuple[str, ...]:
@@ -117,11 +124,10 @@ def _argv(
     source: Path, out: Path, start: float, duration: float, recipe: Recipe, audio: str, facts: Header
 ) -> list[str]:
     tool, seeks = find_ffmpeg(), facts.format.startswith(_SEEKS_EXACTLY)
-    options = (
-        x264_options(recipe)
-        | finest_time_base(facts)
-        | {"vf": _EVEN, "t": _seconds(duration), tool.fps_mode_option: "vfr"}
-    )
+    # Decoded from the beginning, times are those of the whole source, and ffmpeg drops the frames before the window last.
+    even = seeks and facts.rate is not None
+    options = x264_options(recipe) | encoder_clock(facts, even=even)
+    options |= {"vf": f"{_EVEN},{FROM_ZERO}" if even else _EVEN, "t": _seconds(duration), tool.fps_mode_option: "vfr"}
     if not seeks:
         options["ss"] = _seconds(start)
     into = ffmpeg.input(f"file:{source}", **input_options(), **({"ss": _seconds(start)} if seeks else {}))

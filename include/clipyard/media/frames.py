@@ -2,8 +2,8 @@
 
 Names and sizes are those of mmaction2's ``build_rawframes.py --use-opencv``: with a short edge the long side is
 ``int(SHORT / short * long)``, truncated and possibly odd, and small videos are enlarged; at the native rate every
-decoded frame gives one image. With ``fps`` ffmpeg's ``fps`` filter samples: the image that shows second t is number
-``fps * t + 1``.
+decoded frame gives one image. With ``fps`` the video is sampled: image ``fps * t + 1`` shows second t, by the nearest
+frame.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from threading import Event
 import ffmpeg
 
 from clipyard.files import sync_folder, temporary_beside
-from clipyard.media.cut import argv_of, input_options
+from clipyard.media.cut import argv_of, encoder_clock, input_options
 from clipyard.media.errors import MediaError
-from clipyard.media.probe import MediaFacts, picture_size, probe
+from clipyard.media.probe import MediaFacts, header, picture_size, probe
 from clipyard.media.run import run
 from clipyard.media.tools import ffmpeg as find_ffmpeg
 from clipyard.reasons import Reason
@@ -100,13 +100,23 @@ def count_images(folder: Path) -> tuple[int, int]:
     return len(numbers), size
 
 
+def _sample(fps: float, source_fps: float) -> str:
+    """Image n shows the frame nearest to (n - 1) / fps seconds.
+
+    ffmpeg's own rounding fills a slot with the last frame that rounds to it, up to half a slot late. Rounded up instead,
+    it is the last frame not after the slot; half a frame earlier on the clock makes that the nearest one.
+    """
+    return f"setpts=PTS-STARTPTS-{0.5 / source_fps:.6f}/TB,fps={fps:g}:round=up:start_time=0"
+
+
 def _argv(source: Path, facts: MediaFacts, recipe: FrameRecipe) -> list[str]:
     tool = find_ffmpeg()
-    filters = [f"fps={recipe.fps:g}"] if recipe.fps else []
+    filters = [_sample(recipe.fps, facts.fps)] if recipe.fps else []
     size = recipe.size(facts.width, facts.height)
     if size != (facts.width, facts.height):
         filters.append(f"scale={size[0]}:{size[1]}:flags=bicubic")
     options: dict[str, object] = {"vf": ",".join(filters)} if filters else {}
+    options |= encoder_clock(header(source), even=False) if not recipe.fps else {}
     options |= {
         tool.fps_mode_option: "passthrough", "c:v": "mjpeg", "pix_fmt": "yuvj420p", "q:v": recipe.quality,
         "qmin": min(2, recipe.quality), "threads": 1, "flags:v": "+bitexact", "f": "image2", "start_number": 1,
@@ -141,6 +151,14 @@ def _replace_folder(new: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def _say_no_frames(source: Path, error: MediaError) -> None:
+    """Raise NO_FRAMES when it is the source's fault that there is no image."""
+    try:
+        probe(source)
+    except MediaError as found:
+        raise MediaError(Reason.NO_FRAMES, found.evidence) from error
+
+
 def extract_frames(source: Path, folder: Path, *, recipe: FrameRecipe, cancelled: Event | None = None) -> FrameFacts:
     """Write the images of ``source`` and verify them; ``folder`` is replaced as a whole, or left alone on failure.
 
@@ -157,8 +175,8 @@ def extract_frames(source: Path, folder: Path, *, recipe: FrameRecipe, cancelled
             if not any(work.iterdir()):
                 raise MediaError(Reason.CORRUPT, "not a single frame came out")
         except MediaError as error:
-            if error.reason is Reason.CORRUPT and not any(work.iterdir()):
-                raise MediaError(Reason.NO_FRAMES, error.evidence) from error
+            if not any(work.iterdir()):
+                _say_no_frames(source, error)
             raise
         try:
             made = _verified(work, facts, recipe)

@@ -8,7 +8,7 @@ file itself is read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +31,12 @@ PROTOCOLS = "file"
 MAX_ERROR_SHARE = 0.05
 """More undecodable frames than this make a file corrupt; a few are a scratch, counted in ``errors``."""
 
+MAX_RATE = 480
+"""Frames per second; more is a container's clock, not a rate."""
+
+_SAME_RATE = Fraction(1, 5000)
+"""29.97 and 30 differ by five times this."""
+
 MISSING_SECONDS = 1.0
 """A file that ends this much before its header says was cut off on its way."""
 
@@ -41,6 +47,7 @@ class Header:
 
     format: str
     time_base: Fraction  # seconds per tick of the video stream
+    rate: Fraction | None  # frames per second where they are evenly spaced, else None
     width: int  # pixels, before rotation
     height: int
     audio_codec: str  # "" without sound
@@ -123,6 +130,14 @@ def _audio_codec(container: Any) -> str:
     return str(streams[0].codec_context.name) if streams and streams[0].codec_context is not None else ""
 
 
+def _constant_rate(stream: Any) -> Fraction | None:
+    """The rate when the finest spacing of frames (``base_rate``) is also their average spacing."""
+    finest, average = stream.base_rate, stream.average_rate
+    if not finest or not average or finest > MAX_RATE or abs(finest / average - 1) > _SAME_RATE:
+        return None
+    return Fraction(finest)
+
+
 def header(path: Path) -> Header:
     """What the file says about itself. Raises MediaError when it is no video."""
     with opened(path) as (container, stream):
@@ -130,6 +145,7 @@ def header(path: Path) -> Header:
         return Header(
             format=container.format.name,
             time_base=Fraction(stream.time_base),
+            rate=_constant_rate(stream),
             width=stream.codec_context.width,
             height=stream.codec_context.height,
             audio_codec=_audio_codec(container),
@@ -204,10 +220,8 @@ def _demux(container: Any, stream: Any, count: _Count) -> tuple[Any, Exception |
                 count.errors += bool(packet.is_corrupt)
                 count.add(packet.pts if packet.pts is not None else packet.dts, packet.duration, packet.is_keyframe)
             if first is None:
-                try:
+                with suppress(av.InvalidDataError):
                     first = next(iter(packet.decode()), None)
-                except av.InvalidDataError:
-                    count.errors += 1
     except av.FFmpegError as error:
         return first, error
     return first, None

@@ -13,7 +13,7 @@ from threading import Event
 
 import ffmpeg
 
-from clipyard.media.cut import Recipe, argv_of, finest_time_base, input_options, x264_options
+from clipyard.media.cut import FROM_ZERO, Recipe, argv_of, encoder_clock, input_options, x264_options
 from clipyard.media.errors import MediaError
 from clipyard.media.probe import MediaFacts, header, probe
 from clipyard.media.run import run
@@ -71,8 +71,8 @@ def resize_clip(
     # Packets are counted, not decoded, which costs next to nothing; the source is decoded only when the counts differ.
     facts, tool = probe(source, decode=False), find_ffmpeg()
     scale = scale_filter(facts.width, facts.height, short_edge)
-    options = x264_options(recipe) | finest_time_base(header(source))
-    options |= {"vf": f"mpdecimate,{scale}" if remove_dup else scale}
+    options = x264_options(recipe) | encoder_clock(header(source))
+    options |= {"vf": f"mpdecimate,{scale}" if remove_dup else f"{FROM_ZERO},{scale}"}
     options |= {tool.fps_mode_option: "vfr" if remove_dup else "passthrough"}
     if dense:
         options["g"] = DENSE_GAP

@@ -6,6 +6,7 @@ video is fetched and decoded once.
 
 from __future__ import annotations
 
+import shutil
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clipyard.errors import UserError
-from clipyard.files import write_json
+from clipyard.files import read_json, write_json
 from clipyard.ids import normalise_label
 from clipyard.manifest import ITEM_FIELDS, read_table, schema_of
 from clipyard.pipeline.context import RunContext
@@ -159,6 +160,24 @@ def _has_local(ctx: RunContext) -> bool:
     from clipyard.pipeline.step_params import enabled_sources
 
     return any(source.kind == "local" for source in enabled_sources(ctx))
+
+
+def existing_plan(ctx: RunContext) -> dict[str, Any] | None:
+    """The counts of the run's plan when it was made with the same parameters.
+
+    A run that is started again must meet the same shards, or its finished parts would belong to other items. With other
+    parameters the old parts are removed.
+    """
+    if not ctx.plan_file.exists():
+        return None
+    plan: dict[str, Any] = read_json(ctx.plan_file)
+    same = {key: plan.get(key) for key in ("params", "kind")} == {key: ctx.as_json()[key] for key in ("params", "kind")}
+    if same:
+        return dict(plan["counts"])
+    ctx.plan_file.unlink()
+    for step in ("plan", "unpack", "fetch", "resize", "frames"):
+        shutil.rmtree(ctx.folder / step, ignore_errors=True)
+    return None
 
 
 def write_plan(ctx: RunContext, plan: Plan, jobs: dict[str, list[dict[str, str]]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from clipyard.errors import GateBlocked, UserError
+from clipyard.errors import GateBlocked, RetryLater, UserError
 from clipyard.files import read_json, write_json
 from clipyard.pipeline.context import RunContext, update_run_file
 
@@ -39,7 +39,7 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
         # The label index comes from the train csv; without it the labels of the other csvs must be complete.
         try:
             obtained += obtain_annotations(ctx.spec, ctx.data, parts=["train"])
-        except UserError as error:
+        except (UserError, RetryLater) as error:
             say("%s", f"Going on without the train csv: {error}")
     for one in obtained:
         say("%s", f"{one.part}: {one.path} ({one.source}, sha256 {one.sha256[:12]}…)")
@@ -62,9 +62,12 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
 
 def plan(ctx: RunContext, say: Say) -> dict[str, Any]:
     """Choose the items and cut them into shards; what it returns is mapped over."""
-    from clipyard.pipeline.plan import make_plan, write_plan
+    from clipyard.pipeline.plan import existing_plan, make_plan, write_plan
     from clipyard.pipeline.step_params import write_jobs
 
+    if (kept := existing_plan(ctx)) is not None:
+        say("%s", "The plan of this run is kept: what is done stays done, the rest goes on.")
+        return kept
     made = make_plan(ctx)
     jobs = write_jobs(ctx, made)
     write_plan(ctx, made, jobs)

@@ -50,7 +50,7 @@ class Rule:
     show: tuple[str, ...] = ()
     """Columns written with each unexpected row, after ``item_id``."""
     worst_by: str = ""
-    """Column whose largest values are the worst; else the first rows are shown."""
+    """Column whose largest values are the worst, written too; else the first rows are shown."""
     list_rows: bool = True
     """False: the rows stand in the file under another scope already."""
 
@@ -128,7 +128,11 @@ class Engine:
         import great_expectations as gx
         from great_expectations.data_context.types.base import ProgressBarsConfig
 
-        logging.getLogger("great_expectations").setLevel(logging.WARNING)
+        for name in (
+            "great_expectations",
+            "great_expectations.data_context.types.base",
+        ):  # the second sets its own level
+            logging.getLogger(name).setLevel(logging.WARNING)
         context = gx.get_context(mode="ephemeral")
         context.enable_analytics(False)
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
@@ -205,7 +209,9 @@ def _finding(rule: Rule, table: pd.DataFrame, results: Mapping[Severity, Any]) -
     rows: pd.DataFrame | None = None
     worst: tuple[dict[str, Any], ...] = ()
     if unexpected:
-        rows = table.iloc[list(facts["unexpected_index_list"])][list(dict.fromkeys(("item_id", *rule.show)))]
+        rows = table.iloc[list(facts["unexpected_index_list"])][
+            list(dict.fromkeys(("item_id", *rule.show, *([rule.worst_by] if rule.worst_by else []))))
+        ]
         ordered = rows if not rule.worst_by else rows.sort_values(rule.worst_by, ascending=False, kind="stable")
         worst = tuple(
             {str(key): plain(value) for key, value in row.items()} for row in ordered.head(WORST).to_dict("records")

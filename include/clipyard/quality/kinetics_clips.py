@@ -26,7 +26,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     """The suites of the gate ``clips``."""
     recorded = run.load("recorded", (*_TEXT, *_NUMBERS, "source"))
     yield _results(run, recorded)
-    yield one_result("clips.one_row", run.load_ids(("plan", "fetch")), recorded["item_id"])
+    yield one_result("clips.one_row", run.ids("plan", "fetch"), recorded["item_id"])
     usable = pick(recorded, recorded["status"] != REJECTED, "item_id", "split", *_WHY)
     yield from _coverage(spec, usable)
     yield _losses(usable, params)
@@ -46,7 +46,7 @@ def _results(run: RunTables, recorded: pd.DataFrame) -> Suite:
     there, reason = present(recorded), recorded["reason"]
     explained = (reason != Reason.OK) & recorded["evidence"].str.strip().ne("")
     table = recorded[["item_id", *_WHY]].assign(
-        in_catalog=among(recorded["item_id"], run.ids("catalog")),
+        in_catalog=among(recorded["item_id"], run.load("catalog", ["item_id"])["item_id"]),
         explained=explained.where(~there, reason == Reason.OK),
     )
     return Suite(
@@ -104,7 +104,7 @@ def wanted_path(spec: DatasetSpec, folder: str, rows: pd.DataFrame, *, suffixed:
         stem = stem + "/" + rows[name]
     if not suffixed:
         return stem
-    suffix = rows["path"].str.rpartition(".")[2] if len(rows) else rows["path"]
+    suffix = rows["path"].str.extract(r"\.([^./]*)\Z", expand=False).fillna("")
     return stem + "." + suffix.where(suffix.isin(spec.item.ext), spec.item.ext[0])
 
 

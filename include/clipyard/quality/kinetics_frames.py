@@ -32,7 +32,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     clips = run.load("recorded", ("item_id", "status", "frames", "width", "height"))
     clips = pick(clips, present(clips))
     if run.has("plan"):  # a refresh records the whole data set and works on what it asked for
-        clips["asked"] = among(clips["item_id"], run.load_ids(("plan",)))
+        clips["asked"] = among(clips["item_id"], run.ids("plan"))
     else:
         clips["asked"] = True
     for step, wanted, make in (("resize", params.resize, _resized), ("frames", params.frames, _frames)):
@@ -67,7 +67,7 @@ def _resized(
     spec: DatasetSpec, run: RunTables, clips: pd.DataFrame, data: DataRoot, params: GateParams
 ) -> Iterator[Suite]:
     columns = (*_ITEM, "bytes", "duration", "frames", "width", "height", "has_audio", "keyframe_gap")
-    rows = run.load("resize", columns)
+    rows = run.shards("resize", columns)
     yield one_result("resize.one_row", clips.loc[clips["asked"], "item_id"], rows["item_id"])
     yield _made("resize", rows[among(rows["item_id"], clips["item_id"])], params)
     table = _with_clip(pick(rows, present(rows)), clips)
@@ -98,7 +98,7 @@ def _resized(
 def _frames(
     spec: DatasetSpec, run: RunTables, clips: pd.DataFrame, data: DataRoot, params: GateParams
 ) -> Iterator[Suite]:
-    rows = run.load("frames", (*_ITEM, "frames", "width", "height", "fps", "source_duration"))
+    rows = run.shards("frames", (*_ITEM, "frames", "width", "height", "fps", "source_duration"))
     yield one_result("frames.one_row", clips.loc[clips["asked"], "item_id"], rows["item_id"])
     yield _made("frames", rows[among(rows["item_id"], clips["item_id"])], params)
     table = _with_clip(pick(rows, present(rows)), clips)

@@ -106,9 +106,8 @@ def _read(one: _List, spec: DatasetSpec) -> pd.DataFrame:
     table["index"] = pd.to_numeric(found["index"]).fillna(-1).astype("int64").where(found["path"].notna(), -2)
     table["frames"] = pd.to_numeric(found["frames"]).fillna(-1).astype("int64") if "frames" in found else -1
     # A clip name ends at its first dot; a class folder may hold one.
-    folder, name = table["path"].str.rpartition("/")[0], table["path"].str.rpartition("/")[2]
-    stem = name.str.partition(".")[0] if len(name) else name
-    table["key"] = folder + "/" + stem if spec.item.level == 2 else stem
+    name = table["path"].str.extract(r"\A(?:(?P<folder>.*)/)?(?P<stem>[^/.]*)[^/]*\Z").fillna("")
+    table["key"] = name["folder"] + "/" + name["stem"] if spec.item.level == 2 else name["stem"]
     table["item_id"] = (f"{one.split}/" + table["key"]).where(
         table["path"] != "", f"{one.split}/#line-" + table["line"].astype(str)
     )

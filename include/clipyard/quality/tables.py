@@ -52,22 +52,24 @@ class RunTables:
     read: dict[str, int] = field(default_factory=dict)
 
     def load(self, name: str, columns: Iterable[str], *, keep_null: Sequence[str] = ()) -> pd.DataFrame:
-        """``catalog`` (one file) or ``resize`` (all shards). Text becomes ``""``, numbers -1 and bools True where null.
+        """A table of one file, such as ``catalog``. Text becomes ``""``, numbers -1 and bools True where null.
 
         Columns in ``keep_null`` keep their nulls. Raises :class:`ManifestError` for an absent or damaged file.
         """
-        wanted = list(columns)
-        single = self.run_dir / f"{name}.parquet"
-        paths = [single] if single.exists() or not (self.run_dir / name).is_dir() else parts(self.run_dir / name)
+        return self._load(name, [self.run_dir / f"{name}.parquet"], list(columns), keep_null)
+
+    def shards(self, step: str, columns: Iterable[str]) -> pd.DataFrame:
+        """The shards of a step (or of ``plan``) as one table, empty when there are none; nulls as in :meth:`load`."""
+        return self._load(step, parts(self.run_dir / step), list(columns), ())
+
+    def _load(self, name: str, paths: list[Path], columns: list[str], keep_null: Sequence[str]) -> pd.DataFrame:
         pieces: list[pa.Table] = []
         for path in paths:
             try:
-                pieces.append(read_table(path, wanted))
+                pieces.append(read_table(path, columns))
             except (KeyError, pa.ArrowInvalid) as error:
-                raise ManifestError(
-                    f"{path} lacks columns of a {name} manifest ({error}); run its step again."
-                ) from error
-        table = pa.concat_tables(pieces) if pieces else _empty(wanted)
+                raise ManifestError(f"{path} is not a whole {name} manifest ({error}); run its step again.") from error
+        table = pa.concat_tables(pieces) if pieces else _empty(columns)
         self.read[name] = table.num_rows
         return _filled(table, keep_null)
 
@@ -75,13 +77,9 @@ class RunTables:
         """True when the step's folder holds a finished shard."""
         return bool(parts(self.run_dir / step))
 
-    def ids(self, step: str) -> pd.Series[str]:
-        """The item ids of all shards of a step (or of ``plan``), repeated ones included."""
-        return self.load(step, ["item_id"])["item_id"]
-
-    def load_ids(self, steps: Sequence[str]) -> pd.Series[str]:
-        """The item ids of several steps together, as far as they ran."""
-        return pd.concat([pd.Series([], dtype="str"), *(self.ids(step) for step in steps if self.has(step))])
+    def ids(self, *steps: str) -> pd.Series[str]:
+        """The item ids in the shards of several steps together, repeated ones included, as far as the steps ran."""
+        return pd.concat([pd.Series([], dtype="str"), *(self.shards(step, ["item_id"])["item_id"] for step in steps)])
 
 
 def _empty(columns: Sequence[str]) -> pa.Table:

@@ -95,8 +95,13 @@ def list_runs(data: DataRoot, dataset: str) -> list[Path]:
     folder = data.runs(dataset)
     if not folder.is_dir():
         return []
-    runs = [path for path in folder.iterdir() if path.is_dir() and path.name == slug_or_none(path.name)]
+    runs = [path for path in folder.iterdir() if _is_run(path)]
     return sorted(runs, key=lambda path: (run_time(path), path.name), reverse=True)
+
+
+def _is_run(path: Path) -> bool:
+    """A folder (not a link to one, which could lead anywhere) with a name that a run can have."""
+    return path.is_dir() and not path.is_symlink() and path.name == slug_or_none(path.name)
 
 
 def slug_or_none(name: str) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from clipyard.manifest import read_table
 from clipyard.reasons import Reason, Status
@@ -21,6 +22,10 @@ from clipyard.report.data import ClassRow, Counts, Histogram, Items, Media, Reas
 
 SAMPLES = 12
 EXAMPLES = 3
+_COLUMNS = (
+    "item_id", "split", "label", "class_dir", "status", "reason", "evidence", "path", "source", "bytes", "duration", "fps",
+    "width", "height", "has_audio",
+)  # fmt: skip
 _NOT_ASKED = frozenset({Reason.NOT_ASKED, Reason.NOT_DUE, Reason.WAITING})
 
 
@@ -41,19 +46,28 @@ def _text(table: pa.Table, name: str) -> pa.ChunkedArray:
     return table[name]
 
 
+def _read(path: Path) -> pa.Table:
+    """The columns that are counted, as far as the manifest has them."""
+    try:
+        known = set(pq.read_schema(path).names)
+    except (pa.ArrowInvalid, OSError):
+        known = set()  # read_table says what is wrong with the file
+    return read_table(path, [name for name in _COLUMNS if name in known])
+
+
 def tally(manifest: Path, catalog: Path | None = None) -> Items:
     """Count ``manifest`` (``recorded.parquet``; columns that it lacks are taken as empty). Raises ManifestError.
 
     Rejected rows of ``catalog``, of the same splits, are added as unusable.
     """
-    table = read_table(manifest)
+    table = _read(manifest)
     rejected = _rejected(catalog, set(pc.unique(table["split"]).to_pylist())) if catalog is not None else None
     return _items(table, rejected)
 
 
 def tally_catalog(catalog: Path) -> Items:
     """Count a catalog of which nothing has been asked yet: every usable row is missing."""
-    table = read_table(catalog)
+    table = _read(catalog)
     usable = table.filter(pc.not_equal(table["status"], str(Status.REJECTED)))
     for name, value in (("status", Status.MISSING), ("reason", Reason.NOT_ASKED)):
         column = pa.array([str(value)] * usable.num_rows, pa.string())
@@ -62,7 +76,7 @@ def tally_catalog(catalog: Path) -> Items:
 
 
 def _rejected(catalog: Path, splits: set[str]) -> pa.Table:
-    table = read_table(catalog)
+    table = _read(catalog)
     mask = pc.and_(
         pc.equal(table["status"], str(Status.REJECTED)), pc.is_in(table["split"], pa.array(sorted(splits), pa.string()))
     )
@@ -84,6 +98,7 @@ def _items(table: pa.Table, rejected: pa.Table | None) -> Items:
         splits[split] += counted
         classes[group["class_dir"] or ""][split] += counted
     here = pc.is_in(table["status"], pa.array([str(Status.DONE), str(Status.KEPT)]))
+    present = table.filter(here)
     reasons = [*_reasons(table.filter(pc.invert(here))), *(_reasons(rejected) if rejected is not None else [])]
     return Items(
         total=sum(splits.values(), Counts()),
@@ -91,8 +106,8 @@ def _items(table: pa.Table, rejected: pa.Table | None) -> Items:
         splits={name: splits[name] for name in sorted(splits, key=_split_order)},
         classes=tuple(ClassRow(name, sum(by.values(), Counts()), dict(by)) for name, by in sorted(classes.items())),
         reasons=tuple(sorted(reasons, key=lambda row: (-row.count, row.status, row.reason))),
-        media=_media(table.filter(here)),
-        samples=_samples(table.filter(here)),
+        media=_media(present),
+        samples=_samples(present),
     )
 
 

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import time
@@ -22,7 +24,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from clipyard import __version__
-from clipyard.errors import ClipyardError, Exit, UserError, WaitUntil
+from clipyard.errors import ClipyardError, Exit, RetryLater, UserError, WaitUntil
 from clipyard.files import disk_errors, write_json
 from clipyard.manifest import ITEM_FIELDS, ManifestWriter, Row, count_rows, read_rows
 from clipyard.progress import Progress
@@ -65,15 +67,22 @@ def result_path(out: Path) -> Path:
 
 
 class _Journal:
-    """Finished rows of an unfinished shard, one JSON line each. A torn last line is ignored."""
+    """Finished rows of an unfinished shard, one JSON line each. A torn last line is ignored.
+
+    It is locked while the step runs: a worker that was thought dead and its successor must not both write the shard.
+    """
 
     def __init__(self, out: Path) -> None:
         self._path = out.with_name(f"{out.stem}.journal.jsonl")
         self._known: dict[str, tuple[int, int]] = {}
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        if self._path.exists():
-            self._index()
-        self._handle = open(self._path, "ab", buffering=0)
+        self._handle = open(self._path, "ab", buffering=0)  # noqa: SIM115  closed by close()
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._handle.close()
+            raise RetryLater(f"Another process is still working on {out}; it is tried again when that ends.") from error
+        self._index()
 
     def _index(self) -> None:
         # Offsets, not rows: memory stays small; the rows are read again when they are needed.
@@ -81,10 +90,8 @@ class _Journal:
         with open(self._path, "rb") as handle:
             for line in handle:
                 if line.endswith(b"\n"):
-                    try:
+                    with contextlib.suppress(ValueError, KeyError, TypeError):
                         self._known[json.loads(line)["key"]] = (position, len(line))
-                    except (ValueError, KeyError, TypeError):
-                        pass
                     position += len(line)
         os.truncate(self._path, position)
 
@@ -206,7 +213,7 @@ class Runner:
             if error.exit_code in (Exit.FAIL, Exit.RETRY, Exit.WAIT):
                 raise
             outcomes = [Outcome.failed(Reason.TOOL_FAILED, str(error)) for _ in rows]
-        except Exception as error:  # a defect must not lose the other rows; it is in the table, by name
+        except Exception as error:  # noqa: BLE001  a defect must not lose the other rows; it is in the table, by name
             text = f"{type(error).__name__}: {error}"
             outcomes = [Outcome.failed(Reason.TOOL_FAILED, text) for _ in rows]
         if len(outcomes) != len(rows):

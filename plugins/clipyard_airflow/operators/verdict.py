@@ -23,7 +23,7 @@ class VerdictOperator(BaseOperator):
         from clipyard.settings import Settings
 
         run_id = str(context["run_id"])
-        states = context["ti"].get_task_states(dag_id=context["dag"].dag_id, run_ids=[run_id])  # type: ignore[attr-defined]
+        states = context["ti"].get_task_states(dag_id=context["dag"].dag_id, run_ids=[run_id])
         failed = sorted(task for task, state in states.get(run_id, {}).items() if state == "failed")
         sentence = str(run_summary(Settings.from_env().data, self.dataset, run_id)["sentence"])
         if failed:

@@ -1,0 +1,117 @@
+"""The gate ``lists``: every line, and that no csv row is lost."""
+
+from __future__ import annotations
+
+import pytest
+from clipyard.quality import GateParams
+from clipyard.reasons import Reason
+from quality_world import World, broken, ids
+
+TRAIN, VAL, IMAGES = "mini_train_list_videos.txt", "mini_val_list_videos.txt", "mini_val_list_rawframes.txt"
+
+
+def test_clean_lists_pass_every_check(world: World) -> None:
+    world.lose(0, Reason.REMOVED)
+    world.lose(12, Reason.NOT_A_VIDEO)
+    world.catalog.append(
+        {"item_id": "val/#row-9", "split": "val", "row": 9, "status": "rejected", "reason": "bad_id", "evidence": "x"}
+    )
+    for rows in world.missing.values():
+        rows.append({"item_id": "val/#row-9", "split": "val", "reason": "bad_id", "evidence": "x"})
+    result = world.gate("lists")
+    assert (result.verdict, broken(result)) == ("pass", {})
+    assert len({check.scope for check in result.checks if check.id == "lists.balance"}) == 6
+
+
+def test_shifted_indices_are_caught_on_every_line(world: World) -> None:
+    world.edit_line(TRAIN, lambda lines: [f"{line.split()[0]} {(int(line.split()[1]) + 1) % 3}" for line in lines])
+    found = broken(world.gate("lists"))
+    assert list(found) == ["lists.index [train videos]"] and found["lists.index [train videos]"].unexpected == 12
+
+
+def test_a_line_of_a_file_that_is_gone(world: World) -> None:
+    row = world.recorded[12]
+    (world.root / row["path"]).unlink()
+    found = broken(world.gate("lists"))
+    assert {name: ids(check) for name, check in found.items()} == {"lists.files [val videos]": [row["item_id"]]}
+
+
+def test_a_name_one_second_off_is_no_csv_row(world: World) -> None:
+    first = world.recorded[12]
+    start = f"_{first['start']:06d}_"
+    world.edit_line(VAL, lambda lines: [lines[0].replace(start, f"_{first['start'] + 1:06d}_"), *lines[1:]])
+    found = broken(world.gate("lists"))
+    assert found["lists.row [val videos]"].worst[0]["line"] == 1
+    assert ids(found["lists.balance [val videos]"]) == ids(found["lists.present [val videos]"]) == [first["item_id"]]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "a b/c.mp4 0", "only_a_path.mp4", "abseiling/x.mp4 zero", "abseiling/x.mp4  0", "abseiling/x.avi 0",
+     "../../etc/passwd.mp4 0", "/etc/passwd.mp4 0", "abseiling/x.mp4 0\r", "abseiling/x.mp4 99999999999", "\x00\x1b[31m 0",
+     "abseiling/" + "x" * 100_000 + ".mp4 0"],
+)  # fmt: skip
+def test_hostile_lines_are_named_and_stop_nothing(world: World, line: str) -> None:
+    world.edit_line(VAL, lambda lines: [*lines, "placeholder 0"])
+    world.lists[VAL] = world.lists[VAL].replace(b"placeholder 0", line.encode())
+    found = broken(world.gate("lists"))
+    named = [row for check in found.values() for row in check.worst if row.get("line") == 7]
+    assert named and all(check.severity == "error" for check in found.values())
+    assert ("lists.syntax [val videos]" in found) or ("lists.row [val videos]" in found)
+    assert all(len(row["text"]) <= 301 for row in named)
+
+
+def test_bytes_that_are_no_text(world: World) -> None:
+    world.lists[VAL] += b"abseiling/\xff\xfe.mp4 0\n"
+    found = broken(world.gate("lists"))
+    assert found["lists.row [val videos]"].worst[0]["text"] == "abseiling/\\xff\\xfe.mp4 0"
+
+
+def test_doubled_line_and_absent_line_end(world: World) -> None:
+    world.edit_line(VAL, lambda lines: [*lines, lines[0]])
+    world.lists[VAL] = world.lists[VAL].removesuffix(b"\n")
+    found = broken(world.gate("lists"))
+    assert {name: check.unexpected for name, check in found.items()} == {
+        "lists.unique [val videos]": 2, "lists.final_newline": 1
+    }  # fmt: skip
+    assert ids(found["lists.final_newline"]) == [f"val/{VAL}"]
+
+
+def test_rows_in_neither_place_or_in_both(world: World) -> None:
+    gone, both = world.recorded[12], world.recorded[13]
+    world.edit_line(VAL, lambda lines: lines[1:])
+    row = {name: both[name] for name in ("item_id", "split", "label", "clip_id")}
+    stray = {"item_id": "val/#row-99", "split": "val"}
+    world.missing["videos"] += [{**one, "reason": "removed", "evidence": "x"} for one in (row, stray)]
+    found = broken(world.gate("lists"))["lists.balance [val videos]"]
+    assert {row["item_id"]: (row["listed"], row["missing"]) for row in found.worst} == {
+        gone["item_id"]: (False, False), both["item_id"]: (True, True), stray["item_id"]: (False, False)
+    }  # fmt: skip
+
+
+def test_wrong_numbers_of_frames(world: World) -> None:
+    world.edit_line(IMAGES, lambda lines: [lines[0].replace(" 10 ", " 11 "), *lines[1:]])
+    (world.root / world.frames[13]["path"] / "img_00010.jpg").unlink()  # type: ignore[index]
+    found = broken(world.gate("lists"))
+    assert ids(found["lists.total_frames [val rawframes]"]) == [
+        world.recorded[12]["item_id"],
+        world.recorded[13]["item_id"],
+    ]
+
+
+def test_an_absent_list_is_named(world: World) -> None:
+    del world.lists[VAL]
+    found = broken(world.gate("lists"))
+    assert ids(found["lists.exists"]) == [f"val/{VAL}"]
+
+
+def test_an_empty_list_is_whole_but_hides_nothing(world: World) -> None:
+    world.lists[VAL] = b""
+    found = broken(world.gate("lists"))
+    assert set(found) == {"lists.balance [val videos]", "lists.present [val videos]"}
+    assert found["lists.balance [val videos]"].unexpected == 6
+
+
+def test_nothing_selected_and_nothing_listed_passes(world: World) -> None:
+    world.recorded, world.plan, world.resized, world.frames, world.lists = [], [], None, None, {}
+    assert world.gate("lists", GateParams()).verdict == "pass"

@@ -1,0 +1,178 @@
+"""The stored result, the trend, the engine and the documentation of the checks."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from clipyard.errors import UserError
+from clipyard.quality import CATALOGUE, GATES, GateParams, history, load_result, run_gate
+from clipyard.quality.engine import Engine, Rule, Suite, plain
+from clipyard.reasons import Reason
+from quality_world import World, broken, make_spec
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_stored_result(world: World) -> None:
+    lost = [world.lose(index, Reason.REMOVED, evidence="gone") for index in range(9)]
+    result = world.gate("clips")
+    value = json.loads(result.path.read_text())
+    assert result.path == world.run_dir / "gates" / "clips.json"
+    assert (value["schema"], value["gate"], value["dataset"], value["run"]) == (
+        "gate-result/v1",
+        "clips",
+        "mini",
+        "run1",
+    )
+    assert (value["verdict"], value["blocked"], value["sentence"]) == ("block", True, result.sentence)
+    assert re.fullmatch(r"1\.\d+\.\d+", value["versions"]["great_expectations"])
+    assert datetime.fromisoformat(value["started"]) <= datetime.fromisoformat(value["ended"])
+    train = next(c for c in value["checks"] if (c["id"], c["scope"]) == ("clips.coverage", "train"))
+    assert train["expectation"]["type"] == "expect_column_values_to_be_in_set"
+    assert train["expectation"]["kwargs"] == {"column": "there", "value_set": [True], "mostly": 0.5}
+    assert (train["checked"], train["unexpected"], train["share"]) == (12, 9, 0.75)
+    assert (train["severity"], train["success"], train["thresholds"]) == ("error", False, {"warn": 0.25, "error": 0.5})
+    assert train["worst"][0] == {"item_id": lost[0], "status": "missing", "reason": "removed", "evidence": "gone"}
+    assert load_result(result.path) == result
+
+    with open(result.path.with_name(value["rows_file"]), newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert next(iter(rows[0])) == "item_id" and len(rows) == value["rows"] == 9
+    assert [row["item_id"] for row in rows] == lost and json.loads(rows[0]["values"])["reason"] == "removed"
+
+
+def test_more_broken_rows_than_are_shown_are_all_in_the_file(world: World) -> None:
+    world.spec = make_spec(root="other")
+    result = world.gate("clips")
+    check = broken(result)["clips.path"]
+    assert (check.unexpected, len(check.worst), result.rows) == (20, 20, 20)
+    for row in world.recorded:
+        row["sha256"] = "x"
+    assert world.gate("clips").rows == 60  # path, sha256 and the same bytes
+
+
+def test_running_a_gate_again_replaces_its_result(world: World) -> None:
+    world.recorded[0]["frames"] = 0
+    assert world.gate("clips").blocked
+    world.recorded[0]["frames"] = 10
+    result = world.gate("clips")
+    assert not load_result(result.path).blocked
+    assert sorted(path.name for path in result.path.parent.iterdir()) == ["clips.json", "clips.rows.csv"]
+
+
+def test_the_trend_over_runs(world: World) -> None:
+    for number, gone in enumerate(([], [12], [13, 14, 15]), start=1):
+        for index in gone:
+            world.lose(index, Reason.REMOVED)
+        world.run = f"run{number}"
+        path = world.gate("clips").path
+        value = json.loads(path.read_text())
+        path.write_text(
+            json.dumps(value | {"started": f"2026-11-{30 - number}T00:00:00+00:00"})
+        )  # newest first by name
+    broken_run = world.data.runs("mini") / "run0" / "gates" / "clips.json"
+    broken_run.parent.mkdir(parents=True)
+    broken_run.write_text("{")
+    points = history(world.data.runs("mini"), "clips")
+    assert [(point.run, point.verdict) for point in points] == [
+        ("run3", "block"), ("run2", "pass"), ("run1", "pass"), ("run0", "unreadable")
+    ]  # fmt: skip
+    assert [round(point.shares["clips.coverage [val]"], 3) for point in points[:3]] == [0.667, 0.167, 0.0]
+    assert history(world.data.runs("mini"), "lists") == [] and history(world.root / "nowhere", "clips") == []
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"schema": "gate-result/v9"}', '{"schema": "gate-result/v1"}', "\xff"])
+def test_a_result_that_is_none_is_one_sentence(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "clips.json"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(UserError, match=r"clips\.json"):
+        load_result(path)
+
+
+def test_a_rule_that_cannot_be_checked_counts_as_broken() -> None:
+    table = pd.DataFrame({"item_id": ["a", "b"], "text": ["x", "y"], "hole": [1.0, None]})
+    rules = [
+        Rule("clips.facts", "ExpectColumnValuesToBeBetween", {"column": "absent", "min_value": 1}),
+        Rule("clips.our_fault", "ExpectColumnValuesToBeBetween", {"column": "text", "min_value": 1}),
+        Rule("clips.longer", "ExpectColumnValuesToBeBetween", {"column": "hole", "min_value": 0}),
+    ]
+    for rule in rules:
+        with_column = table if rule.kwargs["column"] in table else table.assign(absent=["not", "numbers"])
+        (finding,) = Engine().run(Suite("odd", with_column, [rule]))
+        assert (finding.result.success, finding.result.severity) == (False, "error")
+
+
+def test_unknown_gates_and_families_are_one_sentence(world: World) -> None:
+    world.write()
+    with pytest.raises(UserError, match="annotations, clips, frames, lists"):
+        run_gate("clip", world.spec, world.run_dir, world.data, GateParams())
+    spec = make_spec(family="archive")
+    with pytest.raises(UserError, match="no checks for family 'archive'"):
+        run_gate("clips", spec, world.run_dir, world.data, GateParams())
+
+
+def test_every_cell_becomes_json() -> None:
+    cells = [
+        None,
+        pd.NA,
+        float("nan"),
+        float("inf"),
+        pd.Series([3])[0],
+        pd.Series([True])[0],
+        "a\ud800b",
+        "x" * 400,
+        [1, None],
+    ]
+    json.dumps([plain(cell) for cell in cells], allow_nan=False, ensure_ascii=False).encode()
+    assert plain("x" * 400) == "x" * 300 + "…" and plain(pd.Series([3])[0]) == 3
+
+
+def test_great_expectations_is_imported_late_leaves_no_files_and_asks_nobody(world: World, tmp_path: Path) -> None:
+    world.write()
+    home = tmp_path / "home"
+    home.mkdir()
+    script = """
+import socket, sys
+import clipyard.quality
+assert "great_expectations" not in sys.modules
+socket.socket.connect = lambda *args: sys.exit("asked the net")
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from quality_world import World
+world = World(Path(sys.argv[2]))
+from clipyard.quality import GateParams, run_gate
+print(run_gate("clips", world.spec, world.run_dir, world.data, GateParams()).verdict)
+"""
+    environ = {**os.environ, "HOME": str(home), "TMPDIR": str(home), "XDG_CACHE_HOME": str(home)}
+    command = [sys.executable, "-c", script, str(Path(__file__).parent), str(world.root)]
+    done = subprocess.run(command, cwd=home, env=environ, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout) == (0, "pass\n"), done.stderr
+    assert "Calculating Metrics" not in done.stderr and list(home.iterdir()) == []
+
+
+def test_every_check_is_documented_and_nothing_else() -> None:
+    page = (ROOT / "docs" / "checks.md").read_text()
+    sections = dict(re.findall(r"^### `([a-z.0-9_]+)`\n(.*?)(?=^##|\Z)", page, re.M | re.S))
+    assert set(sections) == set(CATALOGUE)
+    for check in CATALOGUE.values():
+        text = sections[check.id]
+        assert f"Gate `{check.gate}`" in text and f"**{check.severity}**" in text, check.id
+        assert "What to do:" in text and check.title in text, check.id
+        assert not check.blocks_above or f"`{check.blocks_above}`" in text, check.id
+        assert not check.invariant or check.invariant in text, check.id
+    assert all(f"\n## {gate}" in page.lower() for gate in GATES)
+    assert all(f"`{name}`" in page for name in GateParams.model_fields)
+
+
+def test_every_check_is_used(world: World) -> None:
+    seen = {check.id for gate in GATES for check in world.gate(gate).checks}
+    assert seen == set(CATALOGUE)
