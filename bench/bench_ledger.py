@@ -95,13 +95,17 @@ def fill(ledger: Ledger, attempts: int, clips: int, missing: float) -> None:
     next_at = moment.format(f"{int(NOW.timestamp() * 1e6)} + ((id % 100) - 40) * 86400000000")
     past = moment.format(f"{base} + id * 1000")
     with writing(ledger._engine) as conn:
-        conn.exec_driver_sql(
+
+        def run(statement: str) -> None:
+            conn.execute(sa.text(statement))
+
+        run(
             "INSERT INTO ledger_attempt (clip_id, at, source, egress, nth, run_id, reason, evidence, seconds, bytes) "
             f"SELECT c.id, {at}, 'youtube', 'default', 0, s.k + 1, 'unavailable', "
             "'[youtube] ' || c.clip_id || ': Video unavailable. This video is no longer available', 1.5, NULL "
             f"FROM ledger_clip c, {steps} WHERE s.k < {per_clip} OR c.id <= {extra} ORDER BY c.id, s.k"
         )
-        conn.exec_driver_sql(
+        run(
             f"UPDATE ledger_item SET run_id = 52, updated = {past}, "
             f"status = CASE WHEN {absent} THEN 'missing' ELSE 'done' END, "
             f"present = CASE WHEN {absent} THEN {no(ledger)} ELSE {yes(ledger)} END, "
@@ -110,7 +114,7 @@ def fill(ledger: Ledger, attempts: int, clips: int, missing: float) -> None:
         )
         for table, key in (("ledger_video_state", "video_id"), ("ledger_clip_state", "clip_id")):
             kind = "id % 7 < 6" if key == "video_id" else "id % 7 = 6"
-            conn.exec_driver_sql(
+            run(
                 f"INSERT INTO {table} ({key}, egress, reason, evidence, source, first_seen, last_attempt, next_attempt, "
                 "confirmations, first_confirmed, attempts, setbacks, permanent) "
                 f"SELECT {key}, 'default', min(reason), min(evidence), 'youtube', min({past}), min({past}), "
@@ -119,7 +123,7 @@ def fill(ledger: Ledger, attempts: int, clips: int, missing: float) -> None:
                 f"FROM ledger_item WHERE {absent} AND {kind} GROUP BY {key}"
             )
         if ledger._engine.dialect.name == "postgresql":
-            conn.exec_driver_sql("ANALYZE")
+            run("ANALYZE")
     for week in range(runs):
         ended = NOW - timedelta(weeks=runs - week, hours=-9)
         if week % 13 == 12:

@@ -124,7 +124,7 @@ def _checked(path: Path) -> tuple[pq.ParquetFile, int]:
             f"{path} is not a readable manifest ({error}); delete it and run its step again."
         ) from error
     meta = file.schema_arrow.metadata or {}
-    if _META_VERSION not in meta:
+    if not meta.get(_META_VERSION, b"").isdigit():
         raise ManifestError(f"{path} is a parquet file, but not one of Clipyard's manifests.")
     version = int(meta[_META_VERSION])
     if version > VERSION:

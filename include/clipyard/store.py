@@ -46,16 +46,18 @@ class Store:
         facts_path = self._facts_path(kind, name, key)
         try:
             stat = path.stat()
-            facts: Facts = read_json(facts_path)
+            facts: Any = read_json(facts_path)
         except FileNotFoundError:
             return None
         except (ClipyardError, OSError):  # a facts file damaged by hand: the artefact is made again
+            return None
+        if not isinstance(facts, dict):
             return None
         if stat.st_size != facts.get("bytes") or stat.st_mtime_ns != facts.get("mtime_ns"):
             return None
         if full and sha256_of(path) != facts.get("sha256"):
             return None
-        return facts
+        return dict(facts)
 
     def put(
         self, kind: str, name: str, key: str, temporary: Path, facts: Mapping[str, Any], suffix: str = ".mp4"
@@ -78,9 +80,10 @@ class Store:
         """The facts written by :meth:`note`, unchecked, or None."""
         path = self._facts_path(kind, name, key)
         try:
-            return dict(read_json(path))
+            facts = read_json(path)
         except (ClipyardError, OSError):  # absent, or damaged by hand: made again
             return None
+        return dict(facts) if facts and isinstance(facts, dict) else None
 
     def forget(self, kind: str, name: str, key: str, suffix: str = ".mp4") -> None:
         """Remove an artefact: the facts first, so that a kill between leaves nothing that looks done."""

@@ -17,12 +17,13 @@ TIMEOUT_SECONDS = 10
 class SummaryNotifier(BaseNotifier):
     """Posts ``{"text", "dataset", "dag_id", "run_id", "state", "summary"}``; a failing hook never fails a run."""
 
-    template_fields = ("url",)
-
     def __init__(self, dataset: str, state: str, url: str | None = None) -> None:
         super().__init__()
         self.dataset, self.state = dataset, state
         self.url = url or os.environ.get("CLIPYARD_NOTIFY_URL", "")
+
+    def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
+        """Nothing here is a template; and callbacks get a DAG that cannot make a template environment."""
 
     def message(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """What is sent."""

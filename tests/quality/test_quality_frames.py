@@ -32,6 +32,14 @@ def test_stages_that_were_off_are_skipped(world: World) -> None:
     assert on.blocked and broken(on)["frames.one_row"].unexpected == 20
 
 
+def test_a_stage_that_was_on_and_left_nothing_blocks(world: World) -> None:
+    world.resized, world.frames = None, None
+    result = world.gate("frames", GateParams(resize=True, frames=True))
+    assert {name: check.unexpected for name, check in broken(result).items()} == {
+        "resize.one_row": 20, "frames.one_row": 20
+    }  # fmt: skip
+
+
 def test_seeded_copies_are_all_named(world: World) -> None:
     rows = world.resized
     assert rows is not None

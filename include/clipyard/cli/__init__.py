@@ -30,6 +30,10 @@ class _Group(click.Group):
             sys.exit(int(error.exit_code))
         except BrokenPipeError:
             sys.exit(int(Exit.OK))
+        except OSError as error:  # a data root that is a file, no permission, no space
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"clipyard: {where}{error.strerror or error}.", err=True)
+            sys.exit(int(Exit.ERROR))
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

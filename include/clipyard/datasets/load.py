@@ -17,8 +17,20 @@ from clipyard.errors import SpecError
 
 PACKAGED = Path(__file__).parent
 MAX_BYTES = 1_000_000
+MAX_DEPTH = 50
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _refuse_bombs(text: str, path: Path) -> None:
+    """Small files that grow when they are read: deep nesting (libyaml's composer would crash) and aliases."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise SpecError(f"{path}, line {event.start_mark.line + 1}: write '*{event.anchor}' out: aliases are not read.")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise SpecError(f"{path}, line {event.start_mark.line + 1}: nested deeper than {MAX_DEPTH} levels.")
 
 
 def _line_of(node: yaml.Node | None, path: Iterable[str | int]) -> int:
@@ -62,6 +74,7 @@ def load_spec(path: Path) -> DatasetSpec:
         if path.stat().st_size > MAX_BYTES:
             raise SpecError(f"{path} is larger than {MAX_BYTES} bytes: that is not a data set's YAML.")
         text = path.read_text(encoding="utf-8")
+        _refuse_bombs(text, path)
         node = yaml.compose(text, Loader=_Loader)
         value = yaml.load(text, Loader=_Loader)
     except OSError as error:
@@ -80,7 +93,9 @@ def load_spec(path: Path) -> DatasetSpec:
     try:
         return DatasetSpec.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        found = error.errors(include_url=False)
+        # A misspelt key is also a missing one; the misspelling says more.
+        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
         where = first["loc"]
         key = ".".join(str(part) for part in where) or "(top)"
         reason = str(first["msg"]).removeprefix("Value error, ")

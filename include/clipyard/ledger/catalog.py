@@ -120,7 +120,8 @@ _ADDED = """INSERT INTO ledger_item
  (dataset_id, item_id, clip_id, video_id, split, label_id, status, reason, evidence, present, listed)
  SELECT :dataset, s.item_id, c.id, c.video_id, s.split, l.id, s.status, s.reason, s.evidence, :no, :yes
  FROM ledger_stage s LEFT JOIN ledger_clip c ON c.clip_id = s.clip_id LEFT JOIN ledger_label l ON l.name = s.label
- WHERE NOT EXISTS (SELECT 1 FROM ledger_item i WHERE i.dataset_id = :dataset AND i.item_id = s.item_id)"""
+ WHERE NOT EXISTS (SELECT 1 FROM ledger_item i WHERE i.dataset_id = :dataset AND i.item_id = s.item_id)
+ ORDER BY s.item_id"""
 
 _LEFT = """UPDATE ledger_item SET listed = :no WHERE dataset_id = :dataset AND listed = :yes
  AND NOT EXISTS (SELECT 1 FROM ledger_stage s WHERE s.item_id = ledger_item.item_id)"""

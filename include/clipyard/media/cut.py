@@ -105,7 +105,7 @@ def encoder_clock(source: Header, *, even: bool = True) -> dict[str, str]:
     Left alone, old ffmpeg rounds a variable rate to whole frames and loses those that fall together.
     """
     base = 1 / source.rate if even and source.rate else max(source.time_base, _FINEST)
-    return {"enc_time_base": f"{base.numerator}/{base.denominator}"}
+    return {"enc_time_base:v": f"{base.numerator}/{base.denominator}"}
 
 
 def _ways_with_sound(wanted: str, codec: str) -> tuple[str, ...]:

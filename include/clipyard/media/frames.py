@@ -8,9 +8,11 @@ frame.
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from threading import Event
 
 import ffmpeg
 
-from clipyard.files import sync_folder, temporary_beside
+from clipyard.files import TEMPORARY_PREFIX, sync_folder, temporary_beside
 from clipyard.media.cut import argv_of, encoder_clock, input_options
 from clipyard.media.errors import MediaError
 from clipyard.media.probe import MediaFacts, header, picture_size, probe
@@ -29,6 +31,9 @@ from clipyard.reasons import Reason
 _NAME = re.compile(r"img_(\d{5,})\.jpg\Z")
 _SLOWEST = 60
 """Seconds of work per second of film after which ffmpeg hangs."""
+
+_STALE_SECONDS = 600
+"""An unfinished folder without a new image for so long belongs to a run that was killed."""
 
 TOLERANCE = 2
 """Images more or fewer than rate times duration."""
@@ -109,7 +114,8 @@ def _sample(fps: float, source_fps: float) -> str:
     return f"setpts=PTS-STARTPTS-{0.5 / source_fps:.6f}/TB,fps={fps:g}:round=up:start_time=0"
 
 
-def _argv(source: Path, facts: MediaFacts, recipe: FrameRecipe) -> list[str]:
+def frames_argv(source: Path, facts: MediaFacts, recipe: FrameRecipe) -> list[str]:
+    """ffmpeg's arguments, to be run in the folder that gets the images."""
     tool = find_ffmpeg()
     filters = [_sample(recipe.fps, facts.fps)] if recipe.fps else []
     size = recipe.size(facts.width, facts.height)
@@ -139,11 +145,24 @@ def _verified(folder: Path, facts: MediaFacts, recipe: FrameRecipe) -> FrameFact
     return FrameFacts(count, *expected, recipe.fps or facts.fps, facts.duration, size)
 
 
+def _work_folder(folder: Path) -> Path:
+    """A fresh name beside ``folder`` that says whose it is, so that a later run can clear it away."""
+    return folder.with_name(f"{temporary_beside(folder).stem}-{folder.name}")
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what a killed run left of this folder. One that is being written changes all the time and is left alone."""
+    for left in folder.parent.glob(f"{TEMPORARY_PREFIX}*-{glob.escape(folder.name)}"):
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+
+
 def _replace_folder(new: Path, target: Path) -> None:
     """Rename ``new`` to ``target``. An older folder is renamed away first and deleted last, so no mixture is ever
     seen.
     """
-    old = temporary_beside(target)
+    old = _work_folder(target)
     with suppress(FileNotFoundError):
         target.rename(old)
     new.rename(target)
@@ -167,11 +186,17 @@ def extract_frames(source: Path, folder: Path, *, recipe: FrameRecipe, cancelled
     source, folder = Path(source).absolute(), Path(folder).absolute()
     facts = probe(source, decode=False)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    work = temporary_beside(folder)
+    _sweep(folder)
+    work = _work_folder(folder)
     work.mkdir()
     try:
         try:
-            run(_argv(source, facts, recipe), timeout=60 + _SLOWEST * facts.duration, cancelled=cancelled, cwd=work)
+            run(
+                frames_argv(source, facts, recipe),
+                timeout=60 + _SLOWEST * facts.duration,
+                cancelled=cancelled,
+                cwd=work,
+            )
             if not any(work.iterdir()):
                 raise MediaError(Reason.CORRUPT, "not a single frame came out")
         except MediaError as error:

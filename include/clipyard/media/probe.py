@@ -113,6 +113,8 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         raise _cannot_open(path, error) from error
     with container:
         streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        if not len(container.streams):
+            raise MediaError(Reason.TRUNCATED, f"{container.format.name}: begins like a film, but holds no stream")
         if not streams:
             raise MediaError(Reason.NOT_A_VIDEO, f"{container.format.name}: holds no video stream")
         stream = streams[0]

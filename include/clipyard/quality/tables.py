@@ -79,14 +79,20 @@ class RunTables:
 
     def ids(self, *steps: str) -> pd.Series[str]:
         """The item ids in the shards of several steps together, repeated ones included, as far as the steps ran."""
-        return pd.concat([pd.Series([], dtype="str"), *(self.shards(step, ["item_id"])["item_id"] for step in steps)])
+        ids: pd.Series[str] = pd.concat([self.shards(step, ["item_id"])["item_id"] for step in steps])
+        return ids
+
+
+_TYPES: Mapping[str, pa.DataType] = {
+    **{f.name: f.type for f in (*CATALOG_FIELDS, *RESULT_FIELDS)},
+    **dict.fromkeys(("path", "sha256", "source"), pa.string()),
+    "has_audio": pa.bool_(),
+}
+"""Of columns that are not numbers, for a step without any shard."""
 
 
 def _empty(columns: Sequence[str]) -> pa.Table:
-    known: Mapping[str, pa.Field] = {f.name: f for f in (*CATALOG_FIELDS, *RESULT_FIELDS)}
-    return pa.schema(
-        [known.get(name, pa.field(name, pa.float64())).with_nullable(True) for name in columns]
-    ).empty_table()
+    return pa.schema([pa.field(name, _TYPES.get(name, pa.float64())) for name in columns]).empty_table()
 
 
 def present(table: pd.DataFrame) -> pd.Series[bool]:

@@ -79,6 +79,8 @@ class _Journal:
         self._handle = open(self._path, "ab", buffering=0)  # noqa: SIM115  closed by close()
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(self._handle.fileno()).st_nlink == 0:  # its owner ended between our open and our lock
+                raise BlockingIOError
         except BlockingIOError as error:
             self._handle.close()
             raise RetryLater(f"Another process is still working on {out}; it is tried again when that ends.") from error
@@ -108,9 +110,9 @@ class _Journal:
             self._handle.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
     def close(self, *, delete: bool) -> None:
-        self._handle.close()
-        if delete:
+        if delete:  # while we hold the lock: the next owner must not index a journal that is about to go
             self._path.unlink(missing_ok=True)
+        self._handle.close()
 
 
 def _item(row: Row) -> Row:
@@ -228,6 +230,8 @@ def parse_params(step: Step[Any], text: str) -> Any:
             text = Path(text[1:]).read_text(encoding="utf-8")
         except OSError as error:
             raise UserError(f"--params file {text[1:]} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError as error:
+            raise UserError(f"--params file {text[1:]} is not UTF-8 (byte {error.start}).") from error
     try:
         return step.params_model.model_validate_json(text)
     except ValidationError as error:

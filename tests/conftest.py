@@ -1,0 +1,36 @@
+"""What all tests share: no network assumptions, the demo's data set made once, the optional reference cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clipyard.demo.data_set import DemoSet, make_demo_set
+from clipyard.demo.origin import Origin
+
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Reference cases and real annotations beside the checkout; absent for users."""
+    folder = PROJECT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("the reference cases beside the checkout are not here; only the project's own machines have them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo_set(tmp_path_factory: pytest.TempPathFactory) -> DemoSet:
+    """Source videos and csvs of the demo data set."""
+    return make_demo_set(tmp_path_factory.mktemp("origin"))
+
+
+@pytest.fixture
+def demo_origin(demo_set: DemoSet, monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
+    """The demo's server with its dead links; CLIPYARD_DEMO_URL names it."""
+    with Origin(demo_set.folder, dict(demo_set.plan)) as origin:
+        monkeypatch.setenv("CLIPYARD_DEMO_URL", origin.url)
+        yield origin

@@ -1,0 +1,98 @@
+"""Real annotation rows with a mirror that has only a handful of the videos: how an old data set really looks."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+
+from clipyard.demo.origin import Origin
+from clipyard.demo.videos import make_video
+
+pytestmark = [pytest.mark.e2e, pytest.mark.shared]
+
+
+@pytest.fixture
+def val_csv(shared: Path, airflow) -> Path:
+    target = airflow.data.dataset("kinetics400", "annotations/kinetics_val.csv")
+    target.parent.mkdir(parents=True)
+    shutil.copyfile(shared / "real/annotations/kinetics400_val.csv", target)
+    return target
+
+
+def _chosen(path: Path, count: int) -> list[dict[str, str]]:
+    with open(path, newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    step = len(rows) // count
+    return rows[::step][:count]
+
+
+def test_all_rows_with_a_handful_of_videos(airflow, val_csv: Path, shared: Path, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    served.mkdir()
+    rows = _chosen(val_csv, 6)
+    real = shared / "real/videos/test.mp4"
+    names = []
+    for row in rows:
+        name = f"{row['youtube_id']}_{int(row['time_start']):06d}_{int(row['time_end']):06d}"
+        shutil.copyfile(real, served / f"{name}.mp4")
+        names.append(f"{row['label'].replace(' ', '_')}/{name}.mp4")
+    with Origin(served) as origin:
+        code, summary, run, log = airflow.run(
+            "kinetics400", "kinetics400", splits=["val"], sources=["mirror"], mirror_url=f"{origin.url}/{{clip}}.mp4",
+            shards=8, jobs=8,
+        )  # fmt: skip
+    assert code == 1, "coverage is far below the threshold"
+    assert summary["gates"]["annotations"] == "pass"
+    assert summary["gates"]["clips"] == "block"
+    assert summary["expected"] == 19906
+    assert summary["present"] == 6, log[-3000:]
+    assert summary["reasons"] == {"not_found": 19900}
+    on_disk = {str(p.relative_to(airflow.data.dataset("kinetics400", "videos_val"))) for p in
+               airflow.data.dataset("kinetics400", "videos_val").rglob("*.mp4")}  # fmt: skip
+    assert on_disk == set(names)
+    assert Path(summary["report"]).exists()
+
+
+def test_a_class_that_is_complete_gives_the_list_of_what_exists(airflow, val_csv: Path, tmp_path: Path) -> None:
+    with open(val_csv, newline="") as handle:
+        rows = [row for row in csv.DictReader(handle) if row["label"] == "massaging person's head"]
+    served = tmp_path / "served"
+    served.mkdir()
+    one = make_video(served / "one.mp4", 10, fps=25, size=(160, 120))
+    keep = rows[: len(rows) * 3 // 4]
+    for row in keep:
+        shutil.copyfile(one, served / f"{row['youtube_id']}_{int(row['time_start']):06d}_{int(row['time_end']):06d}.mp4")
+    with Origin(served) as origin:
+        code, summary, _, log = airflow.run(
+            "kinetics400", "kinetics400", splits=["val"], classes=["massaging person's head"], sources=["mirror"],
+            mirror_url=f"{origin.url}/{{clip}}.mp4", jobs=4,
+        )  # fmt: skip
+    assert code == 0, log[-3000:]
+    assert (summary["expected"], summary["present"]) == (len(rows), len(keep))
+    lines = (airflow.data.dataset("kinetics400", "kinetics400_val_list_videos.txt")).read_text().splitlines()
+    assert len(lines) == len(keep)
+    labels = sorted({row["label"].replace(" ", "_") for row in csv.DictReader(open(val_csv, newline=""))})
+    assert {line.split(" ")[1] for line in lines} == {str(labels.index("massaging_person's_head"))}
+
+
+def test_no_network_at_all(airflow, val_csv: Path) -> None:
+    """Every clip has the reason that there is no network, the breaker stays closed, the next refresh tries again."""
+    from clipyard.acquire.breaker import Breaker
+    from clipyard.acquire.network import NETWORK
+    from clipyard.ledger import Ledger
+    from clipyard.settings import Settings
+
+    if not NETWORK.is_down():
+        pytest.skip("this machine reaches the internet; the case without a network cannot be shown here")
+    code, summary, _, log = airflow.run("kinetics400", "kinetics400", splits=["val"], limit=5)
+    assert code == 1, log[-3000:]
+    assert summary["reasons"] == {"no_network": 5}
+    assert Breaker(airflow.data.egress("default")).peek() is None
+    with Ledger.open(Settings.from_env(data=airflow.data.root).ledger_url) as ledger:
+        from datetime import UTC, datetime
+
+        due = [row for row in ledger.due(datetime.now(UTC), "kinetics400") if row["reason"] == "no_network"]
+    assert len(due) == 5

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from clipyard.demo.videos import make_video, read_frame_numbers
+from clipyard.errors import Exit, UserError
+from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
+from clipyard.media.frames import count_images
+from clipyard.steps.frames import FramesStep
+from clipyard.steps.runner import run_step
+
+FOLDERS = ["massaging_person's_head", "passing_American_football_(in_game)", "100%d_sure"]
+
+
+def items() -> list[Row]:
+    clip = "-wR5jVB-WPk_000001_000003"
+    return [
+        {
+            "item_id": f"val/{folder}/{clip}", "video_id": clip[:11], "clip_id": clip, "split": "val", "label": folder,
+            "class_dir": folder, "label_index": number, "start": 1, "end": 3, "row": number + 2,
+        }
+        for number, folder in enumerate(FOLDERS)
+    ]  # fmt: skip
+
+
+def clip_path(data: Path, row: Row) -> Path:
+    return data / "k" / "videos_val" / row["class_dir"] / f"{row['clip_id']}.mp4"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data root with three clips in the layout: 2 s at 30, 25 and 10 fps."""
+    root = tmp_path / "data"
+    for row, fps in zip(items(), (30, 25, 10), strict=True):
+        path = clip_path(root, row)
+        path.parent.mkdir(parents=True)
+        make_video(path, 2, fps, size=(160, 120), label=row["class_dir"])
+    write_rows(tmp_path / "items.parquet", schema_of(ITEM_FIELDS, "items"), items())
+    return root
+
+
+def frames(data: Path, **params: object) -> list[Row]:
+    out = data.parent / "out" / "part-00000.parquet"
+    chosen = json.dumps({"root": "k", "short_edge": 64} | params)
+    result = run_step(FramesStep(), items=data.parent / "items.parquet", params=chosen, out=out, data=data, jobs=2)
+    assert result.exit is Exit.OK, result.sentence
+    return list(read_rows(out))
+
+
+def test_folders_lie_in_the_layout_and_are_facts(data: Path) -> None:
+    rows = frames(data)
+    assert [(row["status"], row["frames"], row["fps"]) for row in rows] == [
+        ("done", 60, 30.0), ("done", 50, 25.0), ("done", 20, 10.0),
+    ]  # fmt: skip
+    for row in rows:
+        assert row["path"] == f"k/rawframes_val/{row['class_dir']}/{row['clip_id']}"
+        assert (row["width"], row["height"], row["source_duration"]) == (85, 64, 2.0)
+        names = sorted(path.name for path in (data / row["path"]).iterdir())
+        assert names == [f"img_{number:05d}.jpg" for number in range(1, row["frames"] + 1)]
+        shown = [read_frame_numbers(data / row["path"] / name) for name in (names[0], names[-1])]
+        assert shown == [[0], [row["frames"] - 1]]
+
+
+def test_a_second_run_keeps_and_other_params_make_again(data: Path) -> None:
+    frames(data)
+    assert [row["status"] for row in frames(data)] == ["kept"] * 3
+    sampled = frames(data, fps=5)
+    assert [(row["status"], row["frames"], row["fps"]) for row in sampled] == [("done", 10, 5.0)] * 3
+    assert [count_images(data / row["path"])[0] for row in sampled] == [10] * 3
+    back = frames(data)  # the notes of the first run are still there, but no longer fit the folders
+    assert [(row["status"], row["frames"]) for row in back] == [("done", 60), ("done", 50), ("done", 20)]
+
+
+def test_lost_and_damaged_images_are_made_again(data: Path) -> None:
+    first = frames(data)
+    (data / first[0]["path"] / "img_00007.jpg").unlink()
+    (data / first[1]["path"] / "img_00007.jpg").write_bytes(b"torn")
+    rows = frames(data)
+    assert [row["status"] for row in rows] == ["done", "done", "kept"]
+    assert [count_images(data / row["path"])[0] for row in rows] == [60, 50, 20]
+
+
+def test_a_fixed_size_and_the_original_size(data: Path) -> None:
+    assert {(row["width"], row["height"]) for row in frames(data, width=50, height=41)} == {(50, 41)}
+    assert {(row["width"], row["height"]) for row in frames(data, short_edge=0)} == {(160, 120)}
+
+
+def test_bad_clips_are_told_and_the_rest_goes_on(data: Path) -> None:
+    gone, page, _ = (clip_path(data, row) for row in items())
+    gone.unlink()
+    page.write_bytes(b"<!DOCTYPE html>")
+    rows = frames(data)
+    assert [(row["status"], row["reason"]) for row in rows] == [
+        ("missing", "no_source"), ("failed", "not_a_video"), ("done", "ok"),
+    ]  # fmt: skip
+    assert not [path for path in data.rglob("*") if path.name.startswith(".clipyard-tmp-")]
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [({"width": 10}, "both width and height"), ({"fps": -1}, "fps"), ({"quality": 0}, "quality")],
+)
+def test_wrong_params_are_one_sentence(data: Path, params: dict[str, object], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        frames(data, **params)
+
+
+def test_kill_9_leaves_no_finished_looking_folder_and_a_rerun_finishes(data: Path) -> None:
+    make_video(clip_path(data, items()[0]), 30, size=(640, 360), tone=False)
+    code = (
+        "import sys; from pathlib import Path; from clipyard.steps.runner import run_step; "
+        "from clipyard.steps.frames import FramesStep; root = Path(sys.argv[1]); "
+        'run_step(FramesStep(), items=root.parent / \'items.parquet\', params=\'{"root": "k", "short_edge": 480}\', '
+        "out=root.parent / 'out' / 'part-00000.parquet', data=root)"
+    )
+    step = subprocess.Popen([sys.executable, "-c", code, str(data)], stderr=subprocess.DEVNULL)
+    place = data / "k" / "rawframes_val" / items()[0]["class_dir"]
+    deadline = time.monotonic() + 60
+    while not list(place.glob(".clipyard-tmp-*/img_00020.jpg")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(step.pid, signal.SIGKILL)
+    step.wait()
+    assert [path.name[:13] for path in place.iterdir()] == [".clipyard-tmp"]
+    assert not (data.parent / "out" / "part-00000.parquet").exists()
+    left = next(place.iterdir())
+    rows = frames(data)
+    assert [row["frames"] for row in rows] == [900, 50, 20]
+    assert left.exists(), "it may still be at work"
+    os.utime(left, (time.time() - 3600,) * 2)
+    frames(data, fps=1)
+    assert [path.name for path in place.iterdir()] == [items()[0]["clip_id"]]

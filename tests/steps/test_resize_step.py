@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from clipyard.demo.videos import make_video, read_frame_numbers
+from clipyard.errors import Exit
+from clipyard.files import sha256_of
+from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
+from clipyard.media.probe import probe
+from clipyard.steps.resize import KIND, ResizeStep
+from clipyard.steps.runner import run_step
+from clipyard.store import Store
+
+CLASSES = ["massaging person's head", "passing American football (in game)", "abseiling"]
+IDS = ["-wR5jVB-WPk", "_a_b_c_d_e_", "0wR5jVB-WPk"]
+
+
+def items() -> list[Row]:
+    rows = []
+    for number, (label, video) in enumerate(zip(CLASSES, IDS, strict=True)):
+        clip = f"{video}_000001_000003"
+        folder = label.replace(" ", "_")
+        rows.append({
+            "item_id": f"val/{folder}/{clip}", "video_id": video, "clip_id": clip, "split": "val", "label": label,
+            "class_dir": folder, "label_index": number, "start": 1, "end": 3, "row": number + 2,
+        })  # fmt: skip
+    return rows
+
+
+def clip_path(data: Path, row: Row) -> Path:
+    return data / "k" / "videos_val" / row["class_dir"] / f"{row['clip_id']}.mp4"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data root with three clips in the layout."""
+    root = tmp_path / "data"
+    for row in items():
+        path = clip_path(root, row)
+        path.parent.mkdir(parents=True)
+        make_video(path, 1, size=(160, 120), label=row["clip_id"])
+    write_rows(tmp_path / "items.parquet", schema_of(ITEM_FIELDS, "items"), items())
+    return root
+
+
+def resize(data: Path, **params: object) -> list[Row]:
+    out = data.parent / "out" / "part-00000.parquet"
+    chosen = json.dumps({"root": "k", "short_edge": 64, "recipe": {"preset": "superfast"}} | params)
+    result = run_step(ResizeStep(), items=data.parent / "items.parquet", params=chosen, out=out, data=data, jobs=2)
+    assert result.exit is Exit.OK, result.sentence
+    return list(read_rows(out))
+
+
+def test_copies_lie_in_the_layout_and_are_facts(data: Path) -> None:
+    rows = resize(data)
+    assert [row["status"] for row in rows] == ["done"] * 3
+    for row in rows:
+        path = data / row["path"]
+        assert row["path"] == f"k/videos_val_256p_dense_cache/{row['class_dir']}/{row['clip_id']}.mp4"
+        facts = probe(path)
+        assert (facts.width, facts.height, facts.has_audio, facts.frames) == (86, 64, False, 30)
+        assert facts.columns() == {name: row[name] for name in facts.columns()}
+        assert facts.keyframe_gap == row["keyframe_gap"] == 16
+        assert (row["bytes"], row["sha256"]) == (path.stat().st_size, sha256_of(path))
+        assert read_frame_numbers(path) == list(range(30))
+
+
+def test_a_second_run_keeps_everything(data: Path) -> None:
+    first = resize(data)
+    times = [(data / row["path"]).stat().st_mtime_ns for row in first]
+    again = resize(data)
+    assert [row["status"] for row in again] == ["kept"] * 3
+    assert [row["sha256"] for row in again] == [row["sha256"] for row in first]
+    assert [(data / row["path"]).stat().st_mtime_ns for row in again] == times
+
+
+def test_what_was_lost_or_changed_is_made_good(data: Path) -> None:
+    first = resize(data)
+    (data / first[0]["path"]).unlink()  # the link only: the store still has it
+    stored = Store(data / ".clipyard" / "store").root
+    victim = next(path for path in stored.rglob("*.mp4") if path.samefile(data / first[1]["path"]))
+    victim.write_bytes(b"damaged by hand")  # the same file as the link
+    again = resize(data)
+    assert [row["status"] for row in again] == ["done", "done", "kept"]
+    assert [row["sha256"] for row in again] == [row["sha256"] for row in first]
+    assert all(sha256_of(data / row["path"]) == row["sha256"] for row in again)
+
+
+def test_other_params_and_other_sources_are_made_again(data: Path) -> None:
+    first = resize(data)
+    other = resize(data, short_edge=48)
+    assert [row["status"] for row in other] == ["done"] * 3
+    assert {row["height"] for row in other} == {48}
+    make_video(clip_path(data, items()[0]), 1, size=(160, 120), label="another film")
+    again = resize(data)
+    assert [row["status"] for row in again] == ["done"] * 3  # two links go back, one copy is new
+    assert [row["sha256"] == old["sha256"] for row, old in zip(again, first, strict=True)] == [False, True, True]
+
+
+def test_bad_clips_are_told_and_the_rest_goes_on(data: Path) -> None:
+    gone, page, _ = (clip_path(data, row) for row in items())
+    gone.unlink()
+    page.write_bytes(b"<!DOCTYPE html>")
+    rows = resize(data)
+    assert [(row["status"], row["reason"]) for row in rows] == [
+        ("missing", "no_source"), ("failed", "not_a_video"), ("done", "ok"),
+    ]  # fmt: skip
+    assert rows[0]["evidence"] == "the clip is not there"
+    assert not list((data / "k" / "videos_val_256p_dense_cache").glob("*/*.mp4"))[1:]
+    assert not [path for path in data.rglob("*") if path.name.startswith(".clipyard-tmp-")]
+
+
+def test_the_sha256_comes_from_the_facts_of_the_same_file(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row, store = items()[0], Store(data / ".clipyard" / "store")
+    path = clip_path(data, row)
+    temporary = store.path("clips", row["clip_id"], "k1").parent / "t.mp4"
+    temporary.parent.mkdir(parents=True)
+    shutil.copy(path, temporary)
+    facts = store.put("clips", row["clip_id"], "k1", temporary, {})
+    path.unlink()
+    os.link(store.path("clips", row["clip_id"], "k1"), path)
+    from clipyard.steps import source_clip
+
+    expected = sha256_of(path)
+    monkeypatch.setattr(source_clip, "sha256_of", lambda _: pytest.fail("the file was read again"))
+    found = source_clip.find_clip(store, row["clip_id"], path)
+    assert found is not None
+    assert found.sha256 == facts["sha256"] == expected
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [({"short_edge": 255}, "is odd"), ({"shortedge": 256}, "shortedge"), ({"short_edge": 2}, "greater than or equal")],
+)
+def test_wrong_params_are_one_sentence(data: Path, params: dict[str, object], sentence: str) -> None:
+    from clipyard.errors import UserError
+
+    with pytest.raises(UserError, match=sentence):
+        resize(data, **params)
+
+
+def test_a_name_cannot_leave_the_data_root(data: Path) -> None:
+    row = items()[0] | {"class_dir": "..", "item_id": "val/../x"}
+    write_rows(data.parent / "items.parquet", schema_of(ITEM_FIELDS, "items"), [row])
+    assert [(r["status"], r["reason"]) for r in resize(data)] == [("failed", "tool_failed")]
+
+
+def test_the_kind_is_what_the_store_shows(data: Path) -> None:
+    resize(data)
+    assert (data / ".clipyard" / "store" / KIND).is_dir()

@@ -1,0 +1,212 @@
+"""The arrows of ARCHITECTURE.md, held over every import, those inside functions too."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import clipyard
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+INCLUDE = PROJECT / "include/clipyard"
+PLUGINS = PROJECT / "plugins"
+DAGS = PROJECT / "dags"
+
+GROUND = ("reasons", "errors", "files", "ids", "manifest", "store", "settings", "progress")
+
+ROOMS: dict[str, set[str]] = {
+    "datasets": set(),
+    "annotations": set(),
+    "media": set(),
+    "ledger": set(),
+    "acquire": {"datasets"},
+    "quality": {"datasets"},
+    "release": {"datasets", "annotations"},
+    "report": {"datasets", "ledger", "media"},
+    "steps": {"datasets", "acquire", "annotations", "media"},
+    "pipeline": {"datasets", "acquire", "annotations", "media", "steps", "ledger", "quality", "release", "report"},
+    "demo": {"datasets", "media", "pipeline"},
+    "cli": {"datasets", "acquire", "media", "steps", "ledger", "release", "report", "pipeline"},
+    "__main__": {"cli"},
+}
+"""Room to the rooms it may import; all may import the ground floor."""
+
+GROUND_ARROWS: dict[str, set[str]] = {
+    "reasons": set(),
+    "errors": {"reasons"},
+    "files": {"errors"},
+    "ids": set(),
+    "manifest": {"errors", "files"},
+    "store": {"errors", "files"},
+    "settings": {"errors", "files"},
+    "progress": set(),
+}
+
+NARROW: dict[tuple[str, str], set[str]] = {
+    ("acquire", "datasets"): {"datasets.model"},
+    ("quality", "datasets"): {"datasets.model"},
+    ("release", "datasets"): {"datasets.model"},
+    ("report", "datasets"): {"datasets.model"},
+    ("steps", "datasets"): {"datasets.model"},
+    ("release", "annotations"): {"annotations.file_list"},
+    ("report", "media"): {"media.thumbnail", "media.errors"},
+    ("pipeline", "media"): {"media.tools"},
+    ("demo", "media"): {"media.tools", "media.run"},
+    ("cli", "media"): {"media.tools"},
+    ("cli", "acquire"): {"acquire.preflight"},
+}
+"""Arrows that are only as wide as these modules: facts and types, never the work of the other room."""
+
+
+def _modules(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def _imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Full names of everything a module imports anywhere, with the line."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((name.name, node.lineno) for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
+            for name in node.names:
+                yield f"{node.module}.{name.name}", node.lineno
+
+
+def _inside(name: str) -> str | None:
+    """``clipyard.media.thumbnail.make`` gives ``media.thumbnail``; None for others."""
+    parts = name.split(".")
+    if parts[0] != "clipyard" or len(parts) == 1 or parts[1] == "__version__":
+        return None
+    room = parts[1]
+    if (INCLUDE / f"{room}.py").exists():
+        return room
+    if len(parts) > 2 and ((INCLUDE / room / f"{parts[2]}.py").exists() or (INCLUDE / room / parts[2]).is_dir()):
+        return f"{room}.{parts[2]}"
+    return room
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(INCLUDE).parts[0].removesuffix(".py")
+
+
+def _lazy_names(path: Path) -> set[str]:
+    """Rooms named in strings for importlib, ``"clipyard.steps.…"`` among them."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("clipyard."):
+            found = _inside(node.value)
+            if found is not None and (INCLUDE / found.partition(".")[0]).is_dir() and " " not in node.value:
+                names.add(found)
+    return names
+
+
+@pytest.mark.parametrize("path", _modules(INCLUDE), ids=lambda path: str(path.relative_to(INCLUDE)))
+def test_arrows_between_the_rooms(path: Path) -> None:
+    room = _room(path)
+    if path == INCLUDE / "__init__.py":
+        assert list(_imports(path)) == [("__future__.annotations", 1)] or not list(_imports(path))
+        return
+    allowed = GROUND_ARROWS[room] if room in GROUND_ARROWS else {*ROOMS[room], *GROUND, room}
+    targets = [(_inside(name), line) for name, line in _imports(path)] + [(name, 0) for name in _lazy_names(path)]
+    for target, line in targets:
+        if target is None:
+            continue
+        other = target.partition(".")[0]
+        where = f"{path.relative_to(PROJECT)}:{line} imports clipyard.{target}"
+        assert other in allowed, where
+        narrow = NARROW.get((room, other))
+        assert narrow is None or target in narrow, f"{where}; of that room only {sorted(narrow)}"
+
+
+def test_every_room_is_in_the_table_and_every_arrow_is_used() -> None:
+    rooms = {_room(path) for path in _modules(INCLUDE)} - {"__init__"}
+    assert rooms == {*ROOMS, *GROUND_ARROWS}
+    used = {
+        (_room(path), (_inside(name) or "").partition(".")[0])
+        for path in _modules(INCLUDE)
+        for name, _ in _imports(path)
+    }
+    unused = {(room, other) for room, others in ROOMS.items() for other in others} - used
+    assert unused <= {("steps", "annotations"), ("demo", "datasets")}, "an arrow nobody uses leaves the table"
+
+
+def test_the_arrows_make_no_circle() -> None:
+    order: list[str] = []
+    left = {**ROOMS, **GROUND_ARROWS}
+    while left:
+        free = [room for room, others in left.items() if not others - set(order)]
+        assert free, f"a circle among {sorted(left)}"
+        order += free
+        left = {room: others for room, others in left.items() if room not in free}
+
+
+@pytest.mark.parametrize("path", _modules(INCLUDE), ids=lambda path: str(path.relative_to(INCLUDE)))
+def test_nothing_below_include_knows_airflow(path: Path) -> None:
+    for name, line in _imports(path):
+        assert not name.startswith(("airflow", "clipyard_airflow")), f"{path}:{line}"
+
+
+def test_importing_everything_below_include_leaves_airflow_alone() -> None:
+    import subprocess
+
+    names = [
+        ".".join(path.relative_to(INCLUDE.parent).with_suffix("").parts)
+        for path in _modules(INCLUDE)
+        if "migrations" not in path.parts and path.name != "__main__.py"
+    ]
+    program = f"import sys, importlib\nfor n in {names!r}: importlib.import_module(n)\nprint('airflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("False", 0), done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("path", _modules(PLUGINS), ids=lambda path: str(path.relative_to(PLUGINS)))
+def test_plugins_do_not_know_the_dags(path: Path) -> None:
+    for name, line in _imports(path):
+        assert name.partition(".")[0] not in {"dags", *(dag.stem for dag in _modules(DAGS))}, f"{path}:{line}"
+
+
+@pytest.mark.parametrize("path", _modules(DAGS), ids=lambda path: path.name)
+def test_dag_files_are_thin(path: Path) -> None:
+    allowed = {"datasets.load", "datasets.model", "settings", "errors"}
+    for name, line in _imports(path):
+        inside = _inside(name)
+        assert inside is None or inside in allowed, f"{path}:{line}: {name}: a DAG file goes through the plugins"
+    assert len(path.read_text().splitlines()) <= 40
+
+
+def test_dag_files_load_nothing_heavy() -> None:
+    """The loader and the settings are read at parse time, every 30 seconds."""
+    import subprocess
+
+    heavy = ["pyarrow", "pandas", "av", "yt_dlp", "great_expectations", "matplotlib", "sqlalchemy", "requests"]
+    program = (
+        "import sys, clipyard.datasets.load, clipyard.settings\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_one_version_everywhere() -> None:
+    assert version("clipyard") == clipyard.__version__
+    assert f'version = "{clipyard.__version__}"' in (PROJECT / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    "path", [*_modules(INCLUDE), *_modules(PLUGINS), *_modules(DAGS)], ids=lambda path: str(path.relative_to(PROJECT))
+)
+def test_modules_are_small(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, "one reason to change: cut it"
+
+
+def test_the_page_names_every_room() -> None:
+    page = (PROJECT / "ARCHITECTURE.md").read_text()
+    for room in ROOMS:
+        assert room == "__main__" or f"  {room}/" in page, room
+    for module in GROUND:
+        assert module in page, module

@@ -1,0 +1,269 @@
+"""The documentation names everything that the code has, and nothing that it has not.
+
+Reasons and checks have tests of their own, beside the code that they document.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+from clipyard.cli import main
+from clipyard.datasets import model
+from clipyard.datasets.load import find_spec, load_all, load_spec
+from clipyard.errors import Exit
+from clipyard.pipeline.params import RunParams
+from clipyard.pipeline.stages import STAGES
+from clipyard.steps.registry import STEPS
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DAGS, COMMANDS, KEYS, OPERATING = (
+    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("dags", "commands", "dataset-yaml", "operating")
+)
+SPECS, _ = load_all()
+RUNNABLE = [spec for spec in SPECS.values() if spec.is_runnable]
+MODELS = [
+    kind for _, kind in inspect.getmembers(model, inspect.isclass)
+    if issubclass(kind, model.Model) and kind is not model.Model
+]  # fmt: skip
+
+
+def section(page: str, title: str) -> str:
+    """The text below a heading up to the next of its level or above; a pattern for the title's text."""
+    found = re.search(rf"^(#+) {title}.*?$(.*?)(?=^#{{1,3}} |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert found, f"there is no heading {title!r}"
+    return found[2]
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """First cell of each table row, without its marks, to all cells."""
+    cells = [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in text.splitlines() if line[:1] == "|"
+    ]
+    return {row[0].replace("`", "").removesuffix(" *"): row for row in cells}
+
+
+def fenced(text: str) -> list[tuple[str, str]]:
+    """Language and text of each code block."""
+    return re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+# --- links
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    dead = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
+            dead.append(target)
+    assert not dead, f"{page.name} has dead links: {dead}"
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"]({page.name})" in index, f"docs/README.md does not link {page.name}"
+
+
+# --- data sets and DAGs
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=lambda spec: spec.name)
+def test_readme_lists_the_data_set_with_its_state(spec: model.DatasetSpec) -> None:
+    listed = {row[1].strip("`"): row for row in rows(section(README, "Data sets")).values() if len(row) == 3}
+    assert spec.name in listed, f"README's table lacks {spec.name}"
+    assert listed[spec.name][0] == spec.title
+    assert listed[spec.name][2].startswith("runs") == spec.is_runnable
+
+
+def test_readme_lists_no_data_set_that_is_not_there() -> None:
+    names = re.findall(r"^\|[^|]+\| `([a-z0-9_]+)` \|", section(README, "Data sets"), re.MULTILINE)
+    assert sorted(names) == sorted(SPECS)
+
+
+@pytest.mark.parametrize("spec", RUNNABLE, ids=lambda spec: spec.name)
+def test_both_dags_are_documented_with_the_schedule(spec: model.DatasetSpec) -> None:
+    row = next((row for row in rows(DAGS).values() if len(row) == 4 and row[1] == f"`{spec.name}`"), None)
+    assert row, f"docs/dags.md has no row for {spec.name}"
+    assert row[2] == f"`{spec.name}_refresh`"
+    assert row[3] == (f"`{spec.refresh.schedule}`" if spec.refresh.schedule else "by hand")
+
+
+def test_all_tasks_are_documented() -> None:
+    documented = set(rows(section(DAGS, "Tasks"))) - {"task", "---"}
+    assert documented == {*STAGES, *STEPS, "verdict"}
+    graph = dict(fenced(section(DAGS, "Graph")))["mermaid"]
+    assert set(re.findall(r"\w+", graph)) - {"flowchart", "LR"} == documented
+
+
+def test_all_run_parameters_are_documented() -> None:
+    documented = rows(section(DAGS, "The trigger form"))
+    assert set(documented) - {"parameter", "---"} == set(RunParams.model_fields)
+
+
+def _source(name: str) -> str:
+    return (ROOT / "plugins" / "clipyard_airflow" / name).read_text(encoding="utf-8")
+
+
+def test_assets_and_pools_are_documented() -> None:
+    code = _source("dags.py")
+    assets = {f"{{dataset}}/{what}" for what in re.findall(r'asset\(spec, "(\w+)"\)', code)}
+    assert assets and assets == set(rows(section(DAGS, "Assets"))) - {"asset", "---"}
+    pools = set(re.findall(r'"(clipyard_\w+)"', code))
+    assert pools and pools == set(rows(section(DAGS, "Pools"))) - {"pool", "---"}
+
+
+def test_parameters_that_a_refresh_lacks_are_documented() -> None:
+    found = re.search(r"_REFRESH_LEAVES_OUT = frozenset\(\{(.*?)\}\)", _source("params.py"))
+    assert found
+    names = sorted(re.findall(r'"(\w+)"', found[1]))
+    assert f"Refresh DAGs lack {' and '.join(f'`{name}`' for name in names)}." in DAGS
+
+
+# --- the command line
+
+
+def options_of(command: click.Command) -> set[str]:
+    params = [param for param in command.params if isinstance(param, click.Option)]
+    return {name for param in params for name in (*param.opts, *param.secondary_opts)}
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_command_is_documented_with_all_options_and_an_example(name: str) -> None:
+    text = section(COMMANDS, f"`clipyard {name}\\b")
+    same_as_run = "Same options as `run`" in text
+    table = section(COMMANDS, "`clipyard run\\b") if same_as_run else text
+    documented = {word for first in rows(table) for word in re.findall(r"--[a-z][a-z-]*", first)}
+    assert documented == options_of(main.commands[name])
+    assert any(f"clipyard {name}" in code for language, code in fenced(text) if language == "sh"), "no example"
+
+
+def test_stages_of_the_command_line_are_documented() -> None:
+    argument = main.commands["stage"].params[0]
+    assert isinstance(argument.type, click.Choice)
+    text = section(COMMANDS, "`clipyard stage\\b")
+    assert not [name for name in argument.type.choices if f"`{name}`" not in text]
+    assert not [name for name in STEPS if f"`{name}`" not in section(COMMANDS, "`clipyard step\\b")]
+
+
+def shell_lines(page: Path) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    blocks = [line for language, code in fenced(text) if language == "sh" for line in code.splitlines()]
+    return [*blocks, *re.findall(r"`(clipyard [^`\n]+)`", text)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_only_commands_and_options_that_exist(page: Path) -> None:
+    for line in shell_lines(page):
+        words = shlex.split(line.replace("\\|", "|"), comments=True)
+        if len(words) < 2 or words[0] != "clipyard":
+            continue
+        name, rest = words[1], words[2:]
+        if name in ("--version", "--help", "-h", "COMMAND"):
+            continue
+        assert name in main.commands, f"{page.name}: {line!r}: there is no command {name}"
+        known = options_of(main.commands[name]) | {"--help", "--"}
+        unknown = [word for word in rest if word.startswith("--") and word not in known]
+        assert not unknown, f"{page.name}: {line!r}: {name} has no {unknown[0]}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_only_make_targets_that_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = {*re.findall(r"`make ([a-z-]+)", text), *re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert named <= targets, f"{page.name}: the Makefile has no {sorted(named - targets)}"
+
+
+def test_the_documented_help_works() -> None:
+    assert CliRunner().invoke(main, ["run", "-h"]).exit_code == 0
+
+
+# --- the YAML
+
+
+@pytest.mark.parametrize("kind", MODELS, ids=lambda kind: kind.__name__)
+def test_all_keys_of_the_model_are_documented(kind: type[model.Model]) -> None:
+    documented = rows(section(KEYS, f"{kind.__name__}$"))
+    keys = {field.alias or name for name, field in kind.model_fields.items()}
+    assert set(documented) - {"key", "---"} == keys
+    for name, field in kind.model_fields.items():
+        default: Any = documented[field.alias or name][2]
+        assert (default == "—") == field.is_required(), f"{kind.__name__}.{name}: the default is not as documented"
+        value = field.default
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
+            assert default.strip("`") == f"{value:g}" if isinstance(value, float) else default.strip("`") == str(value)
+
+
+def test_the_example_is_a_valid_data_set(tmp_path: Path) -> None:
+    example = dict(fenced(section(KEYS, "An example")))["yaml"]
+    file = tmp_path / "my_actions.yaml"
+    file.write_text(example)
+    assert load_spec(file).is_runnable
+    assert find_spec("my_actions", [tmp_path]).title == "My actions"
+
+
+# --- operating
+
+
+def test_all_environment_variables_are_documented() -> None:
+    table = rows(section(OPERATING, "Environment"))
+    documented = {name for cell in table for name in re.findall(r"[A-Z][A-Z0-9_]+[A-Z]", cell)}
+    used: set[str] = set()
+    files = [ROOT / "Makefile", ROOT / "Dockerfile"]
+    for folder in ("include", "plugins", "docker", "dags"):
+        files += [path for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".sh", ".yaml")]
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        used |= set(re.findall(r"\b(?:CLIPYARD|YTDLP)_[A-Z_]*[A-Z]\b", text))
+        used |= set(re.findall(r"\bAIRFLOW_(?:HOME|_[A-Z_]*[A-Z])\b", text))
+    assert {"CLIPYARD_DATA", "YTDLP_NO_PLUGINS", "AIRFLOW_HOME"} <= used
+    assert used <= documented, f"docs/operating.md lacks {sorted(used - documented)}"
+    assert documented <= used, f"nothing reads {sorted(documented - used)}"
+
+
+def test_all_exit_codes_are_documented() -> None:
+    table = rows(section(OPERATING, "Exit codes"))
+    assert {(row[0], row[1]) for row in table.values() if row[1].isupper()} == {(str(int(e)), e.name) for e in Exit}
+
+
+# --- the astro CLI
+
+
+def _pins(file: Path) -> set[str]:
+    lines = (line.split("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines())
+    return {line.replace("[binary]", "") for line in lines if "==" in line}
+
+
+def test_astro_requirements_are_those_of_the_lock_file() -> None:
+    pins = _pins(ROOT / "requirements.txt")
+    assert pins and pins <= _pins(ROOT / "requirements.lock")
+
+
+def test_astro_requirements_are_complete() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    left = re.search(r"Left to the image, .*?: (.*)\.", text)
+    assert left
+    given = {re.split(r"[=\[]", line)[0] for line in text.splitlines() if "==" in line} | set(left[1].split(", "))
+    assert given == {re.split(r"[=<>\[]", need)[0] for need in project["dependencies"]}

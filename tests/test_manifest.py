@@ -1,0 +1,140 @@
+"""Manifests: whole or not at all, versioned, streamed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from clipyard import manifest
+from clipyard.errors import ManifestError
+from clipyard.manifest import (
+    CATALOG_FIELDS,
+    ITEM_FIELDS,
+    RESULT_FIELDS,
+    ManifestWriter,
+    count_rows,
+    kind_of,
+    read_rows,
+    read_table,
+    schema_of,
+    write_rows,
+)
+
+SCHEMA = schema_of([pa.field("item_id", pa.string(), nullable=False), pa.field("n", pa.int32())], "toy")
+
+
+def _rows(count: int) -> list[dict[str, object]]:
+    return [{"item_id": f"train/a/{n}", "n": n} for n in range(count)]
+
+
+def test_rows_come_back_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "deep/a.parquet"
+    assert write_rows(path, SCHEMA, _rows(10_000)) == 10_000
+    assert list(read_rows(path, batch=7)) == _rows(10_000)
+    assert read_table(path).to_pylist() == _rows(10_000)
+    assert (kind_of(path), count_rows(path)) == ("toy", 10_000)
+    assert read_table(path, ["n"]).schema.names == ["n"]
+    assert next(iter(read_rows(path, ["n"]))) == {"n": 0}
+    assert [p.name for p in path.parent.iterdir()] == ["a.parquet"]
+
+
+def test_no_rows_are_a_manifest_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    assert write_rows(path, SCHEMA, []) == 0
+    assert list(read_rows(path)) == []
+    assert count_rows(path) == 0
+
+
+def test_missing_columns_are_null_and_unknown_ones_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_rows(path, SCHEMA, [{"item_id": "x"}])
+    assert list(read_rows(path)) == [{"item_id": "x", "n": None}]
+    with pytest.raises(ValueError, match=r"\['other'\] are not in the schema"):
+        write_rows(path, SCHEMA, [{"item_id": "x", "other": 1}])
+    assert list(read_rows(path)) == [{"item_id": "x", "n": None}], "the old one stays"
+
+
+def test_an_error_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    with pytest.raises(ZeroDivisionError), ManifestWriter(path, SCHEMA, rows_per_group=2) as writer:
+        for row in _rows(5):
+            writer.write(row)
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    with pytest.raises(ManifestError, match=r"There is no manifest .*a\.parquet"):
+        read_table(path)
+    write_rows(path, SCHEMA, _rows(100))
+    whole = path.read_bytes()
+    for bad in (b"", b"PAR1", b"garbage" * 100, whole[: len(whole) // 2], whole[:-10]):
+        path.write_bytes(bad)
+        with pytest.raises(ManifestError, match=r"a\.parquet is not a readable manifest"):
+            list(read_rows(path))
+    pq.write_table(pa.table({"a": [1]}), path)
+    with pytest.raises(ManifestError, match="not one of Clipyard's"):
+        count_rows(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ManifestError):
+        count_rows(path)
+
+
+def _with_version(path: Path, version: bytes) -> None:
+    table = pa.table({"item_id": ["x"], "n": pa.array([1], pa.int32())})
+    pq.write_table(table.replace_schema_metadata({b"clipyard.schema": version, b"clipyard.kind": b"toy"}), path)
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    _with_version(tmp_path / "a.parquet", str(manifest.VERSION + 1).encode())
+    with pytest.raises(ManifestError, match="upgrade Clipyard"):
+        read_table(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("version", [b"", b"one", b"\xff"])
+def test_a_version_that_is_no_number_is_refused(version: bytes, tmp_path: Path) -> None:
+    _with_version(tmp_path / "a.parquet", version)
+    with pytest.raises(ManifestError):
+        read_table(tmp_path / "a.parquet")
+
+
+def test_an_older_schema_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _with_version(tmp_path / "a.parquet", str(manifest.VERSION).encode())
+    monkeypatch.setitem(manifest.MIGRATIONS, manifest.VERSION, lambda t: t.append_column("new", pa.array([7])))
+    monkeypatch.setattr(manifest, "VERSION", manifest.VERSION + 1)
+    assert read_table(tmp_path / "a.parquet", ["n", "new"]).to_pylist() == [{"n": 1, "new": 7}]
+    assert list(read_rows(tmp_path / "a.parquet")) == [{"item_id": "x", "n": 1, "new": 7}]
+
+
+def test_the_item_comes_first_everywhere() -> None:
+    assert RESULT_FIELDS[: len(ITEM_FIELDS)] == ITEM_FIELDS == CATALOG_FIELDS[: len(ITEM_FIELDS)]
+    assert [f.name for f in ITEM_FIELDS][:1] == ["item_id"]
+
+
+_STREAM = """
+import resource, sys
+from pathlib import Path
+import pyarrow as pa
+from clipyard.manifest import read_rows, schema_of, write_rows
+schema = schema_of([pa.field("item_id", pa.string()), pa.field("text", pa.string())], "toy")
+path = Path(sys.argv[1])
+def go(count):
+    write_rows(path, schema, ({"item_id": f"train/x/{n:08d}", "text": f"{n * 7919:050d}"} for n in range(count)))
+    assert sum(1 for _ in read_rows(path)) == count
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+small, big = go(20_000), go(150_000)
+print((big - small) / 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _STREAM, str(tmp_path / "a.parquet")], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 30, "MiB more for 130,000 more rows (a list of them takes 60)"

@@ -1,0 +1,93 @@
+"""Where things are, from the environment; and progress that a person can read."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from clipyard.errors import ClipyardError, Exit, GateBlocked, MachineError, RetryLater, SpecError, WaitUntil
+from clipyard.progress import Progress, human_seconds
+from clipyard.reasons import STOPS_THE_CRAWL, Reason, Status
+from clipyard.settings import DataRoot, Settings, slug
+
+
+def test_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.from_env({})
+    assert settings.data.root == tmp_path / "data"
+    assert settings.ledger_url == f"sqlite:///{tmp_path}/data/.clipyard/ledger.sqlite"
+    assert (settings.egress, settings.dataset_folders, settings.cookies) == ("default", (), None)
+
+
+def test_everything_from_the_environment(tmp_path: Path) -> None:
+    settings = Settings.from_env(
+        {
+            "CLIPYARD_DATA": str(tmp_path), "CLIPYARD_LEDGER": "postgresql://host/db", "CLIPYARD_EGRESS": "lab",
+            "CLIPYARD_DATASETS": "/a::/b", "CLIPYARD_COOKIES": "/secret/cookies.txt",
+        }
+    )  # fmt: skip
+    assert settings.data == DataRoot(tmp_path)
+    assert settings.ledger_url == "postgresql://host/db"
+    assert settings.dataset_folders == (Path("/a"), Path("/b"))
+    assert (settings.egress, settings.cookies) == ("lab", Path("/secret/cookies.txt"))
+
+
+def test_the_command_line_wins_and_empty_means_unset(tmp_path: Path) -> None:
+    assert Settings.from_env({"CLIPYARD_DATA": "/other"}, data=tmp_path).data.root == tmp_path
+    empty = dict.fromkeys(("CLIPYARD_LEDGER", "CLIPYARD_EGRESS", "CLIPYARD_COOKIES", "CLIPYARD_DATASETS"), "")
+    assert Settings.from_env(empty, data=tmp_path) == Settings.from_env({}, data=tmp_path)
+
+
+def test_runs_of_airflow_become_folders(tmp_path: Path) -> None:
+    assert slug("manual__2026-11-21T01:02:03+00:00") == "manual__2026-11-21T01_02_03_00_00"
+    root = DataRoot(tmp_path)
+    assert root.run("kinetics400", "../../etc") == tmp_path / ".clipyard/runs/kinetics400/etc"
+    assert len(slug("x" * 1000)) == 150
+
+
+@pytest.mark.parametrize("text", ["", "..", "///", "...", "é"])
+def test_a_run_without_a_name_is_a_sentence(text: str) -> None:
+    with pytest.raises(ClipyardError, match="cannot name a run"):
+        slug(text)
+
+
+def test_a_data_sets_folder_stays_below_the_root(tmp_path: Path) -> None:
+    root = DataRoot(tmp_path)
+    assert root.dataset("kinetics400", "videos_val/a b") == tmp_path / "kinetics400/videos_val/a b"
+    with pytest.raises(ClipyardError):
+        root.dataset("kinetics400", "../x")
+    with pytest.raises(ClipyardError):
+        root.dataset("..")
+
+
+def test_progress_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = io.StringIO()
+    progress = Progress("fetch", 4, every=3600, stream=stream)
+    for status in ("done", "kept", "missing"):
+        progress.add(status)
+    assert stream.getvalue() == "", "a log gets a line every few seconds, not one per item"
+    assert progress.line().startswith("fetch: 3/4 (75 %), ")
+    assert progress.line().endswith(" left, 1 missing")
+    progress.close()
+    assert stream.getvalue().count("\n") == 1
+    assert progress.counts == {"done": 1, "kept": 1, "missing": 1}
+    eager = Progress("fetch", 0, every=0, stream=stream)
+    assert eager.line().startswith("fetch: 0/0 (100 %)")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (-3, "0:00"), (61.9, "1:01"), (3725, "1:02:05")])
+def test_human_seconds(seconds: float, text: str) -> None:
+    assert human_seconds(seconds) == text
+
+
+def test_exit_codes_are_the_contract_with_the_runtimes() -> None:
+    assert [int(code) for code in Exit] == [0, 1, 2, 3, 10, 11, 12]
+    codes = {error: error.exit_code for error in (SpecError, GateBlocked, MachineError, RetryLater, WaitUntil)}
+    assert list(map(int, codes.values())) == [2, 3, 10, 11, 12]
+
+
+def test_words() -> None:
+    assert {status for status in Status if status.is_present} == {Status.DONE, Status.KEPT}
+    assert {str(reason) for reason in STOPS_THE_CRAWL} == {"bot_check", "rate_limit"}
+    assert len({str(reason) for reason in Reason}) == len(Reason)
