@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from clipyard.demo.data_set import DemoSet, make_demo_set
 from clipyard.demo.origin import Origin
 

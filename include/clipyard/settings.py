@@ -63,6 +63,17 @@ class DataRoot:
         return self.private / "releases" / slug(dataset)
 
 
+def _number(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise UserError(f"{name} is '{text}'; it must be a number that is not negative.")
+    return value
+
+
 def _split(text: str) -> tuple[Path, ...]:
     return tuple(Path(part) for part in text.split(os.pathsep) if part)
 
@@ -76,6 +87,10 @@ class Settings:
     egress: str = "default"
     dataset_folders: tuple[Path, ...] = field(default=())
     cookies: Path | None = None
+    budget_per_hour: int | None = None
+    """Questions to YouTube in an hour; None: what YouTube is known to bear (more with cookies)."""
+    budget_pause: float = 2.0
+    source_cache_gb: float = 10.0
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, *, data: Path | None = None) -> Settings:
@@ -87,4 +102,7 @@ class Settings:
             egress=environ.get("CLIPYARD_EGRESS") or "default",
             dataset_folders=_split(environ.get("CLIPYARD_DATASETS", "")),
             cookies=Path(cookies) if cookies else None,
+            budget_per_hour=int(_number(environ, "CLIPYARD_BUDGET_PER_HOUR", 0)) or None,
+            budget_pause=_number(environ, "CLIPYARD_BUDGET_PAUSE", 2.0),
+            source_cache_gb=_number(environ, "CLIPYARD_SOURCE_CACHE_GB", 10.0),
         )

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from clipyard.pipeline.summary import run_summary
 from clipyard.settings import DataRoot
 

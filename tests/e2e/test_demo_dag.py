@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-
 from clipyard.demo.data_set import COMES_BACK, GOOD
 from clipyard.demo.origin import Origin
 from clipyard.demo.videos import read_frame_numbers
@@ -60,7 +59,9 @@ def test_full_run_then_refresh(airflow, demo_origin: Origin) -> None:
     assert "kinetics_demo" in report
     assert "<script" not in report.lower()
 
-    demo_origin.set_plan({k: v for k, v in json.loads(json.dumps(demo_origin.script.plan)).items() if COMES_BACK not in k})
+    demo_origin.set_plan(
+        {k: v for k, v in json.loads(json.dumps(demo_origin.script.plan)).items() if COMES_BACK not in k}
+    )
     later = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     code, again, second, log = airflow.run("kinetics_demo_refresh", "kinetics_demo", as_of=later)
     assert code == 0, log[-3000:]

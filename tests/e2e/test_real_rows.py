@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from clipyard.demo.origin import Origin
 from clipyard.demo.videos import make_video
 
@@ -40,7 +39,7 @@ def test_all_rows_with_a_handful_of_videos(airflow, val_csv: Path, shared: Path,
         shutil.copyfile(real, served / f"{name}.mp4")
         names.append(f"{row['label'].replace(' ', '_')}/{name}.mp4")
     with Origin(served) as origin:
-        code, summary, run, log = airflow.run(
+        code, summary, _, log = airflow.run(
             "kinetics400", "kinetics400", splits=["val"], sources=["mirror"], mirror_url=f"{origin.url}/{{clip}}.mp4",
             shards=8, jobs=8,
         )  # fmt: skip
@@ -64,7 +63,9 @@ def test_a_class_that_is_complete_gives_the_list_of_what_exists(airflow, val_csv
     one = make_video(served / "one.mp4", 10, fps=25, size=(160, 120))
     keep = rows[: len(rows) * 3 // 4]
     for row in keep:
-        shutil.copyfile(one, served / f"{row['youtube_id']}_{int(row['time_start']):06d}_{int(row['time_end']):06d}.mp4")
+        shutil.copyfile(
+            one, served / f"{row['youtube_id']}_{int(row['time_start']):06d}_{int(row['time_end']):06d}.mp4"
+        )
     with Origin(served) as origin:
         code, summary, _, log = airflow.run(
             "kinetics400", "kinetics400", splits=["val"], classes=["massaging person's head"], sources=["mirror"],
@@ -74,7 +75,8 @@ def test_a_class_that_is_complete_gives_the_list_of_what_exists(airflow, val_csv
     assert (summary["expected"], summary["present"]) == (len(rows), len(keep))
     lines = (airflow.data.dataset("kinetics400", "kinetics400_val_list_videos.txt")).read_text().splitlines()
     assert len(lines) == len(keep)
-    labels = sorted({row["label"].replace(" ", "_") for row in csv.DictReader(open(val_csv, newline=""))})
+    with open(val_csv, newline="") as handle:
+        labels = sorted({row["label"].replace(" ", "_") for row in csv.DictReader(handle)})
     assert {line.split(" ")[1] for line in lines} == {str(labels.index("massaging_person's_head"))}
 
 

@@ -235,3 +235,13 @@ def test_server_that_goes_away_is_tried_later(postgres: str) -> None:
 def test_times_are_exact_to_the_microsecond(micros: int) -> None:
     assert to_micros(from_micros(micros)) == micros
     assert from_micros(to_micros(DAY0)) == DAY0
+
+
+def test_full_disk_is_tried_later(tmp_path: Path) -> None:
+    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+        with pytest.raises(RetryLater) as error, engine.writing(ledger._engine) as conn:
+            pages = conn.exec_driver_sql("PRAGMA page_count").scalar()
+            conn.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+            conn.execute(sa.text("INSERT INTO ledger_label (name) VALUES (hex(zeroblob(1000000)))"))
+        assert "is full: free some space" in sentence(error)
+        assert ledger.runs() == []

@@ -250,6 +250,8 @@ def test_a_clock_that_was_wrong_does_not_plan_out_of_sight(ledger: Ledger, tmp_p
     )
     ledger.record("demo", "run", "default", [path], day(0))
     assert len(list(ledger.due(day(91), "demo"))) == 1
+    Calendar(ledger, tmp_path).run(day(91), [(item(1), "ok")])
+    assert standing(ledger) == {item(1)["item_id"]: ("done", "ok")}
 
 
 # Many processes, and kills

@@ -248,6 +248,14 @@ def test_a_cancelled_cut_stops_at_once_and_leaves_nothing(tmp_path: Path) -> Non
 
 
 def test_a_window_must_make_sense(plain: Path, tmp_path: Path, recipe: Recipe) -> None:
-    for start, duration in ((-1, 2), (0, 0), (float("nan"), 1)):
+    for start, duration in ((-1, 2), (0, 0), (float("nan"), 1), (0, float("inf"))):
         with pytest.raises(ValueError, match="a window needs"):
             cut(plain, tmp_path / "a.mp4", recipe, start, duration)
+
+
+def test_a_hole_in_the_picture_is_not_a_short_source(tmp_path: Path, recipe: Recipe) -> None:
+    times = [i / 30 for i in range(60)] + [8 + i / 30 for i in range(60)]
+    source = make_video(tmp_path / "hole.mp4", 10, size=SIZE, times=times)
+    with pytest.raises(MediaError, match="it has a hole there") as caught:
+        cut(source, tmp_path / "a.mp4", recipe, 4, 5)
+    assert caught.value.reason is Reason.CORRUPT

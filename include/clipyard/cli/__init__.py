@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from clipyard import __version__
-from clipyard.cli.answers import coverage, due, history, missing
+from clipyard.cli.answers import coverage, due, history, missing, rebuild
 from clipyard.cli.compare import diff
 from clipyard.cli.data_sets import datasets, doctor, spec
 from clipyard.cli.runs import plan, refresh, release, report, run, stage
@@ -20,7 +20,7 @@ from clipyard.errors import ClipyardError, Exit
 
 
 class _Group(click.Group):
-    """Turns our errors into one sentence; Ctrl-C ends with 130."""
+    """Turns our errors into one sentence."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -43,6 +43,6 @@ def main() -> None:
 
 
 for command in (
-    run, refresh, plan, stage, step, missing, due, history, coverage, report, release, diff, datasets, spec, doctor
+    run, refresh, plan, stage, step, missing, due, history, coverage, report, release, diff, datasets, spec, doctor, rebuild
 ):  # fmt: skip
     main.add_command(command)

@@ -73,3 +73,13 @@ def coverage(dataset: str, classes: bool, data: Path | None) -> None:
             ((r.split, r.label, r.expected, r.present, f"{r.share:.4f}") for r in rows),
             ("split", "label", "expected", "present", "share"),
         )
+
+
+@click.command()
+@data_option
+def rebuild(data: Path | None) -> None:
+    """Fill a new, empty ledger from the runs on disk, after a damaged one was moved away."""
+    settings = settings_for(data)
+    with Ledger.open(settings.ledger_url) as ledger:
+        told = ledger.rebuild(settings.data.private / "runs")
+    click.echo(f"The ledger knows {told.items} items and {told.attempts} attempts again.")

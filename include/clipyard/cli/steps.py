@@ -6,20 +6,30 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import click
 
 _PR_SET_PDEATHSIG = 1
+_GRACE_SECONDS = 3.0
 
 
 def _die_with_parent() -> None:
     """A worker killed with -9 must not leave its step running (Linux; elsewhere nothing is done)."""
     if os.environ.get("CLIPYARD_DIE_WITH_PARENT") and sys.platform == "linux":
         parent = os.getppid()
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before we asked
             sys.exit(1)
+
+
+def _terminate(*_: object) -> None:
+    """End in an orderly way, but soon: a thread may sit in a read that nobody answers, and a kill does no harm."""
+    timer = threading.Timer(_GRACE_SECONDS, os._exit, (128 + signal.SIGTERM,))
+    timer.daemon = True
+    timer.start()
+    sys.exit(128 + signal.SIGTERM)
 
 
 @click.command()
@@ -40,7 +50,7 @@ def step(name: str, items: Path, params: str, out: Path, data: Path, jobs: int) 
     from clipyard.steps.runner import run_step
 
     _die_with_parent()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, _terminate)
     result = run_step(make_step(name), items=items, params=params, out=out, data=data, jobs=jobs)
     if result.exit is not Exit.OK:
         click.echo(f"clipyard: {result.sentence}", err=True)

@@ -26,11 +26,12 @@ def _refuse_bombs(text: str, path: Path) -> None:
     """Small files that grow when they are read: deep nesting (libyaml's composer would crash) and aliases."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent):
-            raise SpecError(f"{path}, line {event.start_mark.line + 1}: write '*{event.anchor}' out: aliases are not read.")
+            raise SpecError(f"{path}, line {line}: write '*{event.anchor}' out: aliases are not read.")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise SpecError(f"{path}, line {event.start_mark.line + 1}: nested deeper than {MAX_DEPTH} levels.")
+            raise SpecError(f"{path}, line {line}: nested deeper than {MAX_DEPTH} levels.")
 
 
 def _line_of(node: yaml.Node | None, path: Iterable[str | int]) -> int:
@@ -76,7 +77,7 @@ def load_spec(path: Path) -> DatasetSpec:
         text = path.read_text(encoding="utf-8")
         _refuse_bombs(text, path)
         node = yaml.compose(text, Loader=_Loader)
-        value = yaml.load(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_Loader)  # noqa: S506  a safe loader, in C where there is one
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

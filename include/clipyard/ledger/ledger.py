@@ -98,7 +98,7 @@ class Ledger(Queries):
     def record(
         self, dataset: str, run: str, egress: str, manifests: Iterable[Path], now: datetime | None = None
     ) -> Recorded:
-        """Learn from manifests of ``fetch`` and ``unpack``, in the order given (the last word of an item counts).
+        """Learn from manifests that carry attempts (``results.parquet`` of a run, or of ``fetch``), in the order given (the last word of an item counts).
 
         Recording again changes nothing. A run that was not begun begins at ``now``.
         """
@@ -120,7 +120,8 @@ class Ledger(Queries):
         """Learn everything again from a folder of runs (``{runs}/{dataset}/{run}``), oldest run first.
 
         For a new ledger after a damaged one. Of each run it reads ``run.json`` (``started``, ``ended``, ``kind``,
-        ``egress``, ``params``, where present), ``catalog.parquet`` and the manifests of ``unpack`` and ``fetch``.
+        ``egress``, ``params``, where present), ``catalog.parquet`` and ``results.parquet``, or, of a run
+        that never came so far, the manifests of ``fetch``.
         """
         now = now or datetime.now(UTC)
         total = Recorded(0, 0, 0)
@@ -138,7 +139,8 @@ class Ledger(Queries):
             )
             if (catalog := folder / "catalog.parquet").exists():
                 self.sync_catalog(dataset, catalog)
-            manifests = [*sorted(folder.glob("unpack/part-*.parquet")), *sorted(folder.glob("fetch/part-*.parquet"))]
+            results = folder / "results.parquet"
+            manifests = [results] if results.exists() else sorted(folder.glob("fetch/part-*.parquet"))
             total += self.record(dataset, run, egress, manifests, now)
             self.end_run(dataset, run, self._counts(dataset), ended=_time(facts.get("ended")) or started)
         return total

@@ -101,10 +101,10 @@ class _Known:
 
 
 def record_manifest(engine: Engine, run: RunKey, manifest: Path, now: datetime) -> Recorded:
-    """Record one manifest of ``fetch`` or ``unpack``; streams."""
+    """Record one manifest that carries attempts; streams."""
     total = Recorded(0, 0, 0)
     if count_rows(manifest) and "attempts" not in pq.read_schema(manifest).names:
-        raise ManifestError(f"{manifest} has no column 'attempts': only manifests of fetch and unpack are recorded.")
+        raise ManifestError(f"{manifest} has no column 'attempts': only results and manifests of fetch are recorded.")
     for rows in pieces(read_rows(manifest, _COLUMNS), BATCH):
         told = [_read(row, run, manifest) for row in rows]
         with writing(engine) as conn:
@@ -219,8 +219,7 @@ class _Batch:
         if entry.clip_id is None or entry.video_id is None:
             return
         reason = Reason.OK if one.status.is_present else one.reason
-        # A clock that was wrong must not plan a video out of sight.
-        at = min(one.when, self._now)
+        at = min(one.when, self._now)  # a clock that was wrong must not plan a video out of sight
         states, key = (videos, entry.video_id) if RULES[reason].subject == "video" else (clips, entry.clip_id)
         state = states.get(key)
         states.put(
@@ -245,7 +244,7 @@ class _Batch:
                 status, reason, evidence = entry.status, entry.reason, entry.evidence  # what is known stays
         if status is entry.status and reason is entry.reason and evidence == entry.evidence and not is_news:
             return None
-        when = max(one.when, entry.updated or one.when)
+        when = min(max(one.when, entry.updated or one.when), self._now)
         return (
             str(status), str(reason), evidence, status.is_present, self._run.id, moment(self._conn, when), entry.id,
         )  # fmt: skip

@@ -19,6 +19,8 @@ with ``start``. Differences to that command, all on purpose:
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from threading import Event
@@ -28,7 +30,17 @@ import av
 import ffmpeg
 
 from clipyard.media.errors import MediaError
-from clipyard.media.probe import DEMUXERS, MISSING_SECONDS, PROTOCOLS, Header, MediaFacts, header, opened, probe
+from clipyard.media.probe import (
+    DEMUXERS,
+    MAX_PIXELS,
+    MISSING_SECONDS,
+    PROTOCOLS,
+    Header,
+    MediaFacts,
+    header,
+    opened,
+    probe,
+)
 from clipyard.media.run import run
 from clipyard.media.tools import Tool
 from clipyard.media.tools import ffmpeg as find_ffmpeg
@@ -73,9 +85,14 @@ class Recipe(Protocol):
         """``copy`` (AAC and MP3 as they are, all else is encoded), ``aac`` (encoded) or ``none``."""
 
 
-def input_options(decoder_threads: int = 1) -> dict[str, Any]:
-    """What every ffmpeg input gets: only film containers, only local files, a fixed number of threads."""
-    return {"format_whitelist": DEMUXERS, "protocol_whitelist": PROTOCOLS, "threads": decoder_threads}
+def input_options() -> dict[str, Any]:
+    """What every ffmpeg input gets: only film containers, only local files, no giant pictures, fixed threads."""
+    return {
+        "format_whitelist": DEMUXERS,
+        "protocol_whitelist": PROTOCOLS,
+        "max_pixels": MAX_PIXELS,
+        "threads": 1,
+    }
 
 
 def x264_options(recipe: Recipe) -> dict[str, Any]:
@@ -140,30 +157,31 @@ def _argv(
     return argv_of(tool, ffmpeg.output(into["V:0"], into["a:0"], f"file:{out}", **options))
 
 
-def _ends(source: Path, start: float) -> tuple[float, float]:
-    """Where the source's streams end, as its header says and as they are read from ``start`` on (seconds from the
-    file's start).
-    """
-    with opened(source) as (container, _):
+def _ends(source: Path, start: float) -> tuple[float, float, float]:
+    """Seconds from the file's start: its end by its header, the end of what can be read, and of the video in that."""
+    with opened(source) as (container, video):
         origin = (container.start_time or 0) / av.time_base
         stated = (container.duration or 0) / av.time_base
         container.seek(max(0, round((start + origin) * av.time_base)))
-        seen = 0.0
-        try:
+        seen = {True: 0.0, False: 0.0}
+        with suppress(av.FFmpegError):  # the end that we look for may be an error
             for packet in container.demux():
                 if packet.pts is not None and packet.size:
-                    seen = max(seen, float((packet.pts + (packet.duration or 0)) * packet.time_base) - origin)
-        except av.FFmpegError:
-            pass  # this is the end that we look for
-    return stated, seen
+                    end = float((packet.pts + (packet.duration or 0)) * packet.time_base) - origin
+                    is_video = packet.stream_index == video.index
+                    seen[is_video] = max(seen[is_video], end)
+    return stated, max(seen.values()), seen[True]
 
 
-def _too_short(source: Path, start: float, duration: float, measured: float) -> MediaError:
-    stated, seen = _ends(source, start)
+def _not_enough(source: Path, start: float, duration: float, measured: float) -> MediaError:
+    """Why the window gave only ``measured`` seconds."""
+    stated, seen, video = _ends(source, start)
     found = f"{measured:.2f} s of {duration:g} s from {start:g} s on"
     if stated - seen > MISSING_SECONDS and stated > start:
         return MediaError(Reason.TRUNCATED, f"{found}: the file ends at {seen:.2f} s, its header says {stated:.2f} s")
-    return MediaError(Reason.TOO_SHORT, f"{found}: the source ends at {max(seen, min(stated, start)):.2f} s")
+    if video >= start + duration:
+        return MediaError(Reason.CORRUPT, f"{found}, although the video goes on to {video:.2f} s: it has a hole there")
+    return MediaError(Reason.TOO_SHORT, f"{found}: the source ends at {max(video, min(stated, start)):.2f} s")
 
 
 def _verified(source: Path, out: Path, start: float, duration: float, tolerance: float) -> MediaFacts:
@@ -172,9 +190,10 @@ def _verified(source: Path, out: Path, start: float, duration: float, tolerance:
         facts = probe(out)
     except MediaError as error:
         # ffmpeg writes an empty film when no frame of the source lies in the window.
-        raise _too_short(source, start, duration, 0.0) from error
-    if facts.duration < duration - max(tolerance, 1.0 / facts.fps):
-        raise _too_short(source, start, duration, facts.duration)
+        raise _not_enough(source, start, duration, 0.0) from error
+    one_frame = 1 / facts.fps if facts.fps else 0.0
+    if facts.duration < duration - max(tolerance, one_frame):
+        raise _not_enough(source, start, duration, facts.duration)
     if facts.errors:
         raise MediaError(Reason.TOOL_FAILED, f"the clip just made has {facts.errors} damaged frames of {facts.frames}")
     return facts
@@ -198,8 +217,8 @@ def cut_clip(
     shorter. Raises :class:`MediaError` (TOO_SHORT with the seconds measured; TRUNCATED, CORRUPT, NOT_A_VIDEO for a
     bad source; TOOL_FAILED), RetryLater (full disk, cancelled), MachineError (no ffmpeg).
     """
-    if not (start >= 0 and duration > 0):
-        raise ValueError(f"a window needs start >= 0 and duration > 0, not {start} and {duration}")
+    if not (0 <= start < math.inf and 0 < duration < math.inf):
+        raise ValueError(f"a window needs a start >= 0 and a duration > 0, not {start} and {duration}")
     source, out = Path(source).absolute(), Path(out).absolute()
     facts = header(source)
     seeks = facts.format.startswith(_SEEKS_EXACTLY)

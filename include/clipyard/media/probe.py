@@ -28,6 +28,9 @@ text.
 PROTOCOLS = "file"
 """What a container may make libavformat read: local files, never the net."""
 
+MAX_PIXELS = 1 << 26
+"""Of one picture, 8192 x 8192: a header that claims more would only eat the memory."""
+
 MAX_ERROR_SHARE = 0.05
 """More undecodable frames than this make a file corrupt; a few are a scratch, counted in ``errors``."""
 
@@ -123,6 +126,7 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         if not stream.codec_context.width or not stream.codec_context.height:
             raise MediaError(Reason.CORRUPT, f"{container.format.name}: the picture has no size")
         stream.codec_context.thread_count = 1
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         yield container, stream
 
 
@@ -253,7 +257,7 @@ def probe(path: Path, *, decode: bool = True) -> MediaFacts:
         context = stream.codec_context
         if decode:
             # Deblocking changes pixels but neither counts nor errors, and costs a fifth of the time.
-            context.options = {"skip_loop_filter": "all"}
+            context.options = context.options | {"skip_loop_filter": "all"}
         seen, ended = (_decode if decode else _demux)(container, stream, count)
         rotated = seen is not None and seen.rotation % 180 != 0
         width, height = (context.height, context.width) if rotated else (context.width, context.height)

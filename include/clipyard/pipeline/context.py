@@ -96,6 +96,7 @@ class RunContext:
             "dataset": self.spec.name,
             "run": self.run,
             "kind": self.kind,
+            "egress": self.settings.egress,
             "params": self.params.model_dump(mode="json"),
         }
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from clipyard.errors import GateBlocked, RetryLater, UserError
+from clipyard.errors import RetryLater, UserError
 from clipyard.files import read_json, write_json
 from clipyard.pipeline.context import RunContext, update_run_file
 
@@ -33,6 +33,8 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     from clipyard.annotations.catalog import build_catalog
     from clipyard.pipeline.versions import tool_versions
 
+    if ctx.kind == "refresh" and not ctx.state.exists():
+        raise NothingToDo(f"{ctx.spec.name} was never run, so there is nothing to look at again.")
     update_run_file(ctx, started=datetime.now(UTC).isoformat(), title=ctx.spec.title, tools=tool_versions())
     obtained = obtain_annotations(ctx.spec, ctx.data, parts=ctx.splits)
     if "train" in ctx.spec.parts and "train" not in ctx.splits and ctx.label_map is None:
@@ -65,6 +67,7 @@ def plan(ctx: RunContext, say: Say) -> dict[str, Any]:
     from clipyard.pipeline.plan import existing_plan, make_plan, write_plan
     from clipyard.pipeline.step_params import write_jobs
 
+    _needs_catalog(ctx)
     if (kept := existing_plan(ctx)) is not None:
         say("%s", "The plan of this run is kept: what is done stays done, the rest goes on.")
         return kept
@@ -117,12 +120,18 @@ def _gate(ctx: RunContext, say: Say, name: str) -> str:
     result = run_gate(name, ctx.spec, ctx.folder, ctx.data, params)
     say("%s", result.sentence)
     if result.blocked:
-        raise GateBlocked(result.sentence)
+        raise result.error()
     return str(result.verdict)
+
+
+def _needs_catalog(ctx: RunContext) -> None:
+    if not ctx.catalog.exists():
+        raise NothingToDo("There is no catalog, because nothing was to be done.")
 
 
 def gate_annotations(ctx: RunContext, say: Say) -> str:
     """Checks on the catalog."""
+    _needs_catalog(ctx)
     return _gate(ctx, say, "annotations")
 
 
@@ -182,6 +191,8 @@ def report(ctx: RunContext, say: Say) -> str:
     from clipyard.pipeline.summary import run_summary
     from clipyard.report import write_report
 
+    if not (ctx.folder / "run.json").exists():
+        raise NothingToDo("The run did not begin, so there is nothing to report.")
     update_run_file(ctx, ended=datetime.now(UTC).isoformat())
     with ctx.ledger() as ledger:
         if ctx.recorded.exists():

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from clipyard.acquire.budget import ACCOUNT_PER_HOUR, GUEST_PER_HOUR
 from clipyard.acquire.template import unset_variables
 from clipyard.datasets.model import Source
 from clipyard.errors import UserError
@@ -61,6 +62,10 @@ def fetch_params(ctx: RunContext, *, local_only: bool = False) -> dict[str, Any]
         "recipe": ctx.spec.recipe.model_dump(mode="json"),
         "egress": ctx.settings.egress,
         "cookies": str(ctx.settings.cookies) if ctx.settings.cookies else None,
+        "budget_per_hour": ctx.settings.budget_per_hour
+        or (ACCOUNT_PER_HOUR if ctx.settings.cookies else GUEST_PER_HOUR),
+        "budget_pause": ctx.settings.budget_pause,
+        "source_cache_gb": ctx.settings.source_cache_gb,
     }
 
 

@@ -13,7 +13,6 @@ import clipyard
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
 from clipyard.settings import Settings
-from clipyard.steps.runner import result_path
 
 from clipyard_airflow.operators.outcome import raise_for, read_outcome
 
@@ -47,6 +46,8 @@ class ProcessStepOperator(BaseOperator):
         ]  # fmt: skip
 
     def execute(self, context: Context, event: Any = None) -> dict[str, int]:
+        from clipyard.steps.runner import result_path  # reads tables; not at parse
+
         data = Settings.from_env().data.root
         self.jobs = int(context["params"].get("jobs") or self.jobs)
         result_file = result_path(data / self.job["out"])

@@ -1,0 +1,115 @@
+"""The DAGs as Airflow sees them: parsed by the real DagBag, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clipyard.datasets.load import load_all
+from clipyard.pipeline.params import RunParams
+from clipyard.pipeline.stages import STAGES
+
+PROJECT = Path(__file__).parents[2]
+
+_LOOK = """
+import json, sys, time
+begun = time.perf_counter()
+import airflow.sdk
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.definitions.param import Param
+imported = time.perf_counter() - begun
+heavy = ("pandas", "pyarrow", "sqlalchemy.dialects.postgresql", "great_expectations", "yt_dlp", "matplotlib", "av")
+before = {name for name in heavy if name in sys.modules}
+begun = time.perf_counter()
+bag = DagBag(sys.argv[1])
+parse = time.perf_counter() - begun
+dags = {
+    d.dag_id: {
+        "tasks": sorted(d.task_dict), "tags": sorted(d.tags), "doc": d.doc_md or "", "schedule": d.schedule,
+        "owner": d.owner, "retries": {t.task_id: t.retries for t in d.tasks}, "pools": sorted({t.pool for t in d.tasks}),
+        "backoff": all(t.retry_exponential_backoff for t in d.tasks),
+        "outlets": sorted(a.uri for t in d.tasks for a in t.outlets),
+        "params": {k: d.params.get_param(k).schema for k in d.params},
+    }
+    for d in bag.dags.values()
+}
+print("@@" + json.dumps({"parse": parse, "dags": dags, "errors": bag.import_errors,
+                         "heavy": sorted({n for n in heavy if n in sys.modules} - before)}))
+"""
+
+
+def _look(home: Path, **extra: str) -> dict[str, Any]:
+    environment = {
+        **os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"), "CLIPYARD_DATA": str(home / "data"), **extra,
+    }  # fmt: skip
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=environment, check=True, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _LOOK, str(PROJECT / "dags")],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return dict(json.loads(done.stdout.rpartition("@@")[2]))
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    home = tmp_path_factory.mktemp("dags")
+    extra = home / "more"
+    extra.mkdir()
+    text = (PROJECT / "include/clipyard/datasets/kinetics_demo.yaml").read_text()
+    (extra / "own.yaml").write_text(text.replace("name: kinetics_demo", "name: own_clips"))
+    (extra / "broken.yaml").write_text("schema: dataset-spec/v1\nname: broken\ncolour: blue\n")
+    return _look(home, CLIPYARD_DATASETS=str(extra))
+
+
+def test_every_data_set_has_its_two_dags_and_one_yaml_adds_two(seen: dict[str, Any]) -> None:
+    names = {spec.name for spec in load_all()[0].values() if spec.is_runnable} | {"own_clips"}
+    assert set(seen["dags"]) == names | {f"{name}_refresh" for name in names}
+
+
+def test_a_broken_yaml_is_one_sentence_and_hides_nothing(seen: dict[str, Any]) -> None:
+    (file,) = seen["errors"]
+    assert file.endswith("dataset_errors.py")
+    assert "broken.yaml, line" in seen["errors"][file]
+
+
+def test_nothing_heavy_happens_at_parse(seen: dict[str, Any]) -> None:
+    assert seen["heavy"] == []
+    # 2 s is the promise; a busy machine gets some room, since the point is that nothing heavy is imported.
+    assert seen["parse"] < 6
+
+
+def test_every_dag_explains_itself(seen: dict[str, Any]) -> None:
+    specs = load_all()[0]
+    for name, dag in seen["dags"].items():
+        assert dag["owner"] == "clipyard", name
+        assert len(dag["tags"]) >= 3, name
+        assert len(dag["doc"]) > 300, name
+        assert dag["pools"] == ["clipyard_cpu", "clipyard_egress", "default_pool"], name
+        assert dag["backoff"], name
+        base = name.removesuffix("_refresh")
+        assert {f"clipyard://{base}/{what}" for what in ("videos", "frames", "lists")} == set(dag["outlets"])
+        assert set(STAGES) | {"unpack", "fetch", "resize", "frames", "verdict"} == set(dag["tasks"])
+        if base in specs and name != base:
+            wanted = specs[base].refresh.schedule
+            assert (dag["schedule"] in ("0 0 * * 0", "@weekly")) is (wanted == "@weekly"), name
+        assert all(count == 3 for task, count in dag["retries"].items() if task != "verdict")
+
+
+def test_the_trigger_form_has_every_parameter_with_its_schema(seen: dict[str, Any]) -> None:
+    params = seen["dags"]["kinetics400"]["params"]
+    assert set(params) == set(RunParams.model_fields)
+    assert params["limit"]["type"] == ["integer", "null"]
+    assert params["limit"]["minimum"] == 1
+    assert params["splits"]["items"]["enum"] == ["train", "val", "test"]
+    assert params["sources"]["items"]["enum"] == ["local", "mirror", "cvdf", "youtube"]
+    assert params["annotation_counts"]["enum"] == ["strict", "warn"]
+    assert "limit" not in seen["dags"]["kinetics400_refresh"]["params"]
