@@ -10,6 +10,9 @@ export AIRFLOW__CORE__LOAD_EXAMPLES=False AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREA
 export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS=${AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS:-admin:admin}
 export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE=$AIRFLOW_HOME/passwords.json
 export AIRFLOW__API__PORT=${AIRFLOW__API__PORT:-8080}
+# Tasks talk to the API server: both addresses follow the port.
+export AIRFLOW__API__BASE_URL=http://localhost:$AIRFLOW__API__PORT
+export AIRFLOW__CORE__EXECUTION_API_SERVER_URL=http://localhost:$AIRFLOW__API__PORT/execution/
 export YTDLP_NO_PLUGINS=${YTDLP_NO_PLUGINS-1}
 airflow db migrate >"$AIRFLOW_HOME/migrate.log" 2>&1 || { echo "Airflow's database could not be set up; see $AIRFLOW_HOME/migrate.log"; exit 1; }
 python -m clipyard_airflow.settings_file "$project/airflow_settings.yaml"

@@ -57,23 +57,29 @@ def _wrong(report: Report) -> list[str]:
         for stage in report.stages
         if stage.state == "failed"
     ]
-    for gate in report.gates:
-        if gate.problem:
-            said.append(f"Gate “{clean(gate.name, 40)}”: {clean(gate.problem, 300)}")
-        said += [
-            f"Gate “{clean(gate.name, 40)}” {_DOES[check.level]}: {clean(check.sentence or check.title, 300)}"
-            for check in gate.broken
-            if check.level in _DOES
-        ]
+    said += [f"Gate “{clean(g.name, 40)}”: {clean(g.problem, 300)}" for g in report.gates if g.problem]
+    said += _broken(report, "bad")
     if report.items is not None and report.items_from == "recorded":
         for row in report.items.reasons[:3]:
             about = words(row.reason)
             said.append(f"{plural(row.count, 'clip')}: {clean(about.title, 60)}. {about.means}")
+    said += _broken(report, "warn")
     if report.history.problem:
         said.append(report.history.problem)
     if len(said) > _MAX_SENTENCES:
         said[_MAX_SENTENCES - 1 :] = [f"… and {number(len(said) - _MAX_SENTENCES + 1)} more, below."]
     return said
+
+
+def _broken(report: Report, level: Level) -> list[str]:
+    """Checks that did not hold, each once: coverage is checked for every split, and the first line says enough here."""
+    said: dict[str, str] = {}
+    for gate in report.gates:
+        for check in gate.broken:
+            if check.level == level and check.name not in said:
+                what = clean(f"{check.title}: {check.sentence}" if check.sentence else check.title, 240)
+                said[check.name] = f"Gate “{clean(gate.name, 40)}” {_DOES[level]}: {what}"
+    return list(said.values())
 
 
 def _next(report: Report) -> list[str]:
