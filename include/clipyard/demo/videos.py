@@ -87,9 +87,11 @@ def _texture(size: tuple[int, int], label: str) -> tuple[Luma, Luma]:
     return np.ascontiguousarray(np.concatenate([luma, luma], axis=1)), chroma
 
 
-def _pictures(count: int, size: tuple[int, int], label: str) -> Iterator[Any]:
+def _pictures(count: int, size: tuple[int, int], label: str, noise: float) -> Iterator[Any]:
     """Frames in yuv420p: the texture slides, a bright square runs across it, the strip tells the number."""
     width, height = size
+    rng = np.random.default_rng(count)
+    grain = rng.normal(0, noise, (2 * height, 2 * width)).round().astype(np.int16)  # each frame shows another part
     luma, chroma = _texture(size, label)
     top, side = _strip_height(height), max(8, height // 6)
     for index in range(count):
@@ -98,6 +100,10 @@ def _pictures(count: int, size: tuple[int, int], label: str) -> Iterator[Any]:
         picture = luma[:, shift : shift + width].copy()
         left, row = 5 * index % max(1, width - side), top + 3 * index % max(1, height - top - side)
         picture[row : row + side, left : left + side] = 225
+        if noise:
+            down, across = rng.integers(0, height), rng.integers(0, width)
+            noisy = picture + grain[down : down + height, across : across + width]
+            picture = noisy.clip(16, 235).astype(np.uint8)
         _draw_number(picture, index)
         for plane, values in zip(frame.planes, (picture, *chroma), strict=True):
             target = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
@@ -128,13 +134,14 @@ def make_video(
     b_frames: int = 2,
     crf: int = 23,
     preset: str = "ultrafast",
+    noise: float = 0.0,
     times: Sequence[float] | None = None,
 ) -> Path:
     """Write a video of ``seconds`` (width, height of ``size``, both even); the same arguments give the same content.
 
     The suffix of ``path`` chooses the container (``.mp4``, ``.mkv``, ``.avi`` ...). ``times`` (seconds, ascending)
     gives every frame its own time (variable frame rate) and replaces ``fps`` and the count that follows from
-    ``seconds``. At most 65,536 frames.
+    ``seconds``. ``noise`` is the strength of a camera's noise, in steps of brightness. At most 65,536 frames.
     """
     rate = Fraction(fps).limit_denominator(1001)
     count = len(times) if times is not None else round(seconds * rate)
@@ -154,7 +161,7 @@ def make_video(
         audio: Any = out.add_stream("aac", rate=_SAMPLE_RATE, layout="mono") if tone else None
         sound = _tone(seconds, label) if audio is not None else iter(())
         heard = Fraction(0)
-        for index, frame in enumerate(_pictures(count, size, label)):
+        for index, frame in enumerate(_pictures(count, size, label, noise)):
             frame.time_base = time_base
             frame.pts = index if times is None else round(times[index] / time_base)
             out.mux(video.encode(frame))

@@ -55,9 +55,9 @@ _FINEST = Fraction(1, 1_000_000)
 _SLOWEST = 60
 """An encode that takes more seconds than this per second of film hangs."""
 
-_X264 = {"superfast": "mbtree=1:rc-lookahead=10:weightp=0:"}
+_X264 = {"superfast": "mbtree=1:rc-lookahead=10:weightp=0:b-adapt=0:"}
 """superfast gets the one thing back whose absence shows (without mbtree, files of still scenes double in size) and pays
-with the search for fades.
+with the searches for fades and for the best number of B-frames.
 
 ``cpu-independent`` is there because x264 otherwise makes other bytes on a processor with other vector instructions.
 """
