@@ -2,7 +2,7 @@
 
     python bench/bench_cut.py [--quick] [--windows N] [--quality VIDEO]
 
-Fifty ten-second windows of two-minute 720p sources (about 2 Mbit/s of H.264 with CABAC, B-frames, a camera's noise and a
+Fifty ten-second windows of two-minute 720p sources (about 1.4 Mbit/s of H.264 with CABAC, B-frames, a camera's noise and a
 key frame every five seconds, as from a video site), both sides in one run, CPU time of the processes (user + system)
 including Clipyard's own check of every clip. The first frame and the length of each clip are compared by the frame
 numbers in the picture. ``--quality`` also says how far the encodes of a real video are from it and how large they are.

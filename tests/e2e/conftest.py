@@ -39,7 +39,7 @@ class Airflow:
             **self.extra,
         }
 
-    def call(self, *arguments: str, timeout: float = 400) -> subprocess.CompletedProcess[str]:
+    def call(self, *arguments: str, timeout: float = 1200) -> subprocess.CompletedProcess[str]:
         """``airflow …``; standard error is part of the output."""
         return subprocess.run(
             [sys.executable, "-m", "airflow", *arguments], env=self.environment, text=True, timeout=timeout,
