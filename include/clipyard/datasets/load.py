@@ -107,7 +107,7 @@ def load_spec(path: Path) -> DatasetSpec:
 
 def spec_files(folders: Iterable[Path] = ()) -> list[Path]:
     """All YAML files, the package's first."""
-    return [path for folder in (PACKAGED, *folders) for path in sorted(folder.glob("*.yaml"))]
+    return [path for folder in (PACKAGED, *folders) for path in sorted(folder.glob("[!.]*.yaml"))]
 
 
 def load_all(folders: Iterable[Path] = ()) -> tuple[dict[str, DatasetSpec], list[SpecError]]:

@@ -41,7 +41,8 @@ def _filled(table: pa.Table, keep_null: Sequence[str]) -> pd.DataFrame:
 
 def parts(folder: Path) -> list[Path]:
     """The manifests of a step's shards, in order; unfinished ones are not there."""
-    return sorted(folder.glob("*-[0-9]*.parquet"))
+    # What a killed writer left begins with a dot.
+    return sorted(folder.glob("[!.]*-[0-9]*.parquet"))
 
 
 @dataclass

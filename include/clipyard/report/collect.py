@@ -121,7 +121,7 @@ def _steps(folder: Path) -> list[Stage]:
     """The steps in containers or processes, by the result files of their shards."""
     stages = []
     for step in STEPS:
-        results = [_mapping(_document(path)) for path in sorted((folder / step).glob("*.result.json"))]
+        results = [_mapping(_document(path)) for path in sorted((folder / step).glob("[!.]*.result.json"))]
         if not results:
             stages.append(Stage(step, "not run"))
             continue

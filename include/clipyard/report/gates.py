@@ -25,7 +25,7 @@ _LEVELS: dict[str, Level] = {"error": "bad", "warn": "warn", "info": "info"}
 
 def read_gates(folder: Path, previous: Path | None = None) -> tuple[Gate, ...]:
     """All gates of the run in ``folder``, in the order of a run. ``previous`` is the run before, for comparison."""
-    paths = sorted((folder / "gates").glob("*.json"), key=lambda path: _order(path.stem))
+    paths = sorted((folder / "gates").glob("[!.]*.json"), key=lambda path: _order(path.stem))
     return tuple(_gate(path, previous / "gates" / path.name if previous else None) for path in paths)
 
 
