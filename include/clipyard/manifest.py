@@ -85,6 +85,13 @@ class ManifestWriter:
         if len(self._rows) >= self._limit:
             self._flush()
 
+    def write_table(self, table: pa.Table) -> None:
+        """Add a whole table of the same columns, without a detour over rows."""
+        if self._rows:
+            self._flush()
+        with disk_errors(self._target):
+            self._writer.write_table(table.cast(self._schema), row_group_size=self._limit)
+
     def _flush(self) -> None:
         with disk_errors(self._target):
             self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))

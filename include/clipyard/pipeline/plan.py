@@ -127,10 +127,9 @@ def make_plan(ctx: RunContext) -> Plan:
     """Choose the items, write the shards, say what is left alone and why."""
     catalog = read_table(ctx.catalog, [*_ITEMS, "status"])
     selected = select(ctx, catalog)
-    state = read_state(ctx.state)
     folder = ctx.folder / "plan"
     if ctx.kind == "refresh":
-        asked, held = _due(ctx, selected, state), HELD_SCHEMA.empty_table()
+        asked, held = _due(ctx, selected, read_state(ctx.state)), HELD_SCHEMA.empty_table()
     else:
         held = _held(ctx, selected)
         asked = selected.filter(pc.invert(_in(selected, held["item_id"].combine_chunks())))

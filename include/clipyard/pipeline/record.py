@@ -62,7 +62,6 @@ def record(ctx: RunContext) -> dict[str, int]:
     jobs = read_json(ctx.plan_file)["jobs"]["fetch"]
     write_results(ctx.results, result_rows(ctx, jobs))
     with ctx.ledger() as ledger:
-        ledger.sync_catalog(ctx.spec.name, ctx.catalog)
         ledger.record(ctx.spec.name, ctx.run, ctx.settings.egress, [ctx.results], ctx.now())
     results = read_table(ctx.results, STATE_SCHEMA.names)
     catalog_ids = read_table(ctx.catalog, ["item_id"])["item_id"].combine_chunks()

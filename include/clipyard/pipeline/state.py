@@ -70,9 +70,7 @@ def check_files(table: pa.Table, root: Path) -> pa.Table:
 def write_table(target: Path, table: pa.Table, schema: pa.Schema) -> None:
     """Write a whole table as a manifest."""
     with ManifestWriter(target, schema) as writer:
-        for batch in table.to_batches(max_chunksize=4096):
-            for row in batch.to_pylist():
-                writer.write(row)
+        writer.write_table(table)
 
 
 def write_results(target: Path, rows: Iterable[Row]) -> int:
