@@ -1,6 +1,6 @@
 """Cuts near the end of long sources: Clipyard against the Kinetics crawler's command.
 
-    python bench/bench_cut.py [--quick] [--windows N] [--quality VIDEO]
+    python bench/bench_cut.py [--quick] [--windows N] [--noise N] [--quality VIDEO]
 
 Fifty ten-second windows of two-minute 720p sources (about 1.4 Mbit/s of H.264 with CABAC, B-frames, a camera's noise and a
 key frame every five seconds, as from a video site), both sides in one run, CPU time of the processes (user + system)
@@ -77,13 +77,13 @@ def quality(video: Path, folder: Path) -> None:
         print(f"| {name} | {psnr:.2f} | {ssim:.4f} | {out.stat().st_size:,} | {used:.2f} |")
 
 
-def compare(windows: int, sources: int, seconds: int, folder: Path) -> None:
+def compare(windows: int, sources: int, seconds: int, noise: int, folder: Path) -> None:
     """The row of the table; ends with an error when a clip differs."""
     films = []
     for n in range(sources):
         path = folder / f"source{n}.mp4"
         films.append(
-            make_video(path, seconds, size=(1280, 720), label=f"bench {n}", preset="veryfast", gop=150, noise=3)
+            make_video(path, seconds, size=(1280, 720), label=f"bench {n}", preset="veryfast", gop=150, noise=noise)
         )
     cuts = [(films[n % sources], seconds - SECONDS - 1 - n // sources % 17) for n in range(windows)]
     recipe = Recipe()
@@ -101,7 +101,7 @@ def compare(windows: int, sources: int, seconds: int, folder: Path) -> None:
         mine, other = read_frame_numbers(a), read_frame_numbers(b)
         assert mine[0] == other[0] == start * 30, (mine[0], other[0], start)
         assert abs(len(mine) - len(other)) <= 1 and abs(len(mine) - SECONDS * 30) <= 1, (len(mine), len(other))
-    print(f"{ffmpeg()}; recipe {recipe.preset}, crf {recipe.crf}")
+    print(f"{ffmpeg()}; recipe {recipe.preset}, crf {recipe.crf}, sound {recipe.audio}; noise {noise}")
     print("| cut | reference | Clipyard | ratio | at least |\n|---|---|---|---|---|")
     print(
         f"| {windows} windows of {SECONDS} s near the end of {seconds} s 720p sources, clips per CPU second;"
@@ -118,13 +118,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="three windows of one 40 second source")
     parser.add_argument("--windows", type=int, default=50, help="how many windows (50)")
+    parser.add_argument("--noise", type=int, default=3, help="how noisy the camera is (3; 0: a drawn film)")
     parser.add_argument("--quality", type=Path, metavar="VIDEO", help="also compare the encodes of this video")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="clipyard-bench-") as folder:
         if arguments.quick:
-            compare(3, 1, 40, Path(folder))
+            compare(3, 1, 40, arguments.noise, Path(folder))
         else:
-            compare(arguments.windows, 3, 120, Path(folder))
+            compare(arguments.windows, 3, 120, arguments.noise, Path(folder))
         if arguments.quality:
             quality(arguments.quality, Path(folder))
 

@@ -4,8 +4,9 @@ Airflow skips files that do not mention both dag and airflow; this sentence is w
 """
 
 from clipyard.datasets.load import load_all
+from clipyard.errors import SpecError
 from clipyard.settings import Settings
 
 _, errors = load_all(Settings.from_env().dataset_folders)
 if errors:
-    raise errors[0] from None
+    raise SpecError("\n".join(str(error) for error in errors))

@@ -21,6 +21,7 @@ from clipyard.files import (
     publish,
     read_json,
     sha256_of,
+    sweep_unfinished,
     temporary_beside,
     write_json,
     writing,
@@ -177,3 +178,15 @@ def test_readers_never_see_a_half_written_file(tmp_path: Path) -> None:
         assert len(set(value)) == 1
     assert child.wait(5) == 0
     assert read_json(target) == ["99"] * 5000
+
+
+def test_what_a_killed_process_left_goes_when_it_is_old(tmp_path: Path) -> None:
+    (tmp_path / "run" / f"{TEMPORARY_PREFIX}folder").mkdir(parents=True)
+    (tmp_path / "run" / f"{TEMPORARY_PREFIX}folder" / "img_00001.jpg").write_text("x")
+    (tmp_path / "run" / f"{TEMPORARY_PREFIX}old.json").write_text("{")
+    for path in (tmp_path / "run").iterdir():
+        os.utime(path, (1, 1))
+    (tmp_path / "run" / f"{TEMPORARY_PREFIX}new.json").write_text("{")
+    (tmp_path / "run" / "plan.json").write_text("{}")
+    assert sweep_unfinished(tmp_path) == 2
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [f"{TEMPORARY_PREFIX}new.json", "plan.json"]

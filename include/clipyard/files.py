@@ -11,9 +11,10 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,6 +29,22 @@ _NO_LINK = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK)
 def temporary_beside(target: Path) -> Path:
     """A fresh name in ``target``'s folder, with the same suffix (ffmpeg picks the container by it)."""
     return target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{target.suffix}")
+
+
+def sweep_unfinished(folder: Path, *, older_than: float = 86_400) -> int:
+    """Delete what killed processes left unfinished below ``folder`` more than ``older_than`` seconds ago; how many
+    things.
+    """
+    removed, horizon = 0, time.time() - older_than
+    for place, folders, names in os.walk(folder):
+        left = [name for name in (*folders, *names) if name.startswith(TEMPORARY_PREFIX)]
+        folders[:] = [name for name in folders if name not in left]
+        for path in (Path(place, name) for name in left):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < horizon:
+                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+                    removed += 1
+    return removed
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import Param
 from clipyard.datasets.model import DatasetSpec
-from clipyard.pipeline.params import RunParams
+from clipyard.pipeline.params import RunParams, default_params
 
 _REFRESH_LEAVES_OUT = frozenset({"limit", "label_map"})
 
@@ -14,11 +14,12 @@ _REFRESH_LEAVES_OUT = frozenset({"limit", "label_map"})
 def run_params(spec: DatasetSpec, kind: str) -> dict[str, Param]:
     """One Param per field of :class:`RunParams`; the form validates with the same JSON schema."""
     schema = RunParams.model_json_schema()["properties"]
+    chosen = default_params(spec)
     params: dict[str, Param] = {}
     for name, field in RunParams.model_fields.items():
         if kind == "refresh" and name in _REFRESH_LEAVES_OUT:
             continue
-        default: Any = field.default
+        default: Any = chosen.get(name, field.default)
         params[name] = Param(default, description=field.description, **_rules(name, schema[name], spec))
     return params
 

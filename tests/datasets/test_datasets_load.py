@@ -317,6 +317,13 @@ def test_a_folder_adds_data_sets(tmp_path: Path) -> None:
         find_spec("nope", [tmp_path])
 
 
+def test_a_folder_that_does_not_exist_is_said(tmp_path: Path) -> None:
+    specs, errors = load_all([tmp_path / "nowhere", tmp_path])
+    assert "kinetics400" in specs
+    assert len(errors) == 1
+    assert "nowhere, which is no folder" in str(errors[0])
+
+
 def test_a_name_that_is_taken(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text((PACKAGED / "kinetics400.yaml").read_text().replace("Kinetics-400", "Mine"))
     specs, errors = load_all([tmp_path])

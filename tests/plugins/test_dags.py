@@ -65,8 +65,11 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     extra = home / "more"
     extra.mkdir()
     text = (PROJECT / "include/clipyard/datasets/kinetics_demo.yaml").read_text()
-    (extra / "own.yaml").write_text(text.replace("name: kinetics_demo", "name: own_clips"))
+    (extra / "own.yaml").write_text(
+        text.replace("name: kinetics_demo", "name: own_clips") + "\nrecipe: {short_edge: 128}\n"
+    )
     (extra / "broken.yaml").write_text("schema: dataset-spec/v1\nname: broken\ncolour: blue\n")
+    (extra / "worse.yaml").write_text("name: [")
     return _look(home, CLIPYARD_DATASETS=str(extra))
 
 
@@ -79,6 +82,7 @@ def test_a_broken_yaml_is_one_sentence_and_hides_nothing(seen: dict[str, Any]) -
     (file,) = seen["errors"]
     assert file.endswith("dataset_errors.py")
     assert "broken.yaml, line" in seen["errors"][file]
+    assert "worse.yaml, line" in seen["errors"][file]
 
 
 def test_nothing_heavy_happens_at_parse(seen: dict[str, Any]) -> None:
@@ -112,4 +116,5 @@ def test_the_trigger_form_has_every_parameter_with_its_schema(seen: dict[str, An
     assert params["splits"]["items"]["enum"] == ["train", "val", "test"]
     assert params["sources"]["items"]["enum"] == ["local", "mirror", "cvdf", "youtube"]
     assert params["annotation_counts"]["enum"] == ["strict", "warn"]
+    assert params["short_edge"]["multipleOf"] == 2
     assert "limit" not in seen["dags"]["kinetics400_refresh"]["params"]

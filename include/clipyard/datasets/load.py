@@ -114,7 +114,12 @@ def load_all(folders: Iterable[Path] = ()) -> tuple[dict[str, DatasetSpec], list
     """Every data set by name, and what was wrong with the others (a bad file never hides a good one)."""
     specs: dict[str, DatasetSpec] = {}
     origin: dict[str, Path] = {}
-    errors: list[SpecError] = []
+    folders = list(folders)
+    errors = [
+        SpecError(f"CLIPYARD_DATASETS names {folder}, which is no folder: make it, or take it out of the variable.")
+        for folder in folders
+        if not folder.is_dir()
+    ]
     for path in spec_files(folders):
         try:
             spec = load_spec(path)

@@ -201,6 +201,8 @@ class Source(Model):
             raise ValueError("a source of kind 'manual' needs a howto: the sentence a person reads")
         if self.provides == "items" and self.kind in ("http", "local", "youtube") and self.content is None:
             raise ValueError("a source that provides items needs content: clip (already cut) or video (whole)")
+        if self.provides == "items" and len(self.all_urls) > 1:
+            raise ValueError("a source of items has one address: write one source per mirror, in the order to try them")
         return self
 
     @property
@@ -263,12 +265,12 @@ class Expected(Model):
 class Recipe(Model):
     """How pixels are made: the cut of a clip, the resized copy, the frames."""
 
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "superfast"
     crf: int = Field(default=20, ge=0, le=51)
-    audio: Literal["copy", "aac", "none"] = "aac"
+    audio: Literal["copy", "aac", "none"] = "copy"
     max_seconds: int = Field(default=10, ge=1)
     duration_tolerance: float = Field(default=0.5, ge=0)
-    short_edge: int = Field(default=256, ge=16, le=4320)
+    short_edge: int = Field(default=256, ge=16, le=4320, multiple_of=2)
 
 
 class Refresh(Model):

@@ -34,7 +34,13 @@ class RunParams(BaseModel):
     )
     resize: bool = Field(default=False, description="Also make short-edge copies with dense key frames.")
     frames: bool = Field(default=False, description="Also extract raw frames (JPEG).")
-    short_edge: int = Field(default=256, ge=16, le=4320, description="Short edge of resized copies and frames, pixels.")
+    short_edge: int = Field(
+        default=256,
+        ge=16,
+        le=4320,
+        multiple_of=2,
+        description="Short edge of resized copies and frames, pixels; even. The data set's recipe says the default.",
+    )
     frame_width: int = Field(
         default=0, ge=0, description="Fixed frame width, pixels; with frame_height instead of short_edge."
     )
@@ -57,10 +63,15 @@ class RunParams(BaseModel):
     )
 
 
+def default_params(spec: DatasetSpec) -> dict[str, Any]:
+    """What the data set's YAML says instead of this model's own defaults."""
+    return {"short_edge": spec.recipe.short_edge}
+
+
 def parse_run_params(value: dict[str, Any], spec: DatasetSpec) -> RunParams:
     """Validate a run's parameters against the model and the data set; one sentence when something is wrong."""
     try:
-        params = RunParams.model_validate(value)
+        params = RunParams.model_validate(default_params(spec) | value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"]) or "(top)"

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from clipyard.errors import RetryLater, UserError
-from clipyard.files import read_json, write_json
+from clipyard.files import read_json, sweep_unfinished, write_json
 from clipyard.pipeline.context import RunContext, update_run_file
 
 Say = Callable[..., None]
@@ -16,6 +16,10 @@ Say = Callable[..., None]
 
 class NothingToDo(Exception):
     """The stage is switched off, or what it needs was not asked for; its sentence says which."""
+
+
+class NothingInThisRun(NothingToDo):
+    """No later stage has anything to do either."""
 
 
 def _needs_plan(ctx: RunContext, *, dry_run_stops: bool = True) -> dict[str, Any]:
@@ -34,8 +38,9 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     from clipyard.pipeline.versions import tool_versions
 
     if ctx.kind == "refresh" and not ctx.state.exists():
-        raise NothingToDo(f"{ctx.spec.name} was never run, so there is nothing to look at again.")
+        raise NothingInThisRun(f"{ctx.spec.name} was never run, so there is nothing to look at again.")
     update_run_file(ctx, started=datetime.now(UTC).isoformat(), title=ctx.spec.title, tools=tool_versions())
+    sweep_unfinished(ctx.data.runs(ctx.spec.name))
     obtained = obtain_annotations(ctx.spec, ctx.data, parts=ctx.splits)
     if "train" in ctx.spec.parts and "train" not in ctx.splits and ctx.label_map is None:
         # The label index comes from the train csv; without it the labels of the other csvs must be complete.

@@ -7,7 +7,7 @@ same video at the same time, and a source video is fetched once for all its wind
 2. a file lies at its place: adopted when it decodes and has the window's length (``kept``), else moved to
    ``.clipyard/set-aside/``;
 3. the sources, in order. Clips of mirrors are verified by decoding; source videos are cut exactly. Every question is
-an attempt.
+   an attempt.
 
 :mod:`clipyard.steps.answers` says which source's reason a missing clip gets. While YouTube's breaker is open
 everything that does not need YouTube is still done, the rest is ``missing`` / ``waiting``, and the step ends by

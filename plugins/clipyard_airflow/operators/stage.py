@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from clipyard.errors import ClipyardError
 
 from clipyard_airflow.operators.outcome import airflow_error
@@ -16,7 +16,7 @@ class StageOperator(BaseOperator):
     """Runs one function of :mod:`clipyard.pipeline.stages` for the run; the DAG run's params are the run's parameters.
 
     ``stage`` is the name of the stage, ``dataset`` the data set and ``kind`` ``full`` or ``refresh``. What the stage returns is
-    the task's XCom. A stage that has nothing to do is skipped.
+    the task's XCom. A stage that has nothing to do is skipped; one that finds nothing to do for the whole run skips all that follows.
     """
 
     ui_color = "#e8f0ea"
@@ -27,11 +27,15 @@ class StageOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         from clipyard.pipeline.context import make_context
-        from clipyard.pipeline.stages import NothingToDo, run_stage
+        from clipyard.pipeline.stages import NothingInThisRun, NothingToDo, run_stage
 
         try:
             run = make_context(self.dataset, context["run_id"], dict(context["params"]), kind=self.kind)  # type: ignore[arg-type]
             return run_stage(self.stage, run, say=self.log.info)
+        except NothingInThisRun as nothing:
+            # All at once, whatever their trigger rules: twenty tasks that skip one another take a minute of the pools.
+            self.log.info("%s", nothing)
+            raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False))) from None  # type: ignore[no-untyped-call]
         except NothingToDo as nothing:
             raise AirflowSkipException(str(nothing)) from None
         except ClipyardError as error:

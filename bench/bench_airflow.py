@@ -1,0 +1,135 @@
+"""Airflow's own share of a shard task (process runtime): the task in a real deployment against the same step by hand.
+
+    python bench/bench_airflow.py [--shards N]
+
+``docker/local/up.sh`` runs the DAG ``kinetics_demo`` from the demo's own web server; a task lasts from the moment the
+scheduler queues it to its end. By hand, the same shards are fetched by ``clipyard step`` into a fresh data root, as
+many at a time as the pool allows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from clipyard.demo.data_set import make_demo_set
+from clipyard.demo.origin import Origin
+from clipyard.settings import DataRoot
+
+PROJECT = Path(__file__).parents[1]
+DATASET, RUN, AT_ONCE = "kinetics_demo", "bench", 2
+
+
+def rows(database: Path, query: str) -> list[tuple[str, ...]]:
+    """Rows of Airflow's database; none while it is being made."""
+    if not database.exists():
+        return []
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
+        try:
+            return connection.execute(query).fetchall()
+        except sqlite3.OperationalError:
+            return []
+
+
+def until(database: Path, query: str, wanted: tuple[str, ...], seconds: float = 600) -> None:
+    """Wait until the first row of ``query`` is one of ``wanted``."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = rows(database, query)
+        if found and found[0][0] in wanted:
+            return
+        time.sleep(0.5)
+    raise SystemExit(f"not within {seconds:g} s: {query}")
+
+
+def in_airflow(home: Path, data: Path, shards: int) -> list[float]:
+    """Seconds of each fetch task, from queued to its end."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    environment = {
+        **os.environ, "AIRFLOW__API__PORT": str(port), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "AIRFLOW_HOME": str(home), "CLIPYARD_DATA": str(data), "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+    }  # fmt: skip
+    database = home / "airflow.db"
+    with open(home.with_suffix(".log"), "wb") as log:
+        up = subprocess.Popen(
+            [PROJECT / "docker/local/up.sh", home, data],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            until(database, f"SELECT dag_id FROM dag WHERE dag_id = '{DATASET}'", (DATASET,))
+            conf = json.dumps({"shards": shards})
+            argv = [sys.executable, "-m", "airflow", "dags", "trigger", DATASET, "--run-id", RUN, "--conf", conf]
+            subprocess.run(argv, env=environment, check=True, stdout=log, stderr=log)
+            until(database, f"SELECT state FROM dag_run WHERE run_id = '{RUN}'", ("success", "failed"))
+            times = rows(
+                database,
+                f"SELECT queued_dttm, end_date FROM task_instance WHERE run_id = '{RUN}' AND task_id = 'fetch'",
+            )
+        finally:
+            up.send_signal(signal.SIGINT)
+            up.wait(60)
+    assert len(times) == shards, times
+    return [(datetime.fromisoformat(end) - datetime.fromisoformat(begun)).total_seconds() for begun, end in times]
+
+
+def by_hand(data: Path, fresh: Path) -> list[float]:
+    """Seconds of the same steps without Airflow."""
+    plan = DataRoot(data).run(DATASET, RUN) / "plan"
+    (params,) = plan.glob("fetch-*.params.json")
+
+    def one(items: Path) -> float:
+        argv = [
+            sys.executable, "-m", "clipyard", "step", "fetch", "--items", str(items), "--params", f"@{params}",
+            "--out", str(fresh / "out" / items.name), "--data", str(fresh), "--jobs", "2",
+        ]  # fmt: skip
+        begun = time.monotonic()
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return time.monotonic() - begun
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(one, sorted(plan.glob("shard-*.parquet"))))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shards", type=int, default=8, help="how many tasks (8)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="clipyard-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        made = make_demo_set(folder / "origin")
+        quick = {path: how for path, how in made.plan.items() if how["do"] in ("404", "410", "html")}
+        with Origin(made.folder, quick) as origin:
+            os.environ["CLIPYARD_DEMO_URL"] = origin.url
+            (folder / "data").mkdir()
+            tasks = in_airflow(folder / "airflow", folder / "data", arguments.shards)
+            shutil.rmtree(folder / "airflow")
+            steps = by_hand(folder / "data", folder / "fresh")
+    share = statistics.mean(tasks) - statistics.mean(steps)
+    print("| a shard task, process runtime | by hand | in Airflow | Airflow's share | at most |\n|---|---|---|---|---|")
+    print(
+        f"| fetch of a shard of {DATASET}, mean of {arguments.shards}, {AT_ONCE} at a time, wall s"
+        f" | {statistics.mean(steps):.2f} | {statistics.mean(tasks):.2f} | {share:.2f} | 2 |"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""``make up`` for real: its scheduler and workers are killed with -9 in the middle of a run, and the run goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from clipyard.demo.origin import Origin
+from clipyard.settings import DataRoot
+from e2e_airflow import PROJECT, Airflow
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+
+DATASET, RUN = "kinetics_demo", "one"
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _until(true: Callable[[], Any], what: str, seconds: float = 240) -> Any:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := true():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+class Deployment:
+    """``docker/local/up.sh`` on a port of its own."""
+
+    def __init__(self, airflow: Airflow, log: Path) -> None:
+        self.airflow, self.log = airflow, log
+        airflow.extra |= {
+            "AIRFLOW__API__PORT": str(_free_port()),
+            # The dead are noticed by their silence; a test need not wait for minutes.
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+            "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
+            "AIRFLOW__DAG_PROCESSOR__DISABLE_BUNDLE_VERSIONING": "True",
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with open(self.log, "ab") as handle:
+            self.process = subprocess.Popen(
+                [PROJECT / "docker/local/up.sh", self.airflow.home, self.airflow.data.root],
+                env=self.airflow.environment, stdout=handle, stderr=handle, start_new_session=True,
+            )  # fmt: skip
+
+    def tree(self) -> list[psutil.Process]:
+        """All processes of the deployment: what descends from it, and what lost its parent (its environment tells)."""
+        home, found = str(self.airflow.home), {}
+        if self.process is not None and psutil.pid_exists(self.process.pid):
+            parent = psutil.Process(self.process.pid)
+            found = {process.pid: process for process in [parent, *parent.children(recursive=True)]}
+        for process in psutil.process_iter():
+            if _environment(process).get("AIRFLOW_HOME") == home:
+                found[process.pid] = process
+        return [process for process in found.values() if _is_alive(process)]
+
+    def kill(self) -> None:
+        """-9 to all of it at once, as when the machine loses power."""
+        while alive := self.tree():
+            for process in alive:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+        assert self.process is not None
+        self.process.wait()
+
+    def stop(self) -> None:
+        """Ctrl-C; whatever is left after that is killed."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(60)
+        if self.process is not None:
+            self.kill()
+
+    def state(self) -> str:
+        """The state of the run, ``""`` before there is one; read from the database, since the command takes seconds."""
+        with closing(sqlite3.connect(f"file:{self.airflow.home / 'airflow.db'}?mode=ro", uri=True)) as database:
+            found = database.execute("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", (DATASET, RUN))
+            return str((found.fetchone() or ("",))[0])
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+        return {}
+
+
+def _step(deployment: Deployment, name: str) -> psutil.Process | None:
+    """The child process of a running task that works on a shard."""
+    for process in deployment.tree():
+        try:
+            line = process.cmdline()
+        except psutil.Error:
+            continue
+        if line[1:5] == ["-m", "clipyard", "step", name]:
+            return process
+    return None
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Iterator[Deployment]:
+    (tmp_path / "data").mkdir()
+    made = Deployment(Airflow(tmp_path / "airflow", DataRoot(tmp_path / "data")), tmp_path / "up.log")
+    yield made
+    made.stop()
+
+
+def _lock(data: DataRoot) -> bytes:
+    return (data.release(DATASET) / RUN / f"{DATASET}.lock").read_bytes()
+
+
+def test_a_killed_worker_and_a_killed_scheduler_change_nothing(
+    deployment: Deployment, demo_origin: Origin, tmp_path: Path
+) -> None:
+    dead = {path: how for path, how in demo_origin.script.plan.items() if how["do"] in ("404", "410", "html")}
+    demo_origin.set_plan({**dead, "videos/*": {"do": "slow", "seconds": 1}})
+    data = deployment.airflow.data
+    deployment.start()
+    _until(lambda: "Airflow:" in deployment.log.read_text(), "the user and password are shown")
+    _until(lambda: DATASET in deployment.airflow.call("dags", "list").stdout, "the DAG is there")
+    conf = json.dumps({"resize": True, "short_edge": 128, "shards": 3})
+    done = deployment.airflow.call("dags", "trigger", DATASET, "--run-id", RUN, "--conf", conf)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+    # 1. A worker dies in the middle of a fetch: the task and whoever watches it.
+    root = data.dataset(DATASET)
+    _until(lambda: len(list(root.glob("videos_train/*/*.mp4"))) >= 2, "some clips are there")
+    step = _step(deployment, "fetch")
+    assert step is not None, "it is killed in the middle of its work"
+    task = step.parent()
+    watcher = task.parent() if task else None
+    assert task is not None and watcher is not None
+    for process in (watcher, task):
+        process.kill()
+    _until(lambda: not step.is_running() or step.status() == psutil.STATUS_ZOMBIE, "the step dies with its worker", 20)
+
+    # 2. The scheduler dies with all its workers; nobody starts it again by hand.
+    scheduler = next(p for p in deployment.tree() if p.cmdline()[-1:] == ["scheduler"])
+    for process in [scheduler, *scheduler.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+    # 3. Everything dies in the middle of a resize.
+    _until(lambda: list(root.glob("videos_train_256p_dense_cache/*/*.mp4")), "some resized copies are there", 400)
+    assert deployment.state() == "running"
+    deployment.kill()
+    assert not deployment.tree()
+    assert not (data.release(DATASET) / RUN).exists()
+
+    deployment.start()
+    _until(lambda: deployment.state() in ("success", "failed"), "the run ends", 600)
+    assert deployment.state() == "success", deployment.log.read_text()[-3000:]
+
+    calm = tmp_path / "calm"
+    argv = ["run", DATASET, "--run", RUN, "--resize", "--short-edge", "128", "--shards", "3"]
+    environment = {**os.environ, "CLIPYARD_DATA": str(calm)}
+    subprocess.run([sys.executable, "-m", "clipyard", *argv], env=environment, check=True, capture_output=True)
+    assert _lock(DataRoot(calm)) == _lock(data)
+    deployment.process.send_signal(signal.SIGINT)
+    deployment.process.wait(60)
+    _until(lambda: not deployment.tree(), "Ctrl-C leaves nobody behind", 30)
