@@ -7,6 +7,9 @@ from clipyard.datasets.load import load_all
 from clipyard.errors import SpecError
 from clipyard.settings import Settings
 
-_, errors = load_all(Settings.from_env().dataset_folders)
+settings = Settings.from_env()
+specs, errors = load_all(settings.dataset_folders)
+for name in sorted(settings.only - set(specs)):
+    errors.append(SpecError(f"CLIPYARD_ONLY names '{name}', which is no data set; known: {', '.join(sorted(specs))}."))
 if errors:
     raise SpecError("\n".join(str(error) for error in errors))

@@ -25,11 +25,13 @@ def test_everything_from_the_environment(tmp_path: Path) -> None:
         {
             "CLIPYARD_DATA": str(tmp_path), "CLIPYARD_LEDGER": "postgresql://host/db", "CLIPYARD_EGRESS": "lab",
             "CLIPYARD_DATASETS": "/a::/b", "CLIPYARD_COOKIES": "/secret/cookies.txt",
+            "CLIPYARD_ONLY": "kinetics400, own_clips",
         }
     )  # fmt: skip
     assert settings.data == DataRoot(tmp_path)
     assert settings.ledger_url == "postgresql://host/db"
     assert settings.dataset_folders == (Path("/a"), Path("/b"))
+    assert settings.only == {"kinetics400", "own_clips"}
     assert (settings.egress, settings.cookies) == ("lab", Path("/secret/cookies.txt"))
 
 

@@ -86,6 +86,8 @@ class Settings:
     ledger_url: str
     egress: str = "default"
     dataset_folders: tuple[Path, ...] = field(default=())
+    only: frozenset[str] = frozenset()
+    """The data sets that get DAGs; empty: all."""
     cookies: Path | None = None
     budget_per_hour: int | None = None
     """Questions to YouTube in an hour; None: what YouTube is known to bear (more with cookies)."""
@@ -101,6 +103,7 @@ class Settings:
             ledger_url=environ.get("CLIPYARD_LEDGER") or f"sqlite:///{root / PRIVATE / 'ledger.sqlite'}",
             egress=environ.get("CLIPYARD_EGRESS") or "default",
             dataset_folders=_split(environ.get("CLIPYARD_DATASETS", "")),
+            only=frozenset(environ.get("CLIPYARD_ONLY", "").replace(",", " ").split()),
             cookies=Path(cookies) if cookies else None,
             budget_per_hour=int(_number(environ, "CLIPYARD_BUDGET_PER_HOUR", 0)) or None,
             budget_pause=_number(environ, "CLIPYARD_BUDGET_PAUSE", 2.0),

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Asset, TriggerRule
+from airflow.sdk import DAG, Asset, TriggerRule, get_parsing_context
 from clipyard.datasets.model import DatasetSpec
 
 from clipyard_airflow.notify import SummaryNotifier
@@ -63,6 +64,20 @@ def dag_doc(spec: DatasetSpec, kind: str) -> str:
         licence=spec.access.licence or "see the page", page=spec.access.page or "", parts=", ".join(spec.parts),
         sources=", ".join(source.id for source in spec.item_sources), warn=spec.missing.warn, error=spec.missing.error,
     )  # fmt: skip
+
+
+def build_dags(specs: Iterable[DatasetSpec], only: Collection[str] = ()) -> dict[str, DAG]:
+    """The DAGs of all data sets, or of those that ``only`` names. A worker, which wants one DAG, gets that one: each task
+    parses the file, and would wait for all the others.
+    """
+    asked = get_parsing_context().dag_id
+    dags: dict[str, DAG] = {}
+    for spec in specs:
+        if spec.is_runnable and (not only or spec.name in only):
+            for kind, name in (("full", spec.name), ("refresh", f"{spec.name}_refresh")):
+                if asked in (None, name):
+                    dags[name] = build_dag(spec, kind)
+    return dags
 
 
 def build_dag(spec: DatasetSpec, kind: str = "full") -> DAG:

@@ -33,6 +33,7 @@ dags = {
         "tasks": sorted(d.task_dict), "tags": sorted(d.tags), "doc": d.doc_md or "", "schedule": d.schedule,
         "owner": d.owner, "retries": {t.task_id: t.retries for t in d.tasks}, "pools": sorted({t.pool for t in d.tasks}),
         "backoff": all(t.retry_exponential_backoff for t in d.tasks),
+        "short_edge": d.params["short_edge"],
         "outlets": sorted(a.uri for t in d.tasks for a in t.outlets),
         "params": {k: d.params.get_param(k).schema for k in d.params},
     }
@@ -78,6 +79,14 @@ def test_every_data_set_has_its_two_dags_and_one_yaml_adds_two(seen: dict[str, A
     assert set(seen["dags"]) == names | {f"{name}_refresh" for name in names}
 
 
+def test_a_worker_and_only_get_what_they_ask_for(tmp_path: Path) -> None:
+    asked = _look(tmp_path / "worker", _AIRFLOW_PARSING_CONTEXT_DAG_ID="kinetics600_refresh")
+    assert set(asked["dags"]) == {"kinetics600_refresh"}
+    some = _look(tmp_path / "only", CLIPYARD_ONLY="kinetics_demo,kinetics9")
+    assert set(some["dags"]) == {"kinetics_demo", "kinetics_demo_refresh"}
+    assert "CLIPYARD_ONLY names 'kinetics9', which is no data set" in "".join(some["errors"].values())
+
+
 def test_a_broken_yaml_is_one_sentence_and_hides_nothing(seen: dict[str, Any]) -> None:
     (file,) = seen["errors"]
     assert file.endswith("dataset_errors.py")
@@ -117,4 +126,5 @@ def test_the_trigger_form_has_every_parameter_with_its_schema(seen: dict[str, An
     assert params["sources"]["items"]["enum"] == ["local", "mirror", "cvdf", "youtube"]
     assert params["annotation_counts"]["enum"] == ["strict", "warn"]
     assert params["short_edge"]["multipleOf"] == 2
+    assert (seen["dags"]["kinetics400"]["short_edge"], seen["dags"]["own_clips"]["short_edge"]) == (256, 128)
     assert "limit" not in seen["dags"]["kinetics400_refresh"]["params"]

@@ -39,6 +39,7 @@ def _environment(home: Path, project: Path, url: str) -> dict[str, str]:
         "CLIPYARD_DATA": str(home / "data"),
         "CLIPYARD_DEMO_URL": url,
         "CLIPYARD_RUNTIME": "process",
+        "CLIPYARD_ONLY": DATASET,
         "NO_PROXY": "127.0.0.1",
     }
 
