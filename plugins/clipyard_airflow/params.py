@@ -29,6 +29,9 @@ def _rules(name: str, schema: dict[str, Any], spec: DatasetSpec) -> dict[str, An
     for option in schema.get("anyOf", []):  # 'integer or null' becomes one type list, which the form can draw
         rules |= {key: value for key, value in option.items() if key != "type"}
         rules["type"] = [*rules.get("type", []), option["type"]]
+    if rules.get("type") in ("array", "string") and "enum" not in rules:
+        # Without null the form demands a value, and an empty list or text is a value that it does not take.
+        rules["type"] = [rules["type"], "null"]
     rules["title"] = name.replace("_", " ").capitalize()
     if name == "splits":
         rules |= {"examples": list(spec.parts), "items": {"type": "string", "enum": list(spec.parts)}}

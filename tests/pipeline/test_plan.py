@@ -9,6 +9,7 @@ import pytest
 from clipyard.errors import UserError
 from clipyard.files import read_json
 from clipyard.manifest import read_rows
+from clipyard.pipeline.params import RunParams
 from clipyard.pipeline.plan import shard_count
 from pipeline_world import World, catalog_row
 
@@ -52,6 +53,11 @@ def test_splits_classes_and_limit(world: World) -> None:
     assert world.plan(ctx)["by_split"] == {"train": 4, "val": 4}
     first = [row["row"] for row in world.catalog if row["split"] == "train"][:4]
     assert sorted(row["row"] for row in world.asked(ctx)[0] if row["split"] == "train") == sorted(first)
+
+
+def test_an_empty_field_of_the_form_is_the_default(world: World) -> None:
+    empty = dict.fromkeys(RunParams.model_fields)
+    assert world.context(**empty).params == world.context().params
 
 
 def test_an_unknown_class_is_a_sentence(world: World) -> None:

@@ -126,5 +126,9 @@ def test_the_trigger_form_has_every_parameter_with_its_schema(seen: dict[str, An
     assert params["sources"]["items"]["enum"] == ["local", "mirror", "cvdf", "youtube"]
     assert params["annotation_counts"]["enum"] == ["strict", "warn"]
     assert params["short_edge"]["multipleOf"] == 2
+    # What may be left empty must allow null: the form refuses to send an empty list or text otherwise.
+    for name, field in RunParams.model_fields.items():
+        if field.default in ([], "", None):
+            assert "null" in params[name]["type"], name
     assert (seen["dags"]["kinetics400"]["short_edge"], seen["dags"]["own_clips"]["short_edge"]) == (256, 128)
     assert "limit" not in seen["dags"]["kinetics400_refresh"]["params"]

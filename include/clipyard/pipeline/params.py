@@ -71,7 +71,8 @@ def default_params(spec: DatasetSpec) -> dict[str, Any]:
 def parse_run_params(value: dict[str, Any], spec: DatasetSpec) -> RunParams:
     """Validate a run's parameters against the model and the data set; one sentence when something is wrong."""
     try:
-        params = RunParams.model_validate(default_params(spec) | value)
+        given = {name: one for name, one in value.items() if one is not None}  # the form's word for an empty field
+        params = RunParams.model_validate(default_params(spec) | given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"]) or "(top)"
