@@ -14,7 +14,7 @@ PREFIX = "/clipyard"
 
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='{}' "
-    "stroke-width='2' stroke-linejoin='round'%3E%3Crect x='3' y='5' width='18' height='14' rx='2'/%3E"
+    "stroke-width='2' stroke-linejoin='round'%3E%3Crect x='3' y='5' width='18' height='14' rx='2' fill='{}'/%3E"
     "%3Cpath d='M7 5v14M17 5v14M3 12h18'/%3E%3C/svg%3E"
 )
 
@@ -32,8 +32,8 @@ class ClipyardPlugin(AirflowPlugin):
             "destination": "nav",
             "url_route": "clipyard",
             "nav_top_level": True,
-            "icon": _ICON.format("%23374151"),
-            "icon_dark_mode": _ICON.format("%23e5e7eb"),
+            "icon": _ICON.format("%23374151", "white"),  # filled: the chosen entry is dark also in light mode
+            "icon_dark_mode": _ICON.format("%23e5e7eb", "none"),
         },
         {
             "name": "Data quality",
