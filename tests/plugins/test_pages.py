@@ -266,7 +266,7 @@ plugin = runpy.run_path(path)["ClipyardPlugin"]
 assert plugin.name == "clipyard"
 assert not {"fastapi", "matplotlib", "clipyard.report"} & set(sys.modules), "the plugin loads heavy modules"
 from airflow._shared.module_loading.file_discovery import find_path_from_directory
-print(sorted(find_path_from_directory(sys.argv[2], ".airflowignore")))
+print(sorted(path for path in find_path_from_directory(sys.argv[2], ".airflowignore") if path.endswith(".py")))
 """
     environment = airflow_environment(tmp_path, 0)
     folder = PROJECT / "plugins"
