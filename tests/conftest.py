@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from clipyard.demo.data_set import DemoSet, make_demo_set
 from clipyard.demo.origin import Origin
+from postgres_server import postgres as postgres  # a fixture of all tests
 
 PROJECT = Path(__file__).parents[1]
 

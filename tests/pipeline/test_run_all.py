@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from clipyard.cli import main
 from clipyard.demo.origin import Origin
 from clipyard.demo.videos import make_video
+from postgres_server import fresh_schema
 
 GOOD, SECOND, DEAD, HOSTILE = "_demo-good0", "demo_good_1", "-demo_dead0", "../../passwd"
 HEADER = "label,youtube_id,time_start,time_end,split,is_cc\n"
@@ -51,8 +52,8 @@ recipe: {preset: ultrafast, max_seconds: 2}
 class Lab:
     """A data root, its data set's folder, and the command line over them."""
 
-    def __init__(self, folder: Path, origin: Origin) -> None:
-        self.folder, self.data, self.origin = folder, folder / "data", origin
+    def __init__(self, folder: Path, origin: Origin, ledger: str | None) -> None:
+        self.folder, self.data, self.origin, self.ledger = folder, folder / "data", origin, ledger
         (folder / "specs").mkdir(exist_ok=True)
         (folder / "specs/kinetics_toy.yaml").write_text(SPEC)
 
@@ -60,7 +61,7 @@ class Lab:
         unset: dict[str, str | None] = {name: None for name in os.environ if name.startswith("CLIPYARD_")}
         return {
             **unset, "TOY_URL": self.origin.url, "CLIPYARD_DATA": str(self.data), "NO_PROXY": "127.0.0.1",
-            "CLIPYARD_DATASETS": str(self.folder / "specs"),
+            "CLIPYARD_DATASETS": str(self.folder / "specs"), "CLIPYARD_LEDGER": self.ledger,
         }  # fmt: skip
 
     def __call__(self, *arguments: str, code: int = 0) -> Result:
@@ -83,8 +84,10 @@ class Lab:
         return [dict(zip(head.split("\t"), line.split("\t"), strict=True)) for line in lines]
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The same story with either database below it."""
+    ledger = fresh_schema(request.getfixturevalue("postgres")) if request.param == "postgresql" else None
     folder = tmp_path_factory.mktemp("lab")
     served = folder / "served"
     (served / "videos").mkdir(parents=True)
@@ -95,7 +98,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     )
     (served / "val.csv").write_text(f"{HEADER}zumba,{GOOD},2,4,val,0\nzumba,{HOSTILE},0,2,val,0\n")
     with Origin(served, {f"videos/{DEAD}.mp4": "404"}) as origin:
-        yield Lab(folder, origin)
+        yield Lab(folder, origin, ledger)
 
 
 @pytest.fixture(scope="module")
