@@ -14,16 +14,7 @@ from clipyard.acquire.breaker import HOUR, Breaker
 from clipyard.acquire.statefile import StateFile
 from clipyard.reasons import Reason
 from fake_youtube import run_python
-
-NOW = 1_800_000_000.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
+from set_clock import NOW, Clock
 
 
 @pytest.fixture

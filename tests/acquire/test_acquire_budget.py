@@ -11,16 +11,7 @@ from threading import Event
 import pytest
 from clipyard.acquire.budget import Budget
 from fake_youtube import run_python
-
-NOW = 1_800_000_000.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
+from set_clock import NOW, Clock
 
 
 def test_pause_between_two_requests(tmp_path: Path) -> None:

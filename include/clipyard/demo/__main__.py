@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,9 @@ def _tell(title: str, data: DataRoot, run: str, seconds: float) -> None:
     print(f"  why not: {reasons}")
     for name, verdict in summary["gates"].items():
         gate = read_json(data.run(DATASET, run) / "gates" / f"{name}.json")
-        failed = [check["id"] for check in gate["checks"] if not check["success"]]
-        print(
-            f"  gate {name}: {verdict}, {len(gate['checks'])} checks"
-            + (f", not held: {', '.join(failed)}" if failed else "")
-        )
+        failed = Counter(check["id"] for check in gate["checks"] if not check["success"])
+        broken = ", ".join(check if count == 1 else f"{check} ({count} times)" for check, count in failed.items())
+        print(f"  gate {name}: {verdict}, {len(gate['checks'])} checks" + (f", not held: {broken}" if failed else ""))
 
 
 def run_demo(home: Path, project: Path) -> None:
