@@ -15,7 +15,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from clipyard.cli import main
+from clipyard import cli
 from clipyard.datasets import model
 from clipyard.datasets.load import find_spec, load_all, load_spec
 from clipyard.errors import Exit
@@ -143,23 +143,29 @@ def test_parameters_that_a_refresh_lacks_are_documented() -> None:
 # --- the command line
 
 
+def command(name: str) -> click.Command:
+    found = cli.main.get_command(click.Context(cli.main), name)
+    assert found is not None
+    return found
+
+
 def options_of(command: click.Command) -> set[str]:
     params = [param for param in command.params if isinstance(param, click.Option)]
     return {name for param in params for name in (*param.opts, *param.secondary_opts)}
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+@pytest.mark.parametrize("name", sorted(cli.COMMANDS))
 def test_command_is_documented_with_all_options_and_an_example(name: str) -> None:
     text = section(COMMANDS, f"`clipyard {name}\\b")
     same_as_run = "Same options as `run`" in text
     table = section(COMMANDS, "`clipyard run\\b") if same_as_run else text
     documented = {word for first in rows(table) for word in re.findall(r"--[a-z][a-z-]*", first)}
-    assert documented == options_of(main.commands[name])
+    assert documented == options_of(command(name))
     assert any(f"clipyard {name}" in code for language, code in fenced(text) if language == "sh"), "no example"
 
 
 def test_stages_of_the_command_line_are_documented() -> None:
-    argument = main.commands["stage"].params[0]
+    argument = command("stage").params[0]
     assert isinstance(argument.type, click.Choice)
     text = section(COMMANDS, "`clipyard stage\\b")
     assert not [name for name in argument.type.choices if f"`{name}`" not in text]
@@ -181,8 +187,8 @@ def test_pages_name_only_commands_and_options_that_exist(page: Path) -> None:
         name, rest = words[1], words[2:]
         if name in ("--version", "--help", "-h", "COMMAND"):
             continue
-        assert name in main.commands, f"{page.name}: {line!r}: there is no command {name}"
-        known = options_of(main.commands[name]) | {"--help", "--"}
+        assert name in cli.COMMANDS, f"{page.name}: {line!r}: there is no command {name}"
+        known = options_of(command(name)) | {"--help", "--"}
         unknown = [word for word in rest if word.startswith("--") and word not in known]
         assert not unknown, f"{page.name}: {line!r}: {name} has no {unknown[0]}"
 
@@ -196,7 +202,7 @@ def test_pages_name_only_make_targets_that_exist(page: Path) -> None:
 
 
 def test_the_documented_help_works() -> None:
-    assert CliRunner().invoke(main, ["run", "-h"]).exit_code == 0
+    assert CliRunner().invoke(cli.main, ["run", "-h"]).exit_code == 0
 
 
 # --- the YAML
@@ -266,4 +272,5 @@ def test_astro_requirements_are_complete() -> None:
     left = re.search(r"Left to the image, .*?: (.*)\.", text)
     assert left
     given = {re.split(r"[=\[]", line)[0] for line in text.splitlines() if "==" in line} | set(left[1].split(", "))
-    assert given == {re.split(r"[=<>\[]", need)[0] for need in project["dependencies"]}
+    needs = [*project["dependencies"], *project["optional-dependencies"]["pipeline"]]
+    assert given == {re.split(r"[=<>\[]", need)[0] for need in needs}

@@ -87,7 +87,7 @@ class Deployment:
     def stop(self) -> None:
         """Ctrl-C; whatever is left after that is killed."""
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(60)
         if self.process is not None:
@@ -185,6 +185,6 @@ def test_a_killed_worker_and_a_killed_scheduler_change_nothing(
     environment = {**os.environ, "CLIPYARD_DATA": str(calm)}
     subprocess.run([sys.executable, "-m", "clipyard", *argv], env=environment, check=True, capture_output=True)
     assert _lock(DataRoot(calm)) == _lock(data)
-    deployment.process.send_signal(signal.SIGINT)
+    deployment.process.send_signal(signal.SIGTERM)
     deployment.process.wait(60)
     _until(lambda: not deployment.tree(), "Ctrl-C leaves nobody behind", 30)

@@ -6,21 +6,55 @@ An error of ours is one sentence on standard error and the exit code of :class:`
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Any
 
 import click
 
 from clipyard import __version__
-from clipyard.cli.answers import coverage, due, history, missing, rebuild
-from clipyard.cli.compare import diff
-from clipyard.cli.data_sets import datasets, doctor, spec
-from clipyard.cli.runs import plan, refresh, release, report, run, stage
-from clipyard.cli.steps import step
-from clipyard.errors import ClipyardError, Exit
+from clipyard.errors import ClipyardError, Exit, UserError
+
+COMMANDS = {
+    "run": "runs", "refresh": "runs", "plan": "runs", "stage": "runs", "step": "steps", "missing": "answers", "due": "answers",
+    "history": "answers", "coverage": "answers", "report": "runs", "release": "runs", "diff": "compare", "datasets": "data_sets",
+    "spec": "data_sets", "doctor": "data_sets", "rebuild": "answers",
+}  # fmt: skip
+"""Command to the module that holds it. Imported when it is asked for: a step needs neither the ledger nor the checks, and the
+image that steps run in does not hold their packages."""
+
+
+_NEEDS = "this command needs the package {package}, which is not installed here: pip install 'clipyard[pipeline]'."
+
+
+def _absent(name: str, package: str) -> click.Command:
+    """Stands for a command whose packages are not installed, so that the others and ``--help`` work."""
+
+    @click.command(
+        name, help=f"(Not installed here.) Needs {package}.", context_settings={"ignore_unknown_options": True}
+    )
+    @click.argument("rest", nargs=-1)
+    def absent(rest: tuple[str, ...]) -> None:
+        raise UserError(
+            f"'clipyard {name}' needs the package {package}, which is not here: pip install 'clipyard[pipeline]'."
+        )
+
+    return absent
 
 
 class _Group(click.Group):
-    """Turns our errors into one sentence."""
+    """Imports a command when it is asked for, and turns our errors into one sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        try:
+            command: click.Command = getattr(import_module(f"clipyard.cli.{COMMANDS[cmd_name]}"), cmd_name)
+        except ModuleNotFoundError as error:
+            return _absent(cmd_name, str(error.name))
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -28,6 +62,9 @@ class _Group(click.Group):
         except ClipyardError as error:
             click.echo(f"clipyard: {error}", err=True)
             sys.exit(int(error.exit_code))
+        except ModuleNotFoundError as error:  # never one of ours: an import that a command makes when it runs
+            click.echo(f"clipyard: {_NEEDS.format(package=error.name)}", err=True)
+            sys.exit(int(Exit.ERROR))
         except BrokenPipeError:
             sys.exit(int(Exit.OK))
         except OSError as error:  # a data root that is a file, no permission, no space
@@ -40,9 +77,3 @@ class _Group(click.Group):
 @click.version_option(__version__)
 def main() -> None:
     """Video action data sets, from annotation to checked release."""
-
-
-for command in (
-    run, refresh, plan, stage, step, missing, due, history, coverage, report, release, diff, datasets, spec, doctor, rebuild
-):  # fmt: skip
-    main.add_command(command)

@@ -9,6 +9,7 @@ import click
 
 from clipyard.cli.common import data_option, settings_for, table
 from clipyard.errors import Exit
+from clipyard.settings import Settings
 
 
 @click.command()
@@ -37,12 +38,23 @@ def spec(file: Path) -> None:
     click.echo(f"{file}: {loaded.name} ({loaded.title}) is a valid data set of family '{loaded.family}'.")
 
 
+def _ledger(settings: Settings) -> tuple[str, str]:
+    try:
+        from clipyard.ledger import Ledger
+    except ModuleNotFoundError as error:  # the image that steps run in
+        return (
+            "ok",
+            f"no ledger here ({error.name} is not installed): this is a place for steps; data root {settings.data.root}",
+        )
+    with Ledger.open(settings.ledger_url):
+        return "ok", f"the ledger opens; data root {settings.data.root}"
+
+
 @click.command()
 @data_option
 def doctor(data: Path | None) -> None:
     """Say whether this machine can do the work: ffmpeg, yt-dlp, a JavaScript runtime, disk, ledger."""
     from clipyard.acquire.preflight import preflight_youtube
-    from clipyard.ledger import Ledger
     from clipyard.media.tools import ffmpeg
 
     settings = settings_for(data)
@@ -50,8 +62,7 @@ def doctor(data: Path | None) -> None:
     rows = [("ok", f"ffmpeg {tool.version} ({tool.origin}, {tool.path})")]
     settings.data.root.mkdir(parents=True, exist_ok=True)
     rows += [(str(f.level), f.sentence) for f in preflight_youtube(cookies=settings.cookies, folder=settings.data.root)]
-    with Ledger.open(settings.ledger_url):
-        rows.append(("ok", f"the ledger opens; data root {settings.data.root}"))
+    rows.append(_ledger(settings))
     table(rows, ("level", "finding"))
     if any(level == "fail" for level, _ in rows):
         sys.exit(int(Exit.FAIL))
