@@ -1,21 +1,27 @@
 """Verbs times runtimes: a step is written once, and configuration says where it runs.
 
 ``CLIPYARD_RUNTIME`` names the runtime of all steps, ``CLIPYARD_RUNTIME_FETCH`` that of one. A runtime is an operator class with the
-constructor of :class:`~clipyard_airflow.operators.process.ProcessStepOperator`.
+constructor of :class:`~clipyard_airflow.operators.step.StepOperator`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from clipyard.errors import UserError
 
 if TYPE_CHECKING:
-    from clipyard_airflow.operators.process import ProcessStepOperator
+    from clipyard_airflow.operators.step import StepOperator
 
-RUNTIMES = ("process",)
+RUNTIMES = {
+    "process": "process.ProcessStepOperator",
+    "docker": "docker.DockerStepOperator",
+    "kubernetes": "kubernetes.KubernetesStepOperator",
+}
+"""Each is imported only when it is chosen: the clients of Docker and Kubernetes are slow to import."""
 
 
 def runtime_of(step: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -26,9 +32,8 @@ def runtime_of(step: str, environ: Mapping[str, str] = os.environ) -> str:
     return name
 
 
-def step_operator(step: str) -> type[ProcessStepOperator]:
+def step_operator(step: str) -> type[StepOperator]:
     """The operator class for a step."""
-    runtime_of(step)
-    from clipyard_airflow.operators.process import ProcessStepOperator
-
-    return ProcessStepOperator
+    module, name = RUNTIMES[runtime_of(step)].split(".")
+    operator: type[StepOperator] = getattr(import_module(f"clipyard_airflow.operators.{module}"), name)
+    return operator

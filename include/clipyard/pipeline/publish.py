@@ -19,8 +19,8 @@ from clipyard.annotations.labels import LabelIndex, write_label_map
 from clipyard.files import TEMPORARY_PREFIX, read_json, sync_folder, writing
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.state import PRESENT, read_state
-from clipyard.pipeline.versions import tool_versions
 from clipyard.release.lock import LockHeader, LockRow, spec_hash, write_lock
+from clipyard.steps.tools import tool_versions
 
 
 def _present_rows(ctx: RunContext) -> Iterator[LockRow]:
@@ -35,13 +35,22 @@ def _present_rows(ctx: RunContext) -> Iterator[LockRow]:
             yield LockRow(**{name: row[name] for name in LockRow._fields})
 
 
+def _tools(ctx: RunContext) -> dict[str, str]:
+    """What the run's steps say of their tools (a container's are not the worker's); several versions are all named."""
+    seen: dict[str, set[str]] = {name: set() for name in tool_versions()}
+    for path in sorted(ctx.folder.glob("*/part-*.result.json")):
+        for name, version in read_json(path).get("tools", {}).items():
+            seen.setdefault(name, set()).add(str(version))
+    return {name: ", ".join(sorted(found)) or tool_versions()[name] for name, found in seen.items()}
+
+
 def _header(ctx: RunContext) -> LockHeader:
     catalog = read_json(ctx.folder / "catalog.json")
     return LockHeader(
         dataset=ctx.spec.name,
         spec=spec_hash(ctx.spec),
         annotations={split: part["sha256"] for split, part in catalog["splits"].items() if split in ctx.splits},
-        tools=tool_versions(),
+        tools=_tools(ctx),
         settings=ctx.spec.recipe.model_dump(mode="json"),
     )
 

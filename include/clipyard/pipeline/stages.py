@@ -35,7 +35,7 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     """Obtain the annotation files, build the catalog, begin the run in the ledger."""
     from clipyard.acquire.official import obtain_annotations
     from clipyard.annotations.catalog import build_catalog
-    from clipyard.pipeline.versions import tool_versions
+    from clipyard.steps.tools import tool_versions
 
     if ctx.kind == "refresh" and not ctx.state.exists():
         raise NothingInThisRun(f"{ctx.spec.name} was never run, so there is nothing to look at again.")

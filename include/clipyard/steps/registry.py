@@ -27,6 +27,9 @@ STEPS: dict[str, StepFactory] = {
     "frames": _lazy("frames", "FramesStep"),
 }
 
+NETWORK_STEPS = frozenset({"fetch", "unpack"})
+"""Steps that reach out. A container of any other step has no network."""
+
 
 def make_step(name: str) -> Step[Any]:
     """The step called ``name``; an unknown one is a sentence with the names that exist."""

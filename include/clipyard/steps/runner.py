@@ -31,6 +31,7 @@ from clipyard.progress import Progress
 from clipyard.reasons import Reason, Status
 from clipyard.settings import DataRoot
 from clipyard.steps.base import Outcome, Step, StepContext
+from clipyard.steps.tools import tool_versions
 
 _SETTLED = frozenset(
     {
@@ -52,12 +53,14 @@ class StepResult:
     reason: str = ""
     resume_at: str | None = None
     seconds: float = 0.0
+    tools: dict[str, str] = field(default_factory=dict)
+    """Versions of what did the work: a container's may differ from the worker's."""
 
     def as_json(self, step: Step[Any]) -> dict[str, Any]:
         return {
             "step": step.name, "version": step.version, "clipyard": __version__, "exit": int(self.exit),
             "sentence": self.sentence, "counts": self.counts, "reason": self.reason, "resume_at": self.resume_at,
-            "seconds": round(self.seconds, 3),
+            "seconds": round(self.seconds, 3), "tools": self.tools,
         }  # fmt: skip
 
 
@@ -139,7 +142,7 @@ class Runner:
             finally:
                 progress.close()
                 counts = dict(progress.counts)
-            result = StepResult(Exit.OK, progress.line(), counts)
+            result = StepResult(Exit.OK, progress.line(), counts, tools=tool_versions())
         except WaitUntil as error:
             result = StepResult(error.exit_code, str(error), counts, error.reason, error.resume_at.isoformat())
         except ClipyardError as error:

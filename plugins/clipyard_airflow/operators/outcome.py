@@ -34,14 +34,16 @@ class StepOutcome:
     resume_at: datetime | None
 
 
-def read_outcome(result_file: Path, returncode: int) -> StepOutcome:
-    """The step's own word, or, when it left none, what its exit status tells."""
+def read_outcome(result_file: Path, returncode: int, why: str = "") -> StepOutcome:
+    """The step's own word, or, when it left none, what the runtime saw (``why``) or its exit status tells."""
     if result_file.exists():
         value: dict[str, Any] = read_json(result_file)
         resume = datetime.fromisoformat(value["resume_at"]) if value.get("resume_at") else None
         return StepOutcome(int(value["exit"]), str(value["sentence"]), dict(value["counts"]), resume)
     if returncode == Exit.USAGE:
         return StepOutcome(returncode, "The step refused its input; the log above says why.", {}, None)
+    if why:
+        return StepOutcome(-1, f"{why} It goes on where it was.", {}, None)
     how = f"signal {-returncode}" if returncode < 0 else f"exit status {returncode}"
     return StepOutcome(-1, f"The step ended with {how} before it could say why; it goes on where it was.", {}, None)
 

@@ -1,4 +1,4 @@
-"""Versions of the tools that shape the output: part of every lock file and report."""
+"""Versions of the tools that shape the output: part of every step's result, lock file and report."""
 
 from __future__ import annotations
 

@@ -1,0 +1,105 @@
+"""What a step's container gets: image, limits, mounts, environment. The same for Docker and Kubernetes, from ``CLIPYARD_*``.
+
+Read when the task runs, from the worker's environment, so that no DAG has to be parsed again when a limit changes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import clipyard
+from clipyard.errors import UserError
+from clipyard.steps.registry import NETWORK_STEPS
+
+# The grammar of https://pkg.go.dev/github.com/distribution/reference: [host[:port]/]path[:tag][@digest]
+_IMAGE = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)?[a-z0-9]+(?:(?:\.|__?|-+|/)[a-z0-9]+)*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
+_BYTES = re.compile(r"([0-9]+)([kmg])", re.IGNORECASE)
+_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_ALWAYS = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "YTDLP_NO_PLUGINS")
+BYTES_PER_JOB = 512 * 2**20
+"""Memory that one download or encode may need (a 1080p encode measured 300 MiB); ``--jobs`` follows a smaller limit."""
+
+
+def _setting(environ: Mapping[str, str], name: str, step: str) -> str:
+    """``CLIPYARD_{name}_{STEP}``, else ``CLIPYARD_{name}``, else an empty text."""
+    return environ.get(f"CLIPYARD_{name}_{step.upper()}") or environ.get(f"CLIPYARD_{name}") or ""
+
+
+@dataclass(frozen=True)
+class ContainerSettings:
+    """One step's container. ``memory`` in bytes and ``cpus`` in cores, None: no limit."""
+
+    step: str
+    image: str
+    memory: int | None = None
+    cpus: float | None = None
+
+    @classmethod
+    def from_env(cls, step: str, environ: Mapping[str, str] = os.environ) -> ContainerSettings:
+        image = _setting(environ, "IMAGE", step) or f"clipyard-media:{clipyard.__version__}"
+        if not _IMAGE.fullmatch(image):
+            raise UserError(f"CLIPYARD_IMAGE is {image!r}, which is no name of an image; write registry/name:tag.")
+        return cls(step, image, _memory(_setting(environ, "MEMORY", step)), _cpus(_setting(environ, "CPUS", step)))
+
+    @property
+    def network(self) -> bool:
+        """Whether the step reaches out."""
+        return self.step in NETWORK_STEPS
+
+    def jobs(self, asked: int) -> int:
+        """Parallel items that the limits carry, at most what the run asks for."""
+        fits = [asked]
+        if self.cpus is not None:
+            fits.append(math.ceil(self.cpus))
+        if self.memory is not None:
+            fits.append(self.memory // BYTES_PER_JOB)
+        return max(1, min(fits))
+
+
+def _memory(text: str) -> int | None:
+    if not text:
+        return None
+    found = _BYTES.fullmatch(text)
+    size = int(found[1]) * _UNITS[found[2].lower()] if found else 0
+    if size < 64 * 2**20:
+        raise UserError(f"CLIPYARD_MEMORY is '{text}'; write 512m or 4g (at least 64m).")
+    return size
+
+
+def _cpus(text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.01 <= value <= 1024:
+        raise UserError(f"CLIPYARD_CPUS is '{text}'; write a number of cores, such as 2 or 0.5.")
+    return value
+
+
+def step_environment(params_file: Path, data: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables a container gets: those that the step's own parameters name (``${CLIPYARD_MIRROR}``), and proxies.
+
+    Nothing else of the worker's environment: it holds the address of Airflow's database and of the ledger.
+    """
+    try:
+        # Of the YAML's addresses only: what a person wrote into the trigger form must not name a secret.
+        sources = json.loads(params_file.read_text(encoding="utf-8")).get("sources", [])
+    except OSError as error:
+        raise UserError(
+            f"{params_file} cannot be read: {error.strerror}. Clear the task 'plan': it writes it."
+        ) from error
+    named = _VARIABLE.findall(json.dumps(sources))
+    passed = {name: environ[name] for name in (*named, *_ALWAYS) if environ.get(name)}
+    return {**passed, "CLIPYARD_DATA": str(data), "HOME": "/tmp", "USER": "clipyard"}  # noqa: S108  its own tmpfs

@@ -1,0 +1,66 @@
+"""What every runtime's step operator shares: the command line, the result file, the wait."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.definitions.context import Context
+from clipyard.settings import Settings
+
+from clipyard_airflow.operators.outcome import raise_for, read_outcome
+
+
+class StepOperator(BaseOperator):
+    """Runs ``clipyard step`` on one shard; a runtime says where by its :meth:`run_step`.
+
+    ``job`` says which shard: paths relative to the data root, ``{"name", "items", "params", "out"}``; the plan makes it. Live output
+    goes to the task's log. On a wait the task is deferred: it holds no worker slot and starts again at the time the step named.
+
+    The result is read from the file that the step leaves in the workspace, never from its output and never unpickled.
+    """
+
+    ui_color = "#f3e9d8"
+    template_fields = ()  # labels and ids of a data set are data, never templates
+
+    def __init__(self, *, step: str, job: dict[str, str] | None = None, jobs: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.step, self.job, self.jobs = step, job or {}, jobs
+
+    def argv(self, data: Path) -> list[str]:
+        """The command line, without the program: what every runtime runs."""
+        return [
+            "step", self.step,
+            "--items", str(data / self.job["items"]),
+            "--params", f"@{data / self.job['params']}",
+            "--out", str(data / self.job["out"]),
+            "--data", str(data),
+            "--jobs", str(self.jobs),
+        ]  # fmt: skip
+
+    def run_step(self, data: Path, context: Context) -> tuple[int, str]:
+        """Run :meth:`argv`; the exit status, and what the runtime knows of an end that the step could not tell itself."""
+        raise NotImplementedError
+
+    def execute(self, context: Context, event: Any = None) -> dict[str, int]:
+        from clipyard.steps.runner import result_path  # reads tables; not at parse
+
+        data = Settings.from_env().data.root
+        self.jobs = int(context["params"].get("jobs") or self.jobs)
+        result_file = result_path(data / self.job["out"])
+        result_file.unlink(missing_ok=True)
+        returncode, why = self.run_step(data, context)
+        outcome = read_outcome(result_file, returncode, why)
+        self.log.info("%s", outcome.sentence)
+        raise_for(outcome)
+        if outcome.resume_at is not None:
+            self._wait(outcome.resume_at)
+        return outcome.counts
+
+    def _wait(self, moment: datetime) -> None:
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+        self.log.info("Waiting until %s without a worker slot.", moment.isoformat())
+        self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute")
