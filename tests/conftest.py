@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from clipyard.demo.data_set import DemoSet, make_demo_set
 from clipyard.demo.origin import Origin
+from docker_engine import docker_engine as docker_engine
+from docker_engine import media_image as media_image
 from postgres_server import postgres as postgres  # a fixture of all tests
 
 PROJECT = Path(__file__).parents[1]

@@ -145,6 +145,7 @@ def _argv(
     even = seeks and facts.rate is not None
     options = x264_options(recipe) | encoder_clock(facts, even=even)
     options |= {"vf": f"{_EVEN},{FROM_ZERO}" if even else _EVEN, "t": _seconds(duration), tool.fps_mode_option: "vfr"}
+    options |= tool.last_frame_options
     if not seeks:
         options["ss"] = _seconds(start)
     into = ffmpeg.input(f"file:{source}", **input_options(), **({"ss": _seconds(start)} if seeks else {}))

@@ -74,6 +74,7 @@ def resize_clip(
     options = x264_options(recipe) | encoder_clock(header(source))
     options |= {"vf": f"mpdecimate,{scale}" if remove_dup else f"{FROM_ZERO},{scale}"}
     options |= {tool.fps_mode_option: "vfr" if remove_dup else "passthrough"}
+    options |= tool.last_frame_options
     if dense:
         options["g"] = DENSE_GAP
     into = ffmpeg.input(f"file:{source}", **input_options())

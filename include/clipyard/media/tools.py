@@ -22,6 +22,7 @@ VARIABLE = "CLIPYARD_FFMPEG"
 _VERSION_LINE = re.compile(r"ffmpeg version (\S+)")
 _NUMBERS = re.compile(r"n?(\d+)\.(\d+)")
 _FPS_MODE_SINCE = (5, 1)
+_FORGETS_DURATIONS_SINCE = 6
 _ASK_SECONDS = 30
 
 
@@ -39,6 +40,17 @@ class Tool:
         numbers = _NUMBERS.match(self.version)
         old = numbers is not None and (int(numbers[1]), int(numbers[2])) < _FPS_MODE_SINCE
         return "vsync" if old else "fps_mode"
+
+    @property
+    def last_frame_options(self) -> dict[str, str]:
+        """Output options without which the filter ``setpts`` costs the last frame.
+
+        ffmpeg 6 and 7 forget the durations of frames there; the last one then lasts no time and no decoder shows it
+        (7.0.2: 49 frames of 50). Older ffmpeg does not know the last duration here, so it must not be told to write it.
+        """
+        numbers = _NUMBERS.match(self.version)
+        old = numbers is not None and int(numbers[1]) < _FORGETS_DURATIONS_SINCE
+        return {} if old else {"bsf:v": "setts=pts=PTS:dts=DTS:duration=max(DURATION\\,1)"}
 
     def __str__(self) -> str:
         return f"ffmpeg {self.version} ({self.origin}: {self.path})"

@@ -15,7 +15,7 @@ from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from clipyard.errors import UserError
 from clipyard.settings import Settings
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import DockerException, ImageNotFound, NotFound
 from docker.types import Mount
 
 from clipyard_airflow.containers import ContainerSettings, step_environment
@@ -108,6 +108,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         )
         self._host_config: dict[str, Any] = {}
         self._shard: dict[str, str] = {}
+        self._cancelled = False
 
     @property
     def cli(self) -> Any:
@@ -118,9 +119,18 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         self.jobs = limits.jobs(self.jobs)
         self._configure(limits, DockerSettings.from_env(data), data, context)
         try:
+            self.hook.api_client.ping()
+        except (AirflowException, DockerException, OSError) as error:
+            engine = os.environ.get("DOCKER_HOST") or "/var/run/docker.sock"
+            raise AirflowException(
+                f"No Docker engine answers at {engine} ({error}): start it, or set CLIPYARD_RUNTIME=process."
+            ) from None
+        try:
             remove_orphans(self.cli, self._shard, self.log)
             return self._run(limits)
-        except (APIError, DockerException) as error:
+        except DockerException as error:
+            if self._cancelled:
+                raise AirflowException("The step was cancelled.") from None
             raise _explained(error, self.image) from None
         finally:
             self._remove()
@@ -165,12 +175,12 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         return 0, ""
 
     def _remove(self) -> None:
-        container, self.container = self.container, None  # type: ignore[assignment]
-        if container is not None:
-            remove_container(self.cli, container["Id"])
+        if self.container is not None:
+            remove_container(self.cli, self.container["Id"])
 
     def on_kill(self) -> None:
         """Cancelled or timed out: the container is asked to end, and removed."""
+        self._cancelled = True
         if self.container is not None:
             self.log.info("Stopping the step's container.")
             try:
@@ -184,7 +194,9 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
 def _explained(error: DockerException, image: str) -> AirflowException:
     """One sentence for what the engine said; an error of the set-up is not retried."""
     said = str(getattr(error, "explanation", None) or error).strip().rstrip(".")
-    if isinstance(error, NotFound) or "pull" in said or "registry" in said or "manifest unknown" in said:
+    if isinstance(error, ImageNotFound) or any(
+        word in said for word in ("pull access", "registry", "manifest unknown")
+    ):
         return AirflowFailException(
             f"The image {image} is not on the Docker engine and cannot be pulled ({said[:300]}): run 'make images', or let "
             "CLIPYARD_IMAGE name one that is."

@@ -30,15 +30,15 @@ class ProcessStepOperator(StepOperator):
         include = str(Path(clipyard.__file__).parents[1])
         path = os.pathsep.join(filter(None, [include, os.environ.get("PYTHONPATH", "")]))
         environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "CLIPYARD_DIE_WITH_PARENT": "1"}
-        self._child = subprocess.Popen(
+        child = self._child = subprocess.Popen(
             [sys.executable, "-m", "clipyard", *self.argv(data)], env=environment, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
         try:
-            assert self._child.stdout is not None
-            for line in self._child.stdout:
+            assert child.stdout is not None
+            for line in child.stdout:
                 self.log.info("%s", line.rstrip("\n"))
-            return self._child.wait(), ""
+            return child.wait(), ""
         finally:
             self.on_kill()
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
+from clipyard.errors import ClipyardError
 from clipyard.settings import Settings
 
-from clipyard_airflow.operators.outcome import raise_for, read_outcome
+from clipyard_airflow.operators.outcome import airflow_error, raise_for, read_outcome
 
 
 class StepOperator(BaseOperator):
@@ -51,7 +52,10 @@ class StepOperator(BaseOperator):
         self.jobs = int(context["params"].get("jobs") or self.jobs)
         result_file = result_path(data / self.job["out"])
         result_file.unlink(missing_ok=True)
-        returncode, why = self.run_step(data, context)
+        try:
+            returncode, why = self.run_step(data, context)
+        except ClipyardError as error:  # the runtime's own settings
+            raise airflow_error(error) from None
         outcome = read_outcome(result_file, returncode, why)
         self.log.info("%s", outcome.sentence)
         raise_for(outcome)

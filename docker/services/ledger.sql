@@ -1,0 +1,1 @@
+CREATE DATABASE clipyard;  -- the ledger; Airflow's own tables are in the database 'airflow'

@@ -1,0 +1,395 @@
+"""The ``kubernetes`` runtime: a step is a pod, made by Airflow's KubernetesPodOperator and confined beyond its defaults."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import PodLaunchFailedException
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.providers.cncf.kubernetes.utils.container import get_container_status
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodLaunchTimeoutException
+from airflow.sdk.definitions.context import Context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from clipyard.errors import UserError
+from clipyard.settings import Settings
+from kubernetes.client import ApiException  # type: ignore[import-untyped, unused-ignore]
+from kubernetes.client import models as k8s
+from kubernetes.config import ConfigException  # type: ignore[import-untyped, unused-ignore]
+from urllib3.exceptions import HTTPError
+from yaml import YAMLError
+
+from clipyard_airflow.containers import ContainerSettings, step_environment
+from clipyard_airflow.operators.step import StepOperator
+
+GRACE_SECONDS = 5
+"""Between SIGTERM and SIGKILL when a task is cancelled; a step ends itself within three seconds."""
+STARTUP_SECONDS = 600
+"""How long a pod may wait for a node, and then for its image: a node that is made first needs minutes."""
+LEAVING_SECONDS = 60
+"""How long a new try waits for the end of a pod that is being deleted."""
+KEY = "cookies.txt"
+TMP = "/tmp"  # noqa: S108  the container's own
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
+_USER = re.compile(r"([0-9]{1,10}):([0-9]{1,10})")
+_PATH = re.compile(r"/(?!/)[^:\x00-\x1f\x7f]{1,4000}")
+_IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+
+
+def _name(environ: Mapping[str, str], variable: str, what: str, pattern: re.Pattern[str] = _NAME) -> str:
+    """A name that Kubernetes takes (RFC 1123), or an empty text."""
+    text = environ.get(variable) or ""
+    if text and (len(text) > 253 or not pattern.fullmatch(text)):
+        raise UserError(
+            f"{variable} is {text[:300]!r}; write the name of {what}: small letters, digits and '-' inside it."
+        )
+    return text
+
+
+def _is_path(text: str) -> bool:
+    """An absolute path that can be mounted: Kubernetes takes no ':' in it."""
+    return bool(_PATH.fullmatch(text)) and ".." not in Path(text).parts and text == str(Path(text))
+
+
+@dataclass(frozen=True)
+class KubernetesSettings:
+    """Where pods run, what they mount, and as whom they work. ``mounts`` are read-only (claim, folder) pairs."""
+
+    claim: str
+    namespace: str = "default"
+    mounts: tuple[tuple[str, str], ...] = ()
+    secret: str = ""
+    user: int = 10001
+    group: int = 10001
+    service_account: str | None = None
+    config: str | None = None
+    """A kubeconfig; None: the worker's own account in the cluster it runs in."""
+
+    @classmethod
+    def from_env(cls, root: Path, environ: Mapping[str, str] = os.environ) -> KubernetesSettings:
+        """Raises UserError for anything that the Kubernetes API would refuse later, in its own words."""
+        claim = _name(environ, "CLIPYARD_KUBERNETES_CLAIM", "a PersistentVolumeClaim")
+        if not claim:
+            raise UserError(
+                "CLIPYARD_KUBERNETES_CLAIM is not set; write the name of the PersistentVolumeClaim that holds the data root."
+            )
+        if not _is_path(str(root)) or root == Path(TMP):
+            raise UserError(
+                f"CLIPYARD_DATA is {str(root)[:300]!r}; a pod can mount an absolute path without ':', such as /data."
+            )
+        config = environ.get("CLIPYARD_KUBERNETES_CONFIG") or None
+        if config is not None and not Path(config).is_absolute():
+            raise UserError(
+                f"CLIPYARD_KUBERNETES_CONFIG is {config[:300]!r}; write the absolute path of a kubeconfig file."
+            )
+        user, group = _user(environ.get("CLIPYARD_KUBERNETES_USER") or "10001:10001")
+        return cls(
+            claim=claim,
+            namespace=_name(environ, "CLIPYARD_KUBERNETES_NAMESPACE", "a namespace (at most 63 characters)", _LABEL)
+            or cls.namespace,
+            mounts=_mounts(environ.get("CLIPYARD_KUBERNETES_MOUNTS", ""), root),
+            secret=_name(environ, "CLIPYARD_KUBERNETES_SECRET", "a Secret"),
+            user=user,
+            group=group,
+            service_account=_name(environ, "CLIPYARD_KUBERNETES_SERVICE_ACCOUNT", "a ServiceAccount") or None,
+            config=config,
+        )
+
+    def cookies(self, cookies: Path | None, root: Path) -> str | None:
+        """Where the Secret's file goes for a step with network; None: no step gets it, or it lies in a volume already."""
+        if cookies is None:
+            if self.secret:
+                raise UserError(
+                    f"CLIPYARD_KUBERNETES_SECRET is '{self.secret}', but CLIPYARD_COOKIES is not set; write there the path "
+                    "that its cookies get in the pod, such as /etc/clipyard/cookies.txt."
+                )
+            return None
+        if not _is_path(str(cookies)):
+            raise UserError(f"CLIPYARD_COOKIES is {str(cookies)[:300]!r}; write an absolute path without ':'.")
+        in_volume = any(cookies.is_relative_to(folder) for folder in (str(root), *(path for _, path in self.mounts)))
+        if self.secret and in_volume:
+            raise UserError(
+                f"CLIPYARD_COOKIES is '{cookies}', inside a mounted volume, where the Secret {self.secret} cannot be "
+                "mounted; write a path outside, such as /etc/clipyard/cookies.txt."
+            )
+        if not self.secret and not in_volume:
+            raise UserError(
+                f"CLIPYARD_COOKIES is '{cookies}', which no pod has; let CLIPYARD_KUBERNETES_SECRET name a Secret that "
+                f"holds the file under the key {KEY}."
+            )
+        return str(cookies) if self.secret else None
+
+
+def _user(text: str) -> tuple[int, int]:
+    found = _USER.fullmatch(text)
+    if not found or max(int(found[1]), int(found[2])) >= 2**31:
+        raise UserError(f"CLIPYARD_KUBERNETES_USER is {text[:300]!r}; write two numbers, uid:gid, such as 10001:10001.")
+    return int(found[1]), int(found[2])
+
+
+def _mounts(text: str, root: Path) -> tuple[tuple[str, str], ...]:
+    mounts: list[tuple[str, str]] = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        claim, _, path = part.partition(":")
+        if len(claim) > 253 or not _NAME.fullmatch(claim) or not _is_path(path):
+            raise UserError(
+                f"CLIPYARD_KUBERNETES_MOUNTS holds {part[:300]!r}; write claim:/folder, separated by commas."
+            )
+        if path in (TMP, *(other for _, other in mounts)) or root.is_relative_to(path):
+            raise UserError(
+                f"CLIPYARD_KUBERNETES_MOUNTS holds '{part}', and {path} is taken; write a folder that is not {TMP}, not "
+                "named twice, and not the data root or above it."
+            )
+        mounts.append((claim, path))
+    return tuple(mounts)
+
+
+def _literal(text: str) -> str:
+    """Kubernetes puts variables in for ``$(NAME)`` in arguments and values; ``$$`` stands for one ``$``."""
+    return text.replace("$", "$$")
+
+
+def _line(text: Any) -> str:
+    return " ".join(str(text or "").split())[:400].rstrip(".")
+
+
+def _log_line(container: str, line: str) -> str:
+    return line.rstrip("\n")  # the pod has one container; its name before each line says nothing
+
+
+class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
+    """Runs the step in a pod: read-only root, no capabilities, no account of the cluster, cookies only where there is a network.
+
+    The claim is mounted at the path that the data root has in the worker, so that both speak of the same files. A pod that a
+    killed worker left running is found again by the next try.
+    """
+
+    template_fields = ()
+
+    def __init__(self, *, do_xcom_push: bool = True, **kwargs: Any) -> None:
+        super().__init__(
+            kubernetes_conn_id=None,
+            image="chosen when the task runs",
+            durable=True,
+            deferrable=False,
+            get_logs=True,
+            log_formatter=_log_line,
+            log_events_on_startup=False,  # no right to read events is needed: status says why a pod does not start
+            log_pod_spec_on_failure=False,
+            startup_timeout_seconds=STARTUP_SECONDS,
+            termination_grace_period=GRACE_SECONDS,
+            on_finish_action="delete_pod",
+            automount_service_account_token=False,
+            **kwargs,
+        )
+        self.do_xcom_push = do_xcom_push  # the counts; to KubernetesPodOperator it means a sidecar (see run_step)
+
+    @cached_property
+    def hook(self) -> KubernetesHook:
+        """Access as CLIPYARD_KUBERNETES_CONFIG says, never by a connection of Airflow."""
+        return KubernetesHook(
+            kubernetes_conn_id=None, config_file=self.config_file, in_cluster=None if self.config_file else True
+        )
+
+    def run_step(self, data: Path, context: Context) -> tuple[int, str]:
+        limits = ContainerSettings.from_env(self.step)
+        self._configure(limits, KubernetesSettings.from_env(data), data)
+        self._connect()
+        pushes, self.do_xcom_push = self.do_xcom_push, False
+        try:
+            self._one_pod_at_most(context)
+            KubernetesPodOperator.execute(self, context)
+            return self._ended(limits)
+        except ApiException as error:
+            if error.status == 404 and self.pod is not None:
+                return -1, f"The pod {self.pod.metadata.name} was deleted while it ran."
+            raise self._refused(error) from None
+        except HTTPError as error:
+            raise AirflowException(f"The Kubernetes API does not answer: {_line(error)}.") from None
+        finally:
+            self.do_xcom_push = pushes
+
+    def _connect(self) -> None:
+        try:
+            _ = self.client
+        except (ConfigException, OSError, ValueError, YAMLError) as error:
+            raise AirflowFailException(
+                f"There is no access to a Kubernetes cluster ({_line(error)}): run the worker in the cluster, or let "
+                "CLIPYARD_KUBERNETES_CONFIG name a kubeconfig file."
+            ) from None
+
+    def _configure(self, limits: ContainerSettings, cluster: KubernetesSettings, data: Path) -> None:
+        self.jobs = limits.jobs(self.jobs)
+        self.pod = self.pod_request_obj = self.remote_pod = None
+        self._killed = False
+        self.image, self.name, self.namespace = limits.image, f"clipyard-{self.step}", cluster.namespace
+        self.arguments = [_literal(word) for word in self.argv(data)]
+        environment = step_environment(data / self.job["params"], data)
+        self.env_vars = [k8s.V1EnvVar(name=name, value=_literal(value)) for name, value in environment.items()]
+        self.config_file, self.service_account_name = cluster.config, cluster.service_account
+        # Airflows with DAGs and runs of the same names may share a namespace; the claim tells them apart.
+        deployment = hashlib.sha256(f"{cluster.claim}:{data}".encode()).hexdigest()[:12]
+        self.labels = {
+            "app.kubernetes.io/name": "clipyard",
+            "clipyard.org/step": self.step,
+            "clipyard.org/network": "egress" if limits.network else "none",
+            "clipyard.org/deployment": deployment,
+        }
+        amounts = {}
+        if limits.memory is not None:
+            amounts["memory"] = str(limits.memory)
+        if limits.cpus is not None:
+            amounts["cpu"] = f"{round(limits.cpus * 1000)}m"
+        self.container_resources = k8s.V1ResourceRequirements(limits=amounts, requests=amounts) if amounts else None
+        if self.execution_timeout is not None:
+            # A pod whose worker never comes back ends by itself. The minute is the worker's, to end it first.
+            self.active_deadline_seconds = int(self.execution_timeout.total_seconds()) + 60
+        self._confine(cluster)
+        cookies = cluster.cookies(Settings.from_env().cookies, data) if limits.network else None
+        self._mount(cluster, data, cookies)
+
+    def _confine(self, cluster: KubernetesSettings) -> None:
+        self.security_context = k8s.V1PodSecurityContext(
+            run_as_user=cluster.user,
+            run_as_group=cluster.group,
+            run_as_non_root=cluster.user != 0,
+            fs_group=cluster.group,
+            fs_group_change_policy="OnRootMismatch",  # else each pod changes millions of files
+            seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"),
+        )
+        self.container_security_context = k8s.V1SecurityContext(
+            read_only_root_filesystem=True,
+            allow_privilege_escalation=False,
+            capabilities=k8s.V1Capabilities(drop=["ALL"]),
+        )
+
+    def _mount(self, cluster: KubernetesSettings, data: Path, cookies: str | None) -> None:
+        self.volumes, self.volume_mounts = [], []
+
+        def mount(name: str, path: str, *, read_only: bool = False, sub_path: str | None = None, **source: Any) -> None:
+            self.volumes.append(k8s.V1Volume(name=name, **source))
+            self.volume_mounts.append(
+                k8s.V1VolumeMount(name=name, mount_path=path, read_only=read_only or None, sub_path=sub_path)
+            )
+
+        def claim(name: str, *, read_only: bool = False) -> k8s.V1PersistentVolumeClaimVolumeSource:
+            return k8s.V1PersistentVolumeClaimVolumeSource(claim_name=name, read_only=read_only or None)
+
+        mount("data", str(data), persistent_volume_claim=claim(cluster.claim))
+        mount("tmp", TMP, empty_dir=k8s.V1EmptyDirVolumeSource(medium="Memory", size_limit="256Mi"))
+        for index, (name, path) in enumerate(cluster.mounts):
+            # A claim has one access mode in a pod: the data's own is read-only only where it is mounted.
+            source = claim(name, read_only=name != cluster.claim)
+            mount(f"mount-{index}", path, read_only=True, persistent_volume_claim=source)
+        if cookies is not None:
+            secret = k8s.V1SecretVolumeSource(
+                secret_name=cluster.secret, default_mode=0o440, items=[k8s.V1KeyToPath(key=KEY, path=KEY)]
+            )
+            mount("cookies", cookies, read_only=True, sub_path=KEY, secret=secret)
+
+    def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
+        pod = super().build_pod_request_obj(context, dry_run=dry_run)
+        pod.spec.enable_service_links = False  # else the addresses of the namespace's services are in its environment
+        return pod
+
+    def _one_pod_at_most(self, context: Context) -> None:
+        """A pod of this shard that is being deleted is waited for; of two, which only a lost answer can make, both go."""
+        selector = self._build_find_pod_label_selector(context)
+        until = time.monotonic() + LEAVING_SECONDS
+        while True:
+            pods = self.client.list_namespaced_pod(namespace=self.namespace, label_selector=selector).items
+            staying = [pod for pod in pods if pod.metadata.deletion_timestamp is None]
+            if len(pods) == len(staying) <= 1:
+                return
+            for pod in staying if len(staying) > 1 else []:
+                self.pod_manager.delete_pod(pod)
+            if time.monotonic() > until:
+                raise AirflowException(
+                    f"The pod {pods[0].metadata.name} of an earlier try does not go away: its node may be unreachable. "
+                    "It must be gone before the next try begins; see 'kubectl describe pod'."
+                )
+            time.sleep(1)
+
+    def await_pod_start(self, pod: k8s.V1Pod) -> None:
+        try:
+            super().await_pod_start(pod)
+        except (PodLaunchFailedException, PodLaunchTimeoutException) as error:
+            raise self._not_started(self.pod_manager.read_pod(pod).status, error) from None
+
+    def cleanup(
+        self, pod: k8s.V1Pod, remote_pod: k8s.V1Pod, xcom_result: Any = None, context: Context | None = None
+    ) -> None:
+        """Only removes the pod. Theirs raises over the true reason, and needs the right to change pods."""
+        if not self._killed and (remote_pod or self.pod):
+            self.process_pod_deletion(remote_pod or self.pod, reraise=False)
+
+    def _ended(self, limits: ContainerSettings) -> tuple[int, str]:
+        """Exit status of the container, and what the pod's status knows beyond it."""
+        pod: k8s.V1Pod = self.remote_pod
+        base = get_container_status(pod, self.base_container_name)
+        ended = base.state.terminated if base is not None else None
+        if ended is None:
+            told = _line(f"{pod.status.reason or ''} {pod.status.message or ''}")
+            return -1, f"The pod ended before its container did ({told or 'no reason is given'})."
+        if ended.exit_code == 0:
+            return 0, ""
+        if ended.reason == "OOMKilled":
+            limit = f" ({limits.memory // 2**20} MiB)" if limits.memory is not None else ""
+            return int(ended.exit_code), (
+                f"The container ran out of memory{limit}: give the step more with CLIPYARD_MEMORY_{self.step.upper()}, "
+                "or ask for fewer jobs."
+            )
+        if pod.status.reason:  # Evicted, DeadlineExceeded, NodeLost and others
+            return int(ended.exit_code), f"Kubernetes ended the pod ({pod.status.reason}: {_line(pod.status.message)})."
+        if ended.reason not in (None, "Error"):
+            return int(ended.exit_code), f"The container could not run ({ended.reason}: {_line(ended.message)})."
+        return int(ended.exit_code), ""
+
+    def _not_started(self, status: k8s.V1PodStatus, error: AirflowException) -> AirflowException:
+        """One sentence for a pod that never ran; a wrong image is not tried again."""
+        base = next((s for s in status.container_statuses or [] if s.name == self.base_container_name), None)
+        waiting = base.state.waiting if base is not None and base.state is not None else None
+        if waiting is not None and waiting.reason in _IMAGE_REASONS:
+            kind = AirflowException if isinstance(error, PodLaunchTimeoutException) else AirflowFailException
+            return kind(
+                f"The image {self.image} cannot be pulled ({waiting.reason}: {_line(waiting.message)}): let CLIPYARD_IMAGE name "
+                "one that the nodes can pull, or give the pod's service account an image pull secret."
+            )
+        conditions = {condition.type: condition for condition in status.conditions or []}
+        scheduled = conditions.get("PodScheduled")
+        if scheduled is not None and scheduled.status != "True":
+            step = self.step.upper()
+            return AirflowException(
+                f"No node took the pod within {self.schedule_timeout_seconds} seconds ({_line(scheduled.message)}): ask for less "
+                f"with CLIPYARD_MEMORY_{step} and CLIPYARD_CPUS_{step}, add nodes, or see that the claim is bound."
+            )
+        told = [waiting.reason, waiting.message] if waiting is not None else [status.reason, status.message or error]
+        return AirflowException(
+            f"The pod did not start ({': '.join(_line(part) for part in told if part)}): see its events with 'kubectl get "
+            f"events -n {self.namespace}'; a claim or a Secret that it mounts may be missing."
+        )
+
+    def _refused(self, error: ApiException) -> AirflowException:
+        """One sentence for what the API said; an error of the set-up is not tried again."""
+        try:
+            said = json.loads(error.body)["message"]
+        except (TypeError, ValueError, KeyError):
+            said = error.body or error.reason
+        passing = (
+            error.status not in range(400, 500) or error.status in (408, 409, 429) or "exceeded quota" in str(said)
+        )
+        kind = AirflowException if passing else AirflowFailException
+        return kind(
+            f"The Kubernetes API refuses the step's pod in namespace {self.namespace} ({error.status}: {_line(said)}): see "
+            "docs/kubernetes.md for what must be there and what the worker must be allowed."
+        )

@@ -1,0 +1,102 @@
+"""The real DAGs with every step in a container of the real engine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import pytest
+from clipyard.demo.origin import Origin
+from clipyard.release.lock import open_lock
+from clipyard.settings import DataRoot
+from clipyard_airflow.orphans import deployment_of
+from docker_engine import containers
+from e2e_airflow import PROJECT, Airflow
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+
+# The demo's source is on this machine's loopback, which a container sees on the host's network only.
+DOCKER = {"CLIPYARD_RUNTIME": "docker", "CLIPYARD_DOCKER_NETWORK": "host"}
+PARAMS: dict[str, Any] = {"resize": True, "frames": True, "shards": 2, "short_edge": 128, "splits": ["val"]}
+
+
+def release(airflow: Airflow, run: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Rows of the lock, and its tools."""
+    with open_lock(airflow.data.release("kinetics_demo") / run / "kinetics_demo.lock") as lock:
+        return {row.path: row for row in lock}, dict(lock.header.tools)
+
+
+def test_containers_make_what_processes_make(
+    airflow: Airflow, demo_origin: Origin, media_image: str, tmp_path: Path
+) -> None:
+    in_docker = replace(airflow, extra=DOCKER)
+    code, summary, run, log = in_docker.run("kinetics_demo", "kinetics_demo", **PARAMS)
+    assert code == 0, log[-3000:]
+    assert "Starting docker container from image" in log
+    rows, tools = release(in_docker, run)
+    assert rows
+    assert tools["ffmpeg_origin"] == "wheel", "the lock says what did the work, not what the worker has"
+    assert not containers(deployment=deployment_of(str(airflow.data.root)))
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in airflow.data.root.rglob("*")}
+    assert len(owners) == 1, "the worker's and the containers' files have one owner"
+
+    other = tmp_path / "other"
+    other.mkdir()
+    as_process = replace(airflow, data=DataRoot(other), extra={"CLIPYARD_FFMPEG": imageio_ffmpeg.get_ffmpeg_exe()})
+    code, expected, run, log = as_process.run("kinetics_demo", "kinetics_demo", **PARAMS)
+    assert code == 0, log[-3000:]
+    process_rows, process_tools = release(as_process, run)
+    assert rows == process_rows, "the same bytes"
+    assert tools["ffmpeg"] == process_tools["ffmpeg"]
+    assert {**summary, "report": None, "sentence": ""} == {**expected, "report": None, "sentence": ""}
+
+
+def test_a_task_that_takes_too_long_leaves_no_container(airflow: Airflow, media_image: str, tmp_path: Path) -> None:
+    dags = tmp_path / "dags"
+    dags.mkdir()
+    (dags / "slow.py").write_text(
+        textwrap.dedent(f"""
+        import sys
+        from datetime import datetime, timedelta
+        sys.path[:0] = [{str(PROJECT / "tests")!r}, {str(PROJECT / "tests" / "operators")!r}]
+        from airflow.sdk import DAG
+        from test_docker_runtime import JOB, SLEEP, OddStep
+
+        with DAG("slow", schedule=None, start_date=datetime(2026, 1, 1)):
+            OddStep(task_id="frames", step="frames", job=JOB, code=SLEEP.format(""), execution_timeout=timedelta(seconds=6))
+        """)
+    )
+    (airflow.data.root / "run").mkdir()
+    (airflow.data.root / "run" / "params.json").write_text(json.dumps({}))
+    slow = replace(airflow, extra={**DOCKER, "AIRFLOW__CORE__DAGS_FOLDER": str(dags)})
+    done = slow.call("dags", "test", "slow", timeout=120)
+    assert done.returncode == 1
+    assert (airflow.data.root / "begun").exists(), "the container ran"
+    assert "Timeout" in done.stdout
+    assert not containers(deployment=deployment_of(str(airflow.data.root)))
+
+
+def test_housekeeping_removes_what_no_task_owns(airflow: Airflow, media_image: str) -> None:
+    labels = {
+        "deployment": deployment_of(str(airflow.data.root)),
+        "dag": "gone",
+        "run": "r",
+        "task": "fetch",
+        "map_index": "3",
+    }
+    marks = [f"--label=org.clipyard.{name}={value}" for name, value in labels.items()]
+    subprocess.run(
+        ["docker", "run", "--detach", *marks, "--entrypoint=sleep", media_image, "300"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    assert containers(deployment=labels["deployment"])
+    done = replace(airflow, extra=DOCKER).call("dags", "test", "clipyard_housekeeping", timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Removed 1 containers" in done.stdout
+    assert not containers(deployment=labels["deployment"])
