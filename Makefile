@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo demo-up test up lint bench lock setup images clean help
+.PHONY: demo demo-up test up lint bench lock setup images compose-up compose-down clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -39,6 +39,12 @@ lint: $(STAMP)  ## ruff and mypy
 
 images:  ## build the Docker images (BASE_IMAGE names their base)
 	@docker/images.sh
+
+compose-up:  ## Airflow with workers, PostgreSQL and Redis in containers; makes images and passwords
+	@docker/compose.sh up
+
+compose-down:  ## stop it; the data stay
+	@docker/compose.sh down
 
 bench: $(STAMP)  ## all measurements of BENCHMARKS.md
 	@for file in bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -33,5 +33,6 @@ for name in "$@"; do
     --build-arg "VERSION=$version" --build-arg "COMMIT=$commit" --tag "clipyard-$name:$version" . >"$log" 2>&1 \
     || { tail -30 "$log"; echo "clipyard-$name could not be built; the log is $log"; exit 1; }
   rm -f "$log"
+  docker image prune --force --filter "label=org.opencontainers.image.title=clipyard-$name" >/dev/null # the one it replaces
   docker image inspect --format "clipyard-$name:$version {{.Size}} bytes" "clipyard-$name:$version"
 done

@@ -73,6 +73,26 @@ def test_a_clock_that_is_set_back_blocks_nobody(tmp_path: Path) -> None:
     assert 0 < budget.take() < 10
 
 
+@pytest.mark.parametrize("skew", [0.5, 3.0, 30.0, 90.0])
+def test_two_machines_whose_clocks_differ(tmp_path: Path, skew: float) -> None:
+    ahead, behind = Clock(), Clock()
+    ahead.now += skew
+    budgets = [Budget(tmp_path, pause=2, jitter=0, per_hour=100, clock=clock) for clock in (ahead, behind)]
+    granted = 0
+    for _ in range(2400):  # ten minutes
+        for budget, clock in zip(budgets, (ahead, behind), strict=True):
+            granted += budget.take() == 0
+            clock.now += 0.25
+    assert granted <= 100
+    granted = 0
+    free = [Budget(tmp_path / "free", pause=2, jitter=0, per_hour=None, clock=clock) for clock in (ahead, behind)]
+    for _ in range(240):  # one minute
+        for budget, clock in zip(free, (ahead, behind), strict=True):
+            granted += budget.take() == 0
+            clock.now += 0.25
+    assert granted <= 31
+
+
 def test_waiting_ends_when_cancelled(tmp_path: Path) -> None:
     budget = Budget(tmp_path, pause=60, jitter=0)
     assert budget.take() == 0

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,26 @@ from clipyard.pipeline.summary import run_summary
 from clipyard.settings import DataRoot
 
 PROJECT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def until(true: Callable[[], Any], what: str, seconds: float = 240) -> Any:
+    """Wait for a true value, and give it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := true():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+def lock_of(data: DataRoot, dataset: str, run: str) -> bytes:
+    return (data.release(dataset) / run / f"{dataset}.lock").read_bytes()
 
 
 @dataclass

@@ -5,40 +5,22 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from clipyard.demo.origin import Origin
 from clipyard.settings import DataRoot
-from e2e_airflow import PROJECT, Airflow
+from e2e_airflow import PROJECT, Airflow, free_port, lock_of, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
 DATASET, RUN = "kinetics_demo", "one"
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def _until(true: Callable[[], Any], what: str, seconds: float = 240) -> Any:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := true():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not within {seconds:g} s: {what}")
 
 
 class Deployment:
@@ -47,7 +29,7 @@ class Deployment:
     def __init__(self, airflow: Airflow, log: Path) -> None:
         self.airflow, self.log = airflow, log
         airflow.extra |= {
-            "AIRFLOW__API__PORT": str(_free_port()),
+            "AIRFLOW__API__PORT": str(free_port()),
             # The dead are noticed by their silence; a test need not wait for minutes.
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
@@ -134,10 +116,6 @@ def deployment(tmp_path: Path) -> Iterator[Deployment]:
     made.stop()
 
 
-def _lock(data: DataRoot) -> bytes:
-    return (data.release(DATASET) / RUN / f"{DATASET}.lock").read_bytes()
-
-
 def test_a_killed_worker_and_a_killed_scheduler_change_nothing(
     deployment: Deployment, demo_origin: Origin, tmp_path: Path
 ) -> None:
@@ -145,15 +123,15 @@ def test_a_killed_worker_and_a_killed_scheduler_change_nothing(
     demo_origin.set_plan({**dead, "videos/*": {"do": "slow", "seconds": 1}})
     data = deployment.airflow.data
     deployment.start()
-    _until(lambda: "Airflow:" in deployment.log.read_text(), "the user and password are shown")
-    _until(lambda: DATASET in deployment.airflow.call("dags", "list").stdout, "the DAG is there")
+    until(lambda: "Airflow:" in deployment.log.read_text(), "the user and password are shown")
+    until(lambda: DATASET in deployment.airflow.call("dags", "list").stdout, "the DAG is there")
     conf = json.dumps({"resize": True, "short_edge": 128, "shards": 3})
     done = deployment.airflow.call("dags", "trigger", DATASET, "--run-id", RUN, "--conf", conf)
     assert done.returncode == 0, done.stdout[-2000:]
 
     # 1. A worker dies in the middle of a fetch: the task and whoever watches it.
     root = data.dataset(DATASET)
-    _until(lambda: len(list(root.glob("videos_train/*/*.mp4"))) >= 2, "some clips are there")
+    until(lambda: len(list(root.glob("videos_train/*/*.mp4"))) >= 2, "some clips are there")
     step = _step(deployment, "fetch")
     assert step is not None, "it is killed in the middle of its work"
     task = step.parent()
@@ -161,7 +139,7 @@ def test_a_killed_worker_and_a_killed_scheduler_change_nothing(
     assert task is not None and watcher is not None
     for process in (watcher, task):
         process.kill()
-    _until(lambda: not step.is_running() or step.status() == psutil.STATUS_ZOMBIE, "the step dies with its worker", 20)
+    until(lambda: not step.is_running() or step.status() == psutil.STATUS_ZOMBIE, "the step dies with its worker", 20)
 
     # 2. The scheduler dies with all its workers; nobody starts it again by hand.
     scheduler = next(p for p in deployment.tree() if p.cmdline()[-1:] == ["scheduler"])
@@ -170,21 +148,21 @@ def test_a_killed_worker_and_a_killed_scheduler_change_nothing(
             process.kill()
 
     # 3. Everything dies in the middle of a resize.
-    _until(lambda: list(root.glob("videos_train_256p_dense_cache/*/*.mp4")), "some resized copies are there", 400)
+    until(lambda: list(root.glob("videos_train_256p_dense_cache/*/*.mp4")), "some resized copies are there", 400)
     assert deployment.state() == "running"
     deployment.kill()
     assert not deployment.tree()
     assert not (data.release(DATASET) / RUN).exists()
 
     deployment.start()
-    _until(lambda: deployment.state() in ("success", "failed"), "the run ends", 600)
+    until(lambda: deployment.state() in ("success", "failed"), "the run ends", 600)
     assert deployment.state() == "success", deployment.log.read_text()[-3000:]
 
     calm = tmp_path / "calm"
     argv = ["run", DATASET, "--run", RUN, "--resize", "--short-edge", "128", "--shards", "3"]
     environment = {**os.environ, "CLIPYARD_DATA": str(calm)}
     subprocess.run([sys.executable, "-m", "clipyard", *argv], env=environment, check=True, capture_output=True)
-    assert _lock(DataRoot(calm)) == _lock(data)
+    assert lock_of(DataRoot(calm), DATASET, RUN) == lock_of(data, DATASET, RUN)
     deployment.process.send_signal(signal.SIGTERM)
     deployment.process.wait(60)
-    _until(lambda: not deployment.tree(), "Ctrl-C leaves nobody behind", 30)
+    until(lambda: not deployment.tree(), "Ctrl-C leaves nobody behind", 30)

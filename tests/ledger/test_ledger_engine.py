@@ -100,7 +100,7 @@ def test_first_migration_by_several_processes_at_once(url: str) -> None:
         ("sqlite:///:memory:", "must be a file"),
         ("sqlite://relative/path", "must be a file"),
         ("postgresql+nosuchdriver://user:hunter2@host/db", "driver"),
-        ("postgresql+psycopg2://user:hunter2@host/db?password=hunter2", "psycopg2"),
+        ("postgresql+pg8000://user:hunter2@host/db?password=hunter2", "pg8000"),
     ],
 )
 def test_wrong_addresses(url: str, says: str) -> None:

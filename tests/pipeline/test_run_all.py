@@ -144,6 +144,20 @@ def test_what_the_ledger_answers(lab: Lab, first: str) -> None:
     assert shares["train"] == ("3", "2")
 
 
+def test_a_second_data_set_knows_what_the_first_one_learned(lab: Lab, first: str) -> None:
+    twin = SPEC.replace("name: kinetics_toy", "name: kinetics_twin").replace(
+        "root: kinetics_toy", "root: kinetics_twin"
+    )
+    (lab.folder / "specs/kinetics_twin.yaml").write_text(twin)
+    asked = lab.origin.asked.copy()
+    last = lab("run", "kinetics_twin", "--run", "one").stdout.splitlines()[-1]
+    assert "3 of 4 clips are there" in last
+    assert {key: count for key, count in (lab.origin.asked - asked).items() if "videos/" in str(key)} == {}
+    dead = next(row for row in lab.rows("missing", "kinetics_twin") if DEAD in row["item_id"])
+    assert dead["reason"] == "not_found", "why it was not asked for again"
+    assert dead["evidence"]
+
+
 def test_the_same_run_again_changes_nothing(lab: Lab, first: str) -> None:
     lock = lab.data / ".clipyard/releases" / DATASET / "one" / f"{DATASET}.lock"
     before, asked = lock.read_bytes(), lab.origin.asked.copy()

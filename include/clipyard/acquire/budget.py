@@ -23,6 +23,8 @@ ACCOUNT_PER_HOUR = 2000
 PAUSE = 2.0
 """Seconds between two requests."""
 
+SKEW = 120
+"""Seconds that another machine's clock may be ahead of ours; a time further in the future is a clock that was set back."""
 _MINUTES = 61
 """One more than an hour, so that 60 whole minutes are always covered."""
 
@@ -64,7 +66,7 @@ class Budget:
             now = self._clock()
             last = number(state.get("last"), -1e12)
             pause = min(number(state.get("pause")), self._pause * (1 + self._jitter))
-            if last <= now and (early := last + pause - now) > 0:
+            if last <= now + SKEW and (early := last + pause - now) > 0:
                 return early
             minute = int(now // 60)
             counts = _counts(state.get("minutes"), minute)
@@ -97,8 +99,8 @@ class Budget:
 
 
 def _counts(value: object, minute: int) -> dict[int, int]:
-    """Requests per minute since the epoch, of the last hour; what lies in the future or makes no sense is left out."""
+    """Requests per minute since the epoch, of the last hour; what lies far in the future or makes no sense is left out."""
     if not isinstance(value, dict):
         return {}
     counts = {int(key): int(number(count)) for key, count in value.items() if str(key).isdigit()}
-    return {key: count for key, count in counts.items() if minute - _MINUTES < key <= minute and count > 0}
+    return {key: count for key, count in counts.items() if minute - _MINUTES < key <= minute + SKEW // 60 and count > 0}

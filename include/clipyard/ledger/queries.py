@@ -46,11 +46,13 @@ def absent(egress: str, now: datetime) -> tuple[sa.FromClause, dict[str, sa.Colu
     has_c, has_v = c.c.clip_id.is_not(None), v.c.video_id.is_not(None)
     c_next, v_next = c.c.next_attempt, v.c.next_attempt
     never = sa.or_(sa.and_(has_c, c_next.is_(None)), sa.and_(has_v, v_next.is_(None)), item.c.status == Status.REJECTED)
-    # A clip that was never asked for is as good as its video.
-    by_video = sa.and_(item.c.reason == Reason.NOT_ASKED, has_v)
+    # A clip that this data set never asked for is as good as what another one learned of it, or of its video.
+    # One that was passed over on purpose has evidence of its own.
+    untold = sa.and_(item.c.reason == Reason.NOT_ASKED, item.c.evidence == "")
+    by_clip, by_video = sa.and_(untold, has_c, c.c.reason != Reason.OK), sa.and_(untold, has_v)
     return joined, {
-        "reason": sa.case((by_video, v.c.reason), else_=item.c.reason),
-        "evidence": sa.case((by_video, v.c.evidence), else_=item.c.evidence),
+        "reason": sa.case((by_clip, c.c.reason), (by_video, v.c.reason), else_=item.c.reason),
+        "evidence": sa.case((by_clip, c.c.evidence), (by_video, v.c.evidence), else_=item.c.evidence),
         "next_attempt": sa.case(
             (never, sa.null()), (sa.and_(has_v, sa.or_(c_next.is_(None), v_next > c_next)), v_next), else_=c_next
         ),

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# The deployment of compose.yaml: compose.sh up | down | logs [SERVICE] | ... (what else docker compose knows). `down` keeps the data.
+set -euo pipefail
+cd "$(dirname "$0")"
+if docker compose version >/dev/null 2>&1; then compose=(docker compose)
+elif command -v docker-compose >/dev/null; then compose=(docker-compose)
+else echo "Neither 'docker compose' nor docker-compose is here: install Docker's compose plugin."; exit 1; fi
+CLIPYARD_VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' ../pyproject.toml)
+export CLIPYARD_VERSION
+env=$PWD/.env
+
+secret() { python3 -c 'import secrets; print(secrets.token_urlsafe(24))'; }
+make_env() {  # no default passwords: made once, for this machine
+  local fernet
+  fernet=$(python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())')
+  (
+    umask 077
+    cat >"$env.new" <<EOF
+# Made by docker/compose.sh. Settings of the deployment (CLIPYARD_...) may be added; see docs/compose.md.
+CLIPYARD_POSTGRES_PASSWORD=$(secret)
+CLIPYARD_REDIS_PASSWORD=$(secret)
+CLIPYARD_SECRET_KEY=$(secret)
+CLIPYARD_JWT_SECRET=$(secret)
+CLIPYARD_FERNET_KEY=$fernet
+CLIPYARD_ADMIN_PASSWORD=$(secret)
+EOF
+  )
+  mv "$env.new" "$env"
+}
+# NAME VARIABLE IMAGE: the official image where it can be had, else one made of Debian's packages.
+service_image() {
+  if grep -q "^$2=" "$env" || docker image inspect "$3" >/dev/null 2>&1 || docker pull --quiet "$3" >/dev/null 2>&1; then return; fi
+  echo "$3 cannot be pulled: making one from Debian's packages"
+  base/make.sh clipyard-base:bookworm
+  docker build --quiet --network host --file services/Dockerfile --target "$1" --tag "clipyard-$1:$CLIPYARD_VERSION" .. >/dev/null
+  echo "$2=clipyard-$1:$CLIPYARD_VERSION" >>"$env"
+}
+
+[ "${1:-}" = up ] || exec "${compose[@]}" --project-name clipyard --file compose.yaml "$@"
+[ -s "$env" ] || make_env
+docker info >/dev/null 2>&1 || { echo "No Docker engine answers here: start one, or set DOCKER_HOST."; exit 1; }
+./images.sh media airflow socket-proxy
+service_image postgres CLIPYARD_POSTGRES_IMAGE postgres:17-bookworm
+service_image redis CLIPYARD_REDIS_IMAGE redis:8-bookworm
+"${compose[@]}" --project-name clipyard --file compose.yaml up --detach
+port=$(sed -n 's/^CLIPYARD_PORT=//p' "$env")
+echo "Airflow: http://${port:-127.0.0.1:8080}  user admin, password $(sed -n 's/^CLIPYARD_ADMIN_PASSWORD=//p' "$env")  (ready in about two minutes)"
+echo "make compose-down stops it and keeps the data (the volume clipyard_data)."
