@@ -17,6 +17,8 @@ export AIRFLOW__CORE__PARALLELISM=${AIRFLOW__CORE__PARALLELISM:-8} AIRFLOW__DAG_
 # Tasks of a scheduler or worker that died are taken up within two minutes, not five to ten.
 export AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL=${AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL:-60}
 export AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT=${AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT:-120}
+# A task that is cancelled hears of it at its next heartbeat.
+export AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL=${AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL:-2}
 export YTDLP_NO_PLUGINS=${YTDLP_NO_PLUGINS-1}
 airflow db migrate >"$AIRFLOW_HOME/migrate.log" 2>&1 || { echo "Airflow's database could not be set up; see $AIRFLOW_HOME/migrate.log"; exit 1; }
 python -m clipyard_airflow.settings_file "$project/airflow_settings.yaml"

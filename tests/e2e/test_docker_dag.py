@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import textwrap
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
+import psutil
 import pytest
+import requests
 from clipyard.demo.origin import Origin
 from clipyard.release.lock import open_lock
 from clipyard.settings import DataRoot
 from clipyard_airflow.orphans import deployment_of
 from docker_engine import containers
-from e2e_airflow import PROJECT, Airflow
+from e2e_airflow import PROJECT, Airflow, until
+from test_live_scheduler import Deployment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
@@ -79,6 +83,59 @@ def test_a_task_that_takes_too_long_leaves_no_container(airflow: Airflow, media_
     assert (airflow.data.root / "begun").exists(), "the container ran"
     assert "Timeout" in done.stdout
     assert not containers(deployment=deployment_of(str(airflow.data.root)))
+
+
+def test_cancelled_and_killed_tasks_of_the_live_airflow(media_image: str, demo_origin: Origin, tmp_path: Path) -> None:
+    demo_origin.set_plan({"videos/*": {"do": "slow", "seconds": 120}})
+    (tmp_path / "data").mkdir()
+    airflow = Airflow(
+        tmp_path / "airflow", DataRoot(tmp_path / "data"), extra={**DOCKER, "CLIPYARD_ONLY": "kinetics_demo"}
+    )
+    deployment = Deployment(airflow, tmp_path / "up.log")
+    ours = deployment_of(str(airflow.data.root))
+
+    def shard(number: int) -> list[str]:
+        return containers(deployment=ours, task="fetch", map_index=str(number))
+
+    try:
+        deployment.start()
+        until(lambda: "Airflow:" in deployment.log.read_text(), "the user and password are shown")
+        until(lambda: "kinetics_demo" in airflow.call("dags", "list").stdout, "the DAG is there")
+        conf = json.dumps({"shards": 2})
+        done = airflow.call("dags", "trigger", "kinetics_demo", "--run-id", "one", "--conf", conf)
+        assert done.returncode == 0, done.stdout[-2000:]
+        until(lambda: shard(0) and shard(1), "two shards are fetched at once", 200)
+
+        # A person marks a running task as failed.
+        base = f"http://127.0.0.1:{airflow.extra['AIRFLOW__API__PORT']}"
+        login = {"username": "admin", "password": json.loads((airflow.home / "passwords.json").read_text())["admin"]}
+        token = requests.post(f"{base}/auth/token", json=login, timeout=30).json()["access_token"]
+        asked = time.monotonic()
+        marked = requests.patch(
+            f"{base}/api/v2/dags/kinetics_demo/dagRuns/one/taskInstances/fetch/0", json={"new_state": "failed"},
+            headers={"Authorization": f"Bearer {token}"}, timeout=30,
+        )  # fmt: skip
+        assert marked.status_code == 200, marked.text
+        until(lambda: not shard(0), "its container is gone", 30)
+        assert time.monotonic() - asked < 5
+
+        # A worker is killed: its container lives on, until the next try of the shard.
+        (first,) = shard(1)
+        labels = json.loads(subprocess.run(["docker", "inspect", first], capture_output=True, check=True).stdout)[0][
+            "Config"
+        ]["Labels"]
+        task = psutil.Process(int(labels["org.clipyard.process"].partition(":")[0]))
+        watcher = task.parent()
+        assert watcher is not None
+        for process in (watcher, task):
+            process.kill()
+        assert shard(1) == [first]
+        until(lambda: (now := shard(1)) and first not in now, "the next try has made another one", 200)
+        assert len(shard(1)) == 1
+    finally:
+        deployment.stop()
+        for left in containers(deployment=ours):
+            subprocess.run(["docker", "rm", "-f", left], check=True, stdout=subprocess.DEVNULL)
 
 
 def test_housekeeping_removes_what_no_task_owns(airflow: Airflow, media_image: str) -> None:

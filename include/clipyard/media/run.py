@@ -130,4 +130,6 @@ def run(argv: Sequence[str], *, timeout: float, cancelled: Event | None = None, 
     if code == _TOO_MANY_ERRORS:
         raise MediaError(Reason.CORRUPT, f"too much of it does not decode: {last_lines(said)}")
     how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+    if code == -signal.SIGKILL:
+        how += " (out of memory?)"  # nobody else sends it: the kernel does, also in a container with a limit
     raise MediaError(Reason.TOOL_FAILED, f"ffmpeg: {how}: {last_lines(said)}")

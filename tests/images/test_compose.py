@@ -1,0 +1,109 @@
+"""The compose file, as compose reads it: who has the engine's socket, what is published, no password by default."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+DOCKER = Path(__file__).parents[2] / "docker"
+SECRETS = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "SECRET_KEY", "JWT_SECRET", "FERNET_KEY", "ADMIN_PASSWORD")
+
+
+def compose() -> list[str]:
+    if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+        return ["docker", "compose"]
+    if found := shutil.which("docker-compose"):
+        return [found]
+    pytest.skip("Neither 'docker compose' nor docker-compose is here: the compose file is not read.")
+
+
+def read(tmp_path: Path, **given: str) -> subprocess.CompletedProcess[str]:
+    """``compose config`` in a folder without a .env."""
+    (tmp_path / "services").mkdir(exist_ok=True)
+    shutil.copy(DOCKER / "compose.yaml", tmp_path)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CLIPYARD_")} | given
+    return subprocess.run(
+        [*compose(), "--project-name", "x", "--file", tmp_path / "compose.yaml", "config"],
+        env=environment,
+        text=True,
+        capture_output=True,
+    )
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> dict[str, Any]:
+    given = {f"CLIPYARD_{name}": f"{name.lower()}-value" for name in SECRETS}
+    done = read(tmp_path, CLIPYARD_VERSION="1.2.3", **given)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = yaml.safe_load(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("missing", SECRETS)
+def test_no_secret_has_a_default(tmp_path: Path, missing: str) -> None:
+    given = {f"CLIPYARD_{name}": "x" for name in SECRETS if name != missing}
+    assert read(tmp_path, CLIPYARD_VERSION="1.2.3", **given).returncode != 0
+
+
+def test_only_the_proxy_has_the_socket(deployment: dict[str, Any]) -> None:
+    for name, service in deployment["services"].items():
+        has_socket = "docker.sock" in str(service.get("volumes", ""))
+        assert has_socket == (name == "socket-proxy"), name
+        networks = set(service.get("networks") or {"default": None})
+        assert ("engine" in networks) == (name in ("socket-proxy", "worker")), name
+    assert deployment["networks"]["engine"]["internal"] is True
+    proxy = deployment["services"]["socket-proxy"]
+    assert proxy["read_only"] is True
+    assert set(proxy.get("networks")) == {"engine"}
+
+
+def test_our_containers_have_no_capabilities_and_publish_one_local_port(deployment: dict[str, Any]) -> None:
+    published = []
+    for name, service in deployment["services"].items():
+        if service["image"].startswith("clipyard-"):
+            assert service["image"].endswith(":1.2.3")
+            assert service["cap_drop"] == ["ALL"], name
+            assert service["security_opt"] == ["no-new-privileges:true"], name
+        published += [(name, port) for port in service.get("ports", [])]
+    assert len(published) == 1
+    assert published[0][0] == "api-server"
+    assert "127.0.0.1" in str(published[0][1])
+
+
+def test_every_lasting_service_has_a_health_check(deployment: dict[str, Any]) -> None:
+    without = {name for name, service in deployment["services"].items() if "healthcheck" not in service}
+    assert without == {"init"}
+
+
+def test_secrets_reach_only_those_who_need_them(deployment: dict[str, Any]) -> None:
+    for name, service in deployment["services"].items():
+        text = str(service.get("environment", "")) + str(service.get("command", ""))
+        assert ("admin_password-value" in text) == (name == "init"), name
+        if name == "socket-proxy":
+            assert "-value" not in text
+
+
+def test_the_passwords_are_made_once_and_are_private(tmp_path: Path) -> None:
+    copy = tmp_path / "docker"
+    shutil.copytree(DOCKER, copy, ignore=shutil.ignore_patterns(".env"))
+    shutil.copy(DOCKER.parent / "pyproject.toml", tmp_path)
+    no_engine = {**os.environ, "DOCKER_HOST": "tcp://127.0.0.1:1"}
+    compose()  # skips where there is none
+    first = subprocess.run([copy / "compose.sh", "up"], env=no_engine, text=True, capture_output=True)
+    assert first.returncode == 1
+    assert "No Docker engine answers here" in first.stdout
+    env = (copy / ".env").read_text()
+    assert stat.S_IMODE((copy / ".env").stat().st_mode) == 0o600
+    values = dict(line.split("=", 1) for line in env.splitlines() if not line.startswith("#"))
+    assert set(values) == {f"CLIPYARD_{name}" for name in SECRETS}
+    assert len(set(values.values())) == len(SECRETS)
+    assert all(len(value) >= 32 for value in values.values())
+    subprocess.run([copy / "compose.sh", "up"], env=no_engine, capture_output=True)
+    assert (copy / ".env").read_text() == env
