@@ -1,0 +1,316 @@
+"""AVA's csvs of boxes, action lists, and the Kinetics part of AVA-Kinetics."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from clipyard.annotations import box_csv
+from clipyard.annotations.action_list import read_action_list, write_action_list
+from clipyard.annotations.ava_kinetics import (
+    csv_lines,
+    frame_folders,
+    key_seconds,
+    prepare_rows,
+    select_windows,
+    write_rows,
+    write_times,
+)
+from clipyard.annotations.box_csv import BOXES, is_video_name, read_boxes
+from clipyard.errors import UserError
+from clipyard.ids import parse_clip_id
+from hypothesis import given
+from hypothesis import strategies as st
+
+AVA = "-5KQ66BBWC4,0902,0.077,0.151,0.283,0.811,80,1\n-5KQ66BBWC4,0902,0.077,0.151,0.283,0.811,9,1\n"
+
+
+def write(path: Path, text: str | bytes) -> Path:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_ava_rows(tmp_path: Path) -> None:
+    table = read_boxes(write(tmp_path / "a.csv", AVA))
+    assert table.boxes.to_pylist()[1] == {
+        "video_id": "-5KQ66BBWC4", "time": "0902", "second": 902, "x1": 0.077, "y1": 0.151, "x2": 0.283, "y2": 0.811,
+        "action_id": 9, "person_id": 1,
+    }  # fmt: skip
+    assert table.key_frames.num_rows == table.rejected.num_rows == 0
+    assert table.boxes.schema == BOXES
+
+
+def test_seven_and_two_columns_in_any_order(tmp_path: Path) -> None:
+    text = "AAAAAAAAAAA,22.070270,0.1,0.2,0.3,0.401,12\nBBBBBBBBBBB,12457.000000\n_-AAAAAAAAA,7.999999,0,0,1,1,1\n"
+    for content in (text, "".join(reversed(text.splitlines(keepends=True))), text.replace("\n", "\r\n")):
+        table = read_boxes(write(tmp_path / "a.csv", content))
+        assert sorted(table.boxes["second"].to_pylist()) == [7, 22], "whole seconds, never rounded up"
+        assert set(table.boxes["person_id"].to_pylist()) == {-1}
+        assert table.key_frames.to_pylist() == [{"video_id": "BBBBBBBBBBB", "time": "12457.000000", "second": 12457}]
+        assert table.rejected.num_rows == 0
+
+
+HOSTILE = [
+    ("../../passwd,902,0,0,1,1,1,1", "bad_id"),
+    ("short,902,0,0,1,1,1,1", "bad_id"),
+    ("AAAAAAAAAAA_000022_000012,902,0,0,1,1,1,1", "bad_id"),
+    ("AAAAAAAAAAA,-1,0,0,1,1,1,1", "bad_time"),
+    ("AAAAAAAAAAA,nan,0,0,1,1,1,1", "bad_time"),
+    ("AAAAAAAAAAA,1e3,0,0,1,1,1,1", "bad_time"),
+    ("AAAAAAAAAAA,99999999,0,0,1,1,1,1", "bad_time"),
+    ("AAAAAAAAAAA,902,0.5,0,0.4,1,1,1", "bad_row"),
+    ("AAAAAAAAAAA,902,0,0,1.001,1,1,1", "bad_row"),
+    ("AAAAAAAAAAA,902,-0.1,0,1,1,1,1", "bad_row"),
+    ("AAAAAAAAAAA,902,nan,0,1,1,1,1", "bad_row"),
+    ("AAAAAAAAAAA,902,inf,0,1,1,1,1", "bad_row"),
+    ("AAAAAAAAAAA,902,,0,1,1,1,1", "bad_row"),
+    ("AAAAAAAAAAA,902,0,0,1,1,0,1", "bad_label"),
+    ("AAAAAAAAAAA,902,0,0,1,1,81,1", "bad_label"),
+    ("AAAAAAAAAAA,902,0,0,1,1,1.5,1", "bad_label"),
+    ("AAAAAAAAAAA,902,0,0,1,1,1,x", "bad_row"),
+    ("AAAAAAAAAAA,902,0,0,1,1", "bad_row"),
+    ("AAAAAAAAAAA,902,0,0,1,1,1,1,9", "bad_row"),
+    ("AAAAAAAAAAA", "bad_row"),
+    ('"AAAAAAAAAAA,902', "bad_row"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("row", "reason"), HOSTILE)
+def test_a_hostile_row_is_named_and_the_rest_goes_on(tmp_path: Path, row: str, reason: str) -> None:
+    table = read_boxes(write(tmp_path / "a.csv", AVA + row + "\n\n" + AVA))
+    assert table.boxes.num_rows == 4
+    (rejected,) = table.rejected.to_pylist()
+    assert (rejected["line"], rejected["reason"]) == (3, reason)
+    assert rejected["evidence"]
+
+
+def test_bytes_and_a_long_line_cost_one_row(tmp_path: Path) -> None:
+    table = read_boxes(
+        write(tmp_path / "a.csv", AVA.encode() + b"\xff\xfe,1\n" + b"A" * 10_000_000 + b"\n" + AVA.encode())
+    )
+    assert table.boxes.num_rows == 4
+    assert table.rejected["line"].to_pylist() == [3, 4]
+
+
+def test_empty_and_absent(tmp_path: Path) -> None:
+    assert read_boxes(write(tmp_path / "a.csv", "")).boxes.num_rows == 0
+    with pytest.raises(UserError, match="cannot be read"):
+        read_boxes(tmp_path / "none.csv")
+
+
+def test_both_ways_of_reading_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(5)
+    lines = []
+    for number in range(3000):
+        x1, y1 = rng.random() * 0.5, rng.random() * 0.5
+        video = f"{number % 50:05d}-_Abcd"
+        lines.append(
+            f"{video},{rng.random() * 2000:.6f}"
+            + (f",{x1:.3f},{y1:.3f},{x1 + 0.4:.3f},{y1 + 0.4:.3f},{rng.randint(1, 80)}" if number % 7 else "")
+        )
+    path = write(tmp_path / "a.csv", "\n".join(lines) + "\n")
+    fast = read_boxes(path)
+    assert box_csv._read_whole(path) is not None, "a well-formed file needs no second look"
+    monkeypatch.setattr(box_csv, "_read_whole", lambda _: None)
+    slow = read_boxes(path)
+    assert fast.boxes.equals(slow.boxes)
+    assert sorted(fast.key_frames.to_pylist(), key=str) == sorted(slow.key_frames.to_pylist(), key=str)
+
+
+@pytest.mark.parametrize(
+    "name", ["AAAAAAAAAAA", "-_AAAAAAAA1", "AAAAAAAAAAA_000012_000022", "AAAAAAAAAAA_1000012_1000022"]
+)
+def test_names(name: str) -> None:
+    assert is_video_name(name)
+
+
+# Selecting and cutting.
+
+
+def windows_of(annotations: str, clips: list[str], tmp_path: Path) -> list[tuple[str, str]]:
+    seconds = key_seconds(read_boxes(write(tmp_path / "k.csv", annotations)).boxes)
+    return [
+        (window.name, window.path)
+        for window in select_windows(seconds, [(parse_clip_id(Path(c).name), c) for c in clips])
+    ]
+
+
+def row(video: str, time: float) -> str:
+    return f"{video},{time:.6f},0.1,0.2,0.3,0.4,12\n"
+
+
+def test_the_example_of_the_documentation(tmp_path: Path) -> None:
+    assert windows_of(row("AAAAAAAAAAA", 17.07), ["a/AAAAAAAAAAA_000012_000022.mp4"], tmp_path) == [
+        ("AAAAAAAAAAA_000015_000019", "a/AAAAAAAAAAA_000012_000022.mp4")
+    ]
+
+
+def test_edges_and_contained_windows(tmp_path: Path) -> None:
+    a = "AAAAAAAAAAA"
+    clips = [
+        f"c/{a}_000010_000020.mp4",
+        f"b/{a}_000010_000020.mp4",
+        f"d/{a}_000012_000022.mp4",
+        f"e/{a}_000040_000050.mp4",
+    ]
+    found = windows_of(row(a, 10.4) + row(a, 13) + row(a, 14.9) + row(a, 50.1) + row(a, 41), clips, tmp_path)
+    # 10.4 is at the start of the first clip and 50.1 at the end of the last: strictly inside is meant, in whole seconds.
+    assert found == [
+        (f"{a}_000011_000016", f"b/{a}_000010_000020.mp4"),
+        (f"{a}_000040_000043", f"e/{a}_000040_000050.mp4"),
+    ]
+
+
+def test_the_windows_of_the_reference(shared: Path) -> None:
+    case = shared / "oracles" / "avak_cut_kinetics"
+    boxes = read_boxes(case / "inputs/ava_kinetics_v1_0/kinetics_train_v1.0.csv").boxes
+    paths = [
+        line.rpartition(" ")[0] for line in (case / "inputs/kinetics700_train_list_videos.txt").read_text().splitlines()
+    ]
+    expected = json.loads((case / "expected/video_lookup.json").read_text())
+    found: dict[str, set[tuple[int, int]]] = {}
+    chosen = {}
+    for window in select_windows(key_seconds(boxes), [(parse_clip_id(Path(path).name), path) for path in paths]):
+        found.setdefault(window.video_id, set()).add((window.start, window.end))
+        chosen[window.video_id, window.start, window.end] = window.path
+    assert found == {
+        video: {(start, end) for start, end, _ in windows} for video, windows in expected.items() if windows
+    }
+    for video, windows in expected.items():
+        for start, end, path in windows:
+            if video != "EEEEEEEEEEE":  # two equal windows: the reference takes either
+                assert chosen[video, start, end].endswith(path.removeprefix("K700/"))
+
+
+# Preparing the annotations.
+
+
+def reference(rows: list[str], clips: dict[str, int]) -> list[str]:
+    """The reference's algorithm, with our rule for a key frame in several clips."""
+    lines = []
+    for text in rows:
+        video, time, *box = text.strip().split(",")
+        if len(box) != 5:
+            continue
+        inside = []
+        for name, images in clips.items():
+            clip = parse_clip_id(name)
+            if clip.video_id == video and clip.start < float(time) < clip.start + images // 30:
+                inside.append((clip.start - clip.end, clip.start, name))
+        if inside:
+            numbers = ",".join(f"{float(value):.3f}" for value in box[:4])
+            lines.append(f"{min(inside)[2]},{int(float(time))},{numbers},{int(box[4])},-1")
+    return lines
+
+
+def test_prepared_rows_are_those_of_the_reference(tmp_path: Path) -> None:
+    rng = random.Random(7)
+    videos = [f"{number:03d}_-AAAAAA" for number in range(40)]
+    clips = {}
+    for video in videos[:35]:
+        for _ in range(rng.randint(1, 3)):
+            start = rng.randint(0, 30)
+            clips[f"{video}_{start:06d}_{start + 4:06d}"] = rng.choice([119, 120, 121, 60])
+    rows = []
+    for _ in range(4000):
+        x1, y1 = rng.random() * 0.5, rng.random() * 0.5
+        time = rng.choice([rng.randint(0, 35), rng.random() * 35])
+        rows.append(
+            f"{rng.choice(videos)},{time:.6f}"
+            + ("" if rng.random() < 0.1 else f",{x1:.6f},{y1:.4f},{x1 + 0.5:.5f},{y1 + 0.5:.3f},{rng.randint(1, 80)}")
+        )
+    boxes = read_boxes(write(tmp_path / "raw.csv", "\n".join(rows) + "\n")).boxes
+    prepared = prepare_rows(boxes, clips)
+    expected = reference(rows, clips)
+    assert 100 < len(expected) < 3500
+    assert csv_lines(prepared.rows).to_pylist() == expected
+    assert prepared.dropped == boxes.num_rows - len(expected)
+    write_rows(prepared.rows, tmp_path / "kinetics_train.csv")
+    assert (tmp_path / "kinetics_train.csv").read_text() == "".join(f"{line}\n" for line in expected)
+    again = read_boxes(tmp_path / "kinetics_train.csv")
+    assert again.rejected.num_rows == 0
+    assert again.boxes.num_rows == len(expected)
+    write_times(prepared.rows, tmp_path / "times.csv")
+    first = (tmp_path / "times.csv").read_text().splitlines()[1].split(",")
+    assert first[0] in clips
+    assert int(float(first[2])) == int(first[1])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
+def test_three_decimals_are_pythons(values: list[float]) -> None:
+    ties = [number / 2000 for number in range(2001)]
+    numbers = [*values, *ties, 0.5555, 0.1265, 0.99949, 0.9995, 0.0005]
+    table = pa.table({
+        **dict.fromkeys(("x1", "y1", "x2", "y2"), numbers), "video_id": ["A"] * len(numbers), "second": [1] * len(numbers),
+        "action_id": [1] * len(numbers), "person_id": [-1] * len(numbers),
+    })  # fmt: skip
+    assert [line.split(",")[2] for line in csv_lines(table).to_pylist()] == [f"{number:.3f}" for number in numbers]
+
+
+def test_no_clips_and_no_rows(tmp_path: Path) -> None:
+    boxes = read_boxes(write(tmp_path / "a.csv", AVA)).boxes
+    assert prepare_rows(boxes, {}).dropped == 2
+    assert prepare_rows(BOXES.empty_table(), {"AAAAAAAAAAA_000000_000004": 120}).rows.num_rows == 0
+
+
+def test_frame_folders_passes_over_what_is_no_clip(tmp_path: Path) -> None:
+    clip = tmp_path / "AAAAAAAAAAA_000015_000019"
+    clip.mkdir()
+    for number in range(3):
+        (clip / f"img_{number + 1:05d}.jpg").touch()
+    (clip / "notes.txt").touch()
+    (tmp_path / "0f39OWEqJ24").mkdir()
+    (tmp_path / "BBBBBBBBBBB_000015_000019").symlink_to(clip)
+    assert frame_folders(tmp_path) == {clip.name: 3}
+
+
+# Action lists.
+
+OLD = 'item {\n  name: "bow"\n  id: 2\n}\n'
+NEW = 'label {\n\tname: "bend/bow (at the waist)"\n    label_id: 1\n  label_type: PERSON_MOVEMENT\n}\n'
+
+
+def test_both_spellings(tmp_path: Path) -> None:
+    assert read_action_list(write(tmp_path / "a.pbtxt", OLD + NEW)) == {2: "bow", 1: "bend/bow (at the waist)"}
+    write_action_list({1: "bend/bow (at the waist)", 12: "stand"}, tmp_path / "b.pbtxt")
+    lines = (tmp_path / "b.pbtxt").read_text().splitlines()
+    assert lines[:4] == ["item {", '  name: "bend/bow (at the waist)"', "  id: 1", "}"]
+    assert read_action_list(tmp_path / "b.pbtxt") == {1: "bend/bow (at the waist)", 12: "stand"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        OLD + OLD,
+        OLD.replace("2", "0"),
+        OLD.replace("2", "99999"),
+        "item {\n  id: 2\n}\n",
+        OLD + "rest",
+        "\xff",
+    ],
+)
+def test_wrong_action_lists_are_one_sentence(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UserError):
+        read_action_list(write(tmp_path / "a.pbtxt", text.encode("latin-1")))
+
+
+def test_the_real_action_list(shared: Path) -> None:
+    names = read_action_list(shared / "real/annotations/ava_action_list_v2.1_for_activitynet_2018.pbtxt")
+    assert len(names) == 60
+    assert names[12].startswith("stand")
+    assert 2 not in names
+
+
+def test_real_rows(shared: Path) -> None:
+    table = read_boxes(shared / "real/annotations/ava_sample.csv")
+    assert table.boxes.num_rows > 0
+    assert table.rejected.num_rows == 0
+    frames = read_boxes(shared / "real/annotations/ava_kinetics_kinetics_test_v1.0.csv").key_frames
+    assert frames.num_rows == 64_304
+    assert len(set(frames["video_id"].to_pylist())) == 64_061
+    assert max(frames["second"].to_pylist()) > 9_999
