@@ -30,9 +30,11 @@ BYTES_PER_JOB = 512 * 2**20
 """Memory that one download or encode may need (a 1080p encode measured 300 MiB); ``--jobs`` follows a smaller limit."""
 
 
-def _setting(environ: Mapping[str, str], name: str, step: str) -> str:
-    """``CLIPYARD_{name}_{STEP}``, else ``CLIPYARD_{name}``, else an empty text."""
-    return environ.get(f"CLIPYARD_{name}_{step.upper()}") or environ.get(f"CLIPYARD_{name}") or ""
+def _setting(environ: Mapping[str, str], name: str, step: str) -> tuple[str, str]:
+    """The variable that counts and its value: ``CLIPYARD_{name}_{STEP}``, else ``CLIPYARD_{name}``, else an empty text."""
+    variable = f"CLIPYARD_{name}_{step.upper()}"
+    variable = variable if environ.get(variable) else f"CLIPYARD_{name}"
+    return variable, environ.get(variable, "")
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,11 @@ class ContainerSettings:
 
     @classmethod
     def from_env(cls, step: str, environ: Mapping[str, str] = os.environ) -> ContainerSettings:
-        image = _setting(environ, "IMAGE", step) or f"clipyard-media:{clipyard.__version__}"
+        variable, image = _setting(environ, "IMAGE", step)
+        image = image or f"clipyard-media:{clipyard.__version__}"
         if not _IMAGE.fullmatch(image):
-            raise UserError(f"CLIPYARD_IMAGE is {image!r}, which is no name of an image; write registry/name:tag.")
-        return cls(step, image, _memory(_setting(environ, "MEMORY", step)), _cpus(_setting(environ, "CPUS", step)))
+            raise UserError(f"{variable} is {image!r}, which is no name of an image; write registry/name:tag.")
+        return cls(step, image, _memory(*_setting(environ, "MEMORY", step)), _cpus(*_setting(environ, "CPUS", step)))
 
     @property
     def network(self) -> bool:
@@ -66,17 +69,17 @@ class ContainerSettings:
         return max(1, min(fits))
 
 
-def _memory(text: str) -> int | None:
+def _memory(variable: str, text: str) -> int | None:
     if not text:
         return None
     found = _BYTES.fullmatch(text)
     size = int(found[1]) * _UNITS[found[2].lower()] if found else 0
     if size < 64 * 2**20:
-        raise UserError(f"CLIPYARD_MEMORY is '{text}'; write 512m or 4g (at least 64m).")
+        raise UserError(f"{variable} is '{text}'; write 512m or 4g (at least 64m).")
     return size
 
 
-def _cpus(text: str) -> float | None:
+def _cpus(variable: str, text: str) -> float | None:
     if not text:
         return None
     try:
@@ -84,7 +87,7 @@ def _cpus(text: str) -> float | None:
     except ValueError:
         value = 0.0
     if not 0.01 <= value <= 1024:
-        raise UserError(f"CLIPYARD_CPUS is '{text}'; write a number of cores, such as 2 or 0.5.")
+        raise UserError(f"{variable} is '{text}'; write a number of cores, such as 2 or 0.5.")
     return value
 
 

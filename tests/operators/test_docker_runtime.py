@@ -320,6 +320,7 @@ def test_full_disk(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("CLIPYARD_IMAGE", "A/B\n", "no name of an image"),
         ("CLIPYARD_MEMORY", "lots", "write 512m or 4g"),
         ("CLIPYARD_MEMORY", "1m", "at least 64m"),
+        ("CLIPYARD_MEMORY_FRAMES", "x", "CLIPYARD_MEMORY_FRAMES is 'x'"),
         ("CLIPYARD_CPUS", "-1", "number of cores"),
         ("CLIPYARD_CPUS", "nan", "number of cores"),
         ("CLIPYARD_DOCKER_USER", "root", "uid:gid"),

@@ -165,8 +165,9 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
             state = self.cli.inspect_container(self.container["Id"])["State"]
             why = ""
             if state.get("OOMKilled"):
+                size = f"{limits.memory // 2**20} MiB" if limits.memory else "no limit of its own"
                 why = (
-                    f"The container ran out of memory ({(limits.memory or 0) // 2**20} MiB): "
+                    f"The container ran out of memory ({size}): "
                     f"give the step more with CLIPYARD_MEMORY_{self.step.upper()}, or ask for fewer jobs."
                 )
             elif state.get("Error"):
