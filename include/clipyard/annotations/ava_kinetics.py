@@ -145,23 +145,11 @@ def prepare_rows(boxes: pa.Table, clips: Mapping[str, int]) -> Prepared:
     return Prepared(rows, boxes.num_rows - rows.num_rows)
 
 
-_THOUSANDTHS = pa.array([f"{number / 1000:.3f}" for number in range(1001)])
-
-
 def _three_decimals(values: pa.ChunkedArray) -> pa.Array:
-    """``f"{value:.3f}"`` of values in 0..1: the nearest text to the binary number, which Python computes exactly."""
-    values = values.combine_chunks()
-    thousands = pc.multiply(values, 1000.0)
-    low = pc.floor(thousands)
-    rest = pc.subtract(thousands, low)
-    number = pc.add(low, pc.cast(pc.greater(rest, 0.5), pa.float64()))
-    text = pc.take(_THOUSANDTHS, pc.cast(number, pa.int64()))
-    # The product is rounded itself, so what lies close to the middle is left to Python.
-    close = pc.less(pc.abs(pc.subtract(rest, 0.5)), 1e-6)
-    if not pc.any(close).as_py():
-        return text
-    exact = pa.array([f"{value:.3f}" for value in values.filter(close).to_pylist()])
-    return pc.replace_with_mask(text, close, exact)
+    """``f"{value:.3f}"``; the published coordinates are thousandths, so that there are few distinct ones to format."""
+    distinct = values.combine_chunks().dictionary_encode()
+    texts = pa.array([f"{value:.3f}" for value in distinct.dictionary.to_pylist()], pa.string())
+    return pc.take(texts, distinct.indices)
 
 
 def _joined(rows: pa.Table, end: str) -> pa.Array:
