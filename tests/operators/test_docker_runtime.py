@@ -209,7 +209,7 @@ def test_cancel_is_quick(data: Path, deaf: str) -> None:
 
 
 def test_a_step_that_is_cancelled_is_made_whole_by_the_next_try(data: Path) -> None:
-    job = make_shard(data, clips=30)
+    job = make_shard(data, clips=150)
     operator = DockerStepOperator(task_id="frames", step="frames", job=job)
     thread, _ = in_thread(operator, jobs=1)
     journal = data / "run/frames/part-00000.journal.jsonl"
@@ -218,7 +218,7 @@ def test_a_step_that_is_cancelled_is_made_whole_by_the_next_try(data: Path) -> N
     thread.join(10)
     assert not (data / job["out"]).exists()
     counts = DockerStepOperator(task_id="frames", step="frames", job=job).execute(context(try_number=2))
-    assert sum(counts.values()) == 30
+    assert sum(counts.values()) == 150
     assert {row["frames"] for row in manifest(data)} == {10}
 
 
@@ -280,7 +280,7 @@ def test_housekeeping_asks_airflow(data: Path) -> None:
 
 
 def test_two_runs_of_one_shard(data: Path) -> None:
-    job = make_shard(data, clips=25)
+    job = make_shard(data, clips=150)
     first = DockerStepOperator(task_id="frames", step="frames", job=job)
     thread, caught = in_thread(first, jobs=1)
     wait_for((data / "run/frames/part-00000.journal.jsonl").exists)
@@ -289,7 +289,7 @@ def test_two_runs_of_one_shard(data: Path) -> None:
     assert type(second.value) is AirflowException, "it is tried again"
     thread.join(120)
     assert not caught
-    assert len(manifest(data)) == 25
+    assert len(manifest(data)) == 150
 
 
 def test_full_disk(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,13 +47,13 @@ def test_an_old_result_is_never_taken_for_this_one(data: Path) -> None:
 
 
 def test_a_cancelled_step_is_gone_with_its_children(data: Path) -> None:
-    job = make_shard(data, clips=40)
+    job = make_shard(data, clips=200)
     operator = ProcessStepOperator(task_id="frames", step="frames", job=job)
     caught: list[BaseException] = []
 
     def run() -> None:
         try:
-            operator.execute(context())
+            operator.execute(context(jobs=1))
         except BaseException as error:
             caught.append(error)
 

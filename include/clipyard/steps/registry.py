@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clipyard.errors import UserError
-from clipyard.steps.base import Step
 
-StepFactory = Callable[[], Step[Any]]
+if TYPE_CHECKING:  # DAG files read the names below, and must not wait for pyarrow
+    from clipyard.steps.base import Step
+
+    StepFactory = Callable[[], Step[Any]]
 
 
 def _lazy(module: str, name: str) -> StepFactory:
