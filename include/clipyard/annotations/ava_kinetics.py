@@ -17,11 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clipyard.annotations.box_csv import BOXES, NOBODY
+from clipyard.errors import UserError
 from clipyard.files import writing
 from clipyard.ids import ClipName, parse_clip_id
 
 _CLIP = r"^(?P<video>.{11})_(?P<start>[0-9]{6,7})_(?P<stop>[0-9]{6,7})\z"
 FPS = 30
+AVA_ID_LENGTH = 11
+"""AVA's videos go by their YouTube id, Kinetics clips by a longer name."""
 MARGIN = 2
 """Seconds kept before the first and behind the last key frame."""
 
@@ -185,3 +188,31 @@ def write_times(rows: pa.Table, path: Path) -> None:
         handle.write("clip,second,time\n")
         for clip, second, time in zip(*(table[name].to_pylist() for name in table.column_names), strict=True):
             handle.write(f"{clip},{second},{time}\n")
+
+
+def merge_csv(kinetics: Path, ava: Path, out: Path) -> tuple[int, int]:
+    """Write ``out``: the lines of ``kinetics`` (``kinetics_train.csv``), then those of ``ava``; both stay as they are.
+
+    Returns the numbers of lines. Raises :class:`UserError` when ``ava`` holds clips of Kinetics already: it was merged before.
+    """
+    counts = []
+    with writing(out, "wb") as handle:
+        for source, is_ava in ((kinetics, False), (ava, True)):
+            count = 0
+            try:
+                lines = open(source, "rb")  # noqa: SIM115  closed below
+            except OSError as error:
+                raise UserError(f"{source} cannot be read: {error.strerror}.") from error
+            with lines:
+                for line in lines:
+                    if not line.strip():
+                        continue
+                    if is_ava and len(line.partition(b",")[0]) != AVA_ID_LENGTH:
+                        name = line.partition(b",")[0][:60].decode(errors="backslashreplace")
+                        raise UserError(
+                            f"{source} already holds '{name}' of Kinetics: merge into AVA's own, unmerged file."
+                        )
+                    handle.write(line.rstrip(b"\r\n") + b"\n")
+                    count += 1
+            counts.append(count)
+    return counts[0], counts[1]
