@@ -22,6 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "datasets": set(),
     "annotations": set(),
     "media": set(),
+    "people": set(),
     "ledger": set(),
     "acquire": {"datasets"},
     "quality": {"datasets"},

@@ -1,0 +1,1 @@
+"""Where people are in a picture. One interface, several backends."""
