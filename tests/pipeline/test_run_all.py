@@ -158,6 +158,16 @@ def test_a_second_data_set_knows_what_the_first_one_learned(lab: Lab, first: str
     assert dead["evidence"]
 
 
+def test_what_is_recorded_belongs_to_the_way_out_of_the_plan(lab: Lab, first: str) -> None:
+    lab("refresh", DATASET, "--run", "other way", "--retry-all")
+    asked = [row for row in lab.rows("history", "--", DEAD) if row["run"] == "other_way" or row["run"] == "other way"]
+    assert {row["egress"] for row in asked} == {"default"}
+    environment = {**lab.environment(), "CLIPYARD_EGRESS": "elsewhere"}
+    done = CliRunner().invoke(main, ["stage", "record", DATASET, "--run", "other way"], env=environment)
+    assert done.exit_code == 0, done.output
+    assert {row["egress"] for row in lab.rows("history", "--", DEAD)} == {"default"}, "whoever records it"
+
+
 def test_the_same_run_again_changes_nothing(lab: Lab, first: str) -> None:
     lock = lab.data / ".clipyard/releases" / DATASET / "one" / f"{DATASET}.lock"
     before, asked = lock.read_bytes(), lab.origin.asked.copy()

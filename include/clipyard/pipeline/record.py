@@ -61,8 +61,10 @@ def record(ctx: RunContext) -> dict[str, int]:
     """Write ``results.parquet`` and ``recorded.parquet``, tell the ledger, merge into the state; counts by status."""
     jobs = read_json(ctx.plan_file)["jobs"]["fetch"]
     write_results(ctx.results, result_rows(ctx, jobs))
+    # The way out that the shards were told to take when the run was planned, whatever this worker's own is called.
+    egress = next((str(read_json(ctx.data.root / job["params"])["egress"]) for job in jobs), ctx.settings.egress)
     with ctx.ledger() as ledger:
-        ledger.record(ctx.spec.name, ctx.run, ctx.settings.egress, [ctx.results], ctx.now())
+        ledger.record(ctx.spec.name, ctx.run, egress, [ctx.results], ctx.now())
     results = read_table(ctx.results, STATE_SCHEMA.names)
     catalog_ids = read_table(ctx.catalog, ["item_id"])["item_id"].combine_chunks()
     with locked(ctx.state):
