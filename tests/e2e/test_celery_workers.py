@@ -340,7 +340,10 @@ def kill_in_the_middle(cluster: Cluster) -> Death:
             if os.getsid(process.pid) == worker.pid:
                 process.kill()
     worker.wait()
-    until(lambda: not any(map(is_alive, tree)), "the steps die with their worker", 20)
+    for process in tree:  # a step that was stopped while it started must go on to see that it is alone
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            process.resume()
+    until(lambda: not any(map(is_alive, tree)), "the steps die with their worker", 40)
     return death
 
 

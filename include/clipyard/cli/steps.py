@@ -16,11 +16,14 @@ _GRACE_SECONDS = 3.0
 
 
 def _die_with_parent() -> None:
-    """A worker killed with -9 must not leave its step running (Linux; elsewhere nothing is done)."""
-    if os.environ.get("CLIPYARD_DIE_WITH_PARENT") and sys.platform == "linux":
-        parent = os.getppid()
+    """A worker killed with -9 must not leave its step running (Linux; elsewhere nothing is done).
+
+    ``CLIPYARD_DIE_WITH_PARENT`` is the worker's process id: it may have died while Python was still starting.
+    """
+    parent = os.environ.get("CLIPYARD_DIE_WITH_PARENT")
+    if parent and sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before we asked
+        if str(os.getppid()) != parent:
             sys.exit(1)
 
 

@@ -29,7 +29,12 @@ class ProcessStepOperator(StepOperator):
         # Found also where the package is not installed but lies in include/ (the astro CLI).
         include = str(Path(clipyard.__file__).parents[1])
         path = os.pathsep.join(filter(None, [include, os.environ.get("PYTHONPATH", "")]))
-        environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "CLIPYARD_DIE_WITH_PARENT": "1"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": path,
+            "PYTHONUNBUFFERED": "1",
+            "CLIPYARD_DIE_WITH_PARENT": str(os.getpid()),
+        }
         child = self._child = subprocess.Popen(
             [sys.executable, "-m", "clipyard", *self.argv(data)], env=environment, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
