@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo demo-up test up lint bench lock setup images compose-up compose-down clean help
+.PHONY: demo demo-up test up lint bench lock setup detect-env images compose-up compose-down readers-env clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -37,6 +37,13 @@ test: $(STAMP)  ## set up and run all tests
 lint: $(STAMP)  ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
+detect-env: $(STAMP)  ## an environment with the network detector, .venv-detect (CLIPYARD_WHEELS: folders with wheels, separated by :)
+	@test -x .venv-detect/bin/python || $(PYTHON) -m venv .venv-detect
+	@$(BIN)/uv pip install --quiet --python .venv-detect/bin/python --constraints requirements.lock -r pyproject.toml --extra people \
+	  pytest pytest-timeout
+	@docker/media/detect.sh $(CURDIR)/$(BIN)/uv $(CURDIR)/.venv-detect/bin/python
+	@$(BIN)/uv pip install --quiet --python .venv-detect/bin/python --no-deps --editable .
+
 images:  ## build the Docker images (BASE_IMAGE names their base)
 	@docker/images.sh
 
@@ -48,6 +55,9 @@ compose-down:  ## stop it; the data stay
 
 bench: $(STAMP)  ## all measurements of BENCHMARKS.md
 	@for file in bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+readers-env: $(STAMP)  ## mmaction2's own readers in .venv-readers, which tests/readers asks about our releases
+	@tests/readers/setup.sh .venv-readers
 
 lock: $(STAMP)  ## resolve the lock file anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header pyproject.toml -o requirements.lock

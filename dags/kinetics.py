@@ -10,4 +10,4 @@ from clipyard_airflow.dags import build_dags
 
 settings = Settings.from_env()
 specs, _ = load_all(settings.dataset_folders)
-globals().update(build_dags(specs.values(), settings.only))
+globals().update(build_dags(specs.values(), ("kinetics_csv",), settings.only))

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Builds the images: images.sh [media|detect|action|airflow|socket-proxy ...]. Without names: media, airflow and socket-proxy.
 #
+# CLIPYARD_WHEELS: folders (separated by :) whose wheels of torch and mmcv go into the image detect, TORCH_INDEX and FORCE_CUDA: where
+# its PyTorch comes from else, and whether mmcv is compiled for GPUs (docs/containers.md).
 # BASE_IMAGE names the base (default: the official python image; where no registry for images can be reached, one made of Debian's
 # packages by docker/base/make.sh).
 set -euo pipefail
@@ -27,10 +29,20 @@ for name in "$@"; do
     airflow | socket-proxy) ;;
     *) echo "There is no image '$name': media, detect, action, airflow or socket-proxy."; exit 2 ;;
   esac
+  extra=()
+  if [ "$name" = detect ]; then
+    IFS=: read -ra folders <<<"${CLIPYARD_WHEELS:-}"
+    for place in "${folders[@]}"; do
+      find "$place" -maxdepth 1 \( -name 'mmcv-*.whl' -o -name 'torch-*.whl' \) -exec cp --update {} docker/wheels/ \;
+    done
+    for argument in TORCH_INDEX FORCE_CUDA; do
+      if [ -n "${!argument:-}" ]; then extra+=(--build-arg "$argument=${!argument}"); fi
+    done
+  fi
   echo "building clipyard-$name:$version"
   log=$(mktemp)
   docker build --network host --file "docker/$folder/Dockerfile" --target "$name" --build-arg "BASE_IMAGE=$base" \
-    --build-arg "VERSION=$version" --build-arg "COMMIT=$commit" --tag "clipyard-$name:$version" . >"$log" 2>&1 \
+    --build-arg "VERSION=$version" --build-arg "COMMIT=$commit" ${extra[@]+"${extra[@]}"} --tag "clipyard-$name:$version" . >"$log" 2>&1 \
     || { tail -30 "$log"; echo "clipyard-$name could not be built; the log is $log"; exit 1; }
   rm -f "$log"
   docker image prune --force --filter "label=org.opencontainers.image.title=clipyard-$name" >/dev/null # the one it replaces

@@ -28,7 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "quality": {"datasets"},
     "release": {"datasets", "annotations"},
     "report": {"datasets", "ledger", "media"},
-    "steps": {"datasets", "acquire", "annotations", "media"},
+    "steps": {"datasets", "acquire", "annotations", "media", "people"},
     "pipeline": {"datasets", "acquire", "annotations", "steps", "ledger", "quality", "release", "report"},
     "demo": {"datasets", "media", "pipeline"},
     "cli": {"datasets", "acquire", "media", "steps", "ledger", "release", "report", "pipeline"},

@@ -19,8 +19,8 @@ from clipyard import cli
 from clipyard.datasets import model
 from clipyard.datasets.load import find_spec, load_all, load_spec
 from clipyard.errors import Exit
-from clipyard.pipeline.params import RunParams
-from clipyard.pipeline.stages import STAGES
+from clipyard.pipeline.graph import GRAPHS, stages_of, steps_of
+from clipyard.pipeline.params import PARAMS, BoxParams, KineticsParams, RunParams
 from clipyard.steps.registry import STEPS
 
 ROOT = Path(__file__).parents[1]
@@ -111,14 +111,24 @@ def test_both_dags_are_documented_with_the_schedule(spec: model.DatasetSpec) -> 
 
 def test_all_tasks_are_documented() -> None:
     documented = set(rows(section(DAGS, "Tasks"))) - {"task", "---"}
-    assert documented == {*STAGES, *STEPS, "verdict"}
-    graph = dict(fenced(section(DAGS, "Graph")))["mermaid"]
-    assert set(re.findall(r"\w+", graph)) - {"flowchart", "LR"} == documented
+    assert documented == {name for format_ in GRAPHS for name in stages_of(format_)} | {*STEPS, "verdict"}
+    graphs = [text for kind, text in fenced(DAGS) if kind == "mermaid"]
+    assert len(graphs) == len(GRAPHS)
+    for format_, text in zip(GRAPHS, graphs, strict=True):
+        names = {*stages_of(format_), *steps_of(format_), "verdict"}
+        assert set(re.findall(r"\w+", text)) - {"flowchart", "LR"} == names
 
 
-def test_all_run_parameters_are_documented() -> None:
-    documented = rows(section(DAGS, "The trigger form"))
-    assert set(documented) - {"parameter", "---"} == set(RunParams.model_fields)
+@pytest.mark.parametrize(
+    ("title", "known"),
+    [
+        ("The trigger form", set(KineticsParams.model_fields)),
+        ("AVA and AVA-Kinetics", {name for kind in PARAMS.values() if issubclass(kind, BoxParams) for name in kind.model_fields}
+         - set(RunParams.model_fields)),
+    ],
+)  # fmt: skip
+def test_all_run_parameters_are_documented(title: str, known: set[str]) -> None:
+    assert set(rows(section(DAGS, title))) - {"parameter", "---"} == known
 
 
 def _source(name: str) -> str:
@@ -126,10 +136,10 @@ def _source(name: str) -> str:
 
 
 def test_assets_and_pools_are_documented() -> None:
-    code = _source("dags.py")
-    assets = {f"{{dataset}}/{what}" for what in re.findall(r'asset\(spec, "(\w+)"\)', code)}
+    parts = [part for graph in GRAPHS.values() for part in graph]
+    assets = {f"{{dataset}}/{part.outlet}" for part in parts if part.outlet}
     assert assets and assets == set(rows(section(DAGS, "Assets"))) - {"asset", "---"}
-    pools = set(re.findall(r'"(clipyard_\w+)"', code))
+    pools = {str(part.pool) for part in parts}
     assert pools and pools == set(rows(section(DAGS, "Pools"))) - {"pool", "---"}
 
 

@@ -26,6 +26,9 @@ _BYTES = re.compile(r"([0-9]+)([kmg])", re.IGNORECASE)
 _UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _ALWAYS = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "YTDLP_NO_PLUGINS")
+GPU_STEPS = frozenset({"detect"})
+"""Steps that a GPU is of use to; no other gets one. They have the image of their own name."""
+_GPUS = re.compile(r"all|[1-9][0-9]{0,2}|device=[A-Za-z0-9-]+(?:,[A-Za-z0-9-]+)*")
 BYTES_PER_JOB = 512 * 2**20
 """Memory that one download or encode may need (a 1080p encode measured 300 MiB); ``--jobs`` follows a smaller limit."""
 
@@ -39,20 +42,39 @@ def _setting(environ: Mapping[str, str], name: str, step: str) -> tuple[str, str
 
 @dataclass(frozen=True)
 class ContainerSettings:
-    """One step's container. ``memory`` in bytes and ``cpus`` in cores, None: no limit."""
+    """One step's container. ``memory`` in bytes and ``cpus`` in cores, None: no limit.
+
+    ``gpus``: ``all``, a number of them, or ``device=0,2``; empty: none.
+    """
 
     step: str
     image: str
     memory: int | None = None
     cpus: float | None = None
+    gpus: str = ""
+    device: str = ""
+    """``CLIPYARD_DEVICE`` of the worker, for a step that computes on a GPU."""
 
     @classmethod
     def from_env(cls, step: str, environ: Mapping[str, str] = os.environ) -> ContainerSettings:
         variable, image = _setting(environ, "IMAGE", step)
-        image = image or f"clipyard-media:{clipyard.__version__}"
+        if step in GPU_STEPS and not variable.endswith(step.upper()):
+            image = ""  # the image of all the others has no PyTorch
+        image = image or f"clipyard-{step if step in GPU_STEPS else 'media'}:{clipyard.__version__}"
         if not _IMAGE.fullmatch(image):
             raise UserError(f"{variable} is {image!r}, which is no name of an image; write registry/name:tag.")
-        return cls(step, image, _memory(*_setting(environ, "MEMORY", step)), _cpus(*_setting(environ, "CPUS", step)))
+        limits = _memory(*_setting(environ, "MEMORY", step)), _cpus(*_setting(environ, "CPUS", step))
+        if step not in GPU_STEPS:
+            return cls(step, image, *limits)
+        return cls(step, image, *limits, _gpus(environ), environ.get("CLIPYARD_DEVICE", ""))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables of the step itself. PyTorch sees the machine's cores, not the container's, and is told the limit."""
+        threads = str(math.ceil(self.cpus)) if self.cpus is not None and self.step in GPU_STEPS else ""
+        return {
+            name: value for name, value in (("OMP_NUM_THREADS", threads), ("CLIPYARD_DEVICE", self.device)) if value
+        }
 
     @property
     def network(self) -> bool:
@@ -67,6 +89,13 @@ class ContainerSettings:
         if self.memory is not None:
             fits.append(self.memory // BYTES_PER_JOB)
         return max(1, min(fits))
+
+
+def _gpus(environ: Mapping[str, str]) -> str:
+    text = environ.get("CLIPYARD_GPUS", "").strip()
+    if text and not _GPUS.fullmatch(text):
+        raise UserError(f"CLIPYARD_GPUS is '{text}'; write all, a number, or device=0,2.")
+    return text
 
 
 def _memory(variable: str, text: str) -> int | None:

@@ -1,6 +1,6 @@
-"""The DAGs of a data set of the crawl family: the full run, and the refresh that looks again at what is missing.
+"""The DAGs of a data set: the full run, and the refresh that looks again at what is missing.
 
-``annotations → gate → plan → unpack → fetch → record → gate → resize, frames → gate → lists → gate → release → report → verdict``
+Their tasks are the parts of :mod:`clipyard.pipeline.graph`, then the verdict.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Asset, TriggerRule, get_parsing_context
-from clipyard.datasets.model import DatasetSpec
+from clipyard.datasets.model import AnnotationFormat, DatasetSpec
+from clipyard.pipeline.graph import CPU, graph_of
 
 from clipyard_airflow.notify import SummaryNotifier
 from clipyard_airflow.operators.stage import StageOperator
 from clipyard_airflow.operators.verdict import VerdictOperator
 from clipyard_airflow.params import run_params
 from clipyard_airflow.runtimes import step_operator
-
-EGRESS_POOL = "clipyard_egress"
-CPU_POOL = "clipyard_cpu"
 
 DEFAULTS: dict[str, Any] = {
     "retries": 3,
@@ -66,18 +64,27 @@ def dag_doc(spec: DatasetSpec, kind: str) -> str:
     )  # fmt: skip
 
 
-def build_dags(specs: Iterable[DatasetSpec], only: Collection[str] = ()) -> dict[str, DAG]:
-    """The DAGs of all data sets, or of those that ``only`` names. A worker, which wants one DAG, gets that one: each task
+def build_dags(
+    specs: Iterable[DatasetSpec], formats: Collection[AnnotationFormat], only: Collection[str] = ()
+) -> dict[str, DAG]:
+    """The DAGs of all data sets of some formats, or of those that ``only`` names. A worker, which wants one DAG, gets that one: each task
     parses the file, and would wait for all the others.
     """
     asked = get_parsing_context().dag_id
     dags: dict[str, DAG] = {}
     for spec in specs:
-        if spec.is_runnable and (not only or spec.name in only):
+        if spec.is_runnable and spec.annotation_format in formats and (not only or spec.name in only):
             for kind, name in (("full", spec.name), ("refresh", f"{spec.name}_refresh")):
                 if asked in (None, name):
                     dags[name] = build_dag(spec, kind)
     return dags
+
+
+def _schedule(spec: DatasetSpec, kind: str) -> Any:
+    """A refresh has the YAML's times. A full run is started by hand, or when all that the data set is made of is ready anew."""
+    if kind == "refresh":
+        return spec.refresh.schedule
+    return [Asset(name=name, uri=f"clipyard://{name}") for name in spec.made_of] or None
 
 
 def build_dag(spec: DatasetSpec, kind: str = "full") -> DAG:
@@ -85,7 +92,7 @@ def build_dag(spec: DatasetSpec, kind: str = "full") -> DAG:
     dag = DAG(
         dag_id=spec.name if kind == "full" else f"{spec.name}_refresh",
         description=f"{spec.title}: {'prepare' if kind == 'full' else 'look again at what is missing'}",
-        schedule=None if kind == "full" else spec.refresh.schedule,
+        schedule=_schedule(spec, kind),
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
@@ -103,40 +110,36 @@ def build_dag(spec: DatasetSpec, kind: str = "full") -> DAG:
 
 
 def _tasks(spec: DatasetSpec, kind: str) -> None:
-    def stage(name: str, **kwargs: Any) -> StageOperator:
+    """One task for each part of the data set's graph; a step has two, its shards and itself mapped over them."""
+    first: dict[str, Any] = {}
+    last: dict[str, Any] = {}
+    for part in graph_of(spec.annotation_format):
         # A skipped optional stage must not skip what follows it; a failed one must stop it.
-        kwargs = {"trigger_rule": TriggerRule.NONE_FAILED, "pool": CPU_POOL, **kwargs}
-        return StageOperator(task_id=name, stage=name, dataset=spec.name, kind=kind, **kwargs)
-
-    def shards(step: str, pool: str) -> tuple[Any, StageOperator]:
-        cut = stage(f"{step}_shards")
-        operator = step_operator(step).partial(
-            task_id=step,
-            step=step,
-            pool=pool,
-            trigger_rule=TriggerRule.NONE_FAILED,
-            map_index_template="{{ task.job['name'] }}",
+        rule = TriggerRule.ALL_DONE if part.always else TriggerRule.NONE_FAILED
+        name = f"{part.name}_shards" if part.is_step else part.name
+        first[part.name] = last[part.name] = StageOperator(
+            task_id=name,
+            stage=name,
+            dataset=spec.name,
+            kind=kind,
+            trigger_rule=rule,
+            pool=CPU if part.is_step else part.pool,
+            outlets=[asset(spec, part.outlet)] if part.outlet else [],
         )
-        return operator.expand(job=cut.output), cut
-
-    annotations = stage("annotations", pool=EGRESS_POOL)
-    gate_annotations = stage("gate_annotations")
-    plan = stage("plan")
-    unpack, unpack_shards = shards("unpack", EGRESS_POOL)
-    fetch, fetch_shards = shards("fetch", EGRESS_POOL)
-    record = stage("record", trigger_rule=TriggerRule.ALL_DONE)
-    gate_clips = stage("gate_clips", outlets=[asset(spec, "videos")])
-    resize, resize_shards = shards("resize", CPU_POOL)
-    frames, frames_shards = shards("frames", CPU_POOL)
-    gate_frames = stage("gate_frames", outlets=[asset(spec, "frames")])
-    lists = stage("lists")
-    gate_lists = stage("gate_lists", outlets=[asset(spec, "lists")])
-    release = stage("release")
-    report = stage("report", trigger_rule=TriggerRule.ALL_DONE)
+        if part.is_step:
+            last[part.name] = (
+                step_operator(part.name)
+                .partial(
+                    task_id=part.name,
+                    step=part.name,
+                    pool=part.pool,
+                    trigger_rule=rule,
+                    map_index_template="{{ task.job['name'] }}",
+                )
+                .expand(job=first[part.name].output)
+            )
+    for part in graph_of(spec.annotation_format):
+        for need in part.needs:
+            last[need] >> first[part.name]
     verdict = VerdictOperator(task_id="verdict", dataset=spec.name, trigger_rule=TriggerRule.ALL_DONE, retries=0)
-
-    annotations >> gate_annotations >> plan >> [unpack_shards, fetch_shards]
-    unpack >> fetch >> record >> gate_clips
-    plan >> gate_clips  # record also runs after failed shards; a failed plan still stops here
-    gate_clips >> [resize_shards, frames_shards]
-    [resize, frames] >> gate_frames >> lists >> gate_lists >> release >> report >> verdict
+    last["report"] >> verdict

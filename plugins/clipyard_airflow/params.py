@@ -6,17 +6,18 @@ from typing import Any
 
 from airflow.sdk import Param
 from clipyard.datasets.model import DatasetSpec
-from clipyard.pipeline.params import RunParams, default_params
+from clipyard.pipeline.params import default_params, params_model
 
 _REFRESH_LEAVES_OUT = frozenset({"limit", "label_map"})
 
 
 def run_params(spec: DatasetSpec, kind: str) -> dict[str, Param]:
-    """One Param per field of :class:`RunParams`; the form validates with the same JSON schema."""
-    schema = RunParams.model_json_schema()["properties"]
+    """One Param per field of the data set's parameters; the form validates with the same JSON schema."""
+    model = params_model(spec)
+    schema = model.model_json_schema()["properties"]
     chosen = default_params(spec)
     params: dict[str, Param] = {}
-    for name, field in RunParams.model_fields.items():
+    for name, field in model.model_fields.items():
         if kind == "refresh" and name in _REFRESH_LEAVES_OUT:
             continue
         default: Any = chosen.get(name, field.default)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import subprocess
 import sys
 import threading
@@ -145,6 +146,20 @@ def test_what_a_killed_task_left_is_swept_only_when_nobody_works_on_it(tmp_path:
     assert not (tmp_path / "sources/orphan@1.mp4").exists()
     assert cache.get(ID, 0, 1) is not None
     assert list((tmp_path / "locks").iterdir()) == []
+
+
+def test_a_download_that_can_be_resumed_is_swept_much_later_than_other_leftovers(tmp_path: Path) -> None:
+    for name in ("begun", "rubbish"):
+        (tmp_path / "work" / name).mkdir(parents=True)
+    (tmp_path / "work/begun/1.part.mkv").write_bytes(b"x")
+    (tmp_path / "work/rubbish/half.mp4").write_bytes(b"x")
+    week = time.time() - 7 * 86400
+    for path in (tmp_path / "work").rglob("*"):
+        os.utime(path, (week, week))
+    cache = SourceCache(tmp_path, 0)
+    assert cache.sweep() == 1
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["begun"]
+    assert cache.sweep(parts_older_than=86400) == 1
 
 
 def test_hostile_ids_stay_inside(tmp_path: Path) -> None:

@@ -126,6 +126,26 @@ def test_a_broken_download_is_resumed_by_a_later_process_but_never_glued_to_anot
     assert not list((tmp_path / "s").glob("*.part*"))
 
 
+def test_a_part_that_has_all_its_bytes_costs_one_more_byte(origin: Origin, tmp_path: Path) -> None:
+    """Its process died between the last byte and the word that it was the last."""
+    origin.set_plan({"big.mp4": "truncate"})
+    refused(Downloader(Limits(attempts=1, read=1)), f"{origin.url}/big.mp4", tmp_path / "s")
+    (part,) = (tmp_path / "s").glob("*.part.mp4")
+    part.write_bytes(BIG)
+    origin.set_plan({})
+    ranges: list[str] = []
+    original = origin._server.RequestHandlerClass.do_GET  # type: ignore[attr-defined]
+
+    def noted(self: Any) -> None:
+        ranges.append(self.headers["Range"])
+        original(self)
+
+    origin._server.RequestHandlerClass = type("Noting", (origin._server.RequestHandlerClass,), {"do_GET": noted})  # type: ignore[misc]
+    done = Downloader(QUICK).download(f"{origin.url}/big.mp4", tmp_path / "s", ".mp4", Event())
+    assert done.path.read_bytes() == BIG
+    assert ranges == [f"bytes={len(BIG) - 1}-"]
+
+
 def test_a_server_without_ranges_starts_again(tmp_path: Path) -> None:
     """A server that closes early, knows no ranges and sends no validators."""
     bodies = [BIG[: len(BIG) // 2], BIG]
@@ -224,6 +244,8 @@ def test_addresses_are_filled_and_percent_encoded() -> None:
         "http://h/val/massaging_person%27s_head/massaging%20person%27s%20head/-aBcDeFgH_1/"
         "-aBcDeFgH_1_000007_000017-000007-17.mp4"
     )
+    named = HttpSource("m", "http://h/{split}/{clip}", "video", Downloader(), {"val": "trainval"})
+    assert named.url(WANT) == f"http://h/trainval/{WANT.clip_id}"
     hostile = Want("x", 0, 1, "c", "../..", "a/b?c#d%2f", None)
     assert (
         HttpSource("m", "http://h/{split}/{class}", "clip", Downloader()).url(hostile)

@@ -58,6 +58,22 @@ def test_a_template_names_exactly_one_file(tmp_path: Path) -> None:
     assert caught.value.reason is Reason.NOT_FOUND
 
 
+@pytest.mark.parametrize("folder", ["", "val", "trainval", "videos", "videos_val", "videos_trainval"])
+def test_a_whole_file_is_looked_for_by_its_own_name(tmp_path: Path, folder: str) -> None:
+    film = Want("-aBcDeFgH_1", 0, 0, "-aBcDeFgH_1.mkv", "val")
+    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / folder / "-aBcDeFgH_1.mkv").write_bytes(b"x")
+    names = {"val": "trainval"}
+    fetched = LocalSource("local", str(tmp_path), "video", whole_files=True, split_names=names).fetch(
+        film, tmp_path, Event()
+    )
+    assert (fetched.content, fetched.path.suffix, fetched.path.read_bytes()) == ("video", ".mkv", b"x")
+    with pytest.raises(NotHad):
+        LocalSource("local", str(tmp_path), "video", whole_files=True).fetch(
+            Want("-aBcDeFgH_1", 0, 0, "-aBcDeFgH_1.mp4", "val"), tmp_path, Event()
+        )
+
+
 def test_symbolic_links_are_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/file.mp4").write_bytes(b"x" * 10)

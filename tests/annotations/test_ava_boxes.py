@@ -244,7 +244,7 @@ def test_three_decimals_are_pythons(values: list[float]) -> None:
     ties = [number / 2000 for number in range(2001)]
     numbers = [*values, *ties, 0.5555, 0.1265, 0.99949, 0.9995, 0.0005]
     table = pa.table({
-        **dict.fromkeys(("x1", "y1", "x2", "y2"), numbers), "video_id": ["A"] * len(numbers), "second": [1] * len(numbers),
+        **dict.fromkeys(("x1", "y1", "x2", "y2"), numbers), "video_id": ["A"] * len(numbers), "time": ["1"] * len(numbers), "second": [1] * len(numbers),
         "action_id": [1] * len(numbers), "person_id": [-1] * len(numbers),
     })  # fmt: skip
     assert [line.split(",")[2] for line in csv_lines(table).to_pylist()] == [f"{number:.3f}" for number in numbers]

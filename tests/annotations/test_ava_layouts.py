@@ -10,6 +10,7 @@ import pytest
 from clipyard.annotations.ava_kinetics import merge_csv
 from clipyard.annotations.ava_kinetics_flat import (
     FlatClip,
+    assign_flat_clips,
     clip_time,
     flat_clips,
     image_number,
@@ -90,7 +91,12 @@ def test_the_updated_csv(tmp_path: Path) -> None:
     )
     table = read_boxes(raw)
     images = {"AAAAAAAAAAA_000017": 180, "AAAAAAAAAAA_000030": 124, "BBBBBBBBBBB_000002": 80}
-    assert write_updated_csv(table.boxes, table.key_frames, images, tmp_path / "u.csv") == 2
+    kept = []
+    for rows, left in ((table.boxes, 1), (table.key_frames, 1)):
+        clips = assign_flat_clips(rows, images)
+        assert clips.null_count == left
+        kept.append(rows.set_column(0, "video_id", clips).filter(clips.is_valid()))
+    write_updated_csv(*kept, images, tmp_path / "u.csv")
     assert (tmp_path / "u.csv").read_text() == (
         "AAAAAAAAAAA_000017,3.070270,0.100000,0.200000,0.300000,0.400000,12,180\nBBBBBBBBBBB_000002,2.000000\n"
     )

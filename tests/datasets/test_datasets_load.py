@@ -175,14 +175,42 @@ def test_every_packaged_data_set_loads(path: Path) -> None:
     assert spec.annotation_sources
     assert spec.item_sources
     for part in spec.parts:
-        assert "{" not in spec.folder("videos", part) + spec.list_name("videos", part)
+        names = [spec.folder("videos", part), *(spec.list_name(format_, part) for format_ in spec.lists)]
+        assert "{" not in "".join(names)
+    clips_have_classes = spec.annotation_format == "kinetics_csv"
+    assert bool(spec.lists) is clips_have_classes, "list files are of labelled clips"
+    for source in spec.item_sources:
+        assert source.kind != "dataset" or find_spec(source.dataset or "").is_runnable
+    for asset in spec.made_of:
+        assert find_spec(asset.partition("/")[0]).is_runnable
 
 
 def test_all_of_them_together() -> None:
     specs, errors = load_all()
     assert errors == []
-    assert {"kinetics400", "kinetics600", "kinetics700", "kinetics_demo"} <= set(specs)
+    assert {"kinetics400", "kinetics600", "kinetics700", "kinetics_demo", "ava", "ava_kinetics"} <= set(specs)
     assert len({spec.root for spec in specs.values()}) == len(specs), "two data sets must not share a folder"
+
+
+def test_the_data_sets_of_boxes_as_their_pipelines_read_them() -> None:
+    ava, kinetics = find_spec("ava"), find_spec("ava_kinetics")
+    assert (ava.annotation_format, kinetics.annotation_format) == ("ava_csv", "ava_kinetics_csv")
+    assert (ava.variants, ava.default_variant) == (["v2.1", "v2.2"], "v2.2")
+    assert (ava.layout["videos"], ava.layout["excerpts"], ava.layout["rawframes"]) == (
+        "videos",
+        "videos_15min",
+        "rawframes",
+    )
+    assert (ava.labels.count, ava.labels.base, kinetics.labels.count) == (80, 1, 80)
+    assert [source.id for source in ava.item_sources] == ["local", "mirror", "cvdf"]
+    assert ava.item_sources[-1].split_names == {"train": "trainval", "val": "trainval"}
+    assert [source.kind for source in kinetics.item_sources] == ["dataset", "local", "http", "youtube"]
+    assert (kinetics.recipe.fps, kinetics.recipe.duration_tolerance, kinetics.recipe.audio) == (30, 0.75, "copy")
+    assert ava.expected.variants["v2.1"].parts["train"].counts == [837318]
+    assert {
+        part: 897 * videos - less for part, videos, less in (("train", 235, 161), ("val", 64, 37), ("test", 131, 66))
+    } == {part: one.count for part, one in ava.expected.key_frames.items()}
+    assert 64304 in kinetics.expected.parts["test"].counts
 
 
 @pytest.mark.parametrize("family", sorted(EXAMPLES))

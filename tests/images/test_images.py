@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tomllib
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import clipyard
 import pytest
+from clipyard.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
+from PIL import Image
 
 PROJECT = Path(__file__).parents[2]
 
@@ -95,3 +98,75 @@ def test_airflow(docker_engine: str) -> None:
     dags, errors = json.loads(inside(name, "python", "-c", look_for_dags).rpartition("@")[2])
     assert errors == {}
     assert {"kinetics400", "kinetics400_refresh", "clipyard_housekeeping"} <= set(dags)
+
+
+@pytest.fixture(scope="module")
+def detect_image(docker_engine: str) -> str:
+    name = f"clipyard-detect:{clipyard.__version__}"
+    if subprocess.run(["docker", "image", "inspect", name], capture_output=True).returncode != 0:
+        pytest.skip("The image clipyard-detect was not built (docker/images.sh detect).")
+    return name
+
+
+def test_detect(detect_image: str) -> None:
+    image = look(detect_image)
+    assert image["Size"] < 2e9
+    assert image["Config"]["User"] == "10001:10001"
+    assert image["Config"]["Labels"]["org.opencontainers.image.title"] == "clipyard-detect"
+    packages = inside(
+        detect_image,
+        "python",
+        "-c",
+        "from importlib.metadata import distributions as d\nfor one in d(): print(one.name, one.version)",
+    )
+    installed = dict(line.lower().replace("_", "-").split() for line in packages.splitlines())
+    lines = (PROJECT / "docker/media/detect.txt").read_text().splitlines()
+    pins = dict(line.split("#")[0].strip().split("==") for line in lines if "==" in line)
+    assert {name: installed[name].partition("+")[0] for name in pins} == pins
+    assert "opencv-python" not in installed, "it would lie over the headless one"
+    locked = (PROJECT / "requirements.lock").read_text().splitlines()
+    both = {line.split(" ;")[0].strip() for line in locked} & {f"{name}=={version}" for name, version in pins.items()}
+    assert {"numpy==" + pins["numpy"], "opencv-python-headless==" + pins["opencv-python-headless"]} <= both
+    for absent in ("gcc", "pip", "uv"):
+        assert inside(detect_image, "python", "-c", f"import shutil; print(shutil.which({absent!r}))") == "None\n"
+
+
+def test_the_step_detect_in_its_image(detect_image: str, tmp_path: Path) -> None:
+    """Random weights, saved and looked at in the image, confined as a step is."""
+    clip = "-wR5jVB-WPk_000010_000014"
+    frames = tmp_path / "k/rawframes" / clip
+    frames.mkdir(parents=True)
+    for number in (1, 31, 61):
+        Image.new("RGB", (160, 120), (number, 90, 200 - number)).save(frames / f"img_{number:05d}.jpg")
+    rows = [
+        {"item_id": f"train/{clip[:11]},{second:04d}", "video_id": clip[:11], "clip_id": clip, "split": "train",
+         "label_index": -1, "start": second, "end": second + 1}
+        for second in (10, 11, 12, 13)
+    ]  # fmt: skip
+    write_rows(tmp_path / "items.parquet", schema_of(ITEM_FIELDS, "items"), rows)
+    owner = f"{os.getuid()}:{os.getgid()}"
+    confined = [
+        "docker", "run", "--rm", "--read-only", "--tmpfs=/tmp", "--network=none", "--cap-drop=ALL", f"--user={owner}",
+        f"--volume={tmp_path}:{tmp_path}",
+    ]  # fmt: skip
+    make = (
+        f"import sys; sys.path.insert(0, '/models'); import pathlib, mmdet_models as m; folder = pathlib.Path({str(tmp_path)!r})\n"
+        "m.save(m.random_model(m.small(m.RTMDET, folder)), folder / 'w.pth')"
+    )
+    models = f"--volume={PROJECT / 'tests/people'}:/models:ro"
+    made = subprocess.run(
+        [*confined, models, "--entrypoint=python", detect_image, "-c", make], text=True, capture_output=True
+    )
+    assert made.returncode == 0, made.stderr[-2000:]
+    (config,) = tmp_path.glob("*_small.py")
+    params = {"root": "k", "backend": "mmdet", "config": config.name, "checkpoint": "w.pth"}
+    out = tmp_path / "out/part.parquet"
+    step = ["step", "detect", "--items", str(tmp_path / "items.parquet"), "--params", json.dumps(params)]
+    done = subprocess.run(
+        [*confined, detect_image, *step, "--out", str(out), "--data", str(tmp_path)], text=True, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = list(read_rows(out))
+    assert [row["status"] for row in found] == ["done"] * 3 + ["missing"]
+    assert all(row["boxes"] and row["width"] == 160 for row in found[:3])
+    assert found[0]["detector"].startswith("mmdet-3.3.0 rtmdet_tiny")

@@ -10,9 +10,9 @@ from clipyard.media.tools import ffmpeg
 SIZE = (160, 120)
 
 
-def convert(source: Path, out: Path, *options: str) -> Path:
-    """Run the test's own ffmpeg, independent of what is tested."""
-    argv = [str(ffmpeg().path), "-y", "-v", "error", "-nostdin", "-i", str(source), *options, str(out)]
+def convert(source: Path, out: Path, *options: str, before: tuple[str, ...] = ()) -> Path:
+    """Run the test's own ffmpeg, independent of what is tested. ``before`` are options of the input."""
+    argv = [str(ffmpeg().path), "-y", "-v", "error", "-nostdin", *before, "-i", str(source), *options, str(out)]
     subprocess.run(argv, check=True)
     return out
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from threading import Event
 
@@ -14,7 +15,7 @@ from clipyard.errors import RetryLater
 from clipyard.files import sha256_of
 from clipyard.media.cut import cut_clip
 from clipyard.media.errors import MediaError
-from clipyard.media.probe import probe
+from clipyard.media.probe import header, probe
 from clipyard.media.tools import ffmpeg
 from clipyard.reasons import Reason
 from media_sources import SIZE, convert
@@ -88,7 +89,7 @@ def test_the_same_input_gives_the_same_bytes(plain: Path, tmp_path: Path, recipe
 
 def test_the_bytes_do_not_depend_on_the_processor(plain: Path, tmp_path: Path, recipe: Recipe) -> None:
     # The same call with x264's vector code restricted, as on an older machine.
-    from clipyard.media.cut import x264_options
+    from clipyard.media.encoding import x264_options
 
     made = []
     for asm in ("", ":asm=MMX2,SSE2"):
@@ -251,6 +252,56 @@ def test_a_window_must_make_sense(plain: Path, tmp_path: Path, recipe: Recipe) -
     for start, duration in ((-1, 2), (0, 0), (float("nan"), 1), (0, float("inf"))):
         with pytest.raises(ValueError, match="a window needs"):
             cut(plain, tmp_path / "a.mp4", recipe, start, duration)
+
+
+FILM, NTSC = Fraction(24000, 1001), Fraction(30000, 1001)
+
+
+@pytest.mark.parametrize("rate", [24, FILM, 25, NTSC, 30, 50, 60])
+def test_a_rate_of_its_own_is_constant_and_exact(tmp_path: Path, rate: Fraction, any_ffmpeg: str) -> None:
+    source = make_video(tmp_path / "s.mp4", 10, rate, SIZE, gop=250, b_frames=3)
+    facts = cut(source, tmp_path / "a.mp4", Recipe(fps=30), 3, 4, tolerance=0.75)
+    assert (facts.frames, facts.duration, facts.fps, facts.start_time) == (120, 4.0, 30.0, 0.0)
+    assert header(tmp_path / "a.mp4").rate == 30
+    numbers = read_frame_numbers(tmp_path / "a.mp4")
+    for slot, number in enumerate(numbers[1:], 1):
+        assert abs(number / Fraction(rate) - (3 + Fraction(slot, 30))) <= 1 / Fraction(rate) / 2
+    assert 0 <= numbers[0] / Fraction(rate) - 3 < 1 / rate
+
+
+@pytest.mark.parametrize("rate", [24, 25, NTSC, 30])
+def test_the_frames_of_a_rate_are_those_of_the_reference(tmp_path: Path, rate: Fraction) -> None:
+    source = make_video(tmp_path / "s.mp4", 10, rate, SIZE, gop=250, b_frames=3)
+    cut(source, tmp_path / "a.mp4", Recipe(fps=30), 5, 4, tolerance=0.75)
+    window = ("-ss", "5", "-t", "4", "-accurate_seek")
+    theirs = convert(source, tmp_path / "b.mp4", "-r", "30", "-avoid_negative_ts", "1", before=window)
+    assert read_frame_numbers(tmp_path / "a.mp4") == read_frame_numbers(theirs)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_source_gets_the_rate(sources: dict[str, Path], kind: str, tmp_path: Path) -> None:
+    facts = cut(sources[kind], tmp_path / "a.mp4", Recipe(fps=10), 7, 3)
+    assert (facts.frames, facts.fps, facts.has_audio) == (30, 10.0, kind != "no sound")
+    plain = cut(sources[kind], tmp_path / "b.mp4", Recipe(), 7, 3)
+    numbers, shown = read_frame_numbers(tmp_path / "b.mp4"), read_frame_numbers(tmp_path / "a.mp4")
+    for slot, number in enumerate(shown):
+        assert abs((number - numbers[0]) / plain.fps - slot / 10) <= 1.6 / plain.fps
+
+
+@pytest.mark.parametrize(
+    ("seconds", "frames"),
+    [(9.0, 120), (8.977, 120), (8.5, 105), (8.27, 98), (8.24, None), (7.9, None), (4.0, None)],
+)
+def test_a_rate_and_a_source_that_ends_early(tmp_path: Path, seconds: float, frames: int | None) -> None:
+    # The reference drops what has fewer than (4 - 0.75) x 30 = 97.5 frames.
+    source = make_video(tmp_path / "s.mp4", seconds, NTSC if seconds == 8.977 else 30, SIZE, tone=False)
+    if frames is not None:
+        assert cut(source, tmp_path / "a.mp4", Recipe(fps=30), 5, 4, tolerance=0.75).frames == frames
+        return
+    with pytest.raises(MediaError, match="s of 4 s from 5 s on: the source ends at") as caught:
+        cut(source, tmp_path / "a.mp4", Recipe(fps=30), 5, 4, tolerance=0.75)
+    assert caught.value.reason is Reason.TOO_SHORT
+    assert not (tmp_path / "a.mp4").exists()
 
 
 def test_a_hole_in_the_picture_is_not_a_short_source(tmp_path: Path, recipe: Recipe) -> None:

@@ -78,6 +78,12 @@ def test_an_odd_short_edge_is_refused(plain: Path, tmp_path: Path, recipe: Recip
         (FrameRecipe(256), (320, 240), (341, 256)),
         (FrameRecipe(0), (321, 241), (321, 241)),
         (FrameRecipe(256, 340, 256), (250, 334), (340, 256)),
+        (FrameRecipe(256, enlarge=False, even=True), (640, 360), (456, 256)),
+        (FrameRecipe(256, enlarge=False, even=True), (340, 480), (256, 362)),
+        (FrameRecipe(256, enlarge=False, even=True), (340, 256), (340, 256)),
+        (FrameRecipe(256, enlarge=False, even=True), (322, 240), (322, 240)),
+        (FrameRecipe(256, even=True), (320, 240), (342, 256)),
+        (FrameRecipe(256, enlarge=False), (320, 240), (320, 240)),
     ],
 )
 def test_image_sizes(recipe: FrameRecipe, size: tuple[int, int], expected: tuple[int, int]) -> None:
@@ -110,6 +116,33 @@ def test_a_frame_rate_samples_in_time(sources: dict[str, Path], tmp_path: Path, 
     facts = extract_frames(sources["25 fps, one key frame"], tmp_path / "f", recipe=FrameRecipe(0, fps=30))
     shown = numbers(tmp_path / "f")
     assert [shown[30 * second] for second in range(12)] == [25 * second for second in range(12)]
+
+
+@pytest.mark.parametrize("rate", [8, 10, 24, 25, 60])
+def test_a_frame_rate_fills_the_whole_film(tmp_path: Path, rate: int, any_ffmpeg: str) -> None:
+    source = make_video(tmp_path / "s.mp4", 6, rate, SIZE, tone=False)
+    assert extract_frames(source, tmp_path / "f", recipe=FrameRecipe(0, fps=30)).frames == 180
+    shown = numbers(tmp_path / "f")
+    assert [shown[30 * second] for second in range(6)] == [rate * second for second in range(6)]
+    assert shown[-1] == 6 * rate - (2 if rate == 60 else 1)
+
+
+def test_names_without_a_prefix(plain: Path, tmp_path: Path) -> None:
+    recipe = FrameRecipe(64, fps=2, quality=1, pattern="%06d.jpg", enlarge=False, even=True)
+    facts = extract_frames(plain, tmp_path / "f", recipe=recipe)
+    assert (facts.frames, facts.width, facts.height) == (24, 86, 64)
+    assert sorted(path.name for path in (tmp_path / "f").iterdir()) == [f"{n:06d}.jpg" for n in range(1, 25)]
+    assert count_images(tmp_path / "f", "%06d.jpg") == (24, facts.bytes)
+    with pytest.raises(MediaError, match=r"'0000..\.jpg' is in the folder and is no image of it"):
+        count_images(tmp_path / "f")
+
+
+def test_quality_1_is_the_reference_s(plain: Path, tmp_path: Path) -> None:
+    extract_frames(plain, tmp_path / "f", recipe=FrameRecipe(0, quality=1))
+    (tmp_path / "g").mkdir()
+    convert(plain, tmp_path / "g" / "img_%05d.jpg", "-q:v", "1", "-flags:v", "+bitexact", "-frames:v", "5")
+    for path in (tmp_path / "g").iterdir():
+        assert path.read_bytes() == (tmp_path / "f" / path.name).read_bytes()
 
 
 def test_an_older_folder_is_replaced_whole(plain: Path, tmp_path: Path) -> None:
@@ -242,13 +275,32 @@ def test_frames_of_files_are_those_of_the_reference(tmp_path: Path) -> None:
 
 @pytest.mark.shared
 @needs_oracles
+def test_flat_frames_are_those_of_the_reference(tmp_path: Path) -> None:
+    case = ORACLES / "gurkirt_frame_extract"
+    expected = json.loads((case / "expected" / "frames_fps30.json").read_text())
+    recipe = FrameRecipe(256, fps=30, quality=1, pattern="%06d.jpg", enlarge=False, even=True)
+    for name, told in json.loads((case / "inputs" / "videos.json").read_text()).items():
+        size, fps, seconds = told.replace("fps", "").replace("s", "").split()
+        width, height = map(int, size.split("x"))
+        source = make_video(tmp_path / "v.mp4", int(seconds), int(fps), (width, height), tone=False)
+        extract_frames(source, tmp_path / "f", recipe=recipe)
+        names = sorted(path.name for path in (tmp_path / "f").iterdir())
+        found = ",".join(map(str, picture_size(tmp_path / "f" / names[0])))
+        wanted = {"n": len(names), "first": names[0], "last": names[-1], "size": found}
+        assert wanted == expected[Path(name).stem]
+
+
+@pytest.mark.shared
+@needs_oracles
 def test_the_image_of_each_second_is_that_of_the_reference(tmp_path: Path, recipe: Recipe) -> None:
     from clipyard.media.cut import cut_clip
 
     expected = json.loads((ORACLES / "frame_time_mapping" / "expected" / "first_frame_of_each_second.json").read_text())
     source = make_video(tmp_path / "s.mp4", 10, 25, SIZE, tone=False, gop=250)
-    cut_clip(source, tmp_path / "c.mp4", start=3, duration=4, recipe=recipe, tolerance=0.5)
-    facts = extract_frames(tmp_path / "c.mp4", tmp_path / "f", recipe=FrameRecipe(0, fps=30))
-    assert facts.frames == expected.pop("total_frames")
-    seconds = [number // 25 for number in numbers(tmp_path / "f")]
-    assert {str(second): seconds.index(second) + 1 for second in sorted(set(seconds))} == expected
+    total = expected.pop("total_frames")
+    for chosen in (recipe, recipe.model_copy(update={"fps": 30})):
+        cut_clip(source, tmp_path / "c.mp4", start=3, duration=4, recipe=chosen, tolerance=0.5)
+        facts = extract_frames(tmp_path / "c.mp4", tmp_path / "f", recipe=FrameRecipe(0, fps=30))
+        assert facts.frames == total
+        seconds = [number // 25 for number in numbers(tmp_path / "f")]
+        assert {str(second): seconds.index(second) + 1 for second in sorted(set(seconds))} == expected

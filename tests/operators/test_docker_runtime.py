@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import clipyard
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from clipyard.manifest import read_rows
+from clipyard_airflow.containers import ContainerSettings
 from clipyard_airflow.operators.docker import DockerSettings, DockerStepOperator
 from clipyard_airflow.operators.process import ProcessStepOperator
 from clipyard_airflow.orphans import deployment_of, remove_ended, remove_orphans, shard_labels
@@ -323,6 +325,9 @@ def test_full_disk(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("CLIPYARD_MEMORY_FRAMES", "x", "CLIPYARD_MEMORY_FRAMES is 'x'"),
         ("CLIPYARD_CPUS", "-1", "number of cores"),
         ("CLIPYARD_CPUS", "nan", "number of cores"),
+        ("CLIPYARD_GPUS", "0", "write all, a number, or device=0,2"),
+        ("CLIPYARD_GPUS", "all; rm", "write all, a number, or device=0,2"),
+        ("CLIPYARD_IMAGE_DETECT", "clipyard-detect:no-such-tag", "run 'docker/images.sh detect'"),
         ("CLIPYARD_DOCKER_USER", "root", "uid:gid"),
         ("CLIPYARD_DOCKER_DATA", "../up", "absolute path"),
         ("CLIPYARD_DOCKER_DATA", "/no/such/folder", "does not find a folder to mount"),
@@ -339,9 +344,8 @@ def test_wrong_settings_are_one_sentence_and_no_retry(
     job = make_shard(data, clips=1)
     monkeypatch.setenv(variable, value)
     with pytest.raises(AirflowFailException, match=sentence) as raised:
-        DockerStepOperator(task_id="frames", step="fetch" if "NETWORK" in variable else "frames", job=job).execute(
-            context()
-        )
+        step = "fetch" if "NETWORK" in variable else "detect" if variable.endswith(("GPUS", "DETECT")) else "frames"
+        DockerStepOperator(task_id="frames", step=step, job=job).execute(context())
     assert "Traceback" not in str(raised.value)
 
 
@@ -380,3 +384,72 @@ def test_settings_have_defaults(tmp_path: Path) -> None:
     assert settings == DockerSettings(str(tmp_path), (), f"{os.getuid()}:{os.getgid()}", "bridge")
     given = DockerSettings.from_env(tmp_path, {"CLIPYARD_DOCKER_MOUNTS": "/nfs/k400, vol:/mirror"})
     assert given.mounts == (("/nfs/k400", "/nfs/k400"), ("vol", "/mirror"))
+
+
+# --- detect
+
+
+def test_the_detector_has_its_own_image_and_gpus() -> None:
+    version = clipyard.__version__
+    plain = ContainerSettings.from_env("detect", {})
+    assert (plain.image, plain.gpus, plain.environment, plain.network) == (f"clipyard-detect:{version}", "", {}, False)
+    environ = {
+        "CLIPYARD_IMAGE": "mine:1",
+        "CLIPYARD_GPUS": "device=0,GPU-1f",
+        "CLIPYARD_DEVICE": "cuda:1",
+        "CLIPYARD_CPUS": "2.5",
+    }
+    chosen = ContainerSettings.from_env("detect", environ)
+    assert (chosen.image, chosen.gpus) == (f"clipyard-detect:{version}", "device=0,GPU-1f"), "mine:1 has no PyTorch"
+    assert chosen.environment == {"OMP_NUM_THREADS": "3", "CLIPYARD_DEVICE": "cuda:1"}
+    assert ContainerSettings.from_env("detect", environ | {"CLIPYARD_IMAGE_DETECT": "gpu:2"}).image == "gpu:2"
+    other = ContainerSettings.from_env("frames", environ)
+    assert (other.image, other.gpus, other.environment) == ("mine:1", "", {}), "no other step gets a GPU"
+
+
+@pytest.mark.parametrize(
+    ("asked", "request_"),
+    [
+        ("", None), ("all", {"Count": -1, "DeviceIDs": []}), ("2", {"Count": 2, "DeviceIDs": []}),
+        ("device=0,2", {"Count": 0, "DeviceIDs": ["0", "2"]}),
+    ],
+)  # fmt: skip
+def test_gpus_in_the_engines_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, request_: dict[str, Any] | None
+) -> None:
+    monkeypatch.setenv("CLIPYARD_GPUS", asked)
+    job = make_shard(tmp_path, clips=1)
+    for step in ("detect", "frames"):
+        made = DockerStepOperator(task_id="frames", step=step, job=job)
+        made._configure(ContainerSettings.from_env(step), DockerSettings.from_env(tmp_path), tmp_path, context())
+        if request_ is None or step == "frames":
+            assert made.device_requests is None
+            continue
+        (request,) = made.device_requests
+        assert {name: request[name] for name in request_} == request_
+        assert request["Capabilities"] == [["gpu"]]
+
+
+def test_an_engine_without_gpus_says_so(data: Path, media_image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = subprocess.run(["docker", "info", "--format", "{{json .Runtimes}}"], text=True, capture_output=True).stdout
+    if "nvidia" in asked:
+        pytest.skip("this engine has GPUs")
+    make_shard(data, clips=1)
+    monkeypatch.setenv("CLIPYARD_GPUS", "all")
+    monkeypatch.setenv("CLIPYARD_IMAGE_DETECT", media_image)
+    with pytest.raises(AirflowFailException, match=r"no GPUs to give .*unset CLIPYARD_GPUS"):
+        odd("pass", "detect").execute(context())
+
+
+def test_weights_are_read_only(data: Path, media_image: str) -> None:
+    make_shard(data, clips=1)
+    models = data / ".clipyard/models"
+    models.mkdir(parents=True)
+    (models / "w.pth").write_bytes(b"weights")
+    code = (
+        "import sys, pathlib\nmodels = pathlib.Path(sys.argv[1]) / '.clipyard/models'\n"
+        "assert (models / 'w.pth').read_bytes() == b'weights'\n"
+        "try: (models / 'x').touch()\nexcept OSError as error: raise SystemExit(50 if error.errno == 30 else 51)"
+    )
+    with pytest.raises(AirflowException, match="exit status 50"):
+        odd(code).execute(context())

@@ -73,7 +73,7 @@ def test_an_unknown_class_is_a_sentence(world: World) -> None:
         ({"limit": 0}, "Parameter 'limit'"),
         ({"short_edge": 255}, "Parameter 'short_edge' of .*multiple of 2"),
         ({"shards": 1001}, "Parameter 'shards'"),
-        ({"colour": 1}, "Parameter 'colour'"),
+        ({"colour": 1}, "has no parameter 'colour'"),
         ({"as_of": "2026-11-21T00:00:00"}, "as_of needs a time zone"),
         ({"frame_width": 10}, "needs both"),
     ],

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from clipyard.datasets.load import load_all
-from clipyard.pipeline.params import RunParams
-from clipyard.pipeline.stages import STAGES
+from clipyard.pipeline.graph import graph_of, stages_of, steps_of
+from clipyard.pipeline.params import KineticsParams, params_model
 
 PROJECT = Path(__file__).parents[2]
 
@@ -30,10 +30,10 @@ bag = DagBag(sys.argv[1])
 parse = time.perf_counter() - begun
 dags = {
     d.dag_id: {
-        "tasks": sorted(d.task_dict), "tags": sorted(d.tags), "doc": d.doc_md or "", "schedule": d.schedule,
+        "tasks": sorted(d.task_dict), "tags": sorted(d.tags), "doc": d.doc_md or "", "schedule": d.schedule if isinstance(d.schedule, str | None) else sorted(a.uri for a in d.schedule),
         "owner": d.owner, "retries": {t.task_id: t.retries for t in d.tasks}, "pools": sorted({t.pool for t in d.tasks}),
         "backoff": all(t.retry_exponential_backoff for t in d.tasks),
-        "short_edge": d.params["short_edge"],
+        "short_edge": d.params["short_edge"] if "short_edge" in d.params else None,
         "outlets": sorted(a.uri for t in d.tasks for a in t.outlets),
         "params": {k: d.params.get_param(k).schema for k in d.params},
     }
@@ -109,17 +109,24 @@ def test_every_dag_explains_itself(seen: dict[str, Any]) -> None:
         assert dag["pools"] == ["clipyard_cpu", "clipyard_egress", "default_pool"], name
         assert dag["backoff"], name
         base = name.removesuffix("_refresh")
-        assert {f"clipyard://{base}/{what}" for what in ("videos", "frames", "lists")} == set(dag["outlets"])
-        assert set(STAGES) | {"unpack", "fetch", "resize", "frames", "verdict"} == set(dag["tasks"])
+        format_ = specs[base].annotation_format if base in specs else "kinetics_csv"
+        outlets = {part.outlet for part in graph_of(format_) if part.outlet}
+        assert {f"clipyard://{base}/{what}" for what in outlets} == set(dag["outlets"])
+        assert {*stages_of(format_), *steps_of(format_), "verdict"} == set(dag["tasks"])
         if base in specs and name != base:
             wanted = specs[base].refresh.schedule
             assert (dag["schedule"] in ("0 0 * * 0", "@weekly")) is (wanted == "@weekly"), name
         assert all(count == 3 for task, count in dag["retries"].items() if task != "verdict")
 
 
+def test_ava_kinetics_waits_for_both_data_sets_that_it_is_made_of(seen: dict[str, Any]) -> None:
+    assert seen["dags"]["ava_kinetics"]["schedule"] == ["clipyard://ava/frames", "clipyard://kinetics700/videos"]
+    assert seen["dags"]["ava"]["schedule"] is None
+
+
 def test_the_trigger_form_has_every_parameter_with_its_schema(seen: dict[str, Any]) -> None:
     params = seen["dags"]["kinetics400"]["params"]
-    assert set(params) == set(RunParams.model_fields)
+    assert set(params) == set(KineticsParams.model_fields)
     assert params["limit"]["type"] == ["integer", "null"]
     assert params["limit"]["minimum"] == 1
     assert params["splits"]["items"]["enum"] == ["train", "val", "test"]
@@ -127,8 +134,10 @@ def test_the_trigger_form_has_every_parameter_with_its_schema(seen: dict[str, An
     assert params["annotation_counts"]["enum"] == ["strict", "warn"]
     assert params["short_edge"]["multipleOf"] == 2
     # What may be left empty must allow null: the form refuses to send an empty list or text otherwise.
-    for name, field in RunParams.model_fields.items():
-        if field.default in ([], "", None):
-            assert "null" in params[name]["type"], name
+    for spec in load_all()[0].values():
+        params = seen["dags"][spec.name]["params"]
+        for name, field in params_model(spec).model_fields.items():
+            if field.default in ([], "", None):
+                assert "null" in params[name]["type"], name
     assert (seen["dags"]["kinetics400"]["short_edge"], seen["dags"]["own_clips"]["short_edge"]) == (256, 128)
     assert "limit" not in seen["dags"]["kinetics400_refresh"]["params"]

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from ava_world import make_ava, make_ava_kinetics
 from clipyard.errors import UserError
-from clipyard.quality import CATALOGUE, GATES, GateParams, history, load_result, run_gate
+from clipyard.quality import CATALOGUE, GATES, GATES_OF, GateParams, history, load_result, run_gate
 from clipyard.quality.engine import Engine, Rule, Suite, plain
 from clipyard.reasons import Reason
-from quality_world import World, broken, make_spec
+from quality_world import World, broken, make_spec, make_world
 
 ROOT = Path(__file__).parents[2]
 
@@ -173,6 +174,30 @@ def test_every_check_is_documented_and_nothing_else() -> None:
     assert all(f"`{name}`" in page for name in GateParams.model_fields)
 
 
-def test_every_check_is_used(world: World) -> None:
-    seen = {check.id for gate in GATES for check in world.gate(gate).checks}
+def test_every_check_is_used(tmp_path: Path) -> None:
+    worlds = [make(tmp_path / make.__name__) for make in (make_world, make_ava, make_ava_kinetics)]
+    seen = {
+        check.id
+        for world in worlds
+        for gate in GATES_OF[world.spec.annotation_format]
+        for check in world.gate(gate).checks
+    }
     assert seen == set(CATALOGUE)
+
+
+def test_every_invariant_of_the_box_families_has_its_checks() -> None:
+    page = (ROOT / "docs" / "checks.md").read_text()
+    table = dict(re.findall(r"^\| (AK?-I\d) \|.*\| ([^|]+) \|$", page, re.M))
+    wanted = {*(f"A-I{number}" for number in range(1, 7)), *(f"AK-I{number}" for number in range(1, 9))}
+    assert set(table) == wanted
+    for invariant, cell in table.items():
+        stands = {check.id for check in CATALOGUE.values() if invariant in check.invariant.split(", ")}
+        assert set(re.findall(r"`([^`]+)`", cell)) == stands and stands, invariant
+    relations = page.partition("| relation | checks |")[2]
+    named = set(re.findall(r"`([a-z_]+\.[a-z_]+)`", relations))
+    assert named and named <= set(CATALOGUE)
+
+
+def test_every_gate_belongs_to_a_format_and_has_checks() -> None:
+    assert {gate for gates in GATES_OF.values() for gate in gates} == set(GATES)
+    assert {check.gate for check in CATALOGUE.values()} == set(GATES)

@@ -326,15 +326,106 @@ def test_hostile_rows_are_rejected_and_the_others_go_on(yard: Yard) -> None:
     good = yard.rows.pop()
     for change in (
         {"video_id": "../../../etc"}, {"class_dir": "../../up"}, {"class_dir": ".."}, {"start": 9, "end": 3},
-        {"clip_id": "../x"}, {"split": "a/../../b"}, {"video_id": None}, {"end": None},
+        {"clip_id": "../x"}, {"split": "a/../../b"}, {"video_id": None}, {"end": None}, {"clip_id": None},
+        {"clip_id": f"{VIDEO}_000006_000009"}, {"clip_id": f"{VIDEO}_00006"}, {"clip_id": f"{VIDEO}_000006/../x"},
+        {"clip_id": f"bbbbbbbbbbb_{6:06d}"}, {"clip_id": f"{VIDEO}_000006\n"}, {"clip_id": f"{VIDEO}_٠٠٠٠٠٦"},
+        {"split": ""},
     ):  # fmt: skip
         yard.rows.append({**good, **change, "item_id": f"bad-{len(yard.rows)}"})
     yard.rows.append(good)
     yard.run()
     rows = list(yard.result().values())
-    assert [row["status"] for row in rows] == ["rejected"] * 8 + ["done"]
+    assert [row["status"] for row in rows] == ["rejected"] * 16 + ["done"]
     assert {row["reason"] for row in rows[:-1]} == {"bad_id", "bad_label", "bad_time", "bad_row"}
     assert not (yard.data.parent / "up").exists()
+
+
+def test_without_a_class_folder_clips_lie_flat_under_the_name_of_their_row(yard: Yard) -> None:
+    yard.serve(f"videos/{VIDEO}.mp4", "whole")
+    window, flat = yard.want(start=5, end=8), f"{VIDEO}_{12:06d}"
+    yard.want(start=9, end=15)
+    for row, name, label in zip(yard.rows, (window, flat), ("juggling balls", None), strict=True):
+        row |= {"item_id": f"val/{name}", "clip_id": name, "class_dir": None, "label": label}
+    yard.rows.append({**yard.rows[1], "item_id": "again", "class_dir": ""})
+    sources = [yard.whole()]
+    yard.run(sources=sources, videos="videos")
+    rows = list(yard.result().values())
+    assert [row["status"] for row in rows] == ["done"] * 3
+    assert [row["path"] for row in rows] == [f"k/videos/{window}.mp4", *[f"k/videos/{flat}.mp4"] * 2]
+    assert read_frame_numbers(yard.data / rows[1]["path"]) == list(range(90, 150))
+    stored = [path.name.partition(".")[0] for path in (yard.data / ".clipyard/store/clips").rglob("*.mp4")]
+    assert sorted(stored) == [window, clip_id(VIDEO, 9, 15)], "the store names the window"
+    yard.run(sources=sources, videos="videos")
+    assert [row["status"] for row in yard.result().values()] == ["kept"] * 3
+
+
+def test_flat_clips_are_found_under_their_own_name_on_mirrors_and_disks(yard: Yard, tmp_path: Path) -> None:
+    name = f"{VIDEO}_{8:06d}"
+    yard.want(start=5, end=8)
+    yard.rows[0] |= {"item_id": f"val/{name}", "clip_id": name, "class_dir": None, "label": None}
+    yard.serve(f"flat/{name}.mp4")
+    mirror = {**yard.params()["sources"][0], "url": f"{yard.origin.url}/flat/{{clip}}.mp4"}
+    yard.run(sources=[mirror])
+    assert yard.only()["status"] == "done"
+    assert (yard.data / f"k/videos_val/{name}.mp4").exists()
+
+
+def clips_of_another(yard: Yard, folder: str, name: str, film: str = "whole") -> Path:
+    path = yard.data / folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(yard.films[film], path)
+    return path
+
+
+OTHER = {
+    "id": "kinetics700", "kind": "dataset", "provides": "items", "dataset": "kinetics700",
+    "path": "kinetics.700/videos_{split}",
+}  # fmt: skip
+
+
+def test_windows_are_cut_from_the_clips_of_another_data_set_which_stay_as_they_are(yard: Yard) -> None:
+    folder = "kinetics.700/videos_val/passing_American_football_(not_in_game)"
+    other = clips_of_another(yard, folder, f"{VIDEO}_000100_000120.mp4")
+    (yard.data / folder / f"{VIDEO}_000100_000112.mp4").write_bytes(b"shorter, and never looked at")
+    before = (other.stat().st_mtime_ns, sha256_of(other))
+    label = 'passing "American" football (not in game)'
+    for start, end in ((103, 107), (110, 113)):
+        yard.want(start=start, end=end, label=label)
+    for row in yard.rows:
+        row |= {"class_dir": None, "item_id": f"val/{row['clip_id']}"}
+    yard.want(start=119, end=122, label=label)
+    yard.run(sources=[OTHER])
+    first, second, third = yard.result().values()
+    assert [row["status"] for row in (first, second, third)] == ["done", "done", "missing"]
+    assert third["reason"] == "not_found"
+    assert (first["source"], first["path"]) == ("kinetics700", f"k/videos_val/{clip_id(VIDEO, 103, 107)}.mp4")
+    assert read_frame_numbers(yard.data / first["path"]) == list(range(30, 70)), "absolute seconds in the name"
+    assert read_frame_numbers(yard.data / second["path"]) == list(range(100, 130))
+    assert (other.stat().st_mtime_ns, sha256_of(other), other.stat().st_nlink) == (*before, 1)
+    left = [path for path in (yard.data / ".clipyard/scratch").rglob("*") if path.is_file()]
+    assert left == []
+
+
+def test_a_clip_that_is_shorter_than_its_name_says_makes_the_next_source_be_asked(yard: Yard) -> None:
+    clips_of_another(yard, "kinetics.700/videos_val/juggling_balls", f"{VIDEO}_000004_000014.mp4", "short")
+    yard.want(start=5, end=8)
+    yard.run(sources=[OTHER])
+    assert yard.only()["reason"] == "too_short"
+    yard.serve(f"videos/{VIDEO}.mp4", "whole")
+    yard.run(sources=[OTHER, yard.whole()])
+    row = yard.only()
+    assert (row["status"], row["source"]) == ("done", "videos")
+    assert [(a["source"], a["reason"]) for a in row["attempts"]] == [("kinetics700", "too_short"), ("videos", "ok")]
+
+
+def test_another_data_set_that_is_not_there_or_not_known_is_no_error(yard: Yard) -> None:
+    yard.want()
+    assert yard.run(sources=[OTHER]).exit is Exit.OK
+    assert yard.only()["reason"] == "not_found"
+    assert "kinetics.700/videos_val/juggling_balls" in yard.only()["evidence"]
+    unknown = {name: value for name, value in OTHER.items() if name != "path"}
+    assert yard.run(sources=[unknown]).exit is Exit.OK
+    assert "nobody said where the clips of 'kinetics700' lie" in yard.only()["evidence"]
 
 
 def test_a_shard_goes_on_where_it_was_interrupted(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 from clipyard.demo.videos import make_video, read_frame_numbers
 from clipyard.errors import Exit, UserError
+from clipyard.files import sha256_of
 from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
 from clipyard.media.frames import count_images
+from clipyard.settings import DataRoot
 from clipyard.steps.frames import FramesStep
 from clipyard.steps.runner import run_step
+from clipyard.store import Store, content_key
 
 FOLDERS = ["massaging_person's_head", "passing_American_football_(in_game)", "100%d_sure"]
 
@@ -90,6 +93,24 @@ def test_lost_and_damaged_images_are_made_again(data: Path) -> None:
 def test_a_fixed_size_and_the_original_size(data: Path) -> None:
     assert {(row["width"], row["height"]) for row in frames(data, width=50, height=41)} == {(50, 41)}
     assert {(row["width"], row["height"]) for row in frames(data, short_edge=0)} == {(160, 120)}
+
+
+def test_the_flat_layout_has_other_names_and_sizes(data: Path) -> None:
+    flat = {"pattern": "%06d.jpg", "short_edge": 256, "fps": 30, "quality": 1, "enlarge": False, "even": True}
+    rows = frames(data, **flat)
+    assert [(row["status"], row["frames"], row["width"], row["height"]) for row in rows] == [("done", 60, 160, 120)] * 3
+    for row in rows:
+        assert sorted(path.name for path in (data / row["path"]).iterdir()) == [f"{n:06d}.jpg" for n in range(1, 61)]
+    assert [row["status"] for row in frames(data, **flat)] == ["kept"] * 3
+    assert [(row["width"], row["height"]) for row in frames(data, **(flat | {"short_edge": 64}))] == [(86, 64)] * 3
+
+
+def test_notes_made_before_there_were_other_names_still_count(data: Path) -> None:
+    recipe = {"short_edge": 64, "width": 0, "height": 0, "fps": 0.0, "quality": 2}
+    for row in frames(data):
+        sha256 = sha256_of(clip_path(data, row))
+        key = content_key(kind="frames", version=1, source=sha256, folder=row["path"], recipe=recipe)
+        assert Store(DataRoot(data).store).noted("frames", row["clip_id"], key) is not None
 
 
 def test_bad_clips_are_told_and_the_rest_goes_on(data: Path) -> None:

@@ -69,6 +69,16 @@ def test_copies_lie_in_the_layout_and_are_facts(data: Path) -> None:
         assert read_frame_numbers(path) == list(range(30))
 
 
+def test_without_a_class_folder_copies_lie_flat(data: Path) -> None:
+    rows = [row | {"class_dir": nothing} for row, nothing in zip(items(), (None, "", None), strict=True)]
+    for row in items():
+        clip_path(data, row).rename(data / "k/videos_val" / f"{row['clip_id']}.mp4")
+    write_rows(data.parent / "items.parquet", schema_of(ITEM_FIELDS, "items"), rows)
+    assert [row["path"] for row in resize(data)] == [
+        f"k/videos_val_256p_dense_cache/{row['clip_id']}.mp4" for row in rows
+    ]
+
+
 def test_a_second_run_keeps_everything(data: Path) -> None:
     first = resize(data)
     times = [(data / row["path"]).stat().st_mtime_ns for row in first]

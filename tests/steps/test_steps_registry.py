@@ -16,5 +16,5 @@ def test_every_step_can_be_made_and_knows_its_name(name: str) -> None:
 
 
 def test_an_unknown_step_is_a_sentence() -> None:
-    with pytest.raises(UserError, match="Known: fetch, frames, resize, unpack"):
+    with pytest.raises(UserError, match="Known: detect, download, excerpt, fetch, frames, resize, unpack"):
         make_step("explode")

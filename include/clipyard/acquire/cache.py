@@ -3,7 +3,8 @@
 ::
 
     {scratch}/locks/{id}.lock         held while anybody works on the video, in any task of any data set
-    {scratch}/work/{id}/              unfinished bits of that video; emptied when its lock is released
+    {scratch}/work/{id}/              unfinished bits of that video; emptied when its lock is released, but for
+                                      ``*.part*``: downloads that the next one who works on the video can resume
     {scratch}/sources/{id}@{n}.mp4    a whole video or a section of one, and {…}.json: its offset, seconds, source
 """
 
@@ -26,6 +27,8 @@ from clipyard.files import disk_errors, inside, publish, read_json, write_json
 
 _POLL_SECONDS = 0.2
 _LEFTOVER_SECONDS = 24 * 3600.0
+_PART_SECONDS = 14 * 24 * 3600.0
+"""An unfinished download of some size is worth more than other leftovers: who is away for a week resumes it."""
 _PART = ".part"
 
 
@@ -138,9 +141,9 @@ class SourceCache:
             os.close(fd)
         return True
 
-    def sweep(self, *, older_than: float = _LEFTOVER_SECONDS) -> int:
-        """Remove what a killed task left behind ``older_than`` seconds ago and nobody works on; returns how many
-        things.
+    def sweep(self, *, older_than: float = _LEFTOVER_SECONDS, parts_older_than: float = _PART_SECONDS) -> int:
+        """Remove what a killed task left behind ``older_than`` seconds ago (downloads that can be resumed:
+        ``parts_older_than``) and nobody works on; returns how many things.
         """
         removed = 0
         horizon = time.time() - older_than
@@ -148,7 +151,8 @@ class SourceCache:
             for path in list((self._scratch / folder).glob("*")):
                 with suppress(FileNotFoundError):
                     orphan = folder == "work" or not path.with_suffix(".json").exists()
-                    if orphan and _newest(path) < horizon:
+                    age = parts_older_than if folder == "work" and any(path.glob(f"*{_PART}*")) else older_than
+                    if orphan and _newest(path) < time.time() - age:
                         removed += self._remove_if_free(path.name.rpartition("@")[0] or path.name, [path])
         for lock in list((self._scratch / "locks").glob("*.lock")):
             with suppress(FileNotFoundError):

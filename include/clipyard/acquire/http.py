@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from threading import Event
 from typing import Literal
@@ -24,11 +26,15 @@ class HttpSource:
     """One file per clip (``content="clip"``) or per source video (``content="video"``).
 
     ``url`` is a template (:mod:`clipyard.acquire.template`); every value is percent-encoded, so that a hostile label
-    stays one path segment.
+    stays one path segment. ``split_names``: what this server calls our splits.
     """
 
-    def __init__(self, id_: str, url: str, content: Literal["clip", "video"], downloader: Downloader) -> None:
+    def __init__(
+        self, id_: str, url: str, content: Literal["clip", "video"], downloader: Downloader,
+        split_names: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self._id, self.content, self._downloader = id_, content, downloader
+        self._split_names = split_names or {}
         self._template = Template(url)
         if urlsplit(url).scheme not in ("http", "https") or not host_of(url):
             raise UserError(f"The url of source '{id_}' must begin with http:// or https:// and name a host.")
@@ -39,7 +45,8 @@ class HttpSource:
 
     def url(self, want: Want) -> str:
         """The address that is asked for ``want``."""
-        return self._template.fill(want, lambda value: quote(value, safe=""))
+        named = replace(want, split=self._split_names.get(want.split, want.split))
+        return self._template.fill(named, lambda value: quote(value, safe=""))
 
     def fetch(self, want: Want, scratch: Path, cancelled: Event) -> Fetched:
         """See :class:`clipyard.acquire.answer.Source`."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Literal
@@ -22,6 +23,7 @@ _CLIP_FORMS = (
     "videos_{split}/{class}/{clip}", "videos_{split}/{label}/{clip}",
 )  # fmt: skip
 _VIDEO_FORMS = ("{id}", "{split}/{id}")
+_FILE_FORMS = ("{clip}", "{split}/{clip}", "videos/{clip}", "videos_{split}/{clip}")
 
 
 class LocalSource:
@@ -29,16 +31,24 @@ class LocalSource:
 
     ``path`` is a folder, or a template that names one file below it (``/data/k400/{class}/{clip}.mp4``), which then
     is the only form tried and holds what ``content`` says. What is found is hard-linked into scratch (copied across
-    file systems): the file in the folder is never moved, changed or deleted.
+    file systems): the file in the folder is never moved, changed or deleted. ``whole_files``: the clip's name is a
+    file name with its extension, and exactly that file is looked for. ``split_names``: what the folder calls our
+    splits; our own names are tried too.
     """
 
-    def __init__(self, id_: str, path: str, content: Content) -> None:
-        self._id = id_
+    def __init__(
+        self, id_: str, path: str, content: Content, *, whole_files: bool = False,
+        split_names: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self._id, self._split_names = id_, split_names or {}
         folder, hole, rest = path.partition("{")
         if hole and not path.count("{{"):
             folder, _, name = folder.rpartition("/")
             self._forms: tuple[tuple[Template, Content], ...] = ((Template(name + hole + rest), content),)
             self._suffixes: tuple[str, ...] = ("",)
+        elif whole_files:
+            folder = path.replace("{{", "{").replace("}}", "}")
+            self._forms, self._suffixes = tuple((Template(form), content) for form in _FILE_FORMS), ("",)
         else:
             folder = path.replace("{{", "{").replace("}}", "}")
             clips: tuple[tuple[Template, Content], ...] = tuple((Template(form), "clip") for form in _CLIP_FORMS)
@@ -55,12 +65,14 @@ class LocalSource:
         return self._id
 
     def _candidates(self, want: Want) -> Iterator[tuple[Path, Content]]:
+        named = replace(want, split=self._split_names.get(want.split, want.split))
         for template, content in self._forms:
             for suffix in self._suffixes:
-                try:
-                    yield inside(self._folder, template.fill(want, str) + suffix), content
-                except UserError:  # an empty or hostile value: this form names no file
-                    continue
+                for one in dict.fromkeys((named, want)):
+                    try:
+                        yield inside(self._folder, template.fill(one, str) + suffix), content
+                    except UserError:  # an empty or hostile value: this form names no file
+                        continue
 
     def fetch(self, want: Want, scratch: Path, cancelled: Event) -> Fetched:
         """See :class:`clipyard.acquire.answer.Source`."""

@@ -21,7 +21,8 @@ from clipyard.files import disk_errors, inside, publish, sha256_of, temporary_be
 from clipyard.reasons import Reason
 from clipyard.settings import DataRoot
 
-_SOON = frozenset({Reason.HTTP_429, Reason.HTTP_5XX, Reason.TRANSPORT, Reason.TRUNCATED})
+SOON = frozenset({Reason.HTTP_429, Reason.HTTP_5XX, Reason.TRANSPORT, Reason.TRUNCATED})
+"""Answers after which asking again soon may help."""
 _HEAD = 1 << 16
 
 
@@ -81,7 +82,7 @@ class _OneSource:
         url = Template(template).fill(Want("", 0, 0, split=part), str)
         if self.source.archive is None:
             file = self._downloader.download(url, self._scratch, ".csv", self._cancelled, pages=True).path
-            _check_sum(file, self.source.sha256, part, name)
+            check_sum(file, self.source.sha256, part, name)
             return file
         if url not in self._unpacked:
             try:
@@ -98,11 +99,12 @@ class _OneSource:
     def _archive(self, url: str) -> dict[str, Path]:
         assert self.source.archive is not None
         file = self._downloader.download(url, self._scratch, ".archive", self._cancelled, pages=True).path
-        _check_sum(file, self.source.sha256, "", PurePosixPath(url).name)
+        check_sum(file, self.source.sha256, "", PurePosixPath(url).name)
         return unpack_small(file, self.source.archive.rename, self._scratch, self._downloader, self._cancelled)
 
 
-def _check_sum(file: Path, wanted: Mapping[str, str] | str | None, *names: str) -> None:
+def check_sum(file: Path, wanted: Mapping[str, str] | str | None, *names: str) -> None:
+    """Raise NotHad unless the file has the sum that a source's ``sha256`` gives it, by the first of ``names`` in it."""
     given = (
         wanted if isinstance(wanted, str) else next((wanted[n] for n in names if n in wanted), None) if wanted else None
     )
@@ -172,21 +174,26 @@ def _obtain(
         except NotHad as error:
             answers.append((one.source.id, error))
             continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with disk_errors(target):
-            beside = temporary_beside(target)
-            try:
-                shutil.move(file, beside)
-                publish(beside, target)
-            finally:
-                beside.unlink(missing_ok=True)
+        put_in_place(file, target)
         return Obtained(part, target, one.source.id, sha256_of(target), target.stat().st_size)
     why = "; ".join(f"{name}: {error}" for name, error in answers) or "the data set's YAML names no annotation source"
     sentence = (
         f"The annotation file of {spec.name}, part '{part}', could not be had ({why}). "
         f"Place it by hand as {target}, then run this again."
     )
-    raise (RetryLater if any(error.reason in _SOON for _, error in answers) else UserError)(sentence)
+    raise (RetryLater if any(error.reason in SOON for _, error in answers) else UserError)(sentence)
+
+
+def put_in_place(file: Path, target: Path) -> None:
+    """Move a finished file to its target, whole or not at all; the two may be on different file systems."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with disk_errors(target):
+        beside = temporary_beside(target)
+        try:
+            shutil.move(file, beside)
+            publish(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import requests
@@ -18,14 +19,22 @@ def _meta(part: Path) -> Path:
 
 
 def known(part: Path) -> tuple[int, str]:
-    """Bytes that are there already and the validator to resume with; ``(0, "")`` to begin anew."""
+    """Bytes that are there already and the validator to resume with; ``(0, "")`` to begin anew.
+
+    A part that has all its bytes (its process died before it could say so) gives up the last one: asking for that
+    one tells whether the file is still the same.
+    """
     try:
         size, meta = part.stat().st_size, read_json(_meta(part))
     except (OSError, UserError):
         return 0, ""
     validator = str(meta.get("validator", "")) if isinstance(meta, dict) else ""
-    if not validator or (meta.get("total") is not None and size >= meta["total"]):
+    total = meta.get("total") if isinstance(meta, dict) else None
+    if not validator or not isinstance(total, int | None) or (total is not None and size > total):
         return 0, ""
+    if size and size == total:
+        size -= 1
+        os.truncate(part, size)
     return size, validator
 
 

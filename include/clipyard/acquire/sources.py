@@ -15,6 +15,7 @@ from clipyard.acquire.download import Downloader, Limits
 from clipyard.acquire.hosts import Hosts
 from clipyard.acquire.http import HttpSource
 from clipyard.acquire.local import LocalSource
+from clipyard.acquire.other_dataset import DatasetSource
 from clipyard.acquire.template import expand_environment, unset_variables
 from clipyard.acquire.youtube import URL, YouTubeOptions, YouTubeSource
 from clipyard.datasets.model import Source as Definition
@@ -78,24 +79,26 @@ def make_sources(
     overrides: Mapping[str, str] | None = None,
     environ: Mapping[str, str] = os.environ,
     max_attempts: int | None = None,
+    max_bytes: int | None = None,
+    data: Path | None = None,
+    whole_files: bool = False,
 ) -> Sources:
     """The item sources of ``definitions``; archives of many clips are left to the ``unpack`` step.
 
     ``order``: ids to ask, in order (empty: all, as given). ``overrides``: id to address (a folder for ``local``, a
-    url template for ``http``), in place of the YAML's. Raises UserError for an unknown id, a wrong template or a
-    folder that is not there.
+    url template for ``http``), in place of the YAML's. ``max_bytes``: of one file over http. ``data``: the data root,
+    below which the folders of other data sets are. ``whole_files``: an item is one file that is known by its name with
+    extension. Raises UserError for an unknown id, a wrong template or a folder that is not there.
     """
     items = {d.id: d for d in definitions if d.provides == "items"}
     for name in [*order, *(overrides or {})]:
         if name not in items:
             raise UserError(f"There is no source '{name}'; the data set has {', '.join(items) or 'none'}.")
-    hosts = Hosts()
+    maker = _Maker(egress, environ, Hosts(), max_attempts, max_bytes or Limits().max_bytes, data, whole_files)
     asked: list[Asked] = []
     off: dict[str, str] = {name: "not chosen for this run" for name in items if order and name not in order}
     for name in order or items:
-        definition = items[name]
-        address = (overrides or {}).get(name)
-        made = _make(definition, address, egress, environ, hosts, max_attempts)
+        made = maker.make(items[name], (overrides or {}).get(name))
         if isinstance(made, str):
             off[name] = made
         else:
@@ -103,33 +106,45 @@ def make_sources(
     return Sources(tuple(asked), off)
 
 
-def _make(
-    definition: Definition,
-    address: str | None,
-    egress: Egress,
-    environ: Mapping[str, str],
-    hosts: Hosts,
-    max_attempts: int | None,
-) -> Asked | str:
-    content = definition.content or "clip"
-    if definition.kind == "youtube":
-        url = address or definition.url or URL
-        if unset := unset_variables(url, environ):
-            return f"the variable {unset[0]} is not set"
-        return Asked(_youtube(definition.id, expand_environment(url, environ), egress), "video", authoritative=True)
-    if definition.kind not in ("http", "local"):
-        return f"clips cannot be fetched from a source of kind '{definition.kind}'"
-    text = address or (definition.path if definition.kind == "local" else next(iter(definition.all_urls), None))
-    if not text:
-        return "it names archives of many clips: the unpack step reads them"
-    if address is None:
-        if unset := unset_variables(text, environ):
-            return f"the variable {unset[0]} is not set"
-        text = expand_environment(text, environ)
-    if definition.kind == "local":
-        return Asked(LocalSource(definition.id, text, content), "clip", remote=False)
-    limits = Limits(attempts=max_attempts or definition.attempts, read=definition.timeout_s)
-    return Asked(HttpSource(definition.id, text, content, Downloader(limits, hosts=hosts)), content)
+@dataclass(frozen=True)
+class _Maker:
+    egress: Egress
+    environ: Mapping[str, str]
+    hosts: Hosts
+    max_attempts: int | None
+    max_bytes: int
+    data: Path | None
+    whole_files: bool
+
+    def make(self, definition: Definition, address: str | None) -> Asked | str:
+        """The source, or one sentence why it is off. ``address`` replaces the definition's."""
+        kind, content = definition.kind, definition.content or "clip"
+        if self.whole_files and kind not in ("http", "local"):
+            return f"whole files cannot be fetched from a source of kind '{kind}'"
+        if kind not in ("http", "local", "youtube", "dataset"):
+            return f"clips cannot be fetched from a source of kind '{kind}'"
+        text = address or (definition.path if kind in ("local", "dataset") else next(iter(definition.all_urls), None))
+        if not text and kind != "youtube":
+            if kind == "dataset":
+                return f"nobody said where the clips of '{definition.dataset}' lie"
+            return "it names archives of many clips: the unpack step reads them"
+        text = text or URL
+        if address is None or kind == "youtube":
+            if unset := unset_variables(text, self.environ):
+                return f"the variable {unset[0]} is not set"
+            text = expand_environment(text, self.environ)
+        if kind == "youtube":
+            return Asked(_youtube(definition.id, text, self.egress), "video", authoritative=True)
+        names = definition.split_names
+        if kind == "dataset":
+            return Asked(DatasetSource(definition.id, text, self.data, names), "clip", remote=False)
+        if kind == "local":
+            local = LocalSource(definition.id, text, content, whole_files=self.whole_files, split_names=names)
+            return Asked(local, "clip", remote=False)
+        limits = Limits(
+            attempts=self.max_attempts or definition.attempts, read=definition.timeout_s, max_bytes=self.max_bytes
+        )
+        return Asked(HttpSource(definition.id, text, content, Downloader(limits, hosts=self.hosts), names), content)
 
 
 def _youtube(id_: str, url: str, egress: Egress) -> YouTubeSource:

@@ -7,16 +7,17 @@ lies in several clips belongs to one by the same rule; folders that are no clips
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clipyard.annotations.box_csv import BOXES, NOBODY
+from clipyard.annotations.box_csv import BOXES, NOBODY, key_frame_runs
 from clipyard.errors import UserError
 from clipyard.files import writing
 from clipyard.ids import ClipName, parse_clip_id
@@ -83,35 +84,46 @@ def _preference(clip: ClipName) -> tuple[int, int]:
     return clip.start - clip.end, clip.start
 
 
-def frame_folders(root: Path) -> dict[str, int]:
-    """Number of images by clip, of the folders below ``root`` that are clips (links to AVA's videos are not)."""
+def frame_folders(root: Path, names: Iterable[str] | None = None) -> dict[str, int]:
+    """Number of images by folder, of the folders below ``root`` that are clips, or of those called ``names``; links are passed over.
+
+    Links are AVA's videos, and folders of other names are not clips.
+    """
     found: dict[str, int] = {}
-    for folder in sorted(root.iterdir()):
-        try:
-            parse_clip_id(folder.name)
-        except ValueError:
-            continue
+    for name in sorted(folder.name for folder in root.iterdir()) if names is None else names:
+        folder = root / name
+        if names is None:
+            try:
+                parse_clip_id(name)
+            except ValueError:
+                continue
         if folder.is_dir() and not folder.is_symlink():
-            found[folder.name] = sum(1 for file in folder.iterdir() if file.suffix == ".jpg")
+            with os.scandir(folder) as entries:
+                found[name] = sum(entry.name.endswith(".jpg") for entry in entries)
     return found
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """``rows`` (:data:`~clipyard.annotations.box_csv.BOXES`; ``video_id`` is the clip) in the raw csv's order, and how many lie in no clip."""
+    """``rows`` (:data:`~clipyard.annotations.box_csv.BOXES`; ``video_id`` is the clip) in the raw csv's order; ``left`` lie in no clip."""
 
     rows: pa.Table
-    dropped: int
+    left: pa.Table
+
+    @property
+    def dropped(self) -> int:
+        return int(self.left.num_rows)
 
 
 def _clip_table(clips: Mapping[str, int]) -> pa.Table:
     """``video, name, start, end`` (s) of all clips; ``rank`` is the place among the clips of the same video, the preferred one 0."""
     name = pa.array(list(clips), pa.string())
-    parts = pc.extract_regex(name, _CLIP)
-    if parts.null_count:
-        raise ValueError(f"{name.filter(pc.is_null(parts))[0]} is no name of a clip")
-    video, start, stop = (pc.struct_field(parts, key) for key in ("video", "start", "stop"))
-    start, stop = pc.cast(start, pa.int64()), pc.cast(stop, pa.int64())
+    good = pc.match_substring_regex(name, _CLIP)
+    if len(name) and not pc.all(good).as_py():
+        raise ValueError(f"{name.filter(pc.invert(good))[0]} is no name of a clip")
+    video = pc.utf8_slice_codeunits(name, 0, AVA_ID_LENGTH)
+    times = pc.split_pattern(pc.utf8_slice_codeunits(name, AVA_ID_LENGTH + 1), "_")
+    start, stop = (pc.cast(pc.list_element(times, place), pa.int64()) for place in (0, 1))
     images = pa.array(list(clips.values()), pa.int64())
     table = pa.table({
         "video": video, "name": name, "start": pc.cast(start, pa.float64()),
@@ -126,42 +138,51 @@ def _clip_table(clips: Mapping[str, int]) -> pa.Table:
     return table.append_column("rank", pa.array(place - np.maximum.accumulate(np.where(begins, place, 0))))
 
 
-def prepare_rows(boxes: pa.Table, clips: Mapping[str, int]) -> Prepared:
-    """Give each box the clip that its key frame lies in. ``clips``: number of images by clip name, at 30 a second.
+def assign_clips(videos: pa.Array, times: pa.Array, clips: Mapping[str, int]) -> pa.Array:
+    """For each key frame (``times``: seconds of the original video, float64) the clip it lies in, null for none.
 
-    A clip reaches from its start over its whole seconds of images; the key frame's exact time lies strictly between.
+    ``clips``: number of images by clip name, at 30 a second. A clip reaches from its start over its whole seconds of images; the
+    key frame lies strictly between.
     """
     table = _clip_table(clips)
-    video = boxes["video_id"].combine_chunks()
-    time = pc.cast(boxes["time"].combine_chunks(), pa.float64())
-    chosen: pa.Array = pa.nulls(boxes.num_rows, pa.string())
+    chosen: pa.Array = pa.nulls(len(videos), pa.string())
     # One pass for all videos' first clips, one for their second clips (few have any), and so on.
     for rank in range((pc.max(table["rank"]).as_py() or 0) + 1 if len(table) else 0):
         of_rank = table.filter(pc.equal(table["rank"], rank)).combine_chunks()
-        at = pc.index_in(video, value_set=of_rank["video"].combine_chunks())
+        at = pc.index_in(videos, value_set=of_rank["video"].combine_chunks())
         start, end, name = (pc.take(of_rank[key].combine_chunks(), at) for key in ("start", "end", "name"))
-        inside = pc.fill_null(pc.and_(pc.less(start, time), pc.less(time, end)), False)
+        inside = pc.fill_null(pc.and_(pc.less(start, times), pc.less(times, end)), False)
         chosen = pc.if_else(pc.and_(inside, pc.is_null(chosen)), name, chosen)
+    return chosen
+
+
+def prepare_rows(boxes: pa.Table, clips: Mapping[str, int]) -> Prepared:
+    """Give each box the clip that its key frame lies in (see :func:`assign_clips`)."""
+    runs = key_frame_runs(boxes)
+    frames = runs.heads(boxes).combine_chunks()
+    times = pc.cast(frames["time"].combine_chunks(), pa.float64())
+    chosen = runs.spread(assign_clips(frames["video_id"].combine_chunks(), times, clips))
     rows = boxes.set_column(0, "video_id", chosen).filter(pc.is_valid(chosen))
     person = pa.repeat(pa.scalar(NOBODY, pa.int32()), rows.num_rows)
     rows = rows.set_column(BOXES.get_field_index("person_id"), "person_id", person)
-    return Prepared(rows, boxes.num_rows - rows.num_rows)
+    return Prepared(rows, boxes.filter(pc.is_null(chosen)))
 
 
-def _three_decimals(values: pa.ChunkedArray) -> pa.Array:
-    """``f"{value:.3f}"``; the published coordinates are thousandths, so that there are few distinct ones to format."""
+def _texts(values: pa.ChunkedArray, form: Callable[[Any], str]) -> pa.Array:
+    """Numbers as text; there are few distinct ones to format (the published coordinates are thousandths)."""
     distinct = values.combine_chunks().dictionary_encode()
-    texts = pa.array([f"{value:.3f}" for value in distinct.dictionary.to_pylist()], pa.string())
+    texts = pa.array([form(value) for value in distinct.dictionary.to_pylist()], pa.string())
     return pc.take(texts, distinct.indices)
 
 
 def _joined(rows: pa.Table, end: str) -> pa.Array:
-    boxes = [_three_decimals(rows[name]) for name in ("x1", "y1", "x2", "y2")]
-    second, action, person = (
-        pc.cast(rows[name].combine_chunks(), pa.string()) for name in ("second", "action_id", "person_id")
-    )
-    person = pc.binary_join_element_wise(person, end, "")
-    return pc.binary_join_element_wise(rows["video_id"].combine_chunks(), second, *boxes, action, person, ",")
+    boxes = [_texts(rows[name], "{:.3f}".format) for name in ("x1", "y1", "x2", "y2")]
+    runs = key_frame_runs(rows)
+    frames = runs.heads(rows).combine_chunks()
+    second = pc.cast(frames["second"].combine_chunks(), pa.string())
+    frame = runs.spread(pc.binary_join_element_wise(frames["video_id"].combine_chunks(), second, ","))
+    action, person = (_texts(rows[name], str) for name in ("action_id", "person_id"))
+    return pc.binary_join_element_wise(frame, *boxes, action, pc.binary_join_element_wise(person, end, ""), ",")
 
 
 def csv_lines(rows: pa.Table) -> pa.Array:

@@ -18,6 +18,8 @@ from clipyard.files import writing
 
 LEAD, LENGTH, FPS = 3, 6, 30
 """Seconds before the key second, seconds of a clip, images of a second."""
+BEHIND = 20
+"""Images that a clip must have behind its key frame's."""
 
 
 class FlatClip(NamedTuple):
@@ -65,35 +67,33 @@ def write_download_list(clips: Iterable[FlatClip], path: Path) -> None:
             handle.write(f"\n{clip.video_id},{clip.second:f},{-1:f}")
 
 
-def write_updated_csv(boxes: pa.Table, frames: pa.Table, images: dict[str, int], path: Path) -> int:
+def assign_flat_clips(table: pa.Table, images: dict[str, int]) -> pa.Array:
+    """For each row with a ``video_id``, ``time`` and ``second`` the clip of its key frame; null where that has too few images.
+
+    ``images``: number of images by clip. A clip needs its key frame's image and the :data:`BEHIND` behind it.
+    """
+    names = []
+    for row in _rows(table):
+        name = FlatClip(str(row["video_id"]), int(str(row["second"]))).name
+        enough = images.get(name, 0) >= int(clip_time(str(row["time"])) * FPS + BEHIND)
+        names.append(name if enough else None)
+    return pa.array(names, pa.string())
+
+
+def write_updated_csv(boxes: pa.Table, frames: pa.Table, images: dict[str, int], path: Path) -> None:
     """The annotations in the clips' own times: ``{clip},{time:f},{x1:f},{y1:f},{x2:f},{y2:f},{label},{images}``.
 
-    ``images``: number of images by clip. Rows of key frames without boxes have two columns. A clip needs its key frame's image and
-    the 20 behind it; rows of clips with fewer are left out. Returns how many were.
+    ``video_id`` of ``boxes`` and ``frames`` is the clip (see :func:`assign_flat_clips`). Rows of key frames without boxes have two columns.
     """
-    left = 0
     with writing(path) as handle:
         for row in _rows(boxes):
-            name, time, count = _placed(row, images)
-            if count < int(time * FPS + 20):
-                left += 1
-                continue
             box = ",".join(f"{row[key]:f}" for key in ("x1", "y1", "x2", "y2"))
-            handle.write(f"{name},{time:f},{box},{row['action_id']},{count}\n")
+            time = clip_time(str(row["time"]))
+            handle.write(f"{row['video_id']},{time:f},{box},{row['action_id']},{images[str(row['video_id'])]}\n")
         for row in _rows(frames):
-            name, time, count = _placed(row, images)
-            if count < int(time * FPS + 20):
-                left += 1
-                continue
-            handle.write(f"{name},{time:f}\n")
-    return left
+            handle.write(f"{row['video_id']},{clip_time(str(row['time'])):f}\n")
 
 
 def _rows(table: pa.Table) -> Iterable[dict[str, object]]:
     for batch in table.to_batches(max_chunksize=4096):
         yield from batch.to_pylist()
-
-
-def _placed(row: dict[str, object], images: dict[str, int]) -> tuple[str, float, int]:
-    name = FlatClip(str(row["video_id"]), int(str(row["second"]))).name
-    return name, float(clip_time(str(row["time"]))), images.get(name, 0)

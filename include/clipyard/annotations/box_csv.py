@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
@@ -55,6 +57,37 @@ class BoxTable:
     boxes: pa.Table
     key_frames: pa.Table
     rejected: pa.Table
+
+
+class Runs:
+    """Neighbouring rows of one key frame: what depends on the key frame only is worked out once for each run of rows."""
+
+    def __init__(self, begins: npt.NDArray[np.bool_]) -> None:
+        self._heads = pa.array(np.flatnonzero(begins))
+        self._run = pa.array((np.cumsum(begins) - 1).astype(np.int64))
+
+    def heads(self, table: pa.Table) -> pa.Table:
+        """The first row of each run."""
+        return table.select([name for name in ("video_id", "time", "second") if name in table.column_names]).take(
+            self._heads
+        )
+
+    def spread(self, values: pa.Array) -> pa.Array:
+        """A value of each run, for each row."""
+        values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+        return values.take(self._run)
+
+
+def key_frame_runs(table: pa.Table) -> Runs:
+    """The runs of a table of :data:`BOXES`, which may be in any order."""
+    begins = np.ones(table.num_rows, dtype=bool)
+    if table.num_rows:
+        begins[1:] = False
+        for name in ("video_id", "time"):
+            column = table[name].combine_chunks()
+            other = pc.not_equal(column.slice(1), column.slice(0, len(column) - 1))
+            begins[1:] |= other.to_numpy(zero_copy_only=False)
+    return Runs(begins)
 
 
 def is_video_name(text: str) -> bool:
@@ -114,10 +147,12 @@ def _read_width(path: Path, width: int) -> BoxTable | None:
         table, frames = BOXES.empty_table(), pa.concat_tables([table, frames])
     elif width == 7:
         table = table.append_column("person_id", pa.repeat(pa.scalar(NOBODY, pa.int32()), table.num_rows))
-    if not (_names_are_fine(table, frames) and _numbers_are_fine(table)):
+    table, frames = table.combine_chunks(), frames.combine_chunks()
+    runs = key_frame_runs(table)
+    if not (_names_are_fine(runs.heads(table), frames) and _numbers_are_fine(table)):
         return None
     if width != 2:
-        table = table.add_column(2, "second", _seconds(table["time"]))
+        table = table.add_column(2, "second", runs.spread(_seconds(runs.heads(table)["time"])))
     frames = frames.append_column("second", _seconds(frames["time"]))
     return BoxTable(table.select(BOXES.names), frames, REJECTED.empty_table())
 

@@ -17,7 +17,7 @@ from clipyard.errors import ClipyardError, Exit, UserError
 COMMANDS = {
     "run": "runs", "refresh": "runs", "plan": "runs", "stage": "runs", "step": "steps", "missing": "answers", "due": "answers",
     "history": "answers", "coverage": "answers", "report": "runs", "release": "runs", "diff": "compare", "datasets": "data_sets",
-    "spec": "data_sets", "doctor": "data_sets", "rebuild": "answers",
+    "spec": "data_sets", "doctor": "data_sets", "rebuild": "answers", "flatten": "compare",
 }  # fmt: skip
 """Command to the module that holds it. Imported when it is asked for: a step needs neither the ledger nor the checks, and the
 image that steps run in does not hold their packages."""

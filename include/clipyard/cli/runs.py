@@ -12,6 +12,7 @@ import click
 
 from clipyard.cli.common import chain, data_option, new_run, say, settings_for
 from clipyard.pipeline.context import Kind, RunContext, make_context
+from clipyard.pipeline.graph import GRAPHS, stages_of
 
 _run_options = chain(
     click.argument("dataset"),
@@ -21,28 +22,44 @@ _run_options = chain(
     click.option("--class", "classes", multiple=True, help="Only this class (again for more)."),
     click.option("--limit", type=click.IntRange(1), help="At most this many clips of each split."),
     click.option("--source", "sources", multiple=True, help="Source to try, in this order (again for more)."),
-    click.option("--local-folder", default="", help="A folder with clips or videos that you have."),
-    click.option("--mirror-url", default="", help="URL template of a mirror: http://host/{clip}.mp4"),
-    click.option("--resize/--no-resize", default=False, help="Also make short-edge copies."),
-    click.option("--frames/--no-frames", default=False, help="Also extract raw frames."),
-    click.option("--short-edge", default=256, show_default=True, help="Short edge, pixels."),
-    click.option("--frame-width", default=0, help="Fixed frame width, pixels; with --frame-height."),
-    click.option("--frame-height", default=0, help="Fixed frame height, pixels."),
-    click.option("--frame-rate", default=0.0, help="Frames per second of raw frames; 0 keeps every frame."),
+    click.option("--local-folder", help="A folder with clips or videos that you have."),
+    click.option("--mirror-url", help="URL template of a mirror: http://host/{clip}.mp4"),
+    click.option("--resize/--no-resize", default=None, help="Also make short-edge copies."),
+    click.option("--frames/--no-frames", default=None, help="Also extract raw frames."),
+    click.option("--short-edge", type=int, help="Short edge, pixels."),
+    click.option("--frame-width", type=int, help="Fixed frame width, pixels; with --frame-height."),
+    click.option("--frame-height", type=int, help="Fixed frame height, pixels."),
+    click.option("--frame-rate", type=float, help="Frames per second of raw frames; 0 keeps every frame."),
     click.option("--shards", type=click.IntRange(1, 1000), help="Into how many shards the work is cut."),
     click.option("--jobs", default=2, show_default=True, help="Parallel items."),
     click.option("--retry-all", is_flag=True, help="Ask again for everything missing, also what is not due."),
     click.option("--as-of", help="Pretend that it is this time (ISO 8601 with time zone)."),
-    click.option("--label-map", default="", help="A label map file; default: the train csv."),
-    click.option("--annotation-counts", type=click.Choice(["strict", "warn"]), default="strict", show_default=True,
+    click.option("--label-map", help="A label map file; default: the train csv."),
+    click.option("--annotation-counts", type=click.Choice(["strict", "warn"]),
                  help="Row counts other than the published ones stop, or only warn."),
+    click.option("--set", "others", metavar="NAME=VALUE", multiple=True,
+                 help="Any parameter of the data set's trigger form (again for more)."),
 )  # fmt: skip
+
+
+def _assigned(text: str) -> tuple[str, Any]:
+    """``detector=hog`` as name and value; numbers, lists and the like as JSON."""
+    from clipyard.errors import UserError
+
+    name, sign, value = text.partition("=")
+    if not sign or not name.isidentifier():
+        raise UserError(f"--set {text[:60]!r}: write NAME=VALUE, such as detector=hog or limit=3.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _context(kind: Kind, values: dict[str, Any], *, dry_run: bool = False) -> RunContext:
     dataset, data, name = values.pop("dataset"), values.pop("data"), values.pop("run_name")
     params = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
-    params = {key: value for key, value in params.items() if value not in (None, [])}
+    others = dict(_assigned(text) for text in params.pop("others"))
+    params = {key: value for key, value in params.items() if value not in (None, [], "")} | others
     return make_context(
         dataset, name or new_run(kind), {**params, "dry_run": dry_run}, kind=kind, settings=settings_for(data)
     )
@@ -77,8 +94,9 @@ def plan(**values: Any) -> None:
 
 
 def _stage_names() -> list[str]:
-    return ["annotations", "gate_annotations", "plan", "record", "gate_clips", "gate_frames", "lists", "gate_lists",
-            "release", "report"]  # fmt: skip
+    """Of all data sets; shards are made by the runtime's own task."""
+    names = (part.name for graph in GRAPHS.values() for part in graph if not part.is_step)
+    return list(dict.fromkeys(names))
 
 
 def _existing(dataset: str, run_name: str | None, data: Path | None) -> RunContext:
@@ -111,10 +129,14 @@ _existing_options: Callable[..., Any] = chain(
 @_existing_options
 def stage(name: str, dataset: str, run_name: str | None, data: Path | None) -> None:
     """Run one stage of an existing run again."""
+    from clipyard.errors import UserError
     from clipyard.pipeline.stages import NothingToDo, run_stage
 
+    ctx = _existing(dataset, run_name, data)
+    if name not in stages_of(ctx.spec.annotation_format):
+        raise UserError(f"A run of {dataset} has no stage '{name}'.")
     try:
-        result = run_stage(name, _existing(dataset, run_name, data), say=say)
+        result = run_stage(name, ctx, say=say)
     except NothingToDo as nothing:
         say("%s", str(nothing))
     else:

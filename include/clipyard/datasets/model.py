@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Family = Literal["archive", "crawl", "hand-parts", "package", "derived"]
+AnnotationFormat = Literal["kinetics_csv", "ava_csv", "ava_kinetics_csv"]
+"""Of a data set that has DAGs: which pipeline prepares it."""
 
 BUILTIN_OPS = frozenset(
     {
@@ -151,7 +153,8 @@ class Source(Model):
     """Where bytes come from. Item sources (``provides: items``) are tried in the order of the file.
 
     ``url``, ``urls`` and ``path`` may hold ``{id}``, ``{clip}``, ``{class}``, ``{split}``, ``{start}``, ``{end}`` and
-    ``${NAME}`` (environment; a source whose variable is unset is switched off).
+    ``${NAME}`` (environment; a source whose variable is unset is switched off). ``split_names`` says what the source
+    calls our splits. A source of kind ``dataset`` gets the other data set's folder of clips as ``path`` in a run.
     """
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -169,6 +172,7 @@ class Source(Model):
     howto: str | None = None
     parts: Parts | None = None
     parts_list: dict[str, str] = {}
+    split_names: dict[str, str] = {}
     archive: Archive | None = None
     archive_min_share: float = Field(default=0.02, ge=0, le=1)
     missing: Missing | None = None
@@ -256,6 +260,7 @@ class Expected(Model):
     """Published sizes, to check against."""
 
     parts: dict[str, PartExpected] = {}
+    key_frames: dict[str, PartExpected] = {}
     variants: dict[str, Expected] = {}
     videos: VideosExpected | None = None
     crawled: bool = False
@@ -268,9 +273,20 @@ class Recipe(Model):
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "superfast"
     crf: int = Field(default=20, ge=0, le=51)
     audio: Literal["copy", "aac", "none"] = "copy"
+    fps: int | None = Field(default=None, ge=1, le=240)
     max_seconds: int = Field(default=10, ge=1)
     duration_tolerance: float = Field(default=0.5, ge=0)
     short_edge: int = Field(default=256, ge=16, le=4320, multiple_of=2)
+
+
+class Detection(Model):
+    """What finds people in the frames of a data set of person boxes. ``score``: detections must score more to become proposals."""
+
+    backend: Literal["hog", "mmdet"] = "hog"
+    config: str | None = None
+    checkpoint: str | None = None
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    score: float = Field(default=0.7, ge=0, lt=1)
 
 
 class Refresh(Model):
@@ -294,7 +310,7 @@ class DatasetSpec(Model):
     access: Access
     variants: list[str] = []
     default_variant: str | None = None
-    annotation_format: Literal["kinetics_csv"] | None = None
+    annotation_format: AnnotationFormat | None = None
     layout: dict[str, str]
     item: Item = Item()
     labels: Labels
@@ -310,6 +326,9 @@ class DatasetSpec(Model):
     checks: list[str] = []
     compat: dict[str, Any] = {}
     recipe: Recipe = Recipe()
+    detection: Detection = Detection()
+    arrangement: Literal["windows", "flat"] = "windows"
+    made_of: list[Annotated[str, Field(pattern=r"^[a-z0-9_]{1,60}/[a-z]+$")]] = []
     refresh: Refresh = Refresh()
 
     @model_validator(mode="after")
@@ -352,7 +371,7 @@ class DatasetSpec(Model):
     @property
     def is_runnable(self) -> bool:
         """True when this version of Clipyard has DAGs for the data set's family and annotation format."""
-        return self.family == "crawl" and self.annotation_format == "kinetics_csv"
+        return self.family == "crawl" and self.annotation_format is not None
 
     def folder(self, what: str, part: str = "") -> str:
         """A folder of the layout, relative to the root: ``folder("videos", "val")`` gives ``videos_val``."""

@@ -6,7 +6,7 @@ frames by time, ffmpeg seeks to the last one before ``start`` and decodes from t
 with ``start``. Differences to that command, all on purpose:
 
 * every frame keeps its own time (at a constant rate the first one is at 0); a variable frame rate is neither filled with copies nor thinned (ffmpeg up to 5 did
-  both);
+  both); a recipe with a rate of its own gets that rate instead (:mod:`clipyard.media.constant_rate`);
 * pixels are always 8 bit 4:2:0, which every reader decodes; an odd width or height loses its last
   column or row (the command fails there), because cropping leaves all other pixels where they are;
 * rotation is applied to the pixels; metadata, chapters, data streams and subtitles are left out; the index comes
@@ -21,140 +21,72 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from fractions import Fraction
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, Protocol
 
 import av
 import ffmpeg
 
-from clipyard.media.errors import MediaError
-from clipyard.media.probe import (
-    DEMUXERS,
-    MAX_PIXELS,
-    MISSING_SECONDS,
-    PROTOCOLS,
-    Header,
-    MediaFacts,
-    header,
-    opened,
-    probe,
+from clipyard.media.constant_rate import Coverage, back, coverage, filters
+from clipyard.media.encoding import (
+    EVEN,
+    SLOWEST,
+    Recipe,
+    Sound,
+    argv_of,
+    encoder_clock,
+    input_options,
+    plain_seconds,
+    seeks_exactly,
+    sound_options,
+    ways_with_sound,
+    x264_options,
 )
+from clipyard.media.errors import MediaError
+from clipyard.media.probe import MISSING_SECONDS, Header, MediaFacts, header, opened, probe
 from clipyard.media.run import run
-from clipyard.media.tools import Tool
 from clipyard.media.tools import ffmpeg as find_ffmpeg
 from clipyard.reasons import Reason
 
-_SEEKS_EXACTLY = ("mov", "matroska")
-"""Containers with an index of times; others are decoded from the beginning, which is slower and always right."""
-
-_FINEST = Fraction(1, 1_000_000)
-"""Seconds: the finest tick that is handed on to the encoder."""
-
-_SLOWEST = 60
-"""An encode that takes more seconds than this per second of film hangs."""
-
-_X264 = {"superfast": "mbtree=1:rc-lookahead=10:weightp=0:b-adapt=0:"}
-"""superfast gets the one thing back whose absence shows (without mbtree, files of still scenes double in size) and pays
-with the searches for fades and for the best number of B-frames.
-
-``cpu-independent`` is there because x264 otherwise makes other bytes on a processor with other vector instructions.
-"""
-
-_EVEN = "crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0"
 FROM_ZERO = "setpts=PTS-STARTPTS"
 """Put the first frame at 0, less than one frame from its own time, so that all of a constant rate fall on the clock."""
 
-_COPIED_SOUND = frozenset({"aac", "mp3", "mp3float"})
+
+@dataclass(frozen=True)
+class _Window:
+    """What is cut: seconds after the file's start; ``slots`` frames at ``recipe.fps``, or every frame as it is."""
+
+    start: float
+    duration: float
+    recipe: Recipe
+    slots: int = 0
+    source_rate: float = 0.0
 
 
-class Recipe(Protocol):
-    """What the encoder is told; ``clipyard.datasets.model.Recipe`` is one."""
-
-    @property
-    def preset(self) -> str:
-        """Of x264: ultrafast … slow."""
-
-    @property
-    def crf(self) -> int:
-        """Of x264: 0 (lossless) … 51."""
-
-    @property
-    def audio(self) -> str:
-        """``copy`` (AAC and MP3 as they are, all else is encoded), ``aac`` (encoded) or ``none``."""
-
-
-def input_options() -> dict[str, Any]:
-    """What every ffmpeg input gets: only film containers, only local files, no giant pictures, fixed threads."""
-    return {
-        "format_whitelist": DEMUXERS,
-        "protocol_whitelist": PROTOCOLS,
-        "max_pixels": MAX_PIXELS,
-        "threads": 1,
-    }
-
-
-def x264_options(recipe: Recipe) -> dict[str, Any]:
-    """What every encode gets, so that it depends on nothing but its input and this recipe."""
-    return {
-        "c:v": "libx264", "preset": recipe.preset, "crf": recipe.crf, "pix_fmt": "yuv420p", "threads": 1,
-        "x264-params": _X264.get(recipe.preset, "") + "cpu-independent=1",
-        "flags:v": "+bitexact", "fflags": "+bitexact",
-        "map_metadata": -1, "map_chapters": -1, "movflags": "+faststart", "f": "mp4",
-    }  # fmt: skip
-
-
-def global_options() -> tuple[str, ...]:
-    """What every call gets: say only errors, ask nothing, no hidden threads, give up on a mostly undecodable input."""
-    return ("-hide_banner", "-loglevel", "error", "-nostdin", "-filter_threads", "1", "-max_error_rate", "0.05")
-
-
-def argv_of(tool: Tool, node: Any) -> list[str]:
-    """The argument vector of a finished ffmpeg-python graph."""
-    command = [str(tool.path), *global_options()]
-    return [str(argument) for argument in ffmpeg.compile(node, cmd=command, overwrite_output=True)]
-
-
-def encoder_clock(source: Header, *, even: bool = True) -> dict[str, str]:
-    """The ticks in which the encoder counts: frames where the source has a rate (and ``even``), else the source's own.
-
-    Left alone, old ffmpeg rounds a variable rate to whole frames and loses those that fall together.
-    """
-    base = 1 / source.rate if even and source.rate else max(source.time_base, _FINEST)
-    return {"enc_time_base:v": f"{base.numerator}/{base.denominator}"}
-
-
-def _ways_with_sound(wanted: str, codec: str) -> tuple[str, ...]:
-    """What is done with the sound, first choice first; each next one is tried when the one before fails."""
-    if wanted == "none" or not codec:
-        return ("none",)
-    return ("copy", "aac", "none") if wanted == "copy" and codec in _COPIED_SOUND else ("aac", "none")
-
-
-def _seconds(value: float) -> str:
-    """Plain decimal microseconds: ffmpeg reads no exponents."""
-    return f"{value:.6f}".rstrip("0").rstrip(".")
-
-
-def _argv(
-    source: Path, out: Path, start: float, duration: float, recipe: Recipe, audio: str, facts: Header
-) -> list[str]:
-    tool, seeks = find_ffmpeg(), facts.format.startswith(_SEEKS_EXACTLY)
+def _timing(window: _Window, facts: Header) -> tuple[list[str], dict[str, str]]:
+    """Filters and the encoder's clock."""
+    seeks, fps = seeks_exactly(facts), window.recipe.fps
+    offset = 0.0 if seeks else window.start
+    if fps is not None:
+        wanted = filters(fps, window.source_rate, window.slots, offset=offset)
+        return [*wanted, *back(offset)], {"enc_time_base:v": f"1/{fps}"}
     # Decoded from the beginning, times are those of the whole source, and ffmpeg drops the frames before the window last.
     even = seeks and facts.rate is not None
-    options = x264_options(recipe) | encoder_clock(facts, even=even)
-    options |= {"vf": f"{_EVEN},{FROM_ZERO}" if even else _EVEN, "t": _seconds(duration), tool.fps_mode_option: "vfr"}
-    options |= tool.last_frame_options
+    return [FROM_ZERO] if even else [], encoder_clock(facts, even=even)
+
+
+def _argv(source: Path, out: Path, window: _Window, audio: Sound, facts: Header) -> list[str]:
+    tool, start, seeks = find_ffmpeg(), plain_seconds(window.start), seeks_exactly(facts)
+    timing, clock = _timing(window, facts)
+    options = x264_options(window.recipe) | clock | tool.last_frame_options
+    options |= {"vf": ",".join([EVEN, *timing]), "t": plain_seconds(window.duration), tool.fps_mode_option: "vfr"}
     if not seeks:
-        options["ss"] = _seconds(start)
-    into = ffmpeg.input(f"file:{source}", **input_options(), **({"ss": _seconds(start)} if seeks else {}))
+        options["ss"] = start
+    into = ffmpeg.input(f"file:{source}", **input_options(), **({"ss": start} if seeks else {}))
     if audio == "none":
         return argv_of(tool, ffmpeg.output(into["V:0"], f"file:{out}", **options))
-    # Without copypriorss the sound from the key frame on would be copied and merely hidden by an edit list.
-    options |= (
-        {"c:a": "copy", "copypriorss": 0} if audio == "copy" else {"c:a": "aac", "b:a": "128k", "flags:a": "+bitexact"}
-    )
+    options |= sound_options("mp4", audio)
     return argv_of(tool, ffmpeg.output(into["V:0"], into["a:0"], f"file:{out}", **options))
 
 
@@ -185,19 +117,38 @@ def _not_enough(source: Path, start: float, duration: float, measured: float) ->
     return MediaError(Reason.TOO_SHORT, f"{found}: the source ends at {max(video, min(stated, start)):.2f} s")
 
 
-def _verified(source: Path, out: Path, start: float, duration: float, tolerance: float) -> MediaFacts:
+def _too_short(measured: float, duration: float, tolerance: float, rate: float) -> bool:
+    return measured < duration - max(tolerance, 1 / rate if rate else 0.0)
+
+
+def _verified(source: Path, out: Path, window: _Window, tolerance: float) -> MediaFacts:
     """Decode the clip and hold it against the window."""
     try:
         facts = probe(out)
     except MediaError as error:
         # ffmpeg writes an empty film when no frame of the source lies in the window.
-        raise _not_enough(source, start, duration, 0.0) from error
-    one_frame = 1 / facts.fps if facts.fps else 0.0
-    if facts.duration < duration - max(tolerance, one_frame):
-        raise _not_enough(source, start, duration, facts.duration)
+        raise _not_enough(source, window.start, window.duration, 0.0) from error
+    if _too_short(facts.duration, window.duration, tolerance, facts.fps):
+        raise _not_enough(source, window.start, window.duration, facts.duration)
     if facts.errors:
         raise MediaError(Reason.TOOL_FAILED, f"the clip just made has {facts.errors} damaged frames of {facts.frames}")
+    if window.slots and facts.frames != window.slots:
+        raise MediaError(
+            Reason.CORRUPT, f"{facts.frames} of {window.slots} frames came out, although the source goes on: its end "
+            "does not decode",
+        )  # fmt: skip
     return facts
+
+
+def _window(source: Path, start: float, duration: float, recipe: Recipe, tolerance: float) -> _Window:
+    """The window; one of constant rate is looked for in the source first. Raises MediaError when it is not there."""
+    if recipe.fps is None:
+        return _Window(start, duration, recipe)
+    there: Coverage = coverage(source, start, duration)
+    slots = there.slots(recipe.fps, duration)
+    if not slots or _too_short(slots / recipe.fps, duration, tolerance, recipe.fps):
+        raise _not_enough(source, start, duration, there.end)
+    return _Window(start, duration, recipe, slots, there.rate)
 
 
 def cut_clip(
@@ -215,21 +166,22 @@ def cut_clip(
 
     ``out`` is written under its own name: give a temporary one; it is removed when the cut fails. The clip is
     ``duration`` long, give or take one frame; where the source ends earlier it may be up to ``tolerance`` seconds
-    shorter. Raises :class:`MediaError` (TOO_SHORT with the seconds measured; TRUNCATED, CORRUPT, NOT_A_VIDEO for a
-    bad source; TOOL_FAILED), RetryLater (full disk, cancelled), MachineError (no ffmpeg).
+    shorter. With ``recipe.fps`` it has exactly fps x duration frames (a source that ends early: fps x what is there),
+    and frame n (from 0) is the source's nearest to ``start`` + n / fps. Raises :class:`MediaError` (TOO_SHORT with the
+    seconds measured; TRUNCATED, CORRUPT, NOT_A_VIDEO for a bad source; TOOL_FAILED), RetryLater (full disk,
+    cancelled), MachineError (no ffmpeg).
     """
     if not (0 <= start < math.inf and 0 < duration < math.inf):
         raise ValueError(f"a window needs a start >= 0 and a duration > 0, not {start} and {duration}")
     source, out = Path(source).absolute(), Path(out).absolute()
     facts = header(source)
-    seeks = facts.format.startswith(_SEEKS_EXACTLY)
-    timeout = 60 + _SLOWEST * (duration + (0 if seeks else start))
-    ways = _ways_with_sound(recipe.audio, facts.audio_codec)
+    window = _window(source, start, duration, recipe, tolerance)
+    timeout = 60 + SLOWEST * (duration + (0 if seeks_exactly(facts) else start))
     try:
-        for audio in ways:
+        for audio in ways_with_sound(recipe.audio, facts.audio_codec):
             try:
-                run(_argv(source, out, start, duration, recipe, audio, facts), timeout=timeout, cancelled=cancelled)
-                return _verified(source, out, start, duration, tolerance)
+                run(_argv(source, out, window, audio, facts), timeout=timeout, cancelled=cancelled)
+                return _verified(source, out, window, tolerance)
             except MediaError as error:
                 # A window that the source does not have is no matter of sound; anything else may be.
                 if error.reason in (Reason.TOO_SHORT, Reason.TRUNCATED) or audio == "none":

@@ -13,7 +13,8 @@ from threading import Event
 
 import ffmpeg
 
-from clipyard.media.cut import FROM_ZERO, Recipe, argv_of, encoder_clock, input_options, x264_options
+from clipyard.media.cut import FROM_ZERO
+from clipyard.media.encoding import SLOWEST, Recipe, argv_of, encoder_clock, input_options, x264_options
 from clipyard.media.errors import MediaError
 from clipyard.media.probe import MediaFacts, header, probe
 from clipyard.media.run import run
@@ -22,9 +23,6 @@ from clipyard.reasons import Reason
 
 DENSE_GAP = 16
 """Frames from one key frame to the next in a dense copy, at most."""
-
-_SLOWEST = 60
-"""Seconds of work per second of film after which an encode hangs."""
 
 _SCALER = "flags=bicubic+accurate_rnd+bitexact"
 
@@ -80,7 +78,7 @@ def resize_clip(
     into = ffmpeg.input(f"file:{source}", **input_options())
     try:
         argv = argv_of(tool, ffmpeg.output(into["V:0"], f"file:{out}", **options))
-        run(argv, timeout=60 + _SLOWEST * facts.duration, cancelled=cancelled)
+        run(argv, timeout=60 + SLOWEST * facts.duration, cancelled=cancelled)
         made = probe(out)
         if made.frames != facts.frames:
             facts = probe(source)

@@ -5,12 +5,24 @@ from __future__ import annotations
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import av
 
 from clipyard.media.errors import MediaError
-from clipyard.media.probe import opened
+from clipyard.media.probe import MAX_PIXELS, opened
 from clipyard.reasons import Reason
+
+MAX_PICTURE_BYTES = 50_000_000
+"""Of a picture that is made smaller; a larger file is no picture of a video."""
+
+
+class Picture(NamedTuple):
+    """A JPEG and its size in pixels."""
+
+    jpeg: bytes
+    width: int
+    height: int
 
 
 def thumbnail_jpeg(path: Path, at: float, width: int) -> bytes:
@@ -32,11 +44,36 @@ def thumbnail_jpeg(path: Path, at: float, width: int) -> bytes:
                 chosen = frame
             if chosen is None:
                 raise MediaError(Reason.CORRUPT, "no frame decodes")
-            columns = max(2, width // 2 * 2)
-            rows = max(2, round(chosen.height * columns / chosen.width / 2) * 2)
-            picture = chosen.reformat(columns, rows, format="yuvj420p")
+            return _smaller(chosen, width).jpeg
     except av.FFmpegError as error:
         raise MediaError(Reason.CORRUPT, f"no frame decodes: {error}") from error
+
+
+def picture_jpeg(path: Path, width: int) -> Picture:
+    """The JPEG at ``path`` (an extracted image), ``width`` pixels wide as above.
+
+    Raises MediaError when the file is no JPEG or does not decode, OSError when it cannot be read.
+    """
+    with open(path, "rb") as handle:
+        content = handle.read(MAX_PICTURE_BYTES + 1)
+    if content[:2] != b"\xff\xd8" or len(content) > MAX_PICTURE_BYTES:
+        raise MediaError(Reason.CORRUPT, "the file is no JPEG")
+    decoder = av.CodecContext.create("mjpeg", "r")
+    decoder.options = {"max_pixels": str(MAX_PIXELS)}
+    try:
+        frames = [*decoder.decode(av.Packet(content)), *decoder.decode(None)]
+        if not frames:
+            raise MediaError(Reason.CORRUPT, "the JPEG does not decode")
+        return _smaller(frames[0], width)
+    except av.FFmpegError as error:
+        raise MediaError(Reason.CORRUPT, f"the JPEG does not decode: {error}") from error
+
+
+def _smaller(frame: Any, width: int) -> Picture:
+    columns = max(2, width // 2 * 2)
+    rows = max(2, round(frame.height * columns / frame.width / 2) * 2)
+    rows = min(rows, 8 * columns)  # a strip of a picture would only eat the memory
+    picture = frame.reformat(columns, rows, format="yuvj420p")
     buffer = BytesIO()
     with av.open(buffer, "w", format="mjpeg") as out:
         encoder = out.add_stream("mjpeg", rate=1)
@@ -45,4 +82,4 @@ def thumbnail_jpeg(path: Path, at: float, width: int) -> bytes:
         picture.pts, picture.time_base = 0, Fraction(1)
         out.mux(encoder.encode(picture))
         out.mux(encoder.encode(None))
-    return buffer.getvalue()
+    return Picture(buffer.getvalue(), columns, rows)

@@ -33,6 +33,7 @@ class Tool:
     path: Path
     version: str
     origin: Origin
+    encodes_vp9: bool = True
 
     @property
     def fps_mode_option(self) -> str:
@@ -83,7 +84,7 @@ def _examine(path: Path, origin: Origin) -> Tool | str:
         return f"{path} is not an ffmpeg"
     if not re.search(r"^\s*V\S*\s+libx264\s", encoders, re.MULTILINE):
         return f"{path} was built without libx264"
-    return Tool(path, version[1], origin)
+    return Tool(path, version[1], origin, bool(re.search(r"^\s*V\S*\s+libvpx-vp9\s", encoders, re.MULTILINE)))
 
 
 def _candidates(named: str, search: str) -> Iterator[tuple[Path, Origin] | str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from clipyard.datasets.load import find_spec
 from clipyard.datasets.model import DatasetSpec
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clipyard.ledger import Ledger
 
 Kind = Literal["full", "refresh"]
+P = TypeVar("P", bound=RunParams)
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,10 @@ class RunContext:
         chosen = self.params.splits or self.spec.default_parts or list(self.spec.parts)
         return [part for part in self.spec.parts if part in chosen]
 
-    @property
-    def label_map(self) -> Path | None:
-        return Path(self.params.label_map) if self.params.label_map else None
+    def chosen(self, kind: type[P]) -> P:
+        """The parameters as those of the data set's annotation format."""
+        assert isinstance(self.params, kind), f"{self.spec.name} has no {kind.__name__}"
+        return self.params
 
     def now(self) -> datetime:
         """The time at which things are due: now, or what the run pretends."""

@@ -7,22 +7,22 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from clipyard.datasets.model import DatasetSpec
+from clipyard.datasets.model import AnnotationFormat, DatasetSpec
 from clipyard.errors import UserError
+from clipyard.ids import is_youtube_id
 
 MAX_SHARDS = 1000
 """Airflow maps a task at most 1,024 times; shards are mapped, never items."""
 
 
 class RunParams(BaseModel):
-    """Parameters of a run. Every description is shown in Airflow's trigger form."""
+    """Parameters of every run. Every description is shown in Airflow's trigger form."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     splits: list[str] = Field(default=[], description="Splits to prepare. Empty: the data set's default splits.")
-    classes: list[str] = Field(default=[], description="Only these classes (label or folder name). Empty: all of them.")
     limit: int | None = Field(
-        default=None, ge=1, description="At most this many clips of each split, in the order of the csv. Empty: all."
+        default=None, ge=1, description="At most this many items of each split, in the order of the csv. Empty: all."
     )
     sources: list[str] = Field(
         default=[], description="Sources in the order to try. Empty: the order of the data set's YAML."
@@ -32,6 +32,24 @@ class RunParams(BaseModel):
         default="",
         description="A mirror as http(s) URL template with {split}, {class}, {clip} or {id}; http://host/{clip}.mp4",
     )
+    shards: int | None = Field(
+        default=None, ge=1, le=MAX_SHARDS, description="Into how many tasks the work is cut. Empty: by size."
+    )
+    jobs: int = Field(default=2, ge=1, le=64, description="Parallel downloads or encodes inside one task.")
+    dry_run: bool = Field(default=False, description="Only plan: say what would be fetched and why, and stop.")
+    retry_all: bool = Field(default=False, description="Ask again for everything missing, also what is not due yet.")
+    as_of: datetime | None = Field(
+        default=None, description="Pretend that it is this time (with time zone) when deciding what is due."
+    )
+    annotation_counts: Literal["strict", "warn"] = Field(
+        default="strict", description="Row counts other than the published ones: stop (strict) or only warn."
+    )
+
+
+class KineticsParams(RunParams):
+    """Of a data set of labelled clips (``kinetics_csv``)."""
+
+    classes: list[str] = Field(default=[], description="Only these classes (label or folder name). Empty: all of them.")
     resize: bool = Field(default=False, description="Also make short-edge copies with dense key frames.")
     frames: bool = Field(default=False, description="Also extract raw frames (JPEG).")
     short_edge: int = Field(
@@ -48,34 +66,98 @@ class RunParams(BaseModel):
     frame_rate: float = Field(
         default=0, ge=0, le=240, description="Frames per second of raw frames; 0 keeps every frame."
     )
-    shards: int | None = Field(
-        default=None, ge=1, le=MAX_SHARDS, description="Into how many tasks the work is cut. Empty: by size."
-    )
-    jobs: int = Field(default=2, ge=1, le=64, description="Parallel downloads or encodes inside one task.")
-    dry_run: bool = Field(default=False, description="Only plan: say what would be fetched and why, and stop.")
-    retry_all: bool = Field(default=False, description="Ask again for everything missing, also what is not due yet.")
-    as_of: datetime | None = Field(
-        default=None, description="Pretend that it is this time (with time zone) when deciding what is due."
-    )
     label_map: str = Field(default="", description="A label map file (one class per line); default: the train csv.")
-    annotation_counts: Literal["strict", "warn"] = Field(
-        default="strict", description="Row counts other than the published ones: stop (strict) or only warn."
+
+
+class BoxParams(RunParams):
+    """Of a data set of labelled person boxes (``ava_csv``, ``ava_kinetics_csv``)."""
+
+    videos: list[str] = Field(default=[], description="Only these source videos (YouTube ids). Empty: all of them.")
+    frames: bool = Field(default=True, description="Extract raw frames, 30 a second (JPEG): what readers train on.")
+    detector: Literal["hog", "mmdet"] = Field(
+        default="hog",
+        description="What finds people: mmdet (a network; needs the detect image or packages) or hog (OpenCV; for trying out).",
     )
+    detector_config: str = Field(default="", description="mmdet: a config's path, or the name of one that mmdet ships.")
+    detector_checkpoint: str = Field(
+        default="", description="mmdet: its weights, as a path or an http(s) URL. Empty: the data set's YAML."
+    )
+    detector_sha256: str = Field(
+        default="",
+        pattern="^([0-9a-f]{64})?$",
+        description="sha256 of weights from a URL; OpenMMLab's names carry it.",
+    )
+    detector_batch: int = Field(default=8, ge=1, le=512, description="mmdet: pictures in one batch.")
+    device: str = Field(
+        default="auto", pattern="^(auto|cpu|cuda(:[0-9]{1,2})?)$", description="mmdet: auto, cpu, cuda or cuda:N."
+    )
+    half: bool = Field(default=True, description="mmdet: half precision on a GPU.")
+    score: float = Field(
+        default=0.7, ge=0, lt=1, description="Detections must score more than this to become proposals."
+    )
+    frame_offset: Literal["true", "mmaction2"] = Field(
+        default="true",
+        description="Which image stands for a second in detection: the true one, or the one mmaction2's readers centre on.",
+    )
+
+
+class AvaParams(BoxParams):
+    """Of AVA (``ava_csv``)."""
+
+    version: Literal["v2.1", "v2.2"] = Field(default="v2.2", description="Version of the annotations.")
+    excerpts: bool = Field(
+        default=True, description="Make videos_15min, the 15th to 30th minute at 30 frames a second."
+    )
+    proposals: Literal["fetch", "detect", "none"] = Field(
+        default="fetch", description="Person proposals: fetch the published ones, detect people here, or none."
+    )
+
+
+class AvaKineticsParams(BoxParams):
+    """Of AVA-Kinetics (``ava_kinetics_csv``)."""
+
+    proposals: Literal["detect", "none"] = Field(
+        default="detect", description="Person proposals: detect people here, or none."
+    )
+    kinetics_list: str = Field(
+        default="",
+        description="A list file of Kinetics-700 clips; only these are cut. Empty: all clips of its annotations.",
+    )
+    merge: bool = Field(default=True, description="Merge with AVA: annotations, proposals, links to its frames.")
+
+
+PARAMS: dict[AnnotationFormat, type[RunParams]] = {
+    "kinetics_csv": KineticsParams,
+    "ava_csv": AvaParams,
+    "ava_kinetics_csv": AvaKineticsParams,
+}
+
+
+def params_model(spec: DatasetSpec) -> type[RunParams]:
+    """The parameters that runs of a data set have."""
+    assert spec.annotation_format is not None, f"{spec.name} has no runs"
+    return PARAMS[spec.annotation_format]
 
 
 def default_params(spec: DatasetSpec) -> dict[str, Any]:
-    """What the data set's YAML says instead of this model's own defaults."""
-    return {"short_edge": spec.recipe.short_edge}
+    """What the data set's YAML says instead of the model's own defaults."""
+    said: dict[str, Any] = {"short_edge": spec.recipe.short_edge, "detector": spec.detection.backend,
+                            "score": spec.detection.score, "version": spec.default_variant}  # fmt: skip
+    fields = params_model(spec).model_fields
+    return {name: value for name, value in said.items() if name in fields and value is not None}
 
 
 def parse_run_params(value: dict[str, Any], spec: DatasetSpec) -> RunParams:
     """Validate a run's parameters against the model and the data set; one sentence when something is wrong."""
     try:
         given = {name: one for name, one in value.items() if one is not None}  # the form's word for an empty field
-        params = RunParams.model_validate(default_params(spec) | given)
+        params = params_model(spec).model_validate(default_params(spec) | given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"]) or "(top)"
+        if first["type"] == "extra_forbidden":
+            fields = ", ".join(sorted(params_model(spec).model_fields))
+            raise UserError(f"{spec.name} has no parameter '{key}'; it has {fields}.") from error
         raise UserError(f"Parameter '{key}' of {spec.name}: {first['msg']}.") from error
     for split in params.splits:
         if split not in spec.parts:
@@ -84,8 +166,12 @@ def parse_run_params(value: dict[str, Any], spec: DatasetSpec) -> RunParams:
     for source in params.sources:
         if source not in known:
             raise UserError(f"{spec.name} has no source '{source}'; it has {', '.join(known)}.")
-    if bool(params.frame_width) != bool(params.frame_height):
-        raise UserError("A fixed frame size needs both frame_width and frame_height.")
     if params.as_of is not None and params.as_of.tzinfo is None:
         raise UserError("as_of needs a time zone: write 2026-11-21T00:00:00+00:00.")
+    if isinstance(params, KineticsParams) and bool(params.frame_width) != bool(params.frame_height):
+        raise UserError("A fixed frame size needs both frame_width and frame_height.")
+    if isinstance(params, BoxParams):
+        for video in params.videos:
+            if not is_youtube_id(video):
+                raise UserError(f"Parameter 'videos' of {spec.name}: {video[:40]!r} is not a YouTube id.")
     return params

@@ -20,7 +20,8 @@ from clipyard.files import read_json, write_json
 from clipyard.ids import normalise_label
 from clipyard.manifest import ITEM_FIELDS, read_table, schema_of
 from clipyard.pipeline.context import RunContext
-from clipyard.pipeline.params import MAX_SHARDS
+from clipyard.pipeline.graph import steps_of
+from clipyard.pipeline.params import MAX_SHARDS, BoxParams, KineticsParams
 from clipyard.pipeline.state import PRESENT, check_files, read_state, write_table
 from clipyard.reasons import Status
 
@@ -48,19 +49,26 @@ def select(ctx: RunContext, catalog: pa.Table) -> pa.Table:
     """The usable catalog rows that the run's parameters choose."""
     table = catalog.filter(pc.equal(catalog["status"], str(Status.DONE)))
     table = table.filter(pc.is_in(table["split"], value_set=pa.array(ctx.splits, pa.string())))
-    if ctx.params.classes:
+    if isinstance(ctx.params, KineticsParams) and ctx.params.classes:
         wanted = {normalise_label(label) for label in ctx.params.classes}
-        unknown = wanted - set(pc.unique(catalog["class_dir"]).to_pylist())
-        if unknown:
-            raise UserError(
-                f"{ctx.spec.name} has no class '{sorted(unknown)[0]}'; write it as in the csv or as its folder."
-            )
-        table = table.filter(pc.is_in(table["class_dir"], value_set=pa.array(sorted(wanted), pa.string())))
+        table = _only(ctx, table, catalog, "class_dir", wanted, "class", "write it as in the csv or as its folder")
+    if isinstance(ctx.params, BoxParams) and ctx.params.videos:
+        wanted = set(ctx.params.videos)
+        table = _only(ctx, table, catalog, "video_id", wanted, "video", "ids are those of the annotations")
     if ctx.params.limit is not None:
         table = pa.concat_tables(
             table.filter(pc.equal(table["split"], split)).slice(0, ctx.params.limit) for split in ctx.splits
         )
     return table.select(_ITEMS)
+
+
+def _only(
+    ctx: RunContext, table: pa.Table, catalog: pa.Table, column: str, wanted: set[str], what: str, advice: str
+) -> pa.Table:
+    """The rows with one of the ``wanted`` values; one that no row of the catalog has is a person's mistake."""
+    if unknown := wanted - set(pc.unique(catalog[column]).to_pylist()):
+        raise UserError(f"{ctx.spec.name} has no {what} '{sorted(unknown)[0]}'; {advice}.")
+    return table.filter(pc.is_in(table[column], value_set=pa.array(sorted(wanted), pa.string())))
 
 
 def shard_count(videos: int, asked: int | None) -> int:
@@ -156,9 +164,9 @@ def make_plan(ctx: RunContext) -> Plan:
 
 
 def _has_local(ctx: RunContext) -> bool:
-    from clipyard.pipeline.step_params import enabled_sources
+    from clipyard.pipeline.step_params import NEAR, enabled_sources
 
-    return any(source.kind == "local" for source in enabled_sources(ctx))
+    return any(source.kind in NEAR for source in enabled_sources(ctx))
 
 
 def existing_plan(ctx: RunContext) -> dict[str, Any] | None:
@@ -174,7 +182,7 @@ def existing_plan(ctx: RunContext) -> dict[str, Any] | None:
     if same:
         return dict(plan["counts"])
     ctx.plan_file.unlink()
-    for step in ("plan", "unpack", "fetch", "resize", "frames"):
+    for step in ("plan", *steps_of(ctx.spec.annotation_format)):
         shutil.rmtree(ctx.folder / step, ignore_errors=True)
     return None
 

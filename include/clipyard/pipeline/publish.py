@@ -1,21 +1,19 @@
 """The release: what two labs can exchange and compare.
 
-``{data}/.clipyard/releases/{dataset}/{run}/`` holds copies of the list files, the missing tables, the label map, the download report
-in the reference's form and ``{dataset}.lock``; ``latest`` names the newest one.
+``{data}/.clipyard/releases/{dataset}/{run}/`` holds ``{dataset}.lock`` and what the data set adds: of Kinetics copies of the list files,
+the missing tables, the label map and the download report in the reference's form; ``latest`` names the newest one.
 """
 
 from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clipyard.annotations.download_report import write_download_report
-from clipyard.annotations.labels import LabelIndex, write_label_map
 from clipyard.files import TEMPORARY_PREFIX, read_json, sync_folder, writing
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.state import PRESENT, read_state
@@ -55,21 +53,14 @@ def _header(ctx: RunContext) -> LockHeader:
     )
 
 
-def publish_release(ctx: RunContext) -> Path:
-    """Write the release folder whole or not at all; returns it."""
+def publish_release(ctx: RunContext, fill: Callable[[Path], None]) -> Path:
+    """Write the release folder whole or not at all; returns it. ``fill`` puts the data set's own files into it."""
     target = ctx.data.release(ctx.spec.name) / ctx.run
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
     temporary.mkdir()
     try:
-        for summary in read_json(ctx.folder / "lists.json"):
-            shutil.copy2(summary["path"], temporary)
-        for missing in ctx.folder.glob("missing_*.csv"):
-            shutil.copy2(missing, temporary)
-        for split in ctx.splits:
-            write_download_report(ctx.recorded, split, temporary)
-        names = read_json(ctx.folder / "catalog.json")["label_names"]
-        write_label_map(LabelIndex(tuple(names)), temporary / "label_map.txt")
+        fill(temporary)
         write_lock(temporary / f"{ctx.spec.name}.lock", _header(ctx), _present_rows(ctx))
         _replace(temporary, target)
     finally:

@@ -24,6 +24,9 @@ from clipyard.pipeline.state import (
 )
 from clipyard.reasons import Reason, Status
 
+BRINGING = ("fetch", "download")
+"""The steps whose results say what is there."""
+
 
 def _part(job: dict[str, str], root: Path) -> Iterator[Row]:
     """The manifest of one shard; without one (the task failed for good) its items are failed, each by name."""
@@ -59,7 +62,8 @@ def result_rows(ctx: RunContext, jobs: list[dict[str, str]]) -> Iterator[Row]:
 
 def record(ctx: RunContext) -> dict[str, int]:
     """Write ``results.parquet`` and ``recorded.parquet``, tell the ledger, merge into the state; counts by status."""
-    jobs = read_json(ctx.plan_file)["jobs"]["fetch"]
+    planned = read_json(ctx.plan_file)["jobs"]
+    jobs = next(planned[step] for step in BRINGING if step in planned)
     write_results(ctx.results, result_rows(ctx, jobs))
     # The way out that the shards were told to take when the run was planned, whatever this worker's own is called.
     egress = next((str(read_json(ctx.data.root / job["params"])["egress"]) for job in jobs), ctx.settings.egress)

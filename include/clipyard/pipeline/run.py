@@ -1,4 +1,4 @@
-"""A whole run without Airflow: the same stages in the same order, steps in this process."""
+"""A whole run without Airflow: the same parts in the same order, steps in this process."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from typing import Any
 
 from clipyard.errors import ClipyardError, Exit, MachineError, RetryLater, UserError
 from clipyard.pipeline.context import RunContext
+from clipyard.pipeline.graph import graph_of
 from clipyard.pipeline.stages import NothingToDo, Say, run_stage
 from clipyard.pipeline.summary import run_summary
-
-_BEFORE = ("annotations", "gate_annotations")
-_AFTER = ("gate_frames", "lists", "gate_lists", "release")
 
 
 def _stage(name: str, ctx: RunContext, say: Say) -> Any:
@@ -38,24 +36,18 @@ def _shards(step: str, ctx: RunContext, say: Say) -> None:
 
 
 def run_all(ctx: RunContext, say: Say) -> dict[str, Any]:
-    """Run every stage; the report is written also when a gate blocks or a step stops. Returns the run's summary.
+    """Run every part; those that always run are also run behind one that stopped the run. Returns the run's summary.
 
     Raises what stopped the run, after the report.
     """
-    try:
-        for name in _BEFORE:
-            _stage(name, ctx, say)
-        _stage("plan", ctx, say)
+    stopped: BaseException | None = None
+    for part in graph_of(ctx.spec.annotation_format):
+        if stopped is not None and not part.always:
+            continue
         try:
-            for step in ("unpack", "fetch"):
-                _shards(step, ctx, say)
-        finally:
-            _stage("record", ctx, say)
-        _stage("gate_clips", ctx, say)
-        for step in ("resize", "frames"):
-            _shards(step, ctx, say)
-        for name in _AFTER:
-            _stage(name, ctx, say)
-    finally:
-        _stage("report", ctx, say)
+            (_shards if part.is_step else _stage)(part.name, ctx, say)
+        except BaseException as error:  # noqa: BLE001  raised again below; an interrupted run has a report too
+            stopped = stopped or error
+    if stopped is not None:
+        raise stopped
     return run_summary(ctx.data, ctx.spec.name, ctx.run)

@@ -11,17 +11,21 @@ from typing import Any
 
 from clipyard.acquire.budget import ACCOUNT_PER_HOUR, GUEST_PER_HOUR
 from clipyard.acquire.template import unset_variables
+from clipyard.datasets.load import find_spec
 from clipyard.datasets.model import Source
 from clipyard.errors import UserError
 from clipyard.files import write_json
 from clipyard.manifest import read_rows, schema_of, write_rows
 from clipyard.pipeline.context import RunContext
+from clipyard.pipeline.params import KineticsParams
 from clipyard.pipeline.plan import Plan
 from clipyard.steps.unpack import PART_FIELDS, write_parts
 
 Job = dict[str, str]
 
 MAX_UNPACK_SHARDS = 200
+NEAR = frozenset({"local", "dataset"})
+"""Kinds of sources that ask nobody: looked into also for what is not due."""
 
 
 def enabled_sources(ctx: RunContext) -> list[Source]:
@@ -52,12 +56,12 @@ def overrides(ctx: RunContext) -> dict[str, str]:
 
 def fetch_params(ctx: RunContext, *, local_only: bool = False) -> dict[str, Any]:
     """Parameters of the step ``fetch``. Only ids that are switched on are named, so that keys do not depend on them."""
-    sources = [s for s in enabled_sources(ctx) if s.kind == "local" or not local_only]
+    sources = [s for s in enabled_sources(ctx) if s.kind in NEAR or not local_only]
     replaced = overrides(ctx)
     return {
         "root": ctx.spec.root,
         "videos": ctx.spec.layout["videos"],
-        "sources": [source.model_dump(mode="json", exclude_defaults=True) for source in sources],
+        "sources": [_definition(ctx, source).model_dump(mode="json", exclude_defaults=True) for source in sources],
         "overrides": {name: address for name, address in replaced.items() if name in {s.id for s in sources}},
         "recipe": ctx.spec.recipe.model_dump(mode="json"),
         "egress": ctx.settings.egress,
@@ -69,18 +73,26 @@ def fetch_params(ctx: RunContext, *, local_only: bool = False) -> dict[str, Any]
     }
 
 
+def _definition(ctx: RunContext, source: Source) -> Source:
+    """A source as the step gets it: another data set is told by the folder of its clips."""
+    if source.kind != "dataset" or source.path:
+        return source
+    other = find_spec(source.dataset or "", ctx.settings.dataset_folders)
+    return source.model_copy(update={"path": f"{other.root}/{other.layout['videos'].replace('{part}', '{split}')}"})
+
+
 def _resize_params(ctx: RunContext) -> dict[str, Any]:
     return {
         "root": ctx.spec.root,
         "videos": ctx.spec.layout["videos"],
         "out": ctx.spec.layout["resized"],
-        "short_edge": ctx.params.short_edge,
+        "short_edge": ctx.chosen(KineticsParams).short_edge,
         "recipe": ctx.spec.recipe.model_dump(mode="json"),
     }
 
 
 def _frames_params(ctx: RunContext) -> dict[str, Any]:
-    chosen = ctx.params
+    chosen = ctx.chosen(KineticsParams)
     fixed = bool(chosen.frame_width)
     return {
         "root": ctx.spec.root,
@@ -97,7 +109,8 @@ def _relative(ctx: RunContext, path: Path) -> str:
     return str(path.relative_to(ctx.data.root))
 
 
-def _jobs(ctx: RunContext, step: str, shards: list[Path], params: dict[str, Any], first: int = 0) -> list[Job]:
+def make_jobs(ctx: RunContext, step: str, shards: list[Path], params: dict[str, Any], first: int = 0) -> list[Job]:
+    """One job for each shard; the parameters' file is written."""
     if not shards:
         return []
     prefix = shards[0].name.rpartition("-")[0]
@@ -114,16 +127,22 @@ def _jobs(ctx: RunContext, step: str, shards: list[Path], params: dict[str, Any]
     ]
 
 
+def fetch_jobs(ctx: RunContext, plan: Plan, step: str = "fetch", **more: Any) -> list[Job]:
+    """Jobs that bring the items, of the step ``fetch`` or of one with the same parameters and ``more``."""
+    jobs = make_jobs(ctx, step, plan.shards, {**fetch_params(ctx), **more})
+    local = {**fetch_params(ctx, local_only=True), **more}
+    return jobs + make_jobs(ctx, step, plan.local_shards, local, first=len(jobs))
+
+
 def write_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
     """Jobs by step, their parameter files written."""
-    fetch = _jobs(ctx, "fetch", plan.shards, fetch_params(ctx))
-    fetch += _jobs(ctx, "fetch", plan.local_shards, fetch_params(ctx, local_only=True), first=len(fetch))
     made = [*plan.shards, *plan.local_shards]
+    chosen = ctx.chosen(KineticsParams)
     return {
         "unpack": _unpack_jobs(ctx, plan),
-        "fetch": fetch,
-        "resize": _jobs(ctx, "resize", made, _resize_params(ctx)) if ctx.params.resize else [],
-        "frames": _jobs(ctx, "frames", made, _frames_params(ctx)) if ctx.params.frames else [],
+        "fetch": fetch_jobs(ctx, plan),
+        "resize": make_jobs(ctx, "resize", made, _resize_params(ctx)) if chosen.resize else [],
+        "frames": make_jobs(ctx, "frames", made, _frames_params(ctx)) if chosen.frames else [],
     }
 
 
@@ -151,7 +170,7 @@ def _unpack_jobs(ctx: RunContext, plan: Plan) -> list[Job]:
             "source": source.id, "wanted": _relative(ctx, everything), "recipe": ctx.spec.recipe.model_dump(mode="json"),
             "attempts": source.attempts, "timeout_s": source.timeout_s,
         }  # fmt: skip
-        jobs += _jobs(ctx, "unpack", shards, params, first=len(jobs))
+        jobs += make_jobs(ctx, "unpack", shards, params, first=len(jobs))
     return jobs
 
 

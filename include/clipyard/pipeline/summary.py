@@ -10,7 +10,7 @@ from clipyard.pipeline.record import counts_of
 from clipyard.reasons import Status
 from clipyard.settings import DataRoot
 
-GATES = ("annotations", "clips", "frames", "lists")
+GATES = ("annotations", "clips", "frames", "boxes", "proposals", "merged", "lists")
 
 
 def _gates(folder: Path) -> dict[str, dict[str, Any]]:

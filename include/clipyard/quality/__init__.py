@@ -1,7 +1,7 @@
 """The checks between the stages of a run.
 
-Four gates, each a set of Great Expectations suites built from the data set's YAML and run over the run's tables:
-``annotations``, ``clips``, ``frames`` and ``lists``. Everything a caller needs is here::
+Each gate is a set of Great Expectations suites built from the data set's YAML and run over the run's tables. Which gates
+there are depends on the annotation format (:data:`GATES_OF`). Everything a caller needs is here::
 
     result = run_gate("clips", spec, run_dir, data, GateParams())
     if result.blocked:
@@ -10,7 +10,7 @@ Four gates, each a set of Great Expectations suites built from the data set's YA
 Great Expectations takes seconds to import, so it is imported only while a gate runs.
 """
 
-from clipyard.quality.checks import CATALOGUE, GATES, Check, Severity
+from clipyard.quality.checks import CATALOGUE, GATES, GATES_OF, Check, Severity
 from clipyard.quality.gates import run_gate
 from clipyard.quality.params import GateParams
 from clipyard.quality.results import CheckResult, GateResult, HistoryPoint, history, load_result
@@ -18,6 +18,7 @@ from clipyard.quality.results import CheckResult, GateResult, HistoryPoint, hist
 __all__ = [
     "CATALOGUE",
     "GATES",
+    "GATES_OF",
     "Check",
     "CheckResult",
     "GateParams",

@@ -13,11 +13,22 @@ from typing import Final
 import pandas as pd
 
 from clipyard import __version__
-from clipyard.datasets.model import DatasetSpec
+from clipyard.datasets.model import AnnotationFormat, DatasetSpec
 from clipyard.errors import UserError
 from clipyard.files import write_json, writing
-from clipyard.quality import kinetics_annotations, kinetics_clips, kinetics_frames, kinetics_lists
-from clipyard.quality.checks import GATES
+from clipyard.quality import (
+    box_annotations,
+    box_clips,
+    box_frames,
+    kinetics_annotations,
+    kinetics_clips,
+    kinetics_frames,
+    kinetics_lists,
+    merged,
+    prepared,
+    proposals,
+)
+from clipyard.quality.checks import GATES_OF, Gate
 from clipyard.quality.engine import Engine, Suite, plain, versions
 from clipyard.quality.params import GateParams
 from clipyard.quality.results import CheckResult, GateResult
@@ -29,11 +40,27 @@ ROWS_HEADER: Final = ("item_id", "check", "scope", "severity", "values")
 
 Suites = Callable[[DatasetSpec, RunTables, DataRoot, GateParams], Iterator[Suite]]
 
-_SUITES: Final[dict[str, Suites]] = {
-    "annotations": kinetics_annotations.suites,
-    "clips": kinetics_clips.suites,
-    "frames": kinetics_frames.suites,
-    "lists": kinetics_lists.suites,
+_SUITES: Final[dict[AnnotationFormat, dict[Gate, Suites]]] = {
+    "kinetics_csv": {
+        "annotations": kinetics_annotations.suites,
+        "clips": kinetics_clips.suites,
+        "frames": kinetics_frames.suites,
+        "lists": kinetics_lists.suites,
+    },
+    "ava_csv": {
+        "annotations": box_annotations.suites,
+        "clips": box_clips.videos,
+        "frames": box_frames.excerpts,
+        "proposals": proposals.suites,
+    },
+    "ava_kinetics_csv": {
+        "annotations": box_annotations.suites,
+        "clips": box_clips.windows,
+        "frames": box_frames.windows,
+        "boxes": prepared.suites,
+        "proposals": proposals.suites,
+        "merged": merged.suites,
+    },
 }
 
 
@@ -45,12 +72,14 @@ def run_gate(gate: str, spec: DatasetSpec, run_dir: Path, data: DataRoot, params
     ``blocked``. Raises :class:`UserError` for an unknown gate or a data set without checks, :class:`ManifestError`
     for a table that is absent or damaged.
     """
-    if gate not in GATES:
-        raise UserError(f"There is no gate '{gate}'. Known: {', '.join(GATES)}.")
-    if not spec.is_runnable:
+    if not spec.is_runnable or spec.annotation_format is None:
         raise UserError(
             f"{spec.name}: this version has no checks for family '{spec.family}' and its annotation format."
         )
+    known = GATES_OF[spec.annotation_format]
+    name = next((one for one in known if one == gate), None)
+    if name is None:
+        raise UserError(f"There is no gate '{gate}' for {spec.name}. Known: {', '.join(known)}.")
     started, begun = datetime.now(UTC), time.monotonic()
     run, engine = RunTables(run_dir), Engine()
     path = run_dir / "gates" / f"{gate}.json"
@@ -60,7 +89,7 @@ def run_gate(gate: str, spec: DatasetSpec, run_dir: Path, data: DataRoot, params
     with writing(rows_path) as handle:
         out = csv.writer(handle, lineterminator="\n")
         out.writerow(ROWS_HEADER)
-        for suite in _SUITES[gate](spec, run, data, params):
+        for suite in _SUITES[spec.annotation_format][name](spec, run, data, params):
             for finding in engine.run(suite):
                 checks.append(finding.result)
                 if finding.rows is not None:

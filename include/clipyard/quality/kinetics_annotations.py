@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import pandas as pd
 
-from clipyard.datasets.model import DatasetSpec
+from clipyard.datasets.model import DatasetSpec, Expected
 from clipyard.errors import UserError
 from clipyard.files import sha256_of
 from clipyard.ids import YOUTUBE_ID, normalise_label
@@ -21,7 +21,7 @@ TRAIN = "train"
 UNLABELLED_DIR = "test"
 """Class folder of rows without a label, as the Kinetics crawler names it."""
 
-_COLUMNS = (
+COLUMNS = (
     "item_id", "video_id", "clip_id", "split", "label", "class_dir", "label_index", "start", "end", "row", "status",
     "reason", "evidence",
 )  # fmt: skip
@@ -30,12 +30,14 @@ _CSV_ROW = ("split", "row", "label", "video_id", "start", "end")
 
 def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
     """The suites of the gate ``annotations``."""
-    catalog = run.load("catalog", _COLUMNS, keep_null=("label",))
+    catalog = run.load("catalog", COLUMNS, keep_null=("label",))
     usable = pick(catalog, catalog["status"] != REJECTED)
-    yield Suite("usable", usable[["item_id"]], [_rule_rows("annotations.not_empty", 1)])
-    yield _all_rows(catalog, params)
-    yield from _parts(spec, catalog, params)
-    yield _sha256(spec, catalog, data)
+    yield not_empty(usable)
+    yield all_rows(catalog, catalog["status"] != REJECTED, params)
+    yield from part_rows(
+        spec.expected, {str(part): rows for part, rows in catalog["split"].value_counts(sort=False).items()}, params
+    )
+    yield checksums(spec, sorted(set(catalog["split"])), data)
     del catalog
     yield _windows(spec, usable)
     yield _classes(spec, usable, params)
@@ -44,20 +46,21 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     yield _splits(usable)
 
 
-def _rule_rows(check: str, least: int) -> Rule:
-    return Rule(check, ROWS, {"min_value": least})
+def not_empty(usable: pd.DataFrame) -> Suite:
+    """The rows of the catalog that are not rejected."""
+    return Suite("usable", usable[["item_id"]], [Rule("annotations.not_empty", ROWS, {"min_value": 1})])
 
 
-def _counting(params: GateParams, severity: Severity | None = None) -> Severity | None:
+def counting(params: GateParams, severity: Severity | None = None) -> Severity | None:
     """Checks of published counts only warn when the user says that the csvs are their own."""
     return "warn" if params.annotation_counts == "warn" and severity != "info" else severity
 
 
-def _all_rows(catalog: pd.DataFrame, params: GateParams) -> Suite:
-    catalog = catalog.assign(usable=catalog["status"] != REJECTED)
+def all_rows(catalog: pd.DataFrame, usable: pd.Series[bool], params: GateParams) -> Suite:
+    """The whole catalog; ``usable``: rows that were not rejected here."""
     return Suite(
         "catalog",
-        catalog,
+        catalog.assign(usable=usable),
         [
             Rule("annotations.item_unique", UNIQUE, {"column": "item_id"}, show=_CSV_ROW),
             Rule("annotations.words", IN_SET,
@@ -71,26 +74,27 @@ def _all_rows(catalog: pd.DataFrame, params: GateParams) -> Suite:
     )  # fmt: skip
 
 
-def _parts(spec: DatasetSpec, catalog: pd.DataFrame, params: GateParams) -> Iterator[Suite]:
+def part_rows(published: Expected, counts: Mapping[str, int], params: GateParams) -> Iterator[Suite]:
     """One table of one row per csv: how many rows it has. All csv rows count, rejected ones too."""
-    for part, rows in catalog["split"].value_counts(sort=False).items():
+    for part, rows in counts.items():
         table = pd.DataFrame({"item_id": [f"{part}/csv"], "rows": [rows]})
-        expected = spec.expected.parts.get(str(part))
+        expected = published.parts.get(part)
         if expected is None:
             yield Suite("rows", table, skipped=[("annotations.rows", f"no number of rows is published for {part}")])
             continue
         official = expected.provenance in ("counted", "documented")
         rule = Rule(
-            "annotations.rows", IN_SET, {"column": "rows", "value_set": expected.counts}, str(part),
-            severity=_counting(params, "error") if official else "warn", show=("rows",),
+            "annotations.rows", IN_SET, {"column": "rows", "value_set": expected.counts}, part,
+            severity=counting(params, "error") if official else "warn", show=("rows",),
         )  # fmt: skip
         yield Suite("rows", table, [rule])
 
 
-def _sha256(spec: DatasetSpec, catalog: pd.DataFrame, data: DataRoot) -> Suite:
+def checksums(spec: DatasetSpec, parts: Iterable[str], data: DataRoot) -> Suite:
+    """One row for each csv whose checksum is published."""
     suite = Suite("checksums", pd.DataFrame({"item_id": [], "part": [], "sha256": []}))
     found: list[dict[str, str]] = []
-    for part in sorted(set(catalog["split"])):
+    for part in parts:
         expected = spec.expected.parts.get(part)
         if expected is None or expected.sha256 is None or part not in spec.parts:
             continue
@@ -109,14 +113,14 @@ def _sha256(spec: DatasetSpec, catalog: pd.DataFrame, data: DataRoot) -> Suite:
     return suite
 
 
-def _window(rows: pd.DataFrame) -> pd.Series[str]:
+def window_name(rows: pd.DataFrame) -> pd.Series[str]:
     """The clip name that follows from id, start and end."""
     start, end = (rows[name].astype(str).str.zfill(6) for name in ("start", "end"))
     return rows["video_id"] + "_" + start + "_" + end
 
 
 def _windows(spec: DatasetSpec, usable: pd.DataFrame) -> Suite:
-    clip = _window(usable)
+    clip = window_name(usable)
     folders = {label: normalise_label(label) for label in usable["label"].dropna().unique()}
     folder = usable["label"].map(folders).fillna(UNLABELLED_DIR)
     table = usable.assign(
@@ -126,20 +130,12 @@ def _windows(spec: DatasetSpec, usable: pd.DataFrame) -> Suite:
         wanted_item=usable["split"] + "/" + folder + "/" + clip,
         label=usable["label"].fillna(""),
     )
-    id_regex = spec.item.id_regex or YOUTUBE_ID.pattern
     return Suite(
         "windows",
         table,
         [
-            Rule("annotations.id_syntax", MATCH,
-                 {"column": "video_id", "regex": rf"\A(?:{id_regex})\Z"}, show=_CSV_ROW),
-            Rule("annotations.time_order", BETWEEN, {"column": "start", "min_value": 0}, "start",
-                 show=_CSV_ROW),
-            Rule("annotations.time_order", "ExpectColumnPairValuesAToBeGreaterThanB",
-                 {"column_A": "end", "column_B": "start"}, "end", show=_CSV_ROW),
-            Rule("annotations.window_length", BETWEEN,
-                 {"column": "seconds", "max_value": spec.recipe.max_seconds}, show=(*_CSV_ROW, "seconds"),
-                 worst_by="seconds"),
+            *source_rules(spec),
+            length_rule(spec),
             Rule("annotations.names", EQUAL, {"column_A": "clip_id", "column_B": "wanted_clip"}, "clip_id",
                  show=("row", "clip_id", "wanted_clip")),
             Rule("annotations.names", EQUAL, {"column_A": "class_dir", "column_B": "wanted_folder"}, "class_dir",
@@ -150,6 +146,23 @@ def _windows(spec: DatasetSpec, usable: pd.DataFrame) -> Suite:
                  show=_CSV_ROW),
         ],
     )  # fmt: skip
+
+
+def source_rules(spec: DatasetSpec) -> list[Rule]:
+    """What holds for the video and the times of every row of a catalog."""
+    id_regex = spec.item.id_regex or YOUTUBE_ID.pattern
+    return [
+        Rule("annotations.id_syntax", MATCH, {"column": "video_id", "regex": rf"\A(?:{id_regex})\Z"}, show=_CSV_ROW),
+        Rule("annotations.time_order", BETWEEN, {"column": "start", "min_value": 0}, "start", show=_CSV_ROW),
+        Rule("annotations.time_order", "ExpectColumnPairValuesAToBeGreaterThanB",
+             {"column_A": "end", "column_B": "start"}, "end", show=_CSV_ROW),
+    ]  # fmt: skip
+
+
+def length_rule(spec: DatasetSpec) -> Rule:
+    """For a column ``seconds``, the length of a window."""
+    longest = {"column": "seconds", "max_value": spec.recipe.max_seconds}
+    return Rule("annotations.window_length", BETWEEN, longest, show=(*_CSV_ROW, "seconds"), worst_by="seconds")
 
 
 def _number_of_classes(spec: DatasetSpec, labelled: pd.DataFrame) -> int:
@@ -176,7 +189,7 @@ def _classes(spec: DatasetSpec, usable: pd.DataFrame, params: GateParams) -> Sui
             "train_clips": trained.fillna(0).astype(int).to_numpy(),
         }
     )
-    severity = _counting(params, "error" if spec.labels.count is not None else "info")
+    severity = counting(params, "error" if spec.labels.count is not None else "info")
     indices_of = labelled.groupby("class_dir")["label_index"].nunique()
     table["indices"] = table["class_dir"].map(indices_of).fillna(0).astype(int)
     observed = labelled["class_dir"].nunique()
@@ -260,7 +273,7 @@ def _splits(usable: pd.DataFrame) -> Suite:
             "splits", usable, skipped=[(f"annotations.{name}", why) for name in ("split_disjoint", "video_shared")]
         )
     train = usable["split"] == TRAIN
-    window = _window(usable)
+    window = window_name(usable)
     usable = usable.assign(label=usable["label"].fillna(""), window_in_train=among(window, window[train]))
     table = pick(usable, ~train, "item_id", *_CSV_ROW, "window_in_train")
     table["video_in_train"] = among(table["video_id"], usable.loc[train, "video_id"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -17,20 +17,27 @@ OUR_FAULT = (Reason.TOOL_STALE, Reason.TOOL_FAILED, Reason.TASK_FAILED)
 UNASKED = (Reason.BOT_CHECK, Reason.RATE_LIMIT, Reason.WAITING, Reason.NO_NETWORK, Reason.NOT_ASKED)
 WRONG_BYTES = (Reason.NOT_A_VIDEO, Reason.TRUNCATED, Reason.CORRUPT)
 
-_TEXT = ("item_id", "video_id", "clip_id", "split", "class_dir", "status", "reason", "evidence", "sha256", "path")
-_NUMBERS = ("start", "end", "bytes", "duration", "frames", "width", "height")
+TEXT = ("item_id", "video_id", "clip_id", "split", "class_dir", "status", "reason", "evidence", "sha256", "path")
+NUMBERS = ("start", "end", "bytes", "duration", "frames", "width", "height")
 _WHY = ("status", "reason", "evidence")
 
 
 def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
     """The suites of the gate ``clips``."""
-    recorded = run.load("recorded", (*_TEXT, *_NUMBERS, "source"))
+    recorded = run.load("recorded", (*TEXT, *NUMBERS, "source"))
+    yield from result_suites(spec, run, recorded, params)
+    yield clip_suite(spec, pick(recorded, present(recorded)), params)
+
+
+def result_suites(
+    spec: DatasetSpec, run: RunTables, recorded: pd.DataFrame, params: GateParams, *, step: str = "fetch"
+) -> Iterator[Suite]:
+    """What holds for the result of every item that was asked for, whatever its file is. ``step`` asked for them."""
     yield _results(run, recorded)
-    yield one_result("clips.one_row", run.ids("plan", "fetch"), recorded["item_id"])
+    yield one_result("clips.one_row", run.ids("plan", step), recorded["item_id"])
     usable = pick(recorded, recorded["status"] != REJECTED, "item_id", "split", *_WHY)
     yield from _coverage(spec, usable)
     yield _losses(usable, params)
-    yield _clips(spec, pick(recorded, present(recorded)), params)
 
 
 def one_result(check: str, asked: pd.Series[str], answered: pd.Series[str]) -> Suite:
@@ -96,45 +103,58 @@ def _losses(usable: pd.DataFrame, params: GateParams) -> Suite:
 
 
 def wanted_path(spec: DatasetSpec, folder: str, rows: pd.DataFrame, *, suffixed: bool = True) -> pd.Series[str]:
-    """``{root}/{folder of the split}/{class_dir}/{clip_id}.mp4``; any extension of the data set is right."""
+    """``{root}/{folder of the split}/{class_dir}/{clip_id}.mp4``; any extension of the data set is right.
+
+    A row without a class has no class folder.
+    """
     folders = {split: f"{spec.root}/{spec.folder(folder, split)}" for split in rows["split"].unique()}
-    names = ("class_dir", "clip_id") if spec.item.level == 2 else ("clip_id",)
-    stem = rows["split"].map(folders).astype("str")
-    for name in names:
-        stem = stem + "/" + rows[name]
+    stem = rows["split"].map(folders).astype("str") + "/"
+    if spec.item.level == 2:
+        stem = stem + (rows["class_dir"] + "/").where(rows["class_dir"] != "", "")
+    stem = stem + rows["clip_id"]
     if not suffixed:
         return stem
     suffix = rows["path"].str.extract(r"\.([^./]*)\Z", expand=False).fillna("")
     return stem + "." + suffix.where(suffix.isin(spec.item.ext), spec.item.ext[0])
 
 
-def _clips(spec: DatasetSpec, clips: pd.DataFrame, params: GateParams) -> Suite:
+def file_rules(numbers: Sequence[str]) -> list[Rule]:
+    """What holds for any video file, with the columns ``wanted_path`` and ``videos_with_these_bytes``; ``numbers`` are at least 1."""
+    facts = [
+        Rule("clips.facts", BETWEEN, {"column": name, "min_value": 1}, name, show=(name, "source")) for name in numbers
+    ]
+    return [
+        *facts,
+        Rule("clips.facts", BETWEEN, {"column": "duration", "min_value": 0, "strict_min": True}, "duration",
+             show=("duration", "source")),
+        Rule("clips.sha256", MATCH, {"column": "sha256", "regex": r"\A[0-9a-f]{64}\Z"}, show=("sha256", "source")),
+        Rule("clips.path", EQUAL, {"column_A": "path", "column_B": "wanted_path"}, show=("path", "wanted_path")),
+        Rule("clips.duplicate_content", BETWEEN, {"column": "videos_with_these_bytes", "max_value": 1},
+             show=("sha256", "source", "videos_with_these_bytes"), worst_by="videos_with_these_bytes"),
+    ]  # fmt: skip
+
+
+def same_bytes(clips: pd.DataFrame) -> pd.Series[int]:
+    """How many videos each file's bytes stand for."""
+    return clips.groupby("sha256")["video_id"].transform("nunique").astype(int)
+
+
+def clip_suite(spec: DatasetSpec, clips: pd.DataFrame, params: GateParams) -> Suite:
+    """Clips that are there, each of them the whole window of its row."""
     tolerance = spec.recipe.duration_tolerance
     over = (clips["duration"] - (clips["end"] - clips["start"])).round(6)  # 10.3 - 10 is not 0.3 in binary
     clips["wanted_path"] = wanted_path(spec, "videos", clips)
     clips["seconds_over"], clips["seconds_short"] = over, -over
-    clips["videos_with_these_bytes"] = clips.groupby("sha256")["video_id"].transform("nunique").astype(int)
+    clips["videos_with_these_bytes"] = same_bytes(clips)
     length = ("start", "end", "duration", "source")
-    facts = [
-        Rule("clips.facts", BETWEEN, {"column": name, "min_value": 1}, name, show=(name, "source"))
-        for name in ("bytes", "frames", "width", "height")
-    ]
     return Suite(
         "clips",
         clips,
         [
-            *facts,
-            Rule("clips.facts", BETWEEN, {"column": "duration", "min_value": 0, "strict_min": True}, "duration",
-                 show=("duration", "source")),
-            Rule("clips.sha256", MATCH, {"column": "sha256", "regex": r"\A[0-9a-f]{64}\Z"},
-                 show=("sha256", "source")),
-            Rule("clips.path", EQUAL, {"column_A": "path", "column_B": "wanted_path"},
-                 show=("path", "wanted_path")),
+            *file_rules(("bytes", "frames", "width", "height")),
             Rule("clips.longer", BETWEEN, {"column": "seconds_over", "max_value": tolerance}, show=length,
                  worst_by="seconds_over"),
             Rule("clips.shorter", BETWEEN, {"column": "seconds_short", "max_value": tolerance}, show=length,
                  worst_by="seconds_short", block_share=params.short_error),
-            Rule("clips.duplicate_content", BETWEEN, {"column": "videos_with_these_bytes", "max_value": 1},
-                 show=("sha256", "source", "videos_with_these_bytes"), worst_by="videos_with_these_bytes"),
         ],
     )  # fmt: skip

@@ -11,8 +11,8 @@ import pandas as pd
 from clipyard.datasets.model import DatasetSpec, Item
 from clipyard.errors import UserError
 from clipyard.files import inside
-from clipyard.quality.checks import CATALOGUE
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, Rule, Suite
+from clipyard.quality.kinetics_checks import CHECKS as KINETICS_CHECKS
 from clipyard.quality.kinetics_clips import one_result, wanted_path
 from clipyard.quality.params import GateParams
 from clipyard.quality.tables import RunTables, among, pick, present
@@ -23,32 +23,45 @@ KEYFRAME_GAP = 16
 FRAME_TOLERANCE = 2
 """Images that a folder may have more or less than rate x duration."""
 
-_ITEM = ("item_id", "split", "class_dir", "clip_id", "status", "reason", "evidence", "path")
+CHECKS = tuple(check.id for check in KINETICS_CHECKS if check.gate == "frames")
+"""Ids of the checks of this gate."""
+ITEM = ("item_id", "split", "class_dir", "clip_id", "status", "reason", "evidence", "path")
 _WHY = ("status", "reason", "evidence")
 
 
-def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
-    """The suites of the gate ``frames``. The checks of a stage that was off are skipped."""
-    clips = run.load("recorded", ("item_id", "status", "frames", "width", "height"))
+def asked_clips(run: RunTables) -> pd.DataFrame:
+    """Clips that are there, with ``asked``: whether this run is to work on them."""
+    clips = run.load("recorded", ("item_id", "status", "start", "end", "frames", "width", "height"))
     clips = pick(clips, present(clips))
     if run.has("plan"):  # a refresh records the whole data set and works on what it asked for
         clips["asked"] = among(clips["item_id"], run.ids("plan"))
     else:
         clips["asked"] = True
-    for step, wanted, make in (("resize", params.resize, _resized), ("frames", params.frames, _frames)):
-        if wanted is False or (wanted is None and not (run.run_dir / step).is_dir()):
-            off = [(check, f"the {step} stage was off") for check in CATALOGUE if check.startswith(f"{step}.")]
+    return clips
+
+
+def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
+    """The suites of the gate ``frames``. The checks of a stage that was off are skipped."""
+    clips = asked_clips(run)
+    for step, wanted, make in (("resize", params.resize, _resized), ("frames", params.frames, frame_suites)):
+        if is_off(run, step, wanted):
+            off = [(check, f"the {step} stage was off") for check in CHECKS if check.startswith(f"{step}.")]
             yield Suite(step, pd.DataFrame(), skipped=off)
         else:
             yield from make(spec, run, clips, data, params)
 
 
-def _made(step: str, table: pd.DataFrame, params: GateParams) -> Suite:
+def is_off(run: RunTables, step: str, wanted: bool | None) -> bool:
+    """True for a stage that was switched off, or of which nobody said anything and nothing is there."""
+    return wanted is False or (wanted is None and not (run.run_dir / step).is_dir())
+
+
+def made(step: str, table: pd.DataFrame, params: GateParams) -> Suite:
     """Rows of a stage: a clip that is there should have given an artefact."""
-    made = Rule(
+    rule = Rule(
         f"{step}.made", IN_SET, {"column": "made", "value_set": [True]}, show=_WHY, block_share=params.made_error
     )
-    return Suite(f"{step}_made", table[["item_id", *_WHY]].assign(made=present(table)), [made])
+    return Suite(f"{step}_made", table[["item_id", *_WHY]].assign(made=present(table)), [rule])
 
 
 def _with_clip(table: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
@@ -66,10 +79,10 @@ def _short(table: pd.DataFrame) -> pd.Series[int]:
 def _resized(
     spec: DatasetSpec, run: RunTables, clips: pd.DataFrame, data: DataRoot, params: GateParams
 ) -> Iterator[Suite]:
-    columns = (*_ITEM, "bytes", "duration", "frames", "width", "height", "has_audio", "keyframe_gap")
+    columns = (*ITEM, "bytes", "duration", "frames", "width", "height", "has_audio", "keyframe_gap")
     rows = run.shards("resize", columns)
     yield one_result("resize.one_row", clips.loc[clips["asked"], "item_id"], rows["item_id"])
-    yield _made("resize", rows[among(rows["item_id"], clips["item_id"])], params)
+    yield made("resize", rows[among(rows["item_id"], clips["item_id"])], params)
     table = _with_clip(pick(rows, present(rows)), clips)
     del rows
     short = params.short_edge or spec.recipe.short_edge
@@ -95,12 +108,13 @@ def _resized(
     )  # fmt: skip
 
 
-def _frames(
+def frame_suites(
     spec: DatasetSpec, run: RunTables, clips: pd.DataFrame, data: DataRoot, params: GateParams
 ) -> Iterator[Suite]:
-    rows = run.shards("frames", (*_ITEM, "frames", "width", "height", "fps", "source_duration"))
+    """Frames of ``clips`` (see :func:`asked_clips`) in folders of their own."""
+    rows = run.shards("frames", (*ITEM, "frames", "width", "height", "fps", "source_duration"))
     yield one_result("frames.one_row", clips.loc[clips["asked"], "item_id"], rows["item_id"])
-    yield _made("frames", rows[among(rows["item_id"], clips["item_id"])], params)
+    yield made("frames", rows[among(rows["item_id"], clips["item_id"])], params)
     table = _with_clip(pick(rows, present(rows)), clips)
     del rows
     table["wanted_path"] = wanted_path(spec, "rawframes", table, suffixed=False)

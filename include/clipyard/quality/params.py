@@ -25,10 +25,24 @@ class GateParams(BaseModel):
     """Rejected csv rows of all csv rows."""
     short_error: Share = 0.2
     """Clips shorter than annotated, of all clips that are there."""
+    duplicate_error: Share = 0.01
+    """Rows of boxes that are there a second time, of all rows of boxes."""
     our_fault_error: Share = 0.05
     """Clips lost to our own tools, of all usable clips."""
     made_error: Share = 0.05
-    """Clips whose resized copy or frames could not be made."""
+    """Clips whose resized copy, excerpt or frames could not be made."""
+    proposal_coverage_warn: Share = 0.95
+    """Annotated key frames with a proposal, of all; fewer warn."""
+    proposal_coverage_error: Share = 0.5
+    """The same; fewer block."""
+
+    version: str | None = None
+    """Variant of the data set whose published sizes count, such as ``v2.1``; None: the default one."""
+
+    excerpts: bool | None = None
+    """AVA's excerpts were made; None: when a result has one."""
+    proposal_score: float | None = Field(default=None, ge=0, lt=1)
+    """What proposals of a detector score more than; None: the data set's own."""
 
     resize: bool | None = None
     """The resize stage was on; None: when its folder is there."""

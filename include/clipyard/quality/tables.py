@@ -10,8 +10,10 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from clipyard.errors import ManifestError
+from clipyard.files import read_json
 from clipyard.manifest import CATALOG_FIELDS, RESULT_FIELDS, read_table
 from clipyard.reasons import Status
 
@@ -74,6 +76,32 @@ class RunTables:
         self.read[name] = table.num_rows
         return _filled(table, keep_null)
 
+    def plain(self, name: str, columns: Iterable[str]) -> pd.DataFrame:
+        """A parquet table that is no manifest, such as ``annotations/val.boxes``; nulls and errors as in :meth:`load`."""
+        path = self.run_dir / f"{name}.parquet"
+        try:
+            table = pq.read_table(path).select(list(columns))
+        except FileNotFoundError as error:
+            raise ManifestError(f"There is no table {path}: run the stage that writes it first.") from error
+        except (KeyError, OSError, pa.ArrowException) as error:
+            raise ManifestError(f"{path} is not a whole table ({error}); run its stage again.") from error
+        self.read[name] = table.num_rows
+        return _filled(table, ())
+
+    def splits(self, folder: str, suffix: str) -> list[str]:
+        """Splits that have a file ``{folder}/{split}{suffix}``, sorted."""
+        return sorted(path.name.removesuffix(suffix) for path in (self.run_dir / folder).glob(f"[!.]*{suffix}"))
+
+    def json(self, name: str) -> dict[str, Any]:
+        """An object that a stage wrote, such as ``annotations/actions``. Raises :class:`ManifestError` when it is not there or none."""
+        path = self.run_dir / f"{name}.json"
+        if not path.is_file():
+            raise ManifestError(f"There is no {path}: run the stage that writes it first.")
+        value = read_json(path)
+        if not isinstance(value, dict):
+            raise ManifestError(f"{path} holds a {type(value).__name__}, not an object: run its stage again.")
+        return value
+
     def has(self, step: str) -> bool:
         """True when the step's folder holds a finished shard."""
         return bool(parts(self.run_dir / step))
@@ -86,7 +114,7 @@ class RunTables:
 
 _TYPES: Mapping[str, pa.DataType] = {
     **{f.name: f.type for f in (*CATALOG_FIELDS, *RESULT_FIELDS)},
-    **dict.fromkeys(("path", "sha256", "source"), pa.string()),
+    **dict.fromkeys(("path", "sha256", "source", "image_path"), pa.string()),
     "has_audio": pa.bool_(),
 }
 """Of columns that are not numbers, for a step without any shard."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from clipyard.datasets.model import DatasetSpec
 from clipyard.errors import ClipyardError
 from clipyard.files import read_json
+from clipyard.report.boxes import collect_boxes
 from clipyard.report.data import Items, Report, Stage, TrendRow
 from clipyard.report.gates import read_gates
 from clipyard.report.history import read_history
@@ -28,7 +29,22 @@ if TYPE_CHECKING:
     from clipyard.ledger import Ledger
 
 MAX_TREND = 12
-STEPS = ("fetch", "unpack", "resize", "frames")
+STEPS = ("download", "fetch", "unpack", "resize", "excerpt", "frames", "detect")
+EXPECTED_STEPS: dict[str, tuple[str, ...]] = {
+    "kinetics_csv": ("fetch", "unpack", "resize", "frames"),
+    "ava_csv": ("download", "excerpt", "detect"),
+    "ava_kinetics_csv": ("fetch", "frames", "detect"),
+    "flat": ("fetch", "frames"),
+}
+"""Steps that are shown as not run, by annotation format or arrangement; others are shown when they left something."""
+TABLES = {
+    "ava_csv": (("proposals", "proposals/*.parquet"),),
+    "ava_kinetics_csv": (
+        ("boxes", "prepared/*.json"), ("proposals", "proposals/*.parquet"), ("merge", "merged.json"),
+    ),
+    "flat": (("boxes", "prepared/*.json"),),
+}  # fmt: skip
+"""Stages that run in the worker, and what each leaves, likewise."""
 
 
 def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, now: datetime) -> Report:
@@ -36,7 +52,9 @@ def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, 
     folder = data.run(spec.name, run)
     about, plan = (_mapping(_document(folder / name)) for name in ("run.json", "plan.json"))
     params = _mapping(about.get("params"))
-    items, source, (first, last) = _items(folder)
+    kind = "flat" if spec.arrangement == "flat" else str(spec.annotation_format)
+    noun = "video" if spec.annotation_format == "ava_csv" else "clip"
+    items, source, (first, last) = _items(folder, noun)
     earlier = _earlier(data, spec.name, folder)
     return Report(
         dataset=spec.name,
@@ -53,7 +71,7 @@ def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, 
         gates=read_gates(folder, earlier[0] if earlier else None),
         trend=_trend(spec.name, earlier),
         history=read_history(ledger, spec.name, run, now),
-        stages=(first, *_steps(folder), last),
+        stages=(first, *_steps(folder, kind), last, *_stages(folder, kind)),
         params=_pairs({key: value for key, value in params.items() if value not in (None, "", [], False)}),
         tools=_pairs(_mapping(about.get("tools"))),
         lists=_lists(_document(folder / "lists.json")),
@@ -61,6 +79,9 @@ def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, 
         refresh=spec.refresh.schedule,
         limit_warn=spec.missing.warn,
         limit_error=spec.missing.error,
+        noun=noun,
+        with_boxes=kind in TABLES,
+        boxes=collect_boxes(spec, data.root, folder, params),
     )
 
 
@@ -98,7 +119,7 @@ def _scope(params: Mapping[str, Any]) -> str:
     return "; ".join(parts) or "all that was chosen"
 
 
-def _items(folder: Path) -> tuple[Items | None, str, tuple[Stage, Stage]]:
+def _items(folder: Path, noun: str) -> tuple[Items | None, str, tuple[Stage, Stage]]:
     """The counts, the table they come from, and how the stages that write these tables ended."""
     recorded, catalog = folder / "recorded.parquet", folder / "catalog.parquet"
     first = Stage("annotations", "ran" if catalog.exists() else "not run")
@@ -106,7 +127,7 @@ def _items(folder: Path) -> tuple[Items | None, str, tuple[Stage, Stage]]:
     if recorded.exists():
         try:
             items = tally(recorded, catalog if catalog.exists() else None)
-            return items, "recorded", (first, Stage("record", "ran", plural(items.total.expected, "clip")))
+            return items, "recorded", (first, Stage("record", "ran", plural(items.total.expected, noun)))
         except ClipyardError as error:
             last = Stage("record", "failed", str(error))
     if catalog.exists():
@@ -117,13 +138,19 @@ def _items(folder: Path) -> tuple[Items | None, str, tuple[Stage, Stage]]:
     return None, "nothing", (first, last)
 
 
-def _steps(folder: Path) -> list[Stage]:
+def _stages(folder: Path, kind: str) -> list[Stage]:
+    """Stages in the worker, by what they leave."""
+    return [Stage(name, "ran" if any(folder.glob(pattern)) else "not run") for name, pattern in TABLES.get(kind, ())]
+
+
+def _steps(folder: Path, kind: str) -> list[Stage]:
     """The steps in containers or processes, by the result files of their shards."""
     stages = []
     for step in STEPS:
         results = [_mapping(_document(path)) for path in sorted((folder / step).glob("[!.]*.result.json"))]
         if not results:
-            stages.append(Stage(step, "not run"))
+            if step in EXPECTED_STEPS.get(kind, STEPS):
+                stages.append(Stage(step, "not run"))
             continue
         bad = [result for result in results if result.get("exit") != 0]
         counts: Counter[str] = Counter()
@@ -161,6 +188,16 @@ def _lists(value: Any) -> tuple[tuple[str, str], ...]:
 
 
 def _annotations(catalog: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Split, and the sha256 of its annotation file."""
-    splits = _mapping(catalog.get("splits"))
-    return tuple((str(split), f"sha256 {_mapping(part).get('sha256', '?')}") for split, part in splits.items())
+    """Split, and the sha256 of its annotation file; then the other files that were obtained."""
+    splits = {
+        str(name): str(_mapping(part).get("sha256", "?")) for name, part in _mapping(catalog.get("splits")).items()
+    }
+    files = catalog.get("obtained")
+    others = [_mapping(one) for one in files] if isinstance(files, list) else []
+    rows = [(name, value) for name, value in splits.items() if value]
+    rows += [
+        (str(one.get("part")), str(one["sha256"]))
+        for one in others
+        if one.get("sha256") not in (None, *splits.values())
+    ]
+    return tuple((name, f"sha256 {value}") for name, value in dict(rows).items())

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from clipyard.report.box_data import Boxes
 
 Level = Literal["good", "info", "warn", "bad"]
 
@@ -224,7 +227,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Report:
-    """One run of one data set."""
+    """One run of one data set.
+
+    ``noun`` is what an item is: ``clip``, or ``video`` where whole videos are fetched. ``boxes`` is None for a data set without boxes, and
+    for one with them (``with_boxes``) whose run has not read its annotation.
+    """
 
     dataset: str
     title: str
@@ -248,3 +255,6 @@ class Report:
     limit_warn: float
     limit_error: float
     annotations: tuple[tuple[str, str], ...] = field(default=())
+    noun: str = "clip"
+    with_boxes: bool = False
+    boxes: Boxes | None = None

@@ -17,7 +17,7 @@ from clipyard.report.data import Check, Gate, Level
 from clipyard.report.text import number, share
 
 SCHEMA = "gate-result/v1"
-ORDER = ("annotations", "clips", "frames", "lists")
+ORDER = ("annotations", "clips", "frames", "boxes", "proposals", "merged", "lists")
 WORST = 10
 _VERDICTS = {"pass": "passed", "warn": "warned", "block": "blocked"}
 _LEVELS: dict[str, Level] = {"error": "bad", "warn": "warn", "info": "info"}

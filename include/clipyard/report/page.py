@@ -21,6 +21,7 @@ from clipyard.report.collect import collect
 from clipyard.report.data import ClassRow, History, Report, Retry, Verdict
 from clipyard.report.gallery import shots
 from clipyard.report.index import summary_json
+from clipyard.report.key_frames import drawings
 from clipyard.report.missing import write_missing
 from clipyard.report.render import render
 from clipyard.report.text import moment, number, share
@@ -79,6 +80,7 @@ def page(report: Report, verdict: Verdict, data: DataRoot) -> str:
         retries=_retries(report.history.retries),
         trend_gates=list(dict.fromkeys(name for row in report.trend for name in row.gates)),
         gallery=shots(items.samples, data.root) if items else [],
+        drawings=drawings(report.boxes.key_frames, data.root) if report.boxes else [],
     )
 
 
@@ -89,14 +91,16 @@ def worst_classes(classes: list[ClassRow], limit: int = WORST_CLASSES) -> list[C
 
 
 def _plots(report: Report, classes: list[ClassRow]) -> dict[str, Markup | None]:
-    from clipyard.report import plots  # loads matplotlib
+    from clipyard.report import box_plots, plots  # loads matplotlib
 
+    noun = report.noun
     media = report.items.media if report.items else None
     drawn = {
         "coverage": plots.coverage_by_class(classes) if classes else None,
-        "attrition": plots.attrition(report.history.points) if len(report.history.points) > 1 else None,
-        "durations": plots.distribution("durations", media.durations, "s") if media and media.durations else None,
-        "sizes": plots.distribution("sizes", media.sizes, "B") if media and media.sizes else None,
+        "attrition": plots.attrition(report.history.points, report.noun) if len(report.history.points) > 1 else None,
+        "durations": plots.distribution("durations", media.durations, "s", noun) if media and media.durations else None,
+        "sizes": plots.distribution("sizes", media.sizes, "B", noun) if media and media.sizes else None,
+        **(box_plots.all_plots(report.boxes) if report.boxes else {}),
     }
     return {name: None if svg is None else Markup(svg) for name, svg in drawn.items()}  # noqa: S704  escaped in plots.py
 

@@ -29,9 +29,10 @@ _VARIABLES = {
 _LOCK = threading.Lock()  # matplotlib's settings are global: one drawing at a time
 _HOVER_LIMIT = 1200
 _CLASS_HEIGHT = 3.1
+_MINUTES_FROM = 600
 
 
-def _draw(
+def draw(
     name: str, width: float, height: float, paint: Callable[[Axes], None], over: Callable[[Axes], str] | None = None
 ) -> str:
     """Run ``paint`` on fresh axes (inches of 72 points); ``over`` adds SVG of its own once the layout is known."""
@@ -113,11 +114,11 @@ def coverage_by_class(classes: Sequence[ClassRow]) -> str:
             for index, row in enumerate(rows)
         ) + "</g>"  # fmt: skip
 
-    return _draw("class", 10.5, _CLASS_HEIGHT, paint, over if len(rows) <= _HOVER_LIMIT else None)
+    return draw("class", 10.5, _CLASS_HEIGHT, paint, over if len(rows) <= _HOVER_LIMIT else None)
 
 
-def attrition(points: Sequence[Point]) -> str:
-    """Absent clips over time, one step a moment. Alone, because beside the present ones a few per cent would not show."""
+def attrition(points: Sequence[Point], noun: str = "clip") -> str:
+    """Absent clips (or what else ``noun`` says) over time, one step a moment. Alone, because beside the present ones a few per cent would not show."""
     from matplotlib import dates as untyped
 
     dates: Any = untyped
@@ -134,20 +135,21 @@ def attrition(points: Sequence[Point]) -> str:
         locator = dates.AutoDateLocator(maxticks=8)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
-        axes.set_ylabel("absent clips")
+        axes.set_ylabel(f"absent {noun}s")
         axes.tick_params(length=3)
 
-    return _draw("attrition", 10.5, 2.6, paint)
+    return draw("attrition", 10.5, 2.6, paint)
 
 
-def distribution(name: str, histogram: Histogram, unit: str) -> str:
-    """A histogram with its median. ``unit`` is ``s`` or ``B``."""
+def distribution(name: str, histogram: Histogram, unit: str, noun: str = "clip") -> str:
+    """A histogram of clips (or ``noun``) with its median. ``unit`` is ``s`` (long ones are drawn in minutes) or ``B``."""
     logarithmic = unit == "B"
+    scale, shown = (60, "min") if unit == "s" and histogram.median > _MINUTES_FROM else (1, unit)
 
     def paint(axes: Axes) -> None:
-        edges = list(histogram.edges)
+        edges = [edge / scale for edge in histogram.edges]
         axes.stairs(histogram.counts, edges, fill=True, color=GOOD, linewidth=0)
-        axes.axvline(histogram.median, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
+        axes.axvline(histogram.median / scale, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
         if logarithmic:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(lambda value, _: size(value))
@@ -158,11 +160,13 @@ def distribution(name: str, histogram: Histogram, unit: str) -> str:
                 axes.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
                 axes.xaxis.set_minor_locator(NullLocator())
         else:
-            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} s")
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} {shown}")
+            if scale > 1:
+                axes.locator_params(axis="x", nbins=5)  # "120 min" is wide
         axes.set_xlim(edges[0], edges[-1])
         axes.yaxis.set_major_formatter(lambda value, _: number(value))
         axes.locator_params(axis="y", integer=True)
-        axes.set_ylabel("clips")
+        axes.set_ylabel(f"{noun}s")
         axes.tick_params(length=3, which="both")
 
-    return _draw(name, 5.2, 2.5, paint)
+    return draw(name, 5.2, 2.5, paint)

@@ -46,6 +46,12 @@ def _text(table: pa.Table, name: str) -> pa.ChunkedArray:
     return table[name]
 
 
+def _class(table: pa.Table) -> pa.ChunkedArray:
+    """The class's folder name; its label where the layout has no class folders; null for neither."""
+    folder = _text(table, "class_dir")
+    return pc.coalesce(pc.if_else(pc.equal(folder, ""), None, folder), _text(table, "label"))
+
+
 def _read(path: Path) -> pa.Table:
     """The columns that are counted, as far as the manifest has them."""
     try:
@@ -85,7 +91,7 @@ def _rejected(catalog: Path, splits: set[str]) -> pa.Table:
 
 def _items(table: pa.Table, rejected: pa.Table | None) -> Items:
     groups = (
-        pa.table({name: _text(table, name) for name in ("split", "class_dir", "status", "reason")})
+        pa.table({"class_dir": _class(table), **{name: _text(table, name) for name in ("split", "status", "reason")}})
         .group_by(["split", "class_dir", "status", "reason"])
         .aggregate([([], "count_all")])
         .to_pylist()
@@ -103,7 +109,7 @@ def _items(table: pa.Table, rejected: pa.Table | None) -> Items:
     return Items(
         total=sum(splits.values(), Counts()),
         unusable=rejected.num_rows if rejected is not None else 0,
-        splits={name: splits[name] for name in sorted(splits, key=_split_order)},
+        splits={name: splits[name] for name in sorted(splits, key=split_order)},
         classes=tuple(ClassRow(name, sum(by.values(), Counts()), dict(by)) for name, by in sorted(classes.items())),
         reasons=tuple(sorted(reasons, key=lambda row: (-row.count, row.status, row.reason))),
         media=_media(present),
@@ -122,7 +128,8 @@ def _reasons(absent: pa.Table) -> list[ReasonRow]:
     return found
 
 
-def _split_order(name: str) -> tuple[int, str]:
+def split_order(name: str) -> tuple[int, str]:
+    """Sorts train, val, test first, then whatever else there is."""
     known = ("train", "val", "test")
     return (known.index(name) if name in known else len(known), name)
 
@@ -201,7 +208,7 @@ def _samples(present: pa.Table, wanted: int = SAMPLES) -> tuple[Sample, ...]:
     if not known.num_rows:
         return ()
     by_class: defaultdict[str, list[tuple[bytes, int]]] = defaultdict(list)
-    classes = _text(known, "class_dir").to_pylist()
+    classes = _class(known).to_pylist()
     for index, (item, class_dir) in enumerate(zip(known["item_id"].to_pylist(), classes, strict=True)):
         best = by_class[class_dir or ""]
         best.append((_rank(item), index))

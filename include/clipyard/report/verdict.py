@@ -29,25 +29,29 @@ def _level(report: Report) -> tuple[Level, str, str]:
     if report.dry_run:
         return "warn", "Dry run", "This run only planned: nothing was asked for."
     if items is None or report.items_from != "recorded":
-        return "bad", "Unfinished", "The run ended before its clips were recorded; what it had done by then is below."
+        return (
+            "bad",
+            "Unfinished",
+            f"The run ended before its {report.noun}s were recorded; what it had done by then is below.",
+        )
     total = items.total
     if not total.expected:
-        return "warn", "Empty", "This run had nothing to do: no clip was selected."
+        return "warn", "Empty", f"This run had nothing to do: no {report.noun} was selected."
     if not total.present:
-        return "bad", "Nothing here", f"None of the {plural(total.expected, 'clip')} of this run is here."
+        return "bad", "Nothing here", f"None of the {plural(total.expected, report.noun)} of this run is here."
     if total.absent:
         return "warn", "Incomplete", f"Usable, but not complete: {_present(report)}."
     if any(gate.level == "warn" for gate in report.gates):
-        return "warn", "Check the warnings", f"All {plural(total.expected, 'clip')} are here, with warnings."
+        return "warn", "Check the warnings", f"All {plural(total.expected, report.noun)} are here, with warnings."
     if not report.gates:
-        return "warn", "Unchecked", f"All {plural(total.expected, 'clip')} are here, but no gate has checked them."
-    return "good", "Complete", f"All {plural(total.expected, 'clip')} are here, and every check held."
+        return "warn", "Unchecked", f"All {plural(total.expected, report.noun)} are here, but no gate has checked them."
+    return "good", "Complete", f"All {plural(total.expected, report.noun)} are here, and every check held."
 
 
 def _present(report: Report) -> str:
     assert report.items is not None
     total = report.items.total
-    what = f"{number(total.present)} of {plural(total.expected, 'clip')}"
+    what = f"{number(total.present)} of {plural(total.expected, report.noun)}"
     return f"{what} are here ({share(total.present, total.expected)})"
 
 
@@ -61,8 +65,8 @@ def _wrong(report: Report) -> list[str]:
     said += _broken(report, "bad")
     if report.items is not None and report.items_from == "recorded":
         for row in report.items.reasons[:3]:
-            about = words(row.reason)
-            said.append(f"{plural(row.count, 'clip')}: {clean(about.title, 60)}. {about.means}")
+            about = words(row.reason, report.noun)
+            said.append(f"{plural(row.count, report.noun)}: {clean(about.title, 60)}. {about.means}")
     said += _broken(report, "warn")
     if report.history.problem:
         said.append(report.history.problem)
@@ -96,11 +100,11 @@ def _next(report: Report) -> list[str]:
         for buckets in (("now",), ("week",), ("month", "later"))
     )
     if now:
-        said.append(f"Due now: {plural(now, 'clip')}; the next refresh asks for them.")
+        said.append(f"Due now: {plural(now, report.noun)}; the next refresh asks for them.")
     if soon:
-        said.append(f"Due within 7 days: {plural(soon, 'clip')}.")
+        said.append(f"Due within 7 days: {plural(soon, report.noun)}.")
     if later:
-        said.append(f"Due later: {plural(later, 'clip')}.")
+        said.append(f"Due later: {plural(later, report.noun)}.")
     if history.next_day is not None and not now:
         said.append(f"The first falls due on {day(history.next_day)}.")
     if report.items is not None and report.items.total.absent:
@@ -109,4 +113,4 @@ def _next(report: Report) -> list[str]:
             if report.refresh
             else "The data set has no refresh schedule: trigger its refresh DAG by hand."
         )
-    return said or ["Nothing: there is no clip left to fetch."]
+    return said or [f"Nothing: there is no {report.noun} left to fetch."]

@@ -96,10 +96,11 @@ _UNTOLD = {
 }
 
 
-def words(reason: str) -> Words:
-    """The words for a stored reason; one that this version does not know is shown as it is."""
+def words(reason: str, noun: str = "clip") -> Words:
+    """The words for a stored reason; one that this version does not know is shown as it is. ``noun`` is what an item is."""
     try:
-        return WORDS[Reason(reason)]
+        told = WORDS[Reason(reason)]
+        return told._replace(means=told.means.replace("clip", noun))
     except (ValueError, KeyError):
         return Words(reason, "This version of Clipyard has no description of this reason.", "Read the evidence.")
 

@@ -15,10 +15,12 @@ Within a rank the later source wins, YouTube above all. The evidence names the o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from clipyard.reasons import Reason, Status
+from clipyard.steps.base import now
 
 STOPPED = frozenset({Reason.WAITING, Reason.BOT_CHECK, Reason.RATE_LIMIT})
 _PASSING = frozenset(
@@ -38,6 +40,42 @@ class Answer:
     reason: Reason
     evidence: str
     authoritative: bool = False
+
+
+@dataclass(kw_only=True)
+class Questions:
+    """What was asked for one item: an attempt for every question, an answer for every no."""
+
+    evidence: str = ""
+    """What else must be said about the item, such as a file that was moved away."""
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    """The column ``attempts`` of the manifests."""
+    answers: list[Answer] = field(default_factory=list)
+
+    def attempt(self, source: str, reason: Reason, evidence: str, seconds: float = 0.0, size: int = 0) -> None:
+        """A question that was asked, and how it ended. ``seconds`` and ``size`` (bytes): what it cost."""
+        self.attempts.append(
+            {
+                "source": source, "at": now().isoformat(timespec="milliseconds"), "reason": str(reason),
+                "evidence": evidence, "seconds": round(seconds, 3), "bytes": size,
+            }
+        )  # fmt: skip
+
+    def no(self, answer: Answer, *, seconds: float = 0.0, size: int = 0) -> None:
+        """A question that was asked in vain."""
+        self.attempt(answer.source, answer.reason, answer.evidence, seconds, size)
+        self.answers.append(answer)
+
+    def decision(self, off: Mapping[str, str]) -> Answer:
+        """Why the item is missing. ``off``: the sources that were not asked, and why not."""
+        if self.answers:
+            answer = decisive(self.answers)
+        else:
+            told = "; ".join(f"{name}: {why}" for name, why in off.items())
+            answer = Answer("", Reason.NO_SOURCE, f"no source is switched on ({told or 'the data set names none'})")
+        if self.evidence:
+            return Answer(answer.source, answer.reason, f"{answer.evidence}; {self.evidence}")
+        return answer
 
 
 def _rank(answer: Answer) -> int:

@@ -64,7 +64,9 @@ class Clips:
 
     def key(self, window: Window) -> str:
         """The content key. The tolerance is not in it: it decides what is taken, not what is made."""
-        recipe = {"preset": self.recipe.preset, "crf": self.recipe.crf, "audio": self.recipe.audio}
+        recipe: dict[str, Any] = {"preset": self.recipe.preset, "crf": self.recipe.crf, "audio": self.recipe.audio}
+        if self.recipe.fps is not None:  # left out otherwise: keys that exist stay what they are
+            recipe["fps"] = self.recipe.fps
         return content_key(
             kind=KIND, version=VERSION, video=window.video_id, start=window.start, end=window.end, recipe=recipe
         )
@@ -104,14 +106,21 @@ class Clips:
             facts = probe(file)
             if problem := self._length_problem(facts.duration, window):
                 raise problem
-            ready = (
-                facts.video_codec == "h264" and facts.pix_fmt in _READY_PIXELS and header(file).format.startswith("mov")
-            )
-            if ready:
+            if self._is_ready(file, facts):
                 return self._put(window, file, facts, source, "as it came")
-            return self._encode(window, file, 0.0, min(float(window.seconds), facts.duration), source, work, cancelled)
+            seconds = float(window.seconds)
+            if self.recipe.fps is None:  # a rate's frames are counted from the whole window
+                seconds = min(seconds, facts.duration)
+            return self._encode(window, file, 0.0, seconds, source, work, cancelled)
         finally:
             file.unlink(missing_ok=True)
+
+    def _is_ready(self, file: Path, facts: MediaFacts) -> bool:
+        """True when a file needs no encode: H.264 in mp4, and at the recipe's rate if that has one."""
+        told = header(file)
+        ready = facts.video_codec == "h264" and facts.pix_fmt in _READY_PIXELS and told.format.startswith("mov")
+        fps = self.recipe.fps
+        return ready and (fps is None or (told.rate == fps and facts.frames == round(fps * facts.duration)))
 
     def cut(self, window: Window, video: Path, offset: float, source: str, work: Path, cancelled: Event) -> Facts:
         """Cut the window out of a source video whose first frame is second ``offset`` of the original. Raises
@@ -203,13 +212,17 @@ class Clips:
 
     def set_aside(self, target: Path) -> Path:
         """Move a file that cannot be used out of the data set's layout; nothing of a person's is ever deleted."""
-        relative = target.relative_to(self.data.root)
-        aside = inside(self.data.private, "set-aside", *relative.parts)
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        while aside.exists():
-            aside = aside.with_name(f"{aside.stem}+{aside.suffix}")
-        shutil.move(target, aside)
-        return aside
+        return set_aside(self.data, target)
+
+
+def set_aside(data: DataRoot, target: Path) -> Path:
+    """Move a file or folder that is not ours out of a data set's layout, to ``{private}/set-aside``; where it went."""
+    aside = inside(data.private, "set-aside", *target.relative_to(data.root).parts)
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    while aside.exists():
+        aside = aside.with_name(f"{aside.stem}+{aside.suffix}")
+    shutil.move(target, aside)
+    return aside
 
 
 def media_columns(facts: Facts) -> dict[str, Any]:

@@ -16,6 +16,7 @@ asking to be resumed.
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections import Counter
@@ -46,6 +47,8 @@ from clipyard.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
 from clipyard.store import content_key
 
 _GB = 1_000_000_000
+_ONE_SECOND = re.compile(r"_\d{6,9}", re.ASCII)
+"""A clip that is named by the one second that is annotated in it (AVA-Kinetics, flat layout)."""
 _NOT_IN_KEY = {
     "cookies", "egress", "budget_pause", "budget_per_hour", "breaker_factor", "source_cache_gb", "min_free_gb", "wait",
 }  # fmt: skip
@@ -103,6 +106,7 @@ class _Kit:
             order=params.order,
             overrides=params.overrides,
             max_attempts=params.source_attempts,
+            data=ctx.data.root,
         )
         self.cache = SourceCache(ctx.data.scratch, int(params.source_cache_gb * _GB))
         self.clips = Clips(ctx.data, params.recipe, params.accept_short)
@@ -188,7 +192,8 @@ class FetchStep(Step[FetchParams]):
 
     def _target(self, row: Row, ctx: StepContext[FetchParams]) -> Path:
         folder = ctx.params.videos.format(part=row["split"])
-        return ctx.data.dataset(ctx.params.root, folder, row["class_dir"], f"{row['clip_id']}.mp4")
+        within = [row["class_dir"]] if row["class_dir"] else []
+        return ctx.data.dataset(ctx.params.root, folder, *within, f"{row['clip_id']}.mp4")
 
     def _is_done(self, one: Wanted, kit: _Kit, ctx: StepContext[FetchParams]) -> bool:
         """The usual case of a second run: everything is in its place; no lock is needed to see that."""
@@ -201,7 +206,7 @@ class FetchStep(Step[FetchParams]):
     def _outcome(self, one: Wanted, row: Row, *, first: bool, kit: _Kit, ctx: StepContext[FetchParams]) -> Outcome:
         attempts = one.attempts if first else [{**a, "seconds": 0.0, "bytes": 0} for a in one.attempts]
         if one.facts is None:
-            answer = one.decision(kit.sources)
+            answer = one.decision(kit.sources.off)
             return Outcome(one.status(answer), answer.reason, answer.evidence, {"attempts": attempts})
         path = self._target(row, ctx).relative_to(ctx.data.root).as_posix()
         columns = {**media_columns(one.facts), "path": path, "source": one.facts["source"], "attempts": attempts}
@@ -244,10 +249,14 @@ def _row_problem(row: Row) -> tuple[Reason, str] | None:
     start, end = row["start"], row["end"]
     if start is None or end is None or not 0 <= start < end:
         return Reason.BAD_TIME, f"{start} to {end} is no window"
-    if row["clip_id"] != Window(row["video_id"], start, end).clip_id:
-        return Reason.BAD_ROW, f"the clip id {str(row['clip_id'])[:60]!r} does not belong to the window"
+    name = str(row["clip_id"])
+    flat = name.startswith(row["video_id"]) and _ONE_SECOND.fullmatch(name[len(row["video_id"]) :])
+    if not flat and name != Window(row["video_id"], start, end).clip_id:
+        return Reason.BAD_ROW, f"the clip id {name[:60]!r} does not belong to the window"
     for name in ("class_dir", "split"):
         value = row[name] or ""
+        if not value and name == "class_dir":  # no class folders
+            continue
         if not value or "/" in value or "\\" in value or "\x00" in value or value in (".", "..", PRIVATE):
             return Reason.BAD_LABEL, f"{name} {value[:60]!r} cannot name a folder"
     return None

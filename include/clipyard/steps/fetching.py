@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 from clipyard.acquire.answer import Fetched, NotHad, Want
 from clipyard.acquire.cache import CachedVideo, SourceCache
@@ -16,7 +15,7 @@ from clipyard.manifest import Row
 from clipyard.media.errors import MediaError
 from clipyard.media.probe import header
 from clipyard.reasons import Reason, Status
-from clipyard.steps.answers import STOPPED, Answer, decisive, status_of
+from clipyard.steps.answers import STOPPED, Answer, Questions, decisive, status_of
 from clipyard.steps.base import now
 from clipyard.steps.clips import Clips, Window
 from clipyard.store import Facts
@@ -31,46 +30,24 @@ _BAD_FILE = frozenset({Reason.CORRUPT, Reason.TRUNCATED, Reason.NOT_A_VIDEO})
 
 
 @dataclass
-class Wanted:
+class Wanted(Questions):
     """One window, the rows that want it, and what became of it."""
 
     window: Window
     rows: list[tuple[int, Row]] = field(default_factory=list)
     facts: Facts | None = None
     kept: bool = False
-    evidence: str = ""
-    attempts: list[dict[str, Any]] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
 
     def wants(self) -> list[Want]:
         """The questions for this clip: a mirror may hold it below the folder of any of its splits and classes."""
-        distinct = {(row["split"], row["class_dir"]): row for _, row in self.rows}
+        distinct = {(row["split"], row["class_dir"], row["label"], row["clip_id"]): row for _, row in self.rows}
         return [
             Want(
-                self.window.video_id, self.window.start, self.window.end, clip_id=self.window.clip_id,
-                split=row["split"], class_dir=row["class_dir"], label=row["label"],
+                self.window.video_id, self.window.start, self.window.end, clip_id=row["clip_id"],
+                split=row["split"], class_dir=row["class_dir"] or "", label=row["label"],
             )
             for row in distinct.values()
         ]  # fmt: skip
-
-    def attempt(self, source: str, reason: Reason, evidence: str, seconds: float = 0.0, size: int = 0) -> None:
-        self.attempts.append(
-            {
-                "source": source, "at": now().isoformat(timespec="milliseconds"), "reason": str(reason),
-                "evidence": evidence, "seconds": round(seconds, 3), "bytes": size,
-            }
-        )  # fmt: skip
-
-    def decision(self, sources: Sources) -> Answer:
-        """Why the clip is missing."""
-        if self.answers:
-            answer = decisive(self.answers)
-        else:
-            off = "; ".join(f"{name}: {why}" for name, why in sources.off.items())
-            answer = Answer("", Reason.NO_SOURCE, f"no source is switched on ({off or 'the data set names none'})")
-        if self.evidence:
-            return Answer(answer.source, answer.reason, f"{answer.evidence}; {self.evidence}")
-        return answer
 
     def status(self, answer: Answer) -> Status:
         return status_of(answer.reason)
@@ -198,8 +175,7 @@ class Fetching:
     def _no(
         self, asked: Asked, one: Wanted, reason: Reason, evidence: str, *, seconds: float = 0.0, size: int = 0
     ) -> None:
-        one.attempt(asked.id, reason, evidence, seconds, size)
-        one.answers.append(Answer(asked.id, reason, evidence, asked.authoritative))
+        one.no(Answer(asked.id, reason, evidence, asked.authoritative), seconds=seconds, size=size)
 
     def _adopt(self, asked: Asked, one: Wanted, fetched: Fetched) -> None:
         try:

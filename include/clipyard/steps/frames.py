@@ -13,7 +13,8 @@ from pydantic import Field, model_validator
 from clipyard.files import disk_errors
 from clipyard.manifest import Row
 from clipyard.media.errors import MediaError
-from clipyard.media.frames import FrameRecipe, count_images, extract_frames
+from clipyard.media.frames import FrameRecipe, extract_frames
+from clipyard.media.image_folder import IMG, Pattern, count_images
 from clipyard.media.tools import ffmpeg
 from clipyard.reasons import Reason, Status
 from clipyard.steps.base import Outcome, Step, StepContext, StepParams
@@ -23,12 +24,21 @@ from clipyard.store import Facts, content_key
 
 KIND = "frames"
 
+_LATER = ("pattern", "enlarge", "even")
+"""Fields of the recipe that came later: at their defaults they are not in the key, so that keys stay what they were."""
+
+
+def _in_key(recipe: FrameRecipe) -> dict[str, Any]:
+    defaults = asdict(FrameRecipe())
+    return {name: value for name, value in asdict(recipe).items() if name not in _LATER or value != defaults[name]}
+
 
 class FramesParams(StepParams):
     """``videos`` and ``out`` are folders below ``root``; ``{part}`` is the split.
 
     ``width`` and ``height`` (both) come before ``short_edge``; ``short_edge`` 0 without them keeps the clip's size.
-    ``fps`` 0 keeps every frame. ``quality`` is ffmpeg's JPEG scale, 1 (best) to 31.
+    ``fps`` 0 keeps every frame. ``quality`` is ffmpeg's JPEG scale, 1 (best) to 31. ``pattern`` names the images.
+    ``enlarge`` false leaves smaller clips as they are; ``even`` rounds the long side to an even number instead of down.
     """
 
     root: str
@@ -39,6 +49,9 @@ class FramesParams(StepParams):
     height: int = Field(default=0, ge=0, le=8192)
     fps: float = Field(default=0.0, ge=0, le=240, allow_inf_nan=False)
     quality: int = Field(default=2, ge=1, le=31)
+    pattern: Pattern = IMG
+    enlarge: bool = True
+    even: bool = False
 
     @model_validator(mode="after")
     def _both(self) -> FramesParams:
@@ -48,7 +61,9 @@ class FramesParams(StepParams):
 
     @property
     def recipe(self) -> FrameRecipe:
-        return FrameRecipe(self.short_edge, self.width, self.height, self.fps, self.quality)
+        return FrameRecipe(
+            self.short_edge, self.width, self.height, self.fps, self.quality, self.pattern, self.enlarge, self.even
+        )
 
 
 class FramesStep(Step[FramesParams]):
@@ -97,7 +112,7 @@ class FramesStep(Step[FramesParams]):
         if facts is None:
             return None
         try:
-            there = count_images(folder)
+            there = count_images(folder, ctx.params.pattern)
         except (MediaError, OSError):
             return None
         return facts if there == (facts.get("frames"), facts.get("bytes")) else None
@@ -115,7 +130,7 @@ class FramesStep(Step[FramesParams]):
         # One note per folder: other images in the same folder must not find facts of an earlier recipe.
         where = str(folder.relative_to(ctx.data.root))
         return content_key(
-            kind=KIND, version=self.version, source=source.sha256, folder=where, recipe=asdict(ctx.params.recipe)
+            kind=KIND, version=self.version, source=source.sha256, folder=where, recipe=_in_key(ctx.params.recipe)
         )
 
     def _columns(self, facts: Facts) -> dict[str, Any]:

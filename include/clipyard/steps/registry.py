@@ -27,9 +27,12 @@ STEPS: dict[str, StepFactory] = {
     "unpack": _lazy("unpack", "UnpackStep"),
     "resize": _lazy("resize", "ResizeStep"),
     "frames": _lazy("frames", "FramesStep"),
+    "download": _lazy("download", "DownloadStep"),
+    "excerpt": _lazy("excerpt", "ExcerptStep"),
+    "detect": _lazy("detect", "DetectStep"),
 }
 
-NETWORK_STEPS = frozenset({"fetch", "unpack"})
+NETWORK_STEPS = frozenset({"fetch", "unpack", "download"})
 """Steps that reach out. A container of any other step has no network."""
 
 

@@ -1,4 +1,4 @@
-"""The clip that a later step works on: where the layout has it, and its sha256 without reading it again."""
+"""The clip or film that a later step works on: where the layout has it, and its sha256 without reading it again."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from clipyard.errors import ClipyardError, UserError
 from clipyard.files import inside, read_json, sha256_of
 from clipyard.manifest import Row
 from clipyard.settings import DataRoot
-from clipyard.store import Store
+from clipyard.store import Facts, Store
 
 CLIPS = "clips"
 """The store's kind of what ``fetch`` puts there."""
+FILMS = "films"
+"""The store's kind of facts about whole files, which ``download`` puts into the layout; the files are not in the store."""
 
 
 @dataclass(frozen=True)
@@ -25,21 +27,41 @@ class SourceClip:
 
 
 def item_path(data: DataRoot, root: str, folder: str, row: Row, suffix: str = "") -> Path:
-    """``{data}/{root}/{folder}/{class_dir}/{clip_id}{suffix}``; ``folder`` may hold ``{part}``. Hostile names are a
-    UserError.
+    """``{data}/{root}/{folder}/{class_dir}/{clip_id}{suffix}``; ``folder`` may hold ``{part}``; without a ``class_dir``
+    there is no class folder. Hostile names are a UserError.
     """
-    if not row["clip_id"] or not row["class_dir"]:
+    if not row["clip_id"]:
         raise UserError(f"The row {row['item_id']!r} has no clip: leave rejected rows out of the items.")
-    name = f"{row['clip_id']}{suffix}"
-    if "/" in row["class_dir"] or "/" in name:
+    class_dir, name = row["class_dir"] or "", f"{row['clip_id']}{suffix}"
+    if "/" in class_dir or "/" in name:
         raise UserError(f"The row {row['item_id']!r} has a '/' in its class folder or clip name.")
-    return inside(data.root, root, folder.replace("{part}", row["split"]), row["class_dir"], name)
+    return inside(data.root, root, folder.replace("{part}", row["split"]), *([class_dir] if class_dir else []), name)
+
+
+def noted_film(store: Store, name: str, path: Path) -> Facts | None:
+    """What was noted of the whole file at ``path`` (``download`` calls it ``name``), while it is unchanged (size and
+    time); else None.
+    """
+    try:
+        stat = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    for facts_path in store.path(FILMS, name, "any").parent.glob(f"{glob.escape(name)}.*.json"):
+        try:
+            facts = read_json(facts_path)
+        except (ClipyardError, OSError):
+            continue  # damaged by hand, or just replaced
+        if isinstance(facts, dict) and (facts.get("bytes"), facts.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns):
+            return dict(facts)
+    return None
 
 
 def find_clip(store: Store, clip_id: str, path: Path) -> SourceClip | None:
-    """The clip at ``path``, or None. The sha256 comes from the store's facts when they are about this very file, else
-    from its bytes.
+    """The clip or film at ``path``, or None. The sha256 comes from the store's facts when they are about this very
+    file, else from its bytes.
     """
+    if "." in clip_id and (film := noted_film(store, clip_id, path)) is not None:  # a clip's name has no extension
+        return SourceClip(path, str(film["sha256"]))
     try:
         stat = path.stat()
     except FileNotFoundError:

@@ -14,9 +14,9 @@ from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from clipyard.errors import UserError
-from clipyard.settings import Settings
+from clipyard.settings import PRIVATE, Settings
 from docker.errors import DockerException, ImageNotFound, NotFound
-from docker.types import Mount
+from docker.types import DeviceRequest, Mount
 
 from clipyard_airflow.containers import ContainerSettings, step_environment
 from clipyard_airflow.operators.step import StepOperator
@@ -81,6 +81,15 @@ def _bind(source: str, target: str, *, read_only: bool = False) -> Mount:
     return Mount(target=target, source=source, type="bind" if source.startswith("/") else "volume", read_only=read_only)
 
 
+def _gpus(asked: str) -> list[DeviceRequest] | None:
+    """The engine's words for ``all``, a number, or ``device=0,2``."""
+    if not asked:
+        return None
+    if asked.startswith("device="):
+        return [DeviceRequest(device_ids=asked.removeprefix("device=").split(","), capabilities=[["gpu"]])]
+    return [DeviceRequest(count=-1 if asked == "all" else int(asked), capabilities=[["gpu"]])]
+
+
 class _Confining:
     """The engine's client; what is made through it gets the limits that DockerOperator has no argument for."""
 
@@ -138,12 +147,16 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
     def _configure(self, limits: ContainerSettings, docker: DockerSettings, data: Path, context: Context) -> None:
         self.image, self.command, self.user = limits.image, self.argv(data), docker.user
         self.network_mode = docker.network if limits.network else "none"
-        self.environment = step_environment(data / self.job["params"], data)
+        self.environment = step_environment(data / self.job["params"], data) | limits.environment
         self.mounts = [_bind(docker.data, str(data))]
         self.mounts += [_bind(source, target, read_only=True) for source, target in docker.mounts]
+        models = data / PRIVATE / "models"
+        if docker.data.startswith("/") and models.is_dir():  # no step writes weights
+            self.mounts.append(_bind(f"{docker.data}/{PRIVATE}/models", str(models), read_only=True))
         cookies = Settings.from_env().cookies
         if cookies is not None and limits.network and not any(cookies.is_relative_to(t) for _, t in docker.mounts):
             self.mounts.append(_bind(str(cookies.absolute()), str(cookies.absolute()), read_only=True))
+        self.device_requests = _gpus(limits.gpus)
         self.labels = self._shard = shard_labels(docker.data, context)
         self.mem_limit, self.cpus = limits.memory, limits.cpus or 1.0
         self._host_config = {
@@ -198,9 +211,14 @@ def _explained(error: DockerException, image: str) -> AirflowException:
     if isinstance(error, ImageNotFound) or any(
         word in said for word in ("pull access", "registry", "manifest unknown")
     ):
+        make = "docker/images.sh detect" if image.startswith("clipyard-detect:") else "make images"
         return AirflowFailException(
-            f"The image {image} is not on the Docker engine and cannot be pulled ({said[:300]}): run 'make images', or let "
-            "CLIPYARD_IMAGE name one that is."
+            f"The image {image} is not on the Docker engine and cannot be pulled ({said[:300]}): run '{make}', or let "
+            "CLIPYARD_IMAGE (CLIPYARD_IMAGE_DETECT for the step detect) name one that is."
+        )
+    if "could not select device driver" in said:
+        return AirflowFailException(
+            f"The Docker engine has no GPUs to give ({said[:300]}): install NVIDIA's container toolkit there, or unset CLIPYARD_GPUS."
         )
     if "bind source path does not exist" in said or "bind mount" in said:
         return AirflowFailException(

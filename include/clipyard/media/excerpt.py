@@ -1,0 +1,229 @@
+"""The part of a film that a data set annotates, as a video of constant rate and as images, from one decode.
+
+For AVA that is seconds 900 to 1801 at 30 frames a second: 27,030 frames and images, and image ``30 (t - 900) + 1``
+shows second t. The reference encodes the part first and takes the images from that; here both come from the source, so
+that the images have seen one lossy encode less and the film is decoded once.
+
+The video has its source's container. H.264 goes into mp4 and Matroska. WebM may not hold H.264 and gets VP9 (the
+encoder's quickest way, about twice the work of our H.264), because a file whose name says WebM should be one; the
+reference gets VP9 too, in ffmpeg's default way, which takes five times as long as ours.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import ffmpeg
+
+from clipyard.errors import MachineError, UserError
+from clipyard.media.constant_rate import Coverage, back, coverage, filters
+from clipyard.media.encoding import (
+    EVEN,
+    SLOWEST,
+    Container,
+    Recipe,
+    Sound,
+    argv_of,
+    filtered,
+    input_options,
+    jpeg_options,
+    plain_seconds,
+    seeks_exactly,
+    sound_options,
+    vp9_options,
+    ways_with_sound,
+    x264_options,
+)
+from clipyard.media.errors import MediaError
+from clipyard.media.frames import FrameFacts, check_images
+from clipyard.media.image_folder import IMG, image_name
+from clipyard.media.probe import Header, MediaFacts, header, picture_size, probe
+from clipyard.media.run import last_lines, run
+from clipyard.media.tools import ffmpeg as find_ffmpeg
+from clipyard.reasons import Reason
+
+_CONTAINERS: dict[str, Container] = {".mp4": "mp4", ".m4v": "mp4", ".mkv": "matroska", ".webm": "webm"}
+
+_LONG_GAP = 1.0
+"""Seconds without a new frame that are worth a remark."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of a film, and at what rate."""
+
+    start: float
+    """Seconds after the file's start."""
+    seconds: float
+    fps: int
+    quality: int
+    """Of the images: ffmpeg's ``-q:v``, 1 (best) to 31."""
+
+    @property
+    def images(self) -> int:
+        """How many a film gives that does not end early."""
+        return round(self.fps * self.seconds)
+
+
+@dataclass(frozen=True)
+class ExcerptFacts:
+    """What was made, verified."""
+
+    video: MediaFacts | None
+    frames: FrameFacts | None
+    source_duration: float
+    """Seconds: where the source's video ends, or what its header says where it goes on after the part."""
+    evidence: str
+    """Empty, or why there are fewer images, or what else is remarkable."""
+
+
+def container_of(path: Path) -> Container:
+    """What an excerpt of this name is written as. UserError for any but mp4, m4v, mkv and webm."""
+    found = _CONTAINERS.get(path.suffix.lower())
+    if found is None:
+        raise UserError(
+            f"{path.name} is neither .mp4 nor .mkv nor .webm: an excerpt keeps the name and needs one of these."
+        )
+    return found
+
+
+def _video_options(container: Container, recipe: Recipe, sound: Sound) -> dict[str, Any]:
+    options = vp9_options(recipe) if container == "webm" else x264_options(recipe, container)
+    return options | (sound_options(container, sound) if sound != "none" else {})
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One excerpt: what is asked for, and what was found out about its source."""
+
+    source: Path
+    part: Part
+    video: Path | None
+    frames: Path | None
+    recipe: Recipe
+    header: Header
+    there: Coverage
+
+    @property
+    def slots(self) -> int:
+        return self.there.slots(self.part.fps, self.part.seconds)
+
+    def argv(self, sound: Sound) -> list[str]:
+        """ffmpeg's arguments. Both outputs are fed by one decoder; run it in the folder that gets the images."""
+        tool, part, seeks = find_ffmpeg(), self.part, seeks_exactly(self.header)
+        start, offset = plain_seconds(part.start), 0.0 if seeks else part.start
+        into = ffmpeg.input(f"file:{self.source}", **input_options(), **({"ss": start} if seeks else {}))
+        sampled = filtered(into["V:0"], filters(part.fps, self.there.rate, self.slots, offset=offset))
+        # One graph with a split: two graphs on one decoder stand still for ever in ffmpeg 9, most times.
+        both = sampled.split() if self.video and self.frames else (sampled, sampled)
+        outputs = []
+        if self.video is not None:
+            container = container_of(self.video)
+            options = _video_options(container, self.recipe, sound) | tool.last_frame_options
+            options |= {"enc_time_base:v": f"1/{part.fps}", "t": plain_seconds(self.slots / part.fps)}
+            options |= {tool.fps_mode_option: "passthrough"} | ({} if seeks else {"ss": start})
+            streams = [filtered(both[0], [EVEN, *back(offset)])] + ([] if sound == "none" else [into["a:0"]])
+            outputs.append(ffmpeg.output(*streams, f"file:{self.video}", **options))
+        if self.frames is not None:
+            outputs.append(ffmpeg.output(both[1], IMG, **jpeg_options(tool, part.quality)))
+        return argv_of(tool, ffmpeg.merge_outputs(*outputs))
+
+    def verified(self, said: str) -> ExcerptFacts:
+        """Count and measure what was made."""
+        video = self._video() if self.video is not None else None
+        frames = self._images() if self.frames is not None else None
+        if video and frames and (video.width, video.height) != (frames.width // 2 * 2, frames.height // 2 * 2):
+            sizes = f"{video.width}x{video.height}, {frames.width}x{frames.height}"
+            raise MediaError(Reason.TOOL_FAILED, f"video and images differ in size: {sizes}")
+        stated = self.header.duration or 0.0
+        ends = self.there.video_end if self.slots < self.part.images else max(stated, self.there.video_end)
+        return ExcerptFacts(video, frames, ends, "; ".join(self._remarks(said)))
+
+    def _video(self) -> MediaFacts:
+        assert self.video is not None
+        made = probe(self.video, decode=False)  # counted; that the encoder's own output decodes costs a tenth to prove
+        self._check_count(made.frames, "frames")
+        if made.errors or abs(made.duration - self.slots / self.part.fps) > 1 / self.part.fps:
+            raise MediaError(Reason.TOOL_FAILED, f"the excerpt just made lasts {made.duration:.2f} s")
+        return made
+
+    def _images(self) -> FrameFacts:
+        assert self.frames is not None
+        size = picture_size(self.frames / image_name(1)) if any(self.frames.iterdir()) else (0, 0)
+        count, total = check_images(self.frames, size)
+        self._check_count(count, "images")
+        return FrameFacts(count, *size, self.part.fps, count / self.part.fps, total)
+
+    def _check_count(self, count: int, what: str) -> None:
+        if count != self.slots:
+            raise MediaError(
+                Reason.CORRUPT,
+                f"{count:,} {what} came out and not {self.slots:,}: the source does not decode to its end",
+            )
+
+    def _remarks(self, said: str) -> list[str]:
+        """What a reader of the table must know about an excerpt that was made."""
+        there, part, remarks = self.there, self.part, []
+        if self.slots < part.images:
+            remarks.append(f"the source ends at {there.video_end:.1f} s: {self.slots:,} of {part.images:,} images")
+        if there.gap > _LONG_GAP:
+            where = part.start + there.gap_at
+            remarks.append(f"the source has no new frame for {there.gap:.1f} s from {where:.1f} s on")
+        if said:
+            remarks.append(f"ffmpeg said: {last_lines(said, 1)}")
+        return remarks
+
+
+def _look(source: Path, part: Part) -> Coverage:
+    """What the part of the source holds. Raises MediaError when it is nothing."""
+    there = coverage(source, part.start, part.seconds)
+    if there.slots(part.fps, part.seconds) == 0:
+        raise MediaError(
+            Reason.TOO_SHORT, f"nothing from {part.start:g} s on: the source's video ends at {there.video_end:.2f} s"
+        )
+    return there
+
+
+def make_excerpt(
+    source: Path,
+    *,
+    video: Path | None,
+    frames: Path | None,
+    part: Part,
+    recipe: Recipe,
+    cancelled: Event | None = None,
+) -> ExcerptFacts:
+    """Make the excerpt ``video`` (a file; its suffix names the container) and the images in ``frames`` (a folder, which
+    must not exist) and verify both by counting. Either may be None.
+
+    Both are written under their own names: give temporary ones; they are removed on failure. Raises MediaError:
+    TOO_SHORT with the seconds measured when the source's video ends before ``part.start``; else as
+    :func:`clipyard.media.cut.cut_clip`. A source that ends within the part is no error: see ``evidence``.
+    """
+    source = Path(source).absolute()
+    container = container_of(video) if video else "mp4"
+    if video and container == "webm" and not find_ffmpeg().encodes_vp9:
+        raise MachineError(f"{find_ffmpeg()} was built without libvpx-vp9, which {video.name} needs.")
+    facts = header(source)
+    job = _Job(
+        source, part, video and video.absolute(), frames and frames.absolute(), recipe, facts, _look(source, part)
+    )
+    timeout = 60 + SLOWEST * (part.seconds + (0 if seeks_exactly(facts) else part.start))
+    for sound in ways_with_sound(recipe.audio if video else "none", facts.audio_codec, container):
+        try:
+            if frames:
+                frames.mkdir(parents=True)
+            said = run(job.argv(sound), timeout=timeout, cancelled=cancelled, cwd=frames)
+            return job.verified(said)
+        except BaseException as error:
+            if video:
+                video.unlink(missing_ok=True)
+            if frames:
+                shutil.rmtree(frames, ignore_errors=True)
+            if sound == "none" or not isinstance(error, MediaError):
+                raise
+    raise AssertionError("unreachable: the last way has no sound and returns or raises")

@@ -1,0 +1,87 @@
+"""A folder of numbered images: its names, its count, and that it appears whole.
+
+Names are ``img_00001.jpg`` onwards (mmaction2) or ``000001.jpg`` onwards (the flat layout of kinetics-download-prep);
+numbers start at 1 and have no gap.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from clipyard.files import TEMPORARY_PREFIX, sync_folder, temporary_beside
+from clipyard.media.errors import MediaError
+from clipyard.reasons import Reason
+
+Pattern = Literal["img_%05d.jpg", "%06d.jpg"]
+IMG: Pattern = "img_%05d.jpg"
+
+_STALE_SECONDS = 600
+"""An unfinished folder without a new image for so long belongs to a run that was killed."""
+
+
+def image_name(number: int, pattern: Pattern = IMG) -> str:
+    """``img_00001.jpg`` for 1; numbers too long for the pattern simply get more digits."""
+    return pattern % number
+
+
+def _number(name: str, pattern: Pattern) -> int | None:
+    """The number in a name that fits the pattern exactly."""
+    digits = name.removeprefix(pattern.partition("%")[0]).removesuffix(".jpg")
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    number = int(digits)
+    return number if number and image_name(number, pattern) == name else None
+
+
+def count_images(folder: Path, pattern: Pattern = IMG) -> tuple[int, int]:
+    """How many images a folder holds, and their bytes. Raises MediaError when they are not numbered 1, 2, 3, … or one
+    is empty.
+    """
+    numbers, size = [], 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            number = _number(entry.name, pattern)
+            if number is None:
+                raise MediaError(Reason.TOOL_FAILED, f"{entry.name!r} is in the folder and is no image of it")
+            length = entry.stat().st_size
+            if not length:
+                raise MediaError(Reason.TOOL_FAILED, f"{entry.name} is empty")
+            numbers.append(number)
+            size += length
+    if len(numbers) != max(numbers, default=0):
+        gap = next(n for n, found in enumerate([*sorted(numbers), -1], 1) if n != found)
+        raise MediaError(Reason.TOOL_FAILED, f"{image_name(gap, pattern)} is not there, but later images are")
+    return len(numbers), size
+
+
+def unfinished(target: Path) -> Path:
+    """A fresh name beside ``target`` (a folder or a file) that says whose it is, so that a later run can clear it
+    away.
+    """
+    return target.with_name(f"{temporary_beside(target).stem}-{target.name}")
+
+
+def sweep(target: Path) -> None:
+    """Delete what a killed run left of ``target``. What is being written changes all the time and is left alone."""
+    for left in target.parent.glob(f"{TEMPORARY_PREFIX}*-{glob.escape(target.name)}"):
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Rename ``new`` to ``target``. An older folder is renamed away first and deleted last, so no mixture is ever
+    seen.
+    """
+    old = unfinished(target)
+    with suppress(FileNotFoundError):
+        target.rename(old)
+    new.rename(target)
+    sync_folder(target.parent)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Runs of data sets of labelled person boxes: AVA and AVA-Kinetics."""

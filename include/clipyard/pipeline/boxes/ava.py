@@ -1,0 +1,134 @@
+"""The stages of AVA: whole videos from a mirror, their 15th to 30th minute at 30 frames a second, people's boxes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from clipyard.annotations.ava_time import AVA_START
+from clipyard.errors import UserError
+from clipyard.files import write_json
+from clipyard.ids import is_youtube_id
+from clipyard.manifest import CATALOG_FIELDS, ManifestWriter, Row, schema_of
+from clipyard.pipeline.boxes import ava_files, common, proposals
+from clipyard.pipeline.boxes.detection import ava_key_frames
+from clipyard.pipeline.boxes.jobs import ava_jobs
+from clipyard.pipeline.boxes.tables import load, rejected_item, rejected_rows, write_tables
+from clipyard.pipeline.context import RunContext
+from clipyard.pipeline.params import AvaParams
+from clipyard.pipeline.stage import NothingToDo, Say, Stage, begin, needs_plan, tell_ledger
+from clipyard.pipeline.step_params import Job
+from clipyard.reasons import Reason, Status
+
+LAST_SECOND = 1801
+"""End of the excerpt, exclusive."""
+TEST = "test"
+
+
+def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
+    """Obtain the annotation files, write them as tables, build the catalog of videos, begin the run in the ledger."""
+    begin(ctx)
+    version = ctx.chosen(AvaParams).version
+    # Splits whose files are there already are in the catalog too: it must not forget what an earlier run made.
+    known = [s for s in ctx.spec.parts if s in ctx.splits or ava_files.are_there(ctx.spec, ctx.data, version, s)]
+    files = ava_files.obtain(ctx.spec, ctx.data, version, known, say)
+    splits = write_tables(ctx.folder, files.splits, files.actions, files.evaluated)
+    counts = _write_catalog(ctx, files.lists)
+    write_json(ctx.folder / "catalog.json", {"splits": splits, "version": version, "obtained": files.obtained})
+    tell_ledger(ctx)
+    say("%s", ", ".join(f"{count} videos in {split}" for split, count in counts.items()))
+    return {"rows": sum(counts.values())}
+
+
+def _write_catalog(ctx: RunContext, lists: dict[str, Path]) -> Counter[str]:
+    """One row for each file name of the lists that a split wants, and for each annotated video that no list names."""
+    annotated = {
+        split: dict.fromkeys(load(ctx.folder, split, "boxes")["video_id"].unique().to_pylist()) for split in lists
+    }
+    counts: Counter[str] = Counter()
+    with ManifestWriter(ctx.catalog, schema_of(CATALOG_FIELDS, "catalog")) as writer:
+        for split in lists:
+            listed: set[str] = set()
+            for line, name in _file_names(lists[split]):
+                video = PurePosixPath(name).stem
+                if split != TEST and video not in annotated[split]:
+                    continue  # of the other split: train and val share a list
+                if video in listed or not is_youtube_id(video):
+                    reason = Reason.DUPLICATE if video in listed else Reason.BAD_ID
+                    writer.write(rejected_item(f"{split}/#file-{line}", split, reason, name[:200], line))
+                    continue
+                listed.add(video)
+                counts[split] += 1
+                writer.write(_item(split, video, name, line))
+            for video in annotated[split]:
+                if video not in listed:
+                    why = f"{video} is annotated, but {lists[split].name} does not name its file"
+                    writer.write(rejected_item(f"{split}/{video}", split, Reason.NOT_FOUND, why))
+            for row in rejected_rows(ctx.folder, split):
+                writer.write(row)
+    return counts
+
+
+def _file_names(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The list of file names {path} cannot be read: {error}.") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            yield number, line.strip()
+
+
+def _item(split: str, video: str, name: str, line: int) -> Row:
+    return {
+        "item_id": f"{split}/{video}", "video_id": video, "clip_id": name, "split": split, "label": None, "class_dir": None,
+        "label_index": -1, "start": AVA_START, "end": LAST_SECOND, "row": line, "status": str(Status.DONE),
+        "reason": str(Reason.OK), "evidence": "",
+    }  # fmt: skip
+
+
+def detect_shards(ctx: RunContext, say: Say) -> list[Job]:
+    """The images to look at, in shards."""
+    return common.detect_shards(ctx, say, ava_key_frames(ctx), AVA_START)
+
+
+def make_proposals(ctx: RunContext, say: Say) -> dict[str, Any]:
+    """The published proposals, or those of the people that were detected."""
+    needs_plan(ctx)
+    chosen = ctx.chosen(AvaParams)
+    if chosen.proposals == "none":
+        raise NothingToDo("Nobody asked for proposals.")
+    told = {}
+    if chosen.proposals == "fetch":
+        for split, path in ava_files.obtain_proposals(ctx.spec, ctx.data, ctx.splits, say).items():
+            told[split] = proposals.adopt(ctx, split, path, "FAIR")
+    else:
+        found = common.detections(ctx)
+        for split in ctx.splits:
+            path = ctx.data.dataset(ctx.spec.root, "annotations", f"ava_dense_proposals_{split}.{chosen.detector}.pkl")
+            told[split] = proposals.publish(ctx, split, found, chosen.score, path, common.detector_name(ctx))
+    for split, numbers in told.items():
+        say("%s", f"{split}: {numbers['boxes']} proposals for {numbers['keys']} key frames ({numbers['source']})")
+    return told
+
+
+def release(ctx: RunContext, say: Say) -> str:
+    """Publish the lock, what is missing, and the annotation files that the data set is read with."""
+    version = ctx.chosen(AvaParams).version
+    folder = ctx.data.dataset(ctx.spec.root, "annotations")
+    files = {path.name: path for path in folder.glob(f"ava_*_{version}*.csv")}
+    files |= {path.name: path for path in folder.glob("ava_action_list_*.pbtxt")}
+    return common.release(ctx, say, files)
+
+
+STAGES: dict[str, Stage] = {
+    "annotations": obtain,
+    "plan": partial(common.make_plan, write_jobs=ava_jobs),
+    **{f"gate_{name}": partial(common.run_gate, name=name) for name in ("annotations", "clips", "frames", "proposals")},
+    "detect_shards": detect_shards,
+    "proposals": make_proposals,
+    "release": release,
+}

@@ -1,0 +1,193 @@
+"""The stages of AVA-Kinetics: the annotated windows of Kinetics-700, people's boxes in them, and the merge with AVA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from clipyard.datasets.load import find_spec
+from clipyard.files import read_json, write_json
+from clipyard.manifest import Row
+from clipyard.pipeline.boxes import ava_files, common, prepare, proposals
+from clipyard.pipeline.boxes.detection import window_key_frames
+from clipyard.pipeline.boxes.jobs import ava_kinetics_jobs
+from clipyard.pipeline.boxes.merge import merge
+from clipyard.pipeline.boxes.tables import write_tables
+from clipyard.pipeline.boxes.windows import (
+    TRAIN,
+    flat_rows,
+    kinetics_clips,
+    listed_clips,
+    window_rows,
+    write_catalog,
+)
+from clipyard.pipeline.context import RunContext
+from clipyard.pipeline.params import AvaKineticsParams
+from clipyard.pipeline.stage import NothingToDo, Say, Stage, begin, needs_plan, tell_ledger
+from clipyard.pipeline.step_params import Job
+
+AVA, KINETICS = "ava", "kinetics700"
+"""The data sets that this one is made of."""
+AVA_VERSION = "v2.2"
+
+
+def _merges(ctx: RunContext) -> bool:
+    """AVA joins the train split; in the flat layout, and in val and test, the Kinetics part stays alone."""
+    return ctx.chosen(AvaKineticsParams).merge and TRAIN in ctx.splits and ctx.spec.arrangement == "windows"
+
+
+def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
+    """Obtain all annotation files, choose the windows, begin the run in the ledger."""
+    begin(ctx)
+    known = _known_splits(ctx)
+    files = ava_files.obtain_kinetics_part(ctx.spec, ctx.data, known, say)
+    if _merges(ctx):
+        ava = find_spec(AVA, ctx.settings.dataset_folders)
+        ava_files.obtain(ava, ctx.data, AVA_VERSION, ["train", "val"], say)
+        ava_files.obtain_proposals(ava, ctx.data, ["train", "val"], say)
+    splits = write_tables(ctx.folder, files.splits, files.actions, files.evaluated)
+    rows = {split: _windows(ctx, split, say) for split in known}
+    count = write_catalog(ctx.folder, known, rows, ctx.catalog)
+    write_json(ctx.folder / "catalog.json", {"splits": splits, "obtained": files.obtained})
+    tell_ledger(ctx)
+    say("%s", f"{count} rows in the catalog")
+    return {"rows": count}
+
+
+def _known_splits(ctx: RunContext) -> list[str]:
+    """The chosen splits and those whose files are there already: the catalog must not forget what an earlier run made."""
+    root, kinetics = ctx.data.dataset(ctx.spec.root), find_spec(KINETICS, ctx.settings.dataset_folders)
+
+    def is_there(split: str) -> bool:
+        windows = ctx.spec.arrangement == "flat" or ctx.data.dataset(kinetics.root, kinetics.parts[split]).is_file()
+        return windows and (root / ctx.spec.parts[split]).is_file()
+
+    return [split for split in ctx.spec.parts if split in ctx.splits or is_there(split)]
+
+
+def _windows(ctx: RunContext, split: str, say: Say) -> Iterable[Row]:
+    if ctx.spec.arrangement == "flat":
+        return flat_rows(ctx.folder, split)
+    if chosen := ctx.chosen(AvaKineticsParams).kinetics_list:
+        return window_rows(ctx.folder, split, listed_clips(Path(chosen)))
+    kinetics = find_spec(KINETICS, ctx.settings.dataset_folders)
+    csv = ava_files.obtain_kinetics_csv(kinetics, ctx.data, split, say)
+    return window_rows(ctx.folder, split, kinetics_clips(csv, split))
+
+
+def boxes(ctx: RunContext, say: Say) -> dict[str, Any]:
+    """The annotations of the clips that are there."""
+    needs_plan(ctx)
+    told = {}
+    for split in ctx.splits:
+        images = prepare.images_of(ctx, split)
+        if ctx.spec.arrangement == "flat":
+            raw = Path(ctx.spec.parts[split]).name
+            told[split] = prepare.prepare_flat(ctx, split, images, raw)
+        else:
+            told[split] = prepare.prepare(ctx, split, images)
+        numbers = told[split]
+        say("%s", f"{split}: {numbers['rows']} rows for {len(images)} clips, {numbers['dropped']} rows without a clip")
+    if ctx.spec.arrangement == "flat":
+        prepare.write_list(ctx, ctx.splits)
+    return told
+
+
+def detect_shards(ctx: RunContext, say: Say) -> list[Job]:
+    """The images to look at, in shards."""
+    needs_plan(ctx)
+    if not common.detects(ctx):
+        raise NothingToDo("Nobody asked to detect people in frames.")
+    images: dict[str, int] = {}
+    rows: dict[str, pa.Table] = {}
+    for split in ctx.splits:
+        images |= prepare.images_of(ctx, split)
+        rows[split] = prepare.annotated(ctx, split)
+    return common.detect_shards(ctx, say, window_key_frames(ctx, rows, images), None)
+
+
+def _proposal_file(ctx: RunContext, split: str) -> Path:
+    name = "kinetics_proposal.pkl" if split == TRAIN else f"kinetics_{split}_proposal.pkl"
+    return ctx.data.dataset(ctx.spec.root, name)
+
+
+def make_proposals(ctx: RunContext, say: Say) -> dict[str, Any]:
+    """The proposals of the people that were detected."""
+    needs_plan(ctx)
+    chosen = ctx.chosen(AvaKineticsParams)
+    if not common.detects(ctx):
+        raise NothingToDo("Nobody asked for proposals.")
+    found = common.detections(ctx)
+    told = {}
+    for split in ctx.splits:
+        path = _proposal_file(ctx, split)
+        numbers = proposals.publish(ctx, split, found, chosen.score, path, common.detector_name(ctx))
+        say("%s", f"{split}: {numbers['boxes']} proposals for {numbers['keys']} key frames ({numbers['source']})")
+        told[split] = numbers
+    return told
+
+
+def merge_with_ava(ctx: RunContext, say: Say) -> dict[str, Any]:
+    """Merge with AVA, and link its frames."""
+    needs_plan(ctx)
+    if not _merges(ctx):
+        raise NothingToDo("Nothing is merged with AVA: not asked for, or not the train split.")
+    ava = find_spec(AVA, ctx.settings.dataset_folders)
+    own = _proposal_file(ctx, TRAIN)
+    made = (ctx.folder / "proposals" / f"{TRAIN}.json").exists()
+    numbers = merge(
+        ctx.data.dataset(ctx.spec.root), ctx.data.dataset(ava.root), kinetics_proposals=own if made else None
+    )
+    told = {key: _told(ctx, value) for key, value in numbers.items()}
+    write_json(ctx.folder / "merged.json", told)
+    say("%s", f"{numbers['kinetics_rows']} + {numbers['ava_rows']} rows, {numbers['links']} videos of AVA linked")
+    return told
+
+
+def _told(ctx: RunContext, value: Any) -> Any:
+    return str(value.relative_to(ctx.data.root)) if isinstance(value, Path) else value
+
+
+def release(ctx: RunContext, say: Say) -> str:
+    """Publish the lock, what is missing, the annotations with the exact times beside them, and the proposals."""
+    from clipyard.annotations.ava_kinetics import write_times
+
+    root = ctx.data.dataset(ctx.spec.root)
+    files: dict[str, Path] = {}
+    for split in ctx.splits:
+        files |= {
+            f"kinetics_{split}.csv": root / f"kinetics_{split}.csv",
+            _proposal_file(ctx, split).name: _proposal_file(ctx, split),
+        }
+        files[f"missing_key_frames_{split}.csv"] = ctx.folder / prepare.FOLDER / f"{split}.left.csv"
+        if (ctx.folder / prepare.FOLDER / f"{split}.boxes.parquet").exists():
+            times = ctx.folder / prepare.FOLDER / f"{split}.times.csv"
+            write_times(prepare.annotated(ctx, split), times)
+            files[f"kinetics_{split}_times.csv"] = times
+    if (ctx.folder / "merged.json").exists():
+        merged = read_json(ctx.folder / "merged.json")
+        files |= {Path(merged[key]).name: ctx.data.root / merged[key] for key in ("csv", "proposals") if key in merged}
+    if ctx.spec.arrangement == "flat":
+        for split in ctx.splits:
+            name = Path(ctx.spec.parts[split]).name
+            files[name] = root / prepare.UPDATED / name
+        files["videos_to_download.csv"] = root / "ava_kinetics_csv" / "videos_to_download.csv"
+    return common.release(ctx, say, files)
+
+
+_GATES = ("annotations", "clips", "frames", "boxes", "proposals", "merged")
+
+STAGES: dict[str, Stage] = {
+    "annotations": obtain,
+    "plan": partial(common.make_plan, write_jobs=ava_kinetics_jobs),
+    **{f"gate_{name}": partial(common.run_gate, name=name) for name in _GATES},
+    "boxes": boxes,
+    "detect_shards": detect_shards,
+    "proposals": make_proposals,
+    "merge": merge_with_ava,
+    "release": release,
+}

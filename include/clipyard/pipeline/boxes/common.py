@@ -1,0 +1,109 @@
+"""Stages that AVA and AVA-Kinetics share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from clipyard.errors import UserError
+from clipyard.files import read_json, write_json
+from clipyard.pipeline.boxes.detection import KeyFrame, collect, plan_detection
+from clipyard.pipeline.context import RunContext
+from clipyard.pipeline.params import BoxParams
+from clipyard.pipeline.publish import publish_release
+from clipyard.pipeline.stage import NothingToDo, Say, WriteJobs, gate, needs_catalog, needs_plan, plan
+from clipyard.pipeline.step_params import Job
+from clipyard.quality.params import GateParams
+from clipyard.report.missing import write_missing
+
+JOBS = "jobs.json"
+
+
+def make_plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
+    """See :func:`clipyard.pipeline.stage.plan`. What finds people at the end is asked for now, before days of work."""
+    chosen = ctx.chosen(BoxParams)
+    if chosen.detector == "mmdet" and detects(ctx) and not mmdet_is_there():
+        raise UserError(
+            f"{ctx.spec.name} is to detect people with mmdet, which is not installed here: set CLIPYARD_RUNTIME_DETECT=docker "
+            "(or kubernetes) to use the image clipyard-detect, or run with detector=hog (for trying out) or proposals=none."
+        )
+    return plan(ctx, say, write_jobs=write_jobs)
+
+
+def mmdet_is_there(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the step ``detect`` will find it: in its own container, or in this Python."""
+    runtime = environ.get("CLIPYARD_RUNTIME_DETECT") or environ.get("CLIPYARD_RUNTIME") or "process"
+    return runtime != "process" or find_spec("mmdet") is not None
+
+
+def detects(ctx: RunContext) -> bool:
+    """Whether people are detected in this run."""
+    chosen = ctx.chosen(BoxParams)
+    return chosen.frames and getattr(chosen, "proposals", "none") == "detect" and ctx.spec.arrangement == "windows"
+
+
+def gate_params(ctx: RunContext) -> GateParams:
+    chosen = ctx.chosen(BoxParams)
+    return GateParams(
+        annotation_counts=chosen.annotation_counts, rejected_error=ctx.spec.rejected.error, frames=chosen.frames
+    )
+
+
+def run_gate(ctx: RunContext, say: Say, name: str) -> str:
+    """One of the gates; skipped when what it checks was not asked for."""
+    if name == "annotations":
+        needs_catalog(ctx)
+    else:
+        needs_plan(ctx)
+    chosen = ctx.chosen(BoxParams)
+    if name == "frames" and not chosen.frames and not getattr(chosen, "excerpts", False):
+        raise NothingToDo("Neither frames nor excerpts were asked for.")
+    if name == "proposals" and not any((ctx.folder / "proposals").glob("*.parquet")):
+        raise NothingToDo("There are no proposals.")
+    if name == "merged" and not (ctx.folder / "merged.json").exists():
+        raise NothingToDo("Nothing was merged.")
+    return gate(ctx, say, name, gate_params(ctx))
+
+
+def detect_shards(ctx: RunContext, say: Say, wanted: Iterable[KeyFrame], start: int | None) -> list[Job]:
+    """The images to look at, in shards."""
+    needs_plan(ctx)
+    if not detects(ctx):
+        raise NothingToDo("Nobody asked to detect people in frames.")
+    jobs = plan_detection(ctx, wanted, start)
+    write_json(ctx.folder / "detection" / JOBS, jobs)
+    needed = len(read_json(ctx.folder / "detection" / "needed.json")["needed"])
+    say("%s", f"{needed} images are needed; {len(jobs)} shards of new ones to look at")
+    return jobs
+
+
+def detections(ctx: RunContext) -> Any:
+    """What was found in the images of this run."""
+    return collect(ctx, read_json(ctx.folder / "detection" / JOBS))
+
+
+def detector_name(ctx: RunContext) -> str:
+    chosen = ctx.chosen(BoxParams)
+    return (
+        chosen.detector if chosen.detector == "hog" else chosen.detector_config or ctx.spec.detection.config or "mmdet"
+    )
+
+
+def release(ctx: RunContext, say: Say, files: Mapping[str, Path]) -> str:
+    """Publish the lock, what is missing, and ``files`` (name in the release to file; absent ones are left out)."""
+
+    def fill(folder: Path) -> None:
+        write_missing(folder / "missing.csv", ctx.recorded, ctx.catalog)
+        for name, file in files.items():
+            if file.is_file():
+                # The working copy may be edited; a release stays as it was, so that it is never the same file.
+                shutil.copy2(file, folder / name)
+
+    needs_plan(ctx)
+    folder = publish_release(ctx, fill)
+    say("%s", f"Release: {folder}")
+    return str(folder)

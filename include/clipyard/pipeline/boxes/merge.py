@@ -1,0 +1,85 @@
+"""The merge of AVA-Kinetics with AVA: annotations, proposals, links to AVA's frames. Run again it makes the same files anew."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from clipyard.annotations.ava_kinetics import merge_csv
+from clipyard.annotations.proposals import merge_proposals, read_proposals, write_proposals
+from clipyard.errors import UserError
+from clipyard.files import disk_errors, inside, publish, temporary_beside
+from clipyard.ids import is_youtube_id
+
+TRAIN_CSV = "ava_train_v2.2.csv"
+TRAIN_PROPOSALS = "ava_dense_proposals_train.FAIR.recall_93.9.pkl"
+
+
+def copy_annotations(source: Path, target: Path) -> list[str]:
+    """Copy AVA's annotation files but the two that are merged; unchanged ones are left. Returns their names."""
+    names = []
+    target.mkdir(parents=True, exist_ok=True)
+    for file in sorted(source.iterdir()):
+        if file.name.startswith(".") or not file.is_file() or file.name in (TRAIN_CSV, TRAIN_PROPOSALS):
+            continue
+        names.append(file.name)
+        copy = target / file.name
+        stat = file.stat()
+        if copy.exists() and (copy.stat().st_size, copy.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+            continue
+        beside = temporary_beside(copy)
+        try:
+            with disk_errors(copy):
+                shutil.copy2(file, beside)
+                publish(beside, copy)
+        finally:
+            beside.unlink(missing_ok=True)
+    return names
+
+
+def link_frames(ava: Path, target: Path) -> int:
+    """Make ``{target}/{video}`` a link to ``{ava}/{video}`` for every folder of AVA's frames; returns how many there are.
+
+    Links of an earlier run are kept; dead ones and those that lead elsewhere are made anew. A folder of that name that is no link is
+    never touched.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for folder in sorted(ava.iterdir()) if ava.is_dir() else ():
+        if folder.name.startswith(".") or not is_youtube_id(folder.name) or not folder.is_dir() or folder.is_symlink():
+            continue
+        link = inside(target, folder.name)
+        if link.is_symlink():
+            if link.readlink() == folder.absolute():
+                count += 1
+                continue
+        elif link.exists():
+            raise UserError(f"{link} is a folder of its own where a link to {folder} is meant: move it away.")
+        beside = temporary_beside(link)
+        beside.symlink_to(folder.absolute())
+        beside.replace(link)
+        count += 1
+    return count
+
+
+def merge(kinetics: Path, ava: Path, *, kinetics_proposals: Path | None) -> dict[str, Any]:
+    """Merge into ``{kinetics}/annotations`` and ``{kinetics}/rawframes``; both are data sets' folders. Returns the numbers.
+
+    Raises :class:`UserError` when one of AVA's files is not there or was merged before.
+    """
+    annotations = kinetics / "annotations"
+    copy_annotations(ava / "annotations", annotations)
+    rows, ava_rows = merge_csv(
+        kinetics / "kinetics_train.csv", ava / "annotations" / TRAIN_CSV, annotations / TRAIN_CSV
+    )
+    numbers: dict[str, Any] = {"kinetics_rows": rows, "ava_rows": ava_rows, "csv": annotations / TRAIN_CSV}
+    if kinetics_proposals is not None and (ava / "annotations" / TRAIN_PROPOSALS).exists():
+        own, _ = read_proposals(kinetics_proposals)
+        theirs, rejected = read_proposals(ava / "annotations" / TRAIN_PROPOSALS)
+        both = merge_proposals(own, theirs)
+        write_proposals(both, annotations / TRAIN_PROPOSALS)
+        numbers |= {"kinetics_keys": len(own), "ava_keys": len(theirs), "keys": len(both), "rejected_keys": len(rejected),
+                    "proposals": annotations / TRAIN_PROPOSALS}  # fmt: skip
+    numbers["links"] = link_frames(ava / "rawframes", kinetics / "rawframes")
+    return numbers

@@ -1,0 +1,139 @@
+"""The stages of a data set of labelled clips (``kinetics_csv``) that are its own."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from clipyard.errors import RetryLater, UserError
+from clipyard.files import read_json, write_json
+from clipyard.pipeline.context import RunContext
+from clipyard.pipeline.params import KineticsParams
+from clipyard.pipeline.stage import (
+    NothingToDo,
+    Say,
+    Stage,
+    begin,
+    gate,
+    needs_catalog,
+    needs_plan,
+    tell_ledger,
+)
+from clipyard.pipeline.stage import plan as make_plan
+from clipyard.quality.params import GateParams
+
+
+def _label_map(ctx: RunContext) -> Path | None:
+    given = ctx.chosen(KineticsParams).label_map
+    return Path(given) if given else None
+
+
+def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
+    """Obtain the annotation files, build the catalog, begin the run in the ledger."""
+    from clipyard.acquire.official import obtain_annotations
+    from clipyard.annotations.catalog import build_catalog
+
+    begin(ctx)
+    label_map = _label_map(ctx)
+    obtained = obtain_annotations(ctx.spec, ctx.data, parts=ctx.splits)
+    if "train" in ctx.spec.parts and "train" not in ctx.splits and label_map is None:
+        # The label index comes from the train csv; without it the labels of the other csvs must be complete.
+        try:
+            obtained += obtain_annotations(ctx.spec, ctx.data, parts=["train"])
+        except (UserError, RetryLater) as error:
+            say("%s", f"Going on without the train csv: {error}")
+    for one in obtained:
+        say("%s", f"{one.part}: {one.path} ({one.source}, sha256 {one.sha256[:12]}…)")
+    summary = build_catalog(
+        ctx.annotation_csvs(), ctx.catalog, label_map=label_map, expected_labels=ctx.spec.labels.count
+    )
+    content = {
+        **summary.as_json(),
+        "label_names": list(summary.label_names),
+        "obtained": [{"part": one.part, "source": one.source, "sha256": one.sha256} for one in obtained],
+    }
+    write_json(ctx.folder / "catalog.json", content)
+    tell_ledger(ctx)
+    return {"rows": summary.rows}
+
+
+def plan(ctx: RunContext, say: Say) -> dict[str, Any]:
+    """See :func:`clipyard.pipeline.stage.plan`."""
+    from clipyard.pipeline.step_params import write_jobs
+
+    return make_plan(ctx, say, write_jobs=write_jobs)
+
+
+def _gate(ctx: RunContext, say: Say, *, name: str) -> str:
+    chosen = ctx.chosen(KineticsParams)
+    if name == "annotations":
+        needs_catalog(ctx)
+    else:
+        needs_plan(ctx)
+    if name == "frames" and not (chosen.resize or chosen.frames):
+        raise NothingToDo("Neither resized copies nor frames were asked for.")
+    params = GateParams(
+        annotation_counts=chosen.annotation_counts,
+        rejected_error=ctx.spec.rejected.error,
+        label_map=bool(chosen.label_map),
+        resize=chosen.resize,
+        short_edge=chosen.short_edge,
+        frames=chosen.frames,
+        frame_short_edge=None if chosen.frame_width else chosen.short_edge,
+        frame_size=(chosen.frame_width, chosen.frame_height) if chosen.frame_width else None,
+        frame_fps=chosen.frame_rate or None,
+    )
+    return gate(ctx, say, name, params)
+
+
+def lists(ctx: RunContext, say: Say) -> list[dict[str, Any]]:
+    """Write the list files from the catalog and what is on disk."""
+    from clipyard.release.lists import build_lists
+
+    needs_plan(ctx)
+    summaries = build_lists(
+        ctx.spec,
+        ctx.data,
+        ctx.catalog,
+        ctx.folder,
+        recorded=ctx.state if ctx.state.exists() else None,
+        splits=ctx.splits,
+    )
+    content = [summary.as_json() for summary in summaries]
+    write_json(ctx.folder / "lists.json", content)
+    for summary in summaries:
+        say("%s", f"{summary.path.name}: {summary.lines} lines, {summary.missing} missing of {summary.rows} rows")
+    return content
+
+
+def release(ctx: RunContext, say: Say) -> str:
+    """Publish lists, missing clips, label map and lock."""
+    from clipyard.annotations.download_report import write_download_report
+    from clipyard.annotations.labels import LabelIndex, write_label_map
+    from clipyard.pipeline.publish import publish_release
+
+    def fill(folder: Path) -> None:
+        for summary in read_json(ctx.folder / "lists.json"):
+            shutil.copy2(summary["path"], folder)
+        for missing in ctx.folder.glob("missing_*.csv"):
+            shutil.copy2(missing, folder)
+        for split in ctx.splits:
+            write_download_report(ctx.recorded, split, folder)
+        names = read_json(ctx.folder / "catalog.json")["label_names"]
+        write_label_map(LabelIndex(tuple(names)), folder / "label_map.txt")
+
+    needs_plan(ctx)
+    folder = publish_release(ctx, fill)
+    say("%s", f"Release: {folder}")
+    return str(folder)
+
+
+STAGES: dict[str, Stage] = {
+    "annotations": obtain,
+    "plan": plan,
+    **{f"gate_{name}": partial(_gate, name=name) for name in ("annotations", "clips", "frames", "lists")},
+    "lists": lists,
+    "release": release,
+}

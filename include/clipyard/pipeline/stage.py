@@ -1,0 +1,128 @@
+"""What stages of all data sets share: their words for having nothing to do, how a run begins, gates, record and report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from clipyard.files import read_json, sweep_unfinished
+from clipyard.pipeline.context import RunContext, update_run_file
+from clipyard.quality.params import GateParams
+
+if TYPE_CHECKING:
+    from clipyard.pipeline.plan import Plan
+
+Say = Callable[..., None]
+Stage = Callable[[RunContext, Say], Any]
+WriteJobs = Callable[[RunContext, "Plan"], dict[str, list[dict[str, str]]]]
+"""Makes the jobs of a plan, by step."""
+
+
+class NothingToDo(Exception):
+    """The stage is switched off, or what it needs was not asked for; its sentence says which."""
+
+
+class NothingInThisRun(NothingToDo):
+    """No later stage has anything to do either."""
+
+
+def needs_plan(ctx: RunContext) -> dict[str, Any]:
+    """The run's plan. A dry run stops after it."""
+    if not ctx.plan_file.exists():
+        raise NothingToDo("There is no plan, because an earlier stage stopped the run.")
+    plan: dict[str, Any] = read_json(ctx.plan_file)
+    if plan["dry_run"]:
+        raise NothingToDo("A dry run stops after the plan.")
+    return plan
+
+
+def needs_catalog(ctx: RunContext) -> None:
+    if not ctx.catalog.exists():
+        raise NothingToDo("There is no catalog, because nothing was to be done.")
+
+
+def begin(ctx: RunContext) -> None:
+    """The run's file is written, what killed writers left is removed. A refresh of what was never run ends here."""
+    from clipyard.steps.tools import tool_versions
+
+    if ctx.kind == "refresh" and not ctx.state.exists():
+        raise NothingInThisRun(f"{ctx.spec.name} was never run, so there is nothing to look at again.")
+    update_run_file(ctx, started=datetime.now(UTC).isoformat(), title=ctx.spec.title, tools=tool_versions())
+    sweep_unfinished(ctx.data.runs(ctx.spec.name))
+
+
+def tell_ledger(ctx: RunContext) -> None:
+    """The catalog's items and the run."""
+    with ctx.ledger() as ledger:
+        ledger.sync_catalog(ctx.spec.name, ctx.catalog)
+        ledger.begin_run(
+            ctx.spec.name, ctx.run, kind=ctx.kind, egress=ctx.settings.egress, params=ctx.params.model_dump(mode="json")
+        )
+
+
+def plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
+    """Choose the items and cut them into shards, which ``write_jobs`` gives to the steps."""
+    from clipyard.pipeline.plan import existing_plan, make_plan, write_plan
+
+    needs_catalog(ctx)
+    if (kept := existing_plan(ctx)) is not None:
+        say("%s", "The plan of this run is kept: what is done stays done, the rest goes on.")
+        return kept
+    made = make_plan(ctx)
+    jobs = write_jobs(ctx, made)
+    write_plan(ctx, made, jobs)
+    counts = made.counts
+    held = sum(counts["held"].values())
+    say(
+        "%s",
+        f"{counts['selected']} items selected, {counts['asked']} to ask for from {counts['videos']} videos in "
+        f"{counts['shards']} shards, {held} left alone because their time has not come.",
+    )
+    return counts
+
+
+def shards(ctx: RunContext, say: Say, *, step: str) -> list[dict[str, str]]:
+    """The shards of one step, to be mapped over; none in a dry run or when the step is off."""
+    jobs: list[dict[str, str]] = needs_plan(ctx)["jobs"][step]
+    say("%s", f"{step}: {len(jobs)} shards")
+    return jobs
+
+
+def record(ctx: RunContext, say: Say) -> dict[str, int]:
+    """Collect the shards' results; tell the ledger."""
+    from clipyard.pipeline.record import record as do_record
+
+    needs_plan(ctx)
+    counts = do_record(ctx)
+    say("%s", ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "nothing was asked for")
+    return counts
+
+
+def gate(ctx: RunContext, say: Say, name: str, params: GateParams) -> str:
+    """Run a gate; raises when it blocks."""
+    from clipyard.quality.gates import run_gate
+
+    result = run_gate(name, ctx.spec, ctx.folder, ctx.data, params)
+    say("%s", result.sentence)
+    if result.blocked:
+        raise result.error()
+    return str(result.verdict)
+
+
+def report(ctx: RunContext, say: Say) -> str:
+    """Write the report, whatever happened before."""
+    from clipyard.pipeline.record import counts_of
+    from clipyard.pipeline.summary import run_summary
+    from clipyard.report import write_report
+
+    if not (ctx.folder / "run.json").exists():
+        raise NothingToDo("The run did not begin, so there is nothing to report.")
+    update_run_file(ctx, ended=datetime.now(UTC).isoformat())
+    with ctx.ledger() as ledger:
+        if ctx.recorded.exists():
+            ledger.end_run(ctx.spec.name, ctx.run, counts_of(ctx.recorded)["status"], ended=ctx.now())
+        path = write_report(ctx.spec, ctx.data, ctx.run, ledger, ctx.now())
+    say("%s", run_summary(ctx.data, ctx.spec.name, ctx.run)["sentence"])
+    say("%s", f"Report: {path}")
+    return str(path)

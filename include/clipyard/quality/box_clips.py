@@ -1,0 +1,62 @@
+"""The gate after videos or windows were fetched and recorded, of data sets of labelled person boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import pandas as pd
+
+from clipyard.datasets.model import DatasetSpec
+from clipyard.quality.engine import BETWEEN, Rule, Suite
+from clipyard.quality.kinetics_clips import NUMBERS, TEXT, clip_suite, file_rules, result_suites, same_bytes
+from clipyard.quality.params import GateParams
+from clipyard.quality.tables import RunTables, pick, present
+from clipyard.settings import DataRoot
+
+SHORT_SECONDS: Final = 0.75
+"""What may lack of a window; the reference throws shorter clips away."""
+RATE_TOLERANCE: Final = 0.01
+
+
+def videos(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
+    """The suites of the gate ``clips`` of AVA: whole videos, whose facts are their header's."""
+    recorded = run.load("recorded", (*TEXT, *NUMBERS, "source"))
+    yield from result_suites(spec, run, recorded, params, step="download")
+    table = pick(recorded, present(recorded))
+    # The name is the file's own, with its suffix.
+    table["wanted_path"] = f"{spec.root}/{spec.folder('videos')}/" + table["clip_id"]
+    table["videos_with_these_bytes"] = same_bytes(table)
+    table["seconds_missing"] = (table["end"] - table["duration"]).round(6)
+    tolerance = {"column": "seconds_missing", "max_value": spec.recipe.duration_tolerance}
+    reach = Rule("clips.reach", BETWEEN, tolerance, show=("end", "duration"), worst_by="seconds_missing")
+    yield Suite("clips", table, [*file_rules(("bytes", "width", "height")), reach])
+
+
+def windows(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
+    """The suites of the gate ``clips`` of AVA-Kinetics: windows that were cut."""
+    recorded = run.load("recorded", (*TEXT, *NUMBERS, "fps", "source"))
+    yield from result_suites(spec, run, recorded, params)
+    table = pick(recorded, present(recorded))
+    suite = clip_suite(spec, table, params)
+    yield suite
+    yield _rate(spec, suite.table, params)
+
+
+def _rate(spec: DatasetSpec, table: pd.DataFrame, params: GateParams) -> Suite:
+    rate = spec.recipe.fps
+    if rate is None:
+        why = "clips keep the rate of their source"
+        return Suite("rate", table, skipped=[("clips.rate", why), ("clips.frame_count", why)])
+    least = (table["end"] - table["start"] - SHORT_SECONDS) * rate
+    table["frames_lacking"] = (least - table["frames"]).clip(lower=0)
+    near = {"column": "fps", "min_value": rate - RATE_TOLERANCE, "max_value": rate + RATE_TOLERANCE}
+    return Suite(
+        "rate",
+        table,
+        [
+            Rule("clips.rate", BETWEEN, near, show=("fps", "source")),
+            Rule("clips.frame_count", BETWEEN, {"column": "frames_lacking", "max_value": 0}, worst_by="frames_lacking",
+                 show=("start", "end", "frames", "source"), block_share=params.short_error),
+        ],
+    )  # fmt: skip

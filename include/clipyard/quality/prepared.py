@@ -1,0 +1,223 @@
+"""The gate after the boxes of AVA-Kinetics were given their clips: rows, csv, folders and images (AK-I2 to AK-I5)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from clipyard.datasets.model import DatasetSpec
+from clipyard.quality import flat_csv
+from clipyard.quality.box_files import COLUMNS, csv_state, read_lines, repeated_in, rows_differ
+from clipyard.quality.box_frames import FPS
+from clipyard.quality.box_rows import BOX, BOX_COLUMNS, NOBODY, read_boxes, read_frames, seconds
+from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, Rule, Suite
+from clipyard.quality.params import GateParams
+from clipyard.quality.tables import RunTables, among, pick
+from clipyard.quality.windows import clip_parts, is_flat
+from clipyard.settings import DataRoot
+
+NEEDED_IMAGES: Final = 30
+"""From the key second on, for the 64-image window of the readers."""
+FLAT_IMAGES: Final = 20
+"""From the key frame on, in the flat layout."""
+MAX_SECONDS: Final = 10
+_TRUE: Final = [True]
+_FALSE: Final = [False]
+_SAME: Final = ["video_id", "time", *BOX, "action_id"]
+_ROW = ("video_id", "time", *BOX, "action_id", "person_id")
+
+
+def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
+    """The suites of the gate ``boxes``."""
+    flat = is_flat(spec)
+    folder = data.dataset(spec.root, spec.folder("rawframes"))
+    folders = _folders(folder)
+    splits = run.splits("prepared", ".boxes.parquet")
+    key_frames = {split: read_frames(run, split, "key_frames", folder="prepared") for split in splits}
+    yield _some_rows(run, key_frames)
+    for split in splits:
+        rows = run.plain(f"prepared/{split}.boxes", BOX_COLUMNS)
+        rows["item_id"] = f"{split}/" + rows["video_id"] + "," + rows["second"].astype(str)
+        yield _rows(split, rows, flat=flat)
+        yield from _against_raw(run, split, rows)
+        yield _balance(run, split, len(rows), len(key_frames[split]) if flat else None)
+        if params.frames is False:
+            why = "no frames were asked for"
+            yield Suite("images", rows, skipped=[(check, why) for check in ("boxes.folder", "boxes.images")])
+        else:
+            yield _images(spec, split, rows, folder, folders)
+        if flat:
+            yield from flat_csv.suites(flat_csv.csv_path(spec, data, split), split, rows, key_frames[split])
+        else:
+            yield from _csv(data.dataset(spec.root, f"kinetics_{split}.csv"), split, rows)
+    yield _strays(run, folders)
+
+
+def _some_rows(run: RunTables, key_frames: dict[str, pd.DataFrame]) -> Suite:
+    """One row about all splits: their rows of boxes, and key frames without anybody."""
+    count = sum(len(run.plain(f"prepared/{split}.boxes", ["second"])) + len(some) for split, some in key_frames.items())
+    table = pd.DataFrame({"item_id": ["prepared"], "rows": [count]})
+    return Suite(
+        "prepared", table, [Rule("boxes.not_empty", BETWEEN, {"column": "rows", "min_value": 1}, show=("rows",))]
+    )
+
+
+def _folders(root: os.PathLike[str]) -> set[str]:
+    """Names of the folders of images that are no links."""
+    try:
+        with os.scandir(root) as entries:
+            return {
+                entry.name
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+            }
+    except OSError:
+        return set()
+
+
+def _rows(split: str, rows: pd.DataFrame, *, flat: bool) -> Suite:
+    parts = clip_parts(rows["video_id"], flat=flat)
+    length = parts["end"] - parts["start"]
+    time = seconds(rows["time"])
+    named = (parts["video_id"] != "") & length.between(1, MAX_SECONDS)
+    # Readers subtract the clip's start from the whole second. A name without times is told once, by its own check.
+    begins = (parts["start"] <= rows["second"]) & ((parts["start"] < time) | flat)
+    table = rows.assign(named=named, within=~named | (begins & (rows["second"] < parts["end"])))
+    return Suite(
+        f"rows_{split}",
+        table,
+        [
+            Rule("boxes.clip_name", IN_SET, {"column": "named", "value_set": _TRUE}, split, show=_ROW),
+            Rule("boxes.person", IN_SET, {"column": "person_id", "value_set": [NOBODY]}, split, show=_ROW),
+            Rule("boxes.second", IN_SET, {"column": "within", "value_set": _TRUE}, split, show=_ROW),
+        ],
+    )
+
+
+def _coded(raw: pd.DataFrame, own: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both tables with ``key`` and ``row``: equal numbers for the same video and time, and for the same row of it."""
+    both = pd.concat([raw[_SAME], own[_SAME]], ignore_index=True)
+    both["video"], _ = pd.factorize(both.pop("video_id"))
+    both["at"], _ = pd.factorize(both.pop("time"))
+    key = both.groupby(["video", "at"], sort=False).ngroup()
+    row = both.groupby(["video", "at", *BOX, "action_id"], sort=False).ngroup()
+    cut = len(raw)
+    codes = pd.DataFrame({"key": key, "row": row})
+    return codes[:cut].reset_index(drop=True), codes[cut:].reset_index(drop=True)
+
+
+def _against_raw(run: RunTables, split: str, rows: pd.DataFrame) -> Iterator[Suite]:
+    """The prepared rows are raw rows with another name, whole key frames of them, and the rest is counted."""
+    raw = read_boxes(run, split)
+    theirs, own = _coded(raw, rows.assign(video_id=rows["video_id"].str.slice(0, 11)))
+    table = rows.assign(in_raw=repeated_in(own["row"].to_numpy(), theirs["row"].to_numpy()))
+    yield Suite(
+        f"raw_{split}",
+        table,
+        [Rule("boxes.in_raw", IN_SET, {"column": "in_raw", "value_set": _TRUE}, split, show=_ROW)],
+    )
+    first = ~own["key"].duplicated()
+    frames = pick(rows.assign(key=own["key"]), first, "item_id", "key")
+    frames["rows"] = frames["key"].map(own["key"].value_counts()).astype("int64")
+    frames["raw_rows"] = frames["key"].map(theirs["key"].value_counts()).fillna(0).astype("int64")
+    yield Suite(
+        f"frames_{split}",
+        frames,
+        [
+            # More than in the raw csv is told row by row.
+            Rule("boxes.whole_key", "ExpectColumnPairValuesAToBeGreaterThanB",
+                 {"column_A": "rows", "column_B": "raw_rows", "or_equal": True}, split, show=("rows", "raw_rows")),
+        ],
+    )  # fmt: skip
+
+
+def _balance(run: RunTables, split: str, boxes: int, key_frames: int | None) -> Suite:
+    """One row: rows that were kept and dropped, and raw rows. ``key_frames`` without anybody count where they are not None."""
+    raw = len(run.plain(f"annotations/{split}.boxes", ["second"]))
+    if key_frames is not None:
+        raw += len(read_frames(run, split, "key_frames"))
+    kept, dropped = boxes + (key_frames or 0), int(run.json(f"prepared/{split}")["dropped"])
+    balance = pd.DataFrame({"item_id": [f"{split}/csv"], "raw": [raw], "rows": [kept], "dropped": [dropped]})
+    balance["places"] = balance["rows"] + balance["dropped"]
+    same = {"column_A": "places", "column_B": "raw"}
+    return Suite(
+        f"balance_{split}", balance, [Rule("boxes.balance", EQUAL, same, split, show=("raw", "rows", "dropped"))]
+    )
+
+
+def _images(spec: DatasetSpec, split: str, rows: pd.DataFrame, root: os.PathLike[str], folders: set[str]) -> Suite:
+    """One row for each key second of a clip. Only the last image that readers need is looked for: gaps are the frames gate's."""
+    flat = is_flat(spec)
+    table = rows.drop_duplicates(["video_id", "time"]).reset_index(drop=True)
+    parts = clip_parts(table["video_id"], flat=flat)
+    if flat:
+        table["needed"] = (
+            ((seconds(table["time"]) - parts["start"]) * FPS + FLAT_IMAGES).round(6).astype("int64")
+        )  # 3.3 * 30 is 99
+    else:
+        table["needed"] = (table["second"] - parts["start"]) * FPS + NEEDED_IMAGES
+    table["has_folder"] = among(table["video_id"], folders)
+    name = spec.item.rgb_pattern.format
+    last = table["needed"] - 1 + spec.item.start_index
+    there = [
+        # Text, not Path objects: a hundred thousand of them. A folder that is not there is told by its own check.
+        not has_folder or number < 0 or os.path.isfile(f"{os.fspath(root)}/{clip}/{name(number)}")  # noqa: PTH113
+        for clip, number, has_folder in zip(
+            table["video_id"].tolist(), last.tolist(), table["has_folder"].tolist(), strict=True
+        )
+    ]
+    table["has_images"] = pd.Series(there, dtype="bool")
+    return Suite(
+        f"images_{split}",
+        table,
+        [
+            Rule("boxes.folder", IN_SET, {"column": "has_folder", "value_set": _TRUE}, split, show=("video_id",)),
+            Rule(
+                "boxes.images",
+                IN_SET,
+                {"column": "has_images", "value_set": _TRUE},
+                split,
+                show=("video_id", "time", "needed"),
+            ),
+        ],
+    )
+
+
+def _csv(path: Path, split: str, rows: pd.DataFrame) -> Iterator[Suite]:
+    """``{root}/kinetics_{split}.csv``, which training reads, against the table of the same rows."""
+    if not path.is_file():
+        yield csv_state(split, path.name, "it is not there")
+        return
+    csv = read_lines(path)
+    problem = f"{len(csv):,} lines for {len(rows):,} rows" if len(csv) != len(rows) else ""
+    if not csv.ended:
+        problem = f"the last line has no line end; {problem}".removesuffix("; ")
+    yield csv_state(split, path.name, problem)
+    lines = csv.table(f"{split}/#line-")
+    lines["columns"] = csv.columns
+    lines["right"] = (lines["columns"] == COLUMNS) & csv.match(f",{NOBODY}$")
+    rules = [
+        Rule("boxes.csv_columns", IN_SET, {"column": "right", "value_set": _TRUE}, split, show=("columns", "text"))
+    ]
+    suite = Suite(f"lines_{split}", lines, rules)
+    if len(csv) == len(rows):
+        lines["differs"] = rows_differ(csv, rows)
+        rules.append(Rule("boxes.csv_row", IN_SET, {"column": "differs", "value_set": _FALSE}, split, show=("text",)))
+    else:
+        suite.skipped.append(("boxes.csv_row", "the csv has another number of lines than the table has rows"))
+    yield suite
+
+
+def _strays(run: RunTables, folders: set[str]) -> Suite:
+    """One row for each folder of images that is no link."""
+    table = pd.DataFrame({"item_id": pd.Series(sorted(folders), dtype="str")})
+    table["known"] = among(table["item_id"], run.load("catalog", ["clip_id"])["clip_id"])
+    return Suite(
+        "folders",
+        pick(table, table["item_id"] != ""),
+        [Rule("boxes.stray", IN_SET, {"column": "known", "value_set": _TRUE})],
+    )

@@ -1,0 +1,283 @@
+"""The step ``excerpt``: of every film the annotated part, as a video of constant rate and as a folder of images."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pydantic import Field, model_validator
+
+from clipyard.datasets.model import Recipe
+from clipyard.files import disk_errors, publish, sha256_of
+from clipyard.manifest import Row
+from clipyard.media.errors import MediaError
+from clipyard.media.excerpt import ExcerptFacts, Part, container_of, make_excerpt
+from clipyard.media.image_folder import count_images, replace_folder, sweep, unfinished
+from clipyard.media.tools import ffmpeg
+from clipyard.reasons import Reason, Status
+from clipyard.steps.base import Outcome, Step, StepContext, StepParams
+from clipyard.steps.clips import set_aside
+from clipyard.steps.fields import MEDIA_FIELDS, PATH_FIELD
+from clipyard.steps.source_clip import SourceClip, find_clip, item_path
+from clipyard.store import Facts, content_key
+
+KIND = "excerpts"
+
+
+class ExcerptParams(StepParams):
+    """``videos`` (the films), ``out`` (their parts) and ``frames`` (the images) are folders below ``root``.
+
+    ``start`` and ``seconds`` say which part; ``quality`` is ffmpeg's JPEG scale, 1 (best) to 31. ``recipe`` encodes the
+    video; of it ``preset``, ``crf`` and ``audio`` count.
+    """
+
+    root: str
+    videos: str = "videos"
+    out: str = "videos_15min"
+    frames: str = "rawframes"
+    start: int = Field(default=900, ge=0, le=1_000_000)
+    seconds: int = Field(default=901, ge=1, le=86_400)
+    fps: int = Field(default=30, ge=1, le=240)
+    quality: int = Field(default=1, ge=1, le=31)
+    recipe: Recipe = Recipe()
+    make_video: bool = True
+    make_frames: bool = True
+
+    @model_validator(mode="after")
+    def _something(self) -> ExcerptParams:
+        if not (self.make_video or self.make_frames):
+            raise ValueError("neither a video nor frames are asked for")
+        return self
+
+    @property
+    def part(self) -> Part:
+        return Part(self.start, self.seconds, self.fps, self.quality)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the film lies and where its parts go; None for what is not asked for."""
+
+    film: Path
+    video: Path | None
+    frames: Path | None
+
+
+class ExcerptStep(Step[ExcerptParams]):
+    """One video and one folder of images per film, in the data set's layout; the facts about them are noted in the
+    store, one note a place. The row's ``clip_id`` is the film's file name with its extension.
+    """
+
+    name = "excerpt"
+    version = 1
+    fields = (
+        *MEDIA_FIELDS,  # of the excerpt
+        PATH_FIELD,
+        pa.field("images", pa.int32()),
+        pa.field("image_path", pa.string()),  # the folder, relative to the data root
+        pa.field("image_width", pa.int32()),
+        pa.field("image_height", pa.int32()),
+        pa.field("source_duration", pa.float64()),  # seconds, of the film
+    )
+    params_model = ExcerptParams
+
+    def preflight(self, ctx: StepContext[ExcerptParams]) -> None:
+        ffmpeg()
+
+    def run_group(self, rows: Sequence[Row], ctx: StepContext[ExcerptParams]) -> list[Outcome]:
+        return [self._one(row, ctx) for row in rows]
+
+    def _one(self, row: Row, ctx: StepContext[ExcerptParams]) -> Outcome:
+        places = self._places(row, ctx)
+        film = find_clip(ctx.store, row["clip_id"], places.film)
+        if film is None:
+            return Outcome.missing(Reason.NO_SOURCE, "the film is not there")
+        video = self._intact_video(row, film, places, ctx)
+        frames = self._intact_frames(row, film, places, ctx)
+        if video is not None and frames is not None:
+            return Outcome(Status.KEPT, evidence=self._evidence(video, frames), columns=self._columns(video, frames))
+        try:
+            video, frames = self._make(row, film, places, video, frames, ctx)
+        except MediaError as error:
+            if error.reason is Reason.TOO_SHORT:
+                return Outcome.missing(error.reason, error.evidence)
+            return Outcome.failed(error.reason, error.evidence)
+        return Outcome(Status.DONE, evidence=self._evidence(video, frames), columns=self._columns(video, frames))
+
+    def _make(
+        self,
+        row: Row,
+        film: SourceClip,
+        places: _Places,
+        video: Facts | None,
+        frames: Facts | None,
+        ctx: StepContext[ExcerptParams],
+    ) -> tuple[Facts, Facts]:
+        """Make what is not intact, in one pass; the facts of both."""
+        new_video = unfinished(places.video) if places.video and video is None else None
+        new_frames = unfinished(places.frames) if places.frames and frames is None else None
+        try:
+            with disk_errors(places.film):
+                for target in (places.video, places.frames):
+                    if target is not None:
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        sweep(target)
+                made = make_excerpt(
+                    film.path,
+                    video=new_video,
+                    frames=new_frames,
+                    part=ctx.params.part,
+                    recipe=ctx.params.recipe,
+                    cancelled=ctx.cancelled,
+                )
+                if new_video is not None:
+                    video = self._publish_video(row, film, places, new_video, made, ctx)
+                if new_frames is not None:
+                    frames = self._publish_frames(row, film, places, new_frames, made, ctx)
+        finally:
+            if new_video is not None:
+                new_video.unlink(missing_ok=True)
+            if new_frames is not None:
+                shutil.rmtree(new_frames, ignore_errors=True)
+        assert video is not None
+        assert frames is not None
+        return video, frames
+
+    # What lies at a place is told by one note a place, written before the rename: a kill between them leaves a note
+    # that does not fit what is there, and that is made again.
+
+    def _publish_video(
+        self,
+        row: Row,
+        film: SourceClip,
+        places: _Places,
+        new: Path,
+        made: ExcerptFacts,
+        ctx: StepContext[ExcerptParams],
+    ) -> Facts:
+        assert places.video is not None
+        assert made.video is not None
+        if places.video.exists() and not self._is_noted(row, places.video, ctx):
+            set_aside(ctx.data, places.video)
+        stat = new.stat()
+        facts = self._told(film, made) | made.video.columns() | {
+            "path": _relative(places.video, ctx), "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns,
+            "sha256": sha256_of(new), "made": self._video_recipe(ctx.params),
+        }  # fmt: skip
+        ctx.store.note(KIND, row["clip_id"], _key(facts["path"]), facts)
+        publish(new, places.video)
+        return facts
+
+    def _publish_frames(
+        self,
+        row: Row,
+        film: SourceClip,
+        places: _Places,
+        new: Path,
+        made: ExcerptFacts,
+        ctx: StepContext[ExcerptParams],
+    ) -> Facts:
+        assert places.frames is not None
+        assert made.frames is not None
+        path = _relative(places.frames, ctx)
+        if places.frames.exists() and ctx.store.noted(KIND, row["clip_id"], _key(path)) is None:
+            set_aside(ctx.data, places.frames)
+        facts = self._told(film, made) | {
+            "image_path": path, "images": made.frames.frames, "image_width": made.frames.width,
+            "image_height": made.frames.height, "image_bytes": made.frames.bytes,
+            "made": self._frames_recipe(ctx.params),
+        }  # fmt: skip
+        ctx.store.note(KIND, row["clip_id"], _key(path), facts)
+        replace_folder(new, places.frames)
+        return facts
+
+    @staticmethod
+    def _told(film: SourceClip, made: ExcerptFacts) -> Facts:
+        return {"source_sha256": film.sha256, "source_duration": made.source_duration, "evidence": made.evidence}
+
+    def _intact_video(
+        self, row: Row, film: SourceClip, places: _Places, ctx: StepContext[ExcerptParams]
+    ) -> Facts | None:
+        """The noted facts of an excerpt that is there, unchanged and of this recipe; {} when none is asked for."""
+        if places.video is None:
+            return {}
+        facts = self._is_noted(row, places.video, ctx)
+        if facts is None or facts.get("source_sha256") != film.sha256:
+            return None
+        return facts if facts.get("made") == self._video_recipe(ctx.params) else None
+
+    @staticmethod
+    def _is_noted(row: Row, video: Path, ctx: StepContext[ExcerptParams]) -> Facts | None:
+        """The facts when ``video`` is the file that they are about."""
+        facts = ctx.store.noted(KIND, row["clip_id"], _key(_relative(video, ctx)))
+        try:
+            stat = video.stat()
+        except FileNotFoundError:
+            return None
+        unchanged = facts is not None and (facts.get("bytes"), facts.get("mtime_ns")) == (
+            stat.st_size,
+            stat.st_mtime_ns,
+        )
+        return facts if unchanged else None
+
+    def _intact_frames(
+        self, row: Row, film: SourceClip, places: _Places, ctx: StepContext[ExcerptParams]
+    ) -> Facts | None:
+        """The noted facts when the folder still has all its images, contiguous and of the same size together."""
+        if places.frames is None:
+            return {}
+        facts = ctx.store.noted(KIND, row["clip_id"], _key(_relative(places.frames, ctx)))
+        if facts is None or facts.get("source_sha256") != film.sha256:
+            return None
+        if facts.get("made") != self._frames_recipe(ctx.params):
+            return None
+        try:
+            there = count_images(places.frames)
+        except (MediaError, OSError):
+            return None
+        return facts if there == (facts.get("images"), facts.get("image_bytes")) else None
+
+    def _video_recipe(self, params: ExcerptParams) -> dict[str, Any]:
+        recipe = {"preset": params.recipe.preset, "crf": params.recipe.crf, "audio": params.recipe.audio}
+        return {"version": self.version, "start": params.start, "seconds": params.seconds, "fps": params.fps} | recipe
+
+    def _frames_recipe(self, params: ExcerptParams) -> dict[str, Any]:
+        return {"version": self.version} | asdict(params.part)
+
+    @staticmethod
+    def _places(row: Row, ctx: StepContext[ExcerptParams]) -> _Places:
+        params = ctx.params
+        film = item_path(ctx.data, params.root, params.videos, row)
+        container_of(film)  # an extension that cannot be kept is told before any work
+        video = item_path(ctx.data, params.root, params.out, row)
+        frames = item_path(ctx.data, params.root, params.frames, row).with_suffix("")
+        return _Places(film, video if params.make_video else None, frames if params.make_frames else None)
+
+    @staticmethod
+    def _evidence(video: Facts, frames: Facts) -> str:
+        return str(video.get("evidence") or frames.get("evidence") or "")
+
+    def _columns(self, video: Facts, frames: Facts) -> dict[str, Any]:
+        facts = frames | video
+        return {field.name: facts.get(field.name) for field in self.fields}
+
+    def still_holds(self, row: Row, result: Row, ctx: StepContext[ExcerptParams]) -> bool:
+        places = self._places(row, ctx)
+        film = find_clip(ctx.store, row["clip_id"], places.film)
+        if film is None:
+            return False
+        video = self._intact_video(row, film, places, ctx)
+        return video is not None and self._intact_frames(row, film, places, ctx) is not None
+
+
+def _relative(path: Path, ctx: StepContext[ExcerptParams]) -> str:
+    return str(path.relative_to(ctx.data.root))
+
+
+def _key(path: str) -> str:
+    """One note a place: what another recipe left there must not be found."""
+    return content_key(kind=KIND, path=path)

@@ -1,0 +1,124 @@
+"""Clips of another data set: the right one is found, and nothing of it is changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event
+
+import pytest
+from clipyard.acquire.answer import Fetched, NotHad, Want
+from clipyard.acquire.other_dataset import DatasetSource
+from clipyard.errors import UserError
+from clipyard.reasons import Reason
+
+ID = "-aBc_eFgH_1"
+LABEL = "massaging person's head (with 5.1 oils)"
+CLASS = "massaging_person's_head_(with_5.1_oils)"
+
+
+def want(start: int, end: int, *, label: str | None = LABEL, split: str = "train", video: str = ID) -> Want:
+    return Want(video, start, end, f"{video}_{start:06d}_{end:06d}", split, "", label)
+
+
+def put(folder: Path, name: str, body: bytes = b"bytes of another data set") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(body)
+    return folder / name
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "scratch").mkdir()
+    return tmp_path / "data.root"
+
+
+@pytest.fixture
+def source(data: Path) -> DatasetSource:
+    return DatasetSource("kinetics700", "kinetics700/videos_{split}", data)
+
+
+def fetch(source: DatasetSource, data: Path, asked: Want) -> Fetched:
+    return source.fetch(asked, data.parent / "scratch", Event())
+
+
+def refused(source: DatasetSource, data: Path, asked: Want) -> NotHad:
+    with pytest.raises(NotHad) as caught:
+        fetch(source, data, asked)
+    return caught.value
+
+
+def test_the_clip_that_holds_the_window_is_linked_with_its_own_start(source: DatasetSource, data: Path) -> None:
+    file = put(data / "kinetics700/videos_train" / CLASS, f"{ID}_000010_000020.mkv")
+    fetched = fetch(source, data, want(13, 17))
+    assert (fetched.content, fetched.offset, fetched.bytes) == ("video", 10.0, len(b"bytes of another data set"))
+    assert fetched.path.parent == data.parent / "scratch"
+    assert fetched.path.suffix == ".mkv"
+    assert fetched.path.samefile(file)
+    assert f"videos_train/{CLASS}/{ID}_000010_000020.mkv" in fetched.evidence
+    fetched.path.unlink()
+    assert file.read_bytes() == b"bytes of another data set"
+    assert fetch(source, data, want(10, 20)).offset == 10.0, "its very ends are in it"
+
+
+@pytest.mark.parametrize(("start", "end"), [(9, 13), (17, 21), (30, 34), (5, 25)])
+def test_a_window_that_is_not_wholly_inside_is_not_found(
+    source: DatasetSource, data: Path, start: int, end: int
+) -> None:
+    put(data / "kinetics700/videos_train" / CLASS, f"{ID}_000010_000020.mp4")
+    error = refused(source, data, want(start, end))
+    assert error.reason is Reason.NOT_FOUND
+    assert f"no clip of {ID} that holds {start}-{end} s" in error.evidence
+
+
+def test_of_several_clips_the_longest_then_the_earliest_then_the_first_path(source: DatasetSource, data: Path) -> None:
+    folder = data / "kinetics700/videos_train" / CLASS
+    for name in ("000011_000021.mp4", "000009_000019.webm", "000009_000019.mp4", "000012_000016.mp4"):
+        put(folder, f"{ID}_{name}", name.encode())
+    assert fetch(source, data, want(13, 16)).path.read_bytes() == b"000009_000019.mp4"
+    put(folder, f"{ID}_000012_000099.avi", b"longest")
+    assert fetch(source, data, want(13, 16)).path.read_bytes() == b"longest", "what came meanwhile is seen"
+    (folder / f"{ID}_000012_000099.avi").unlink()
+    (folder / f"{ID}_000009_000019.mp4").unlink()
+    assert fetch(source, data, want(13, 16)).path.read_bytes() == b"000009_000019.webm"
+    assert fetch(source, data, want(13, 21)).offset == 11.0
+
+
+def test_other_names_are_no_clips(source: DatasetSource, data: Path) -> None:
+    folder = data / "kinetics700/videos_train" / CLASS
+    for name in (
+        f"{ID}_000010_000020.txt", f"{ID}_000010_000020", f"{ID}_10_20.mp4", f"x{ID}_000010_000020.mp4",
+        f"{ID}_000010_000020.mp4.part", f"{ID}_x_000010_000020.mp4", f".clipyard-tmp-{ID}_000010_000020.mp4",
+    ):  # fmt: skip
+        put(folder, name)
+    (folder / f"{ID}_000010_000021.mp4").mkdir()
+    assert refused(source, data, want(13, 17)).reason is Reason.NOT_FOUND
+    put(folder, f"{ID}_000010_000022.mp4", b"")
+    error = refused(source, data, want(13, 17))
+    assert error.reason is Reason.NOT_A_VIDEO
+    assert "is empty (0 bytes)" in error.evidence
+    put(folder, f"{ID}_000010_000018.mp4", b"whole")
+    assert fetch(source, data, want(13, 17)).path.read_bytes() == b"whole", "the next best one"
+
+
+def test_folders_without_classes_and_clips_without_labels(source: DatasetSource, data: Path) -> None:
+    put(data / "kinetics700/videos_test/test", f"{ID}_000010_000020.mp4", b"of the test split")
+    assert fetch(source, data, want(13, 17, label=None, split="test")).path.read_bytes() == b"of the test split"
+    put(data / "kinetics700/videos_val", f"{ID}_000010_000020.mp4", b"flat")
+    for label in (None, LABEL):
+        assert fetch(source, data, want(13, 17, label=label, split="val")).path.read_bytes() == b"flat"
+    flat = DatasetSource("flat", str(data / "kinetics700/videos_val"))
+    assert fetch(flat, data, want(13, 17, split="anything")).path.read_bytes() == b"flat"
+    named = DatasetSource("named", "kinetics700/videos_{split}", data, {"train": "val"})
+    assert fetch(named, data, want(13, 17, split="train")).path.read_bytes() == b"flat"
+
+
+def test_what_is_not_there_is_not_found_and_hostile_names_lead_nowhere(source: DatasetSource, data: Path) -> None:
+    assert "videos_train" in refused(source, data, want(13, 17)).evidence
+    put(data, f"{ID}_000010_000020.mp4")
+    put(data.parent / "secret", f"{ID}_000010_000020.mp4")
+    for split, label in (("..", "x"), ("../..", ".."), ("train", "../../.."), ("train", ".."), ("a\x00b", "x")):
+        assert refused(source, data, want(13, 17, split=split, label=label)).reason is Reason.NOT_FOUND
+    put(data / "kinetics700/videos_train" / CLASS, f"{ID}_000010_000020.mp4")
+    assert refused(source, data, want(13, 17, video="*")).reason is Reason.NOT_FOUND
+    with pytest.raises(UserError, match=r"may hold \{split\} only"):
+        DatasetSource("x", "kinetics700/{class}", data)

@@ -1,0 +1,143 @@
+"""AVA and AVA-Kinetics in small: annotation files placed by hand, films with a drawn person in a folder or behind a server."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from clipyard.annotations.proposals import write_proposals
+from clipyard.pipeline.context import Kind, RunContext, make_context
+from clipyard.pipeline.run import run_all
+from clipyard.settings import DataRoot, Settings
+from walkers import box, make_film
+
+FILM, SHORT, GONE, VAL = "-5KQ66BBWC4", "0f39OWEqJ24", "gone_film_0", "val-film_01"
+AVA_SECONDS = (902, 903, 905)
+ACTIONS = {1: "bend/bow (at the waist)", 12: "stand", 80: "watch (a person)"}
+KINETICS, OTHER, NET = "kin_clip-00", "-kin_clip_1", "net-clip_02"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def serve(folder: Path) -> tuple[ThreadingHTTPServer, str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f"http://127.0.0.1:{server.server_address[1]}"
+
+
+def ava_row(video: str, second: int, action: int, person: int = 0) -> str:
+    return f"{video},{second:04d},{','.join(f'{value:.3f}' for value in box(second))},{action},{person}\n"
+
+
+def pbtxt(names: dict[int, str]) -> str:
+    return "".join(
+        f'label {{\n  name: "{name}"\n  label_id: {number}\n  label_type: PERSON_MOVEMENT\n}}\n'
+        for number, name in names.items()
+    )
+
+
+def place_ava(data: Path) -> None:
+    """AVA's annotation files: two films in train (one of them is nowhere), one in val; a second excluded."""
+    folder = data / "ava/annotations"
+    folder.mkdir(parents=True)
+    rows = {"train": [FILM, SHORT, GONE], "val": [VAL]}
+    for split, films in rows.items():
+        text = "".join(ava_row(film, s, a) for film in films for s in AVA_SECONDS for a in (12, 80))
+        (folder / f"ava_{split}_v2.2.csv").write_text(text)
+        (folder / f"ava_{split}_excluded_timestamps_v2.2.csv").write_text(f"{films[0]},0904\n\n")
+        proposals = {f"{film},{s:04d}": np.array([[*box(s), 0.99]]) for film in films for s in AVA_SECONDS}
+        write_proposals(proposals, folder / f"ava_dense_proposals_{split}.FAIR.recall_93.9.pkl")
+    (folder / "ava_action_list_v2.2.pbtxt").write_text(pbtxt(ACTIONS))
+    (folder / "ava_action_list_v2.2_for_activitynet_2019.pbtxt").write_text(
+        pbtxt({12: "stand", 80: "watch (a person)"})
+    )
+    (folder / "ava_file_names_trainval_v2.1.txt").write_text(f"{FILM}.mkv\n{SHORT}.mp4\n{GONE}.mp4\n{VAL}.mp4\n")
+
+
+def place_flat(data: Path) -> None:
+    """The raw csvs once more, for the flat layout: one film, two key seconds, one of them without boxes."""
+    folder = data / "ava_kinetics_flat/ava_kinetics_v1_0"
+    folder.mkdir(parents=True)
+    coordinates = ",".join(f"{value:.3f}" for value in box(55))
+    (folder / "kinetics_train_v1.0.csv").write_text(
+        f"{NET},55.400000,{coordinates},12\n{NET},2.000000,{coordinates},80\n"
+    )
+    (folder / "kinetics_val_v1.0.csv").write_text(f"{SHORT},20.000000,{coordinates},12\n{SHORT},25.250000\n")
+    (folder / "kinetics_test_v1.0.csv").write_text(f"{VAL},20.000000\n")
+    (folder / "ava_action_list_v2.2.pbtxt").write_text(pbtxt(ACTIONS))
+
+
+def place_kinetics(data: Path) -> None:
+    """AVA-Kinetics' and Kinetics-700's annotation files: three windows in train, one of them of a clip that is not on disk."""
+    folder = data / "ava_kinetics/ava_kinetics_v1_0"
+    folder.mkdir(parents=True)
+    times = {KINETICS: 17.07, OTHER: 33.0, NET: 55.4}
+    lines = [
+        f"{video},{time:.6f},{','.join(f'{value:.3f}' for value in box(time))},{action}\n"
+        for video, time in times.items()
+        for action in (12, 80)
+    ]
+    lines.append(f"{KINETICS},18.000000\n")
+    for split, text in (
+        ("train", "".join(lines)),
+        ("val", "val_clip-00,5.000000\n"),
+        ("test", "test_clip-0,7.000000\n"),
+    ):
+        (folder / f"kinetics_{split}_v1.0.csv").write_text(text)
+    (folder / "ava_action_list_v2.2.pbtxt").write_text(pbtxt(ACTIONS))
+    (folder / "ava_action_list_v2.2_for_activitynet_2019.pbtxt").write_text(
+        pbtxt({12: "stand", 80: "watch (a person)"})
+    )
+    csvs = data / "kinetics700/annotations"
+    csvs.mkdir(parents=True)
+    clips = {
+        "train": [(KINETICS, 12), (OTHER, 30), (NET, 50)],
+        "val": [("val_clip-00", 1)],
+        "test": [("test_clip-0", 2)],
+    }
+    for split, found in clips.items():
+        rows = "".join(f"it's (a) class,{video},{start},{start + 10},{split},1\n" for video, start in found)
+        (csvs / f"kinetics_{split}.csv").write_text("label,youtube_id,time_start,time_end,split,is_cc\n" + rows)
+    for video, start in clips["train"][:2]:
+        clip = data / f"kinetics700/videos_train/it's_(a)_class/{video}_{start:06d}_{start + 10:06d}.mp4"
+        make_film(clip, 10, fps=25, start=start)
+
+
+class BoxWorld:
+    """One data root."""
+
+    def __init__(self, root: Path) -> None:
+        self.settings = Settings(DataRoot(root), f"sqlite:///{root}/.clipyard/ledger.sqlite")
+        self.root = root
+        root.mkdir(exist_ok=True)
+        self.said: list[str] = []
+
+    def context(self, dataset: str, run: str = "one", kind: Kind = "full", **params: Any) -> RunContext:
+        return make_context(dataset, run, {"annotation_counts": "warn", **params}, kind=kind, settings=self.settings)
+
+    def go(self, dataset: str, run: str = "one", kind: Kind = "full", **params: Any) -> RunContext:
+        ctx = self.context(dataset, run, kind, **params)
+        run_all(ctx, lambda form, *values: self.said.append(form % values))
+        return ctx
+
+    def tree(self, folder: str) -> dict[str, int]:
+        """Files (and links) below a folder of the data root, with their sizes."""
+        base = self.root / folder
+        return {
+            str(path.relative_to(base)): path.stat().st_size
+            for path in sorted(base.rglob("*"))
+            if path.is_file() or path.is_symlink()
+        }
+
+
+def unpickled(path: Path) -> dict[str, Any]:
+    with open(path, "rb") as handle:
+        return dict(pickle.load(handle))

@@ -1,0 +1,145 @@
+"""The parts of AVA's and AVA-Kinetics' runs by themselves: windows, proposals, merge, links."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from clipyard.annotations.proposals import read_proposals, write_proposals
+from clipyard.errors import UserError
+from clipyard.ids import ClipName
+from clipyard.pipeline.boxes.merge import TRAIN_CSV, TRAIN_PROPOSALS, link_frames, merge
+from clipyard.pipeline.boxes.proposals import as_table, from_detections
+from clipyard.pipeline.boxes.tables import SplitFiles, write_tables
+from clipyard.pipeline.boxes.windows import flat_rows, listed_clips, window_rows
+
+BOX = "0.100,0.200,0.300,0.400"
+A, B = "AAAAAAAAAAA", "-B_B_B_B_B_"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """The tables of a raw csv: a key frame at 17.07, one at 33, one that no clip holds, and an empty one."""
+    csv = tmp_path / "raw.csv"
+    csv.write_text(
+        f"{A},17.070000,{BOX},12\n{A},90.000000,{BOX},12\n{B},33.000000,{BOX},1\n{B},36.000000\n{A},x,{BOX},1\n"
+    )
+    actions = tmp_path / "actions.pbtxt"
+    actions.write_text('item {\n  name: "stand"\n  id: 12\n}\n')
+    for split in ("train", "val"):
+        write_tables(tmp_path / "run", {split: SplitFiles(csv)}, actions, None)
+    return tmp_path / "run"
+
+
+CLIPS = [(ClipName(A, 12, 22), "it's"), (ClipName(A, 80, 90), "it's"), (ClipName(B, 30, 40), "(b)")]
+
+
+def test_windows_of_train_are_those_of_boxes_and_what_no_clip_holds_is_named(run: Path) -> None:
+    found = {row["item_id"]: row for row in window_rows(run, "train", CLIPS)}
+    assert set(found) == {f"train/{A}_000015_000019", f"train/{B}_000031_000035", f"train/#key-{A}-0090"}
+    window = found[f"train/{B}_000031_000035"]
+    assert (window["label"], window["class_dir"], window["start"], window["end"]) == ("(b)", None, 31, 35)
+    lost = found[f"train/#key-{A}-0090"]
+    assert (lost["status"], lost["reason"]) == ("rejected", "bad_time")
+    assert "second 90" in lost["evidence"]
+
+
+def test_windows_of_val_hold_key_frames_without_boxes_too(run: Path) -> None:
+    assert f"val/{B}_000031_000038" in {row["item_id"] for row in window_rows(run, "val", CLIPS)}
+
+
+def test_flat_clips_need_no_kinetics(run: Path) -> None:
+    rows = {row["clip_id"]: (row["start"], row["end"]) for row in flat_rows(run, "train")}
+    assert rows == {f"{A}_000017": (14, 20), f"{A}_000090": (87, 93), f"{B}_000033": (30, 36)}
+
+
+def test_a_list_file_names_the_clips(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text(f"it's_(a)/{A}_000012_000022.mp4 3\n")
+    assert list(listed_clips(path)) == [(ClipName(A, 12, 22), "it's_(a)")]
+    path.write_text("it/readme.mp4 3\n")
+    with pytest.raises(UserError, match=r"line 1: 'readme\.mp4' is no clip"):
+        list(listed_clips(path))
+    with pytest.raises(UserError, match="is not there"):
+        list(listed_clips(tmp_path / "none.txt"))
+
+
+def test_proposals_of_detections_score_more_than_the_threshold() -> None:
+    found = pa.table({
+        "item_id": [f"train/{A},0017", f"train/{A},0018", f"train/{A},0019"],
+        "boxes": [[[0.1, 0.1, 0.2, 0.2, 0.71], [0.1, 0.1, 0.3, 0.3, 0.7]], [[0.1, 0.1, 0.2, 0.2, 0.7]], None],
+    })  # fmt: skip
+    made = from_detections(found, 0.7)
+    assert list(made) == [f"{A},0017"]
+    np.testing.assert_array_equal(made[f"{A},0017"], [[0.1, 0.1, 0.2, 0.2, 0.71]])
+
+
+def test_the_table_of_proposals_has_a_row_for_each_box() -> None:
+    table = as_table(
+        {f"{A},0017": np.array([[0.1, 0.2, 0.3, 0.4, 0.9], [0, 0, 1, 1, 0.8]]), f"{B},1017": np.array([[0, 0, 1, 1.0]])}
+    )
+    assert table["key"].to_pylist() == [f"{A},0017"] * 2 + [f"{B},1017"]
+    assert table["second"].to_pylist() == [17, 17, 1017]
+    assert table["video_id"].to_pylist() == [A, A, B]
+    assert table["score"].to_pylist() == [0.9, 0.8, -1.0]
+    assert as_table({}).num_rows == 0
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> tuple[Path, Path]:
+    kinetics, ava = tmp_path / "ava_kinetics", tmp_path / "ava"
+    for folder in (kinetics, ava / "annotations", ava / f"rawframes/{B}"):
+        folder.mkdir(parents=True)
+    (kinetics / "kinetics_train.csv").write_text(f"{A}_000015_000019,17,{BOX},12,-1\n")
+    (ava / "annotations" / TRAIN_CSV).write_text(f"{B},0902,{BOX},12,0")
+    (ava / "annotations/ava_val_v2.2.csv").write_text(f"{B},0903,{BOX},12,0\n")
+    (ava / f"rawframes/{B}/img_00001.jpg").write_bytes(b"x")
+    write_proposals(
+        {f"{A},0017": np.array([[0, 0, 1, 1, 0.8]]), f"{B},0902": np.array([[0, 0, 1, 1, 0.1]])},
+        kinetics / "kinetics_proposal.pkl",
+    )
+    write_proposals({f"{B},0902": np.array([[0, 0, 1, 1, 0.9]])}, ava / "annotations" / TRAIN_PROPOSALS)
+    return kinetics, ava
+
+
+def test_merging_twice_is_merging_once(both: tuple[Path, Path]) -> None:
+    kinetics, ava = both
+    told = merge(kinetics, ava, kinetics_proposals=kinetics / "kinetics_proposal.pkl")
+    first = {path: path.read_bytes() for path in (kinetics / "annotations").iterdir()}
+    assert merge(kinetics, ava, kinetics_proposals=kinetics / "kinetics_proposal.pkl") == told
+    assert {path: path.read_bytes() for path in (kinetics / "annotations").iterdir()} == first
+    assert (
+        first[kinetics / "annotations" / TRAIN_CSV].decode()
+        == f"{A}_000015_000019,17,{BOX},12,-1\n{B},0902,{BOX},12,0\n"
+    )
+    assert first[kinetics / "annotations/ava_val_v2.2.csv"].decode() == f"{B},0903,{BOX},12,0\n"
+    proposals, _ = read_proposals(kinetics / "annotations" / TRAIN_PROPOSALS)
+    assert proposals[f"{B},0902"][0, 4] == 0.9, "AVA's own win"
+    assert (told["kinetics_rows"], told["ava_rows"], told["keys"], told["links"]) == (1, 1, 2, 1)
+    # The reference's second run puts a link to itself into AVA's folder.
+    assert [path.name for path in (ava / "rawframes" / B).iterdir()] == ["img_00001.jpg"]
+    assert not (ava / "annotations" / TRAIN_CSV).read_text().endswith("\n"), "AVA's files are never changed"
+
+
+def test_a_merged_file_of_ava_is_refused(both: tuple[Path, Path]) -> None:
+    kinetics, ava = both
+    merge(kinetics, ava, kinetics_proposals=None)
+    (ava / "annotations" / TRAIN_CSV).write_bytes((kinetics / "annotations" / TRAIN_CSV).read_bytes())
+    with pytest.raises(UserError, match="already holds"):
+        merge(kinetics, ava, kinetics_proposals=None)
+
+
+def test_links_are_mended_and_folders_left_alone(both: tuple[Path, Path]) -> None:
+    kinetics, ava = both
+    target = kinetics / "rawframes"
+    target.mkdir()
+    (target / B).symlink_to("/nowhere")
+    assert link_frames(ava / "rawframes", target) == 1
+    assert (target / B).readlink() == ava / "rawframes" / B
+    (target / B).unlink()
+    (target / B).mkdir()
+    with pytest.raises(UserError, match="move it away"):
+        link_frames(ava / "rawframes", target)
+    assert link_frames(ava / "no such folder", target) == 0

@@ -1,0 +1,351 @@
+"""Small runs of AVA and AVA-Kinetics, written by hand and without a fault; tests break one thing and look at what is said.
+
+AVA's excerpts last 5 s here (150 images), so that folders of images stay small; windows of AVA-Kinetics have their real 4 s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from clipyard.annotations.box_csv import BOXES, KEY_FRAMES, REJECTED
+from clipyard.datasets.model import DatasetSpec
+from clipyard.files import write_json
+from clipyard.manifest import CATALOG_FIELDS, ITEM_FIELDS, RESULT_FIELDS, Row, schema_of, write_rows
+from clipyard.quality import GateParams, GateResult, run_gate
+from clipyard.settings import DataRoot
+from clipyard.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
+from quality_world import FRAMES
+
+AVA_YAML = """
+schema: dataset-spec/v1
+name: ava
+title: AVA
+family: crawl
+task: spatio-temporal-detection
+root: ava
+access: {kind: crawl}
+annotation_format: ava_csv
+layout: {annotations: annotations, videos: videos, excerpts: videos_15min, rawframes: rawframes}
+item: {level: 1, ext: [mp4, mkv, webm]}
+labels: {source: annotation, count: 4, base: 1}
+splits: [{parts: {train: annotations/ava_train_v2.2.csv, val: annotations/ava_val_v2.2.csv}}]
+sources: [{id: local, kind: local, provides: items, content: video, path: /films}]
+expected: {variants: {v2.2: {parts: {train: {count: 12, provenance: documented}}}}}
+variants: [v2.1, v2.2]
+default_variant: v2.2
+missing: {warn: 0.25, error: 0.5}
+"""
+AVA_KINETICS_YAML = """
+schema: dataset-spec/v1
+name: ava_kinetics
+title: AVA-Kinetics
+family: crawl
+task: spatio-temporal-detection
+root: ava_kinetics
+access: {kind: crawl}
+annotation_format: ava_kinetics_csv
+layout: {annotations: annotations, videos: videos, rawframes: rawframes}
+item: {level: 1, ext: [mp4]}
+labels: {source: annotation, count: 4, base: 1}
+splits:
+  - parts:
+      train: ava_kinetics_v1_0/kinetics_train_v1.0.csv
+      val: ava_kinetics_v1_0/kinetics_val_v1.0.csv
+      test: ava_kinetics_v1_0/kinetics_test_v1.0.csv
+sources: [{id: local, kind: local, provides: items, content: video, path: /films}]
+expected: {parts: {test: {count: 2, provenance: counted}}}
+missing: {warn: 0.25, error: 0.5}
+recipe: {fps: 30}
+"""
+ACTIONS = {"names": {"1": "bend", "2": "crawl", "3": "dance", "80": "watch"}, "evaluated": [1, 3, 80]}
+RECORDED = schema_of(
+    (*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, pa.field("source", pa.string()), ATTEMPTS_FIELD), "state"
+)
+EXCERPT = schema_of(
+    (
+        *RESULT_FIELDS,
+        *MEDIA_FIELDS,
+        PATH_FIELD,
+        pa.field("images", pa.int32()),
+        pa.field("image_path", pa.string()),
+        pa.field("image_width", pa.int32()),
+        pa.field("image_height", pa.int32()),
+        pa.field("source_duration", pa.float64()),
+    ),
+    "excerpt",
+)
+PROPOSALS = pa.schema(
+    [("key", pa.string()), ("video_id", pa.string()), ("second", pa.int64())]
+    + [(name, pa.float64()) for name in ("x1", "y1", "x2", "y2", "score")]
+)
+BOX = {"x1": 0.077, "y1": 0.151, "x2": 0.283, "y2": 0.811}
+OTHER_BOX = {"x1": 0.5, "y1": 0.25, "x2": 0.9, "y2": 0.999}
+FINE = {"status": "done", "reason": "ok", "evidence": ""}
+
+
+def make_spec(text: str, **changes: Any) -> DatasetSpec:
+    return DatasetSpec.model_validate({**yaml.safe_load(text), **changes})
+
+
+def jpeg(width: int, height: int) -> bytes:
+    """The beginning of a JPEG: a JFIF header, then the frame header with the size."""
+    frame = struct.pack(">HBHHB", 11, 8, height, width, 1) + b"\x01\x11\x00"
+    return b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xc0" + frame
+
+
+@dataclass
+class BoxWorld:
+    """Rows of a run as python values; :meth:`gate` writes them and runs a gate."""
+
+    root: Path
+    spec: DatasetSpec
+    catalog: list[Row] = field(default_factory=list)
+    plan: list[Row] = field(default_factory=list)
+    recorded: list[Row] = field(default_factory=list)
+    made: list[Row] = field(default_factory=list)
+    """Results of the step ``excerpt``, or ``frames``."""
+    boxes: dict[str, list[Row]] = field(default_factory=dict)
+    key_frames: dict[str, list[Row]] = field(default_factory=dict)
+    excluded: dict[str, list[Row]] = field(default_factory=dict)
+    rejected: dict[str, list[Row]] = field(default_factory=dict)
+    prepared: dict[str, list[Row]] = field(default_factory=dict)
+    prepared_key_frames: dict[str, list[Row]] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    proposals: dict[str, list[Row]] = field(default_factory=dict)
+    proposals_rejected: dict[str, dict[str, str]] = field(default_factory=dict)
+    source: str = "FAIR"
+    actions: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(ACTIONS)))
+
+    @property
+    def data(self) -> DataRoot:
+        return DataRoot(self.root)
+
+    @property
+    def run_dir(self) -> Path:
+        return self.data.run(self.spec.name, "run1")
+
+    @property
+    def folder(self) -> Path:
+        """The data set's own folder."""
+        return self.root / self.spec.root
+
+    def gate(self, name: str, **params: Any) -> GateResult:
+        self.write()
+        return run_gate(name, self.spec, self.run_dir, self.data, GateParams(**params))
+
+    def write(self) -> None:
+        run = self.run_dir
+        write_rows(run / "catalog.parquet", schema_of(CATALOG_FIELDS, "catalog"), self.catalog)
+        write_rows(run / "plan" / "shard-00000.parquet", schema_of(ITEM_FIELDS, "plan"), self.plan)
+        write_rows(run / "recorded.parquet", RECORDED, self.recorded)
+        ava = self.spec.annotation_format == "ava_csv"
+        step, schema = ("excerpt", EXCERPT) if ava else ("frames", FRAMES)
+        write_rows(run / step / "part-00000.parquet", schema, self.made)
+        write_json(run / "annotations" / "actions.json", self.actions)
+        for split in self.boxes:
+            _save(run / "annotations" / f"{split}.boxes.parquet", self.boxes[split], BOXES)
+            _save(run / "annotations" / f"{split}.key_frames.parquet", self.key_frames.get(split, []), KEY_FRAMES)
+            _save(run / "annotations" / f"{split}.rejected.parquet", self.rejected.get(split, []), REJECTED)
+        for split, rows in self.excluded.items():
+            _save(run / "annotations" / f"{split}.excluded.parquet", rows, KEY_FRAMES)
+        for split, rows in self.prepared.items():
+            _save(run / "prepared" / f"{split}.boxes.parquet", rows, BOXES)
+            numbers = {"rows": len(rows), "dropped": self.dropped.get(split, 0), "no_clip": 0}
+            write_json(run / "prepared" / f"{split}.json", numbers)
+        for split, rows in self.prepared_key_frames.items():
+            _save(run / "prepared" / f"{split}.key_frames.parquet", rows, KEY_FRAMES)
+        for split, rows in self.proposals.items():
+            _save(run / "proposals" / f"{split}.parquet", rows, PROPOSALS)
+            write_json(run / "proposals" / f"{split}.rejected.json", self.proposals_rejected.get(split, {}))
+            keys = len({row["key"] for row in rows})
+            path = f"{self.spec.root}/{split}.pkl"
+            (self.root / path).write_bytes(b"pickle")
+            write_json(
+                run / "proposals" / f"{split}.json",
+                {"path": path, "keys": keys, "boxes": len(rows), "source": self.source},
+            )
+
+    def row(self, split: str, index: int = 0) -> Row:
+        """A row of boxes."""
+        return self.boxes[split][index]
+
+    def touch(self, *paths: str, content: bytes = b"") -> None:
+        """Files below the data root."""
+        for path in paths:
+            (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / path).write_bytes(content)
+
+    def images(self, folder: str, count: int, width: int = 320, height: int = 240) -> None:
+        """``img_00001.jpg`` and so on, the header of a JPEG each."""
+        target = self.root / folder
+        target.mkdir(parents=True, exist_ok=True)
+        content = jpeg(width, height)
+        for number in range(1, count + 1):
+            (target / f"img_{number:05d}.jpg").write_bytes(content)
+
+
+def _save(path: Path, rows: list[Row], schema: pa.Schema) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+
+
+def box_row(video: str, time: str, box: Row, action: int, person: int) -> Row:
+    return {
+        "video_id": video,
+        "time": time,
+        "second": int(time.partition(".")[0]),
+        **box,
+        "action_id": action,
+        "person_id": person,
+    }
+
+
+def key_row(video: str, time: str) -> Row:
+    return {"video_id": video, "time": time, "second": int(time.partition(".")[0])}
+
+
+def proposal(video: str, second: int, score: float = 0.95) -> Row:
+    return {"key": f"{video},{second:04d}", "video_id": video, "second": second, **BOX, "score": score}
+
+
+def _media(name: str, duration: float, frames: int) -> Row:
+    return {
+        "bytes": 1000,
+        "sha256": hashlib.sha256(name.encode()).hexdigest(),
+        "duration": duration,
+        "frames": frames,
+        "fps": 30.0,
+        "width": 320,
+        "height": 240,
+        "has_audio": True,
+    }
+
+
+def make_ava(root: Path) -> BoxWorld:
+    """Three training films and one of validation; each has two key frames: two people in the first, one in the second."""
+    world = BoxWorld(root, make_spec(AVA_YAML))
+    films = {"train": ("-5KQ66BBWC4.mkv", "0f39OWEqJ24.mp4", "_a_film_00x.webm"), "val": ("1j20qq1JyX4.mp4",)}
+    line = 0
+    for split, names in films.items():
+        world.boxes[split], world.excluded[split], world.proposals[split] = [], [], []
+        for name in names:
+            line += 1
+            video = name.partition(".")[0]
+            item: Row = {
+                "item_id": f"{split}/{video}", "video_id": video, "clip_id": name, "split": split, "label": None,
+                "class_dir": None, "label_index": -1, "start": 900, "end": 905, "row": line,
+            }  # fmt: skip
+            result = {**item, **FINE, "key": "k"}
+            world.catalog.append({**item, **FINE})
+            world.plan.append(dict(item))
+            film = {**_media(name, 3000.0, 75000), "path": f"ava/videos/{name}", "source": "local", "attempts": []}
+            world.recorded.append({**result, **film})
+            folder = f"ava/rawframes/{video}"
+            excerpt = {
+                **_media(f"{name} cut", 5.0, 150), "path": f"ava/videos_15min/{name}", "images": 150,
+                "image_path": folder, "image_width": 320, "image_height": 240, "source_duration": 3000.0,
+            }  # fmt: skip
+            world.made.append({**result, **excerpt})
+            world.images(folder, 150)
+            world.boxes[split] += [
+                box_row(video, "0902", BOX, 80, 1),
+                box_row(video, "0902", BOX, 1, 1),
+                box_row(video, "0902", OTHER_BOX, 3, 0),
+                box_row(video, "0903", BOX, 2, 1),
+            ]
+            world.excluded[split].append(key_row(video, "0904"))
+            world.proposals[split] += [proposal(video, second, 0.28) for second in (902, 903)]
+    return world
+
+
+CLIPS = (("-vid_000001", 100), ("_vid_000002", 200), ("avid0000003", 12457))
+"""Training videos, and where the window of each begins."""
+
+
+def make_ava_kinetics(root: Path) -> BoxWorld:
+    """Three training windows of 4 s; val and test have key frames without boxes, as the published test csv has."""
+    world = BoxWorld(root, make_spec(AVA_KINETICS_YAML), source="hog")
+    world.boxes = {"train": [], "val": [], "test": []}
+    for video, start in CLIPS:
+        _window(world, "train", video, start)
+        world.boxes["train"] += [
+            box_row(video, f"{start + 2}.000000", BOX, 80, -1),
+            box_row(video, f"{start + 2}.000000", BOX, 1, -1),
+            box_row(video, f"{start + 2}.000000", OTHER_BOX, 3, -1),
+        ]
+    for split, number in (("val", 4), ("test", 5)):
+        for at in (0, 1):
+            video = f"vvid{number}00000{at}"
+            _window(world, split, video, 50)
+            world.key_frames.setdefault(split, []).append(key_row(video, "52.000000"))
+    # The first video has a key frame that the clip could not keep.
+    world.boxes["train"].append(box_row(CLIPS[0][0], "101.000000", BOX, 2, -1))
+    world.prepared["train"] = [
+        {**row, "video_id": f"{row['video_id']}_{start:06d}_{start + 4:06d}"}
+        for row in world.boxes["train"]
+        for video, start in CLIPS
+        if row["video_id"] == video and row["time"] != "101.000000"
+    ]
+    world.dropped["train"] = 1
+    world.proposals["train"] = [proposal(video, start + second) for video, start in CLIPS for second in (1, 2, 3)]
+    lines = [csv_line(row) for row in world.prepared["train"]]
+    world.touch("ava_kinetics/kinetics_train.csv", content="".join(f"{line}\n" for line in lines).encode())
+    _merge(world, lines)
+    return world
+
+
+def csv_line(row: Row) -> str:
+    """A row as the reference writes it."""
+    box = ",".join(f"{row[name]:.3f}" for name in ("x1", "y1", "x2", "y2"))
+    return f"{row['video_id']},{row['second']},{box},{row['action_id']},{row['person_id']}"
+
+
+def _window(world: BoxWorld, split: str, video: str, start: int) -> None:
+    clip = f"{video}_{start:06d}_{start + 4:06d}"
+    item: Row = {
+        "item_id": f"{split}/{clip}", "video_id": video, "clip_id": clip, "split": split, "label": "abseiling",
+        "class_dir": None, "label_index": -1, "start": start, "end": start + 4, "row": None,
+    }  # fmt: skip
+    result = {**item, **FINE, "key": "k"}
+    world.catalog.append({**item, **FINE})
+    world.plan.append(dict(item))
+    film = {**_media(clip, 4.0, 120), "path": f"ava_kinetics/videos/{clip}.mp4", "source": "local", "attempts": []}
+    world.recorded.append({**result, **film})
+    folder = f"ava_kinetics/rawframes/{clip}"
+    frames = {"path": folder, "frames": 120, "width": 320, "height": 240, "fps": 30.0, "source_duration": 4.0}
+    world.made.append({**result, **frames})
+    world.images(folder, 120)
+
+
+def _merge(world: BoxWorld, lines: list[str]) -> None:
+    """AVA beside it, and what the merge made of both."""
+    csv, pickle = "ava_train_v2.2.csv", "ava_dense_proposals_train.FAIR.recall_93.9.pkl"
+    theirs = [f"0f39OWEqJ24,{second:04d},0.031,0.162,0.670,0.995,12,0" for second in range(902, 906)]
+    for name, content in (
+        (csv, theirs),
+        ("ava_val_v2.2.csv", theirs[:1]),
+        ("ava_train_excluded_timestamps_v2.2.csv", []),
+    ):
+        text = "".join(f"{line}\n" for line in content).encode()
+        world.touch(f"ava/annotations/{name}", f"ava_kinetics/annotations/{name}", content=text)
+    merged = "".join(f"{line}\n" for line in [*lines, *theirs]).encode()
+    world.touch(f"ava_kinetics/annotations/{csv}", content=merged)
+    world.touch(f"ava/annotations/{pickle}", f"ava_kinetics/annotations/{pickle}", content=b"pickle")
+    for name in ("0f39OWEqJ24", "-5KQ66BBWC4"):
+        folder = world.root / "ava" / "rawframes" / name
+        folder.mkdir(parents=True)
+        (world.folder / "rawframes" / name).symlink_to(folder)
+    told = {
+        "kinetics_rows": len(lines), "ava_rows": 4, "kinetics_keys": 9, "ava_keys": 4, "keys": 13, "shared_keys": 0,
+        "ava_identical": 4, "links": 2, "ava_videos": 1, "ava_videos_with_frames": 1,
+        "csv": f"ava_kinetics/annotations/{csv}", "proposals": f"ava_kinetics/annotations/{pickle}",
+    }  # fmt: skip
+    write_json(world.run_dir / "merged.json", told)

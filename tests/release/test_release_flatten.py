@@ -1,0 +1,73 @@
+"""Class folders into one flat folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from clipyard.cli import main
+from clipyard.errors import UserError
+from clipyard.release.flatten import flatten
+
+CLIP = "-wR5jVB-WPk_000417_000427.mp4"
+
+
+def put(path: Path, text: str, born: int = 1000) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.utime(path, (born, born))
+    return path
+
+
+def test_clips_move_and_other_files_stay(tmp_path: Path) -> None:
+    put(tmp_path / f"kv/it's (a)/{CLIP}", "one")
+    other = put(tmp_path / "kv/it's (a)/notes.txt", "two")
+    loose = put(tmp_path / "kv/loose.mp4", "three")
+    assert flatten(tmp_path / "kv", tmp_path / "flat") == {"moved": 1}
+    assert [path.name for path in (tmp_path / "flat").iterdir()] == [CLIP]
+    assert other.exists() and loose.exists()
+    assert flatten(tmp_path / "kv", tmp_path / "flat") == {}
+
+
+@pytest.mark.parametrize(("first", "second", "kept"), [(1000, 2000, "first"), (2000, 1000, "second")])
+def test_the_older_file_has_the_name_and_the_other_is_not_lost(
+    tmp_path: Path, first: int, second: int, kept: str
+) -> None:
+    put(tmp_path / f"kv/a/{CLIP}", "first", first)
+    put(tmp_path / f"kv/b/{CLIP}", "second", second)
+    assert flatten(tmp_path / "kv", tmp_path / "flat") == {"moved": 1, "older": 1}
+    assert (tmp_path / "flat" / CLIP).read_text() == kept
+    other = f"kv/b/{CLIP}" if kept == "first" else f"kv/b/{CLIP}.newer"
+    assert (tmp_path / other).read_text() == {"first": "second", "second": "first"}[kept]
+
+
+def test_the_same_bytes_are_kept_once(tmp_path: Path) -> None:
+    for folder in "ab":
+        put(tmp_path / f"kv/{folder}/{CLIP}", "one")
+    assert flatten(tmp_path / "kv", tmp_path / "flat") == {"moved": 1, "same": 1}
+    assert not list((tmp_path / "kv").rglob("*.mp4"))
+
+
+def test_links_leave_the_class_folders_alone(tmp_path: Path) -> None:
+    file = put(tmp_path / f"kv/a/{CLIP}", "one")
+    assert flatten(tmp_path / "kv", tmp_path / "flat", link=True) == {"linked": 1}
+    assert file.samefile(tmp_path / "flat" / CLIP)
+    assert flatten(tmp_path / "kv", tmp_path / "flat", link=True) == {"same": 1}
+    assert file.exists()
+
+
+def test_what_is_wrong_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no folder"):
+        flatten(tmp_path / "none", tmp_path / "flat")
+    (tmp_path / "kv").mkdir()
+    with pytest.raises(UserError, match="among the class folders"):
+        flatten(tmp_path / "kv", tmp_path / "kv/flat")
+
+
+def test_the_command(tmp_path: Path) -> None:
+    put(tmp_path / f"kv/a/{CLIP}", "one")
+    done = CliRunner().invoke(main, ["flatten", str(tmp_path / "kv"), str(tmp_path / "flat")])
+    assert done.exit_code == 0, done.output
+    assert "1 moved" in done.output
