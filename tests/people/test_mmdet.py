@@ -71,7 +71,7 @@ def test_box_by_box_as_mmdets_own_loop(name: str, batch: int, tmp_path: Path) ->
     model = mmdet_models.random_model(config)
     least = 0.5
     detector = MmdetDetector(
-        mmdet_models.save(model, tmp_path / "w.pth"), config, device="cpu", batch=batch, least=least
+        mmdet_models.save(model, tmp_path / "w.pth"), config, device="cpu", cpu_batch=batch, least=least
     )
     pictures = mmdet_models.scenes(*SIZES)
     found = detector.detect(pictures)
@@ -96,7 +96,7 @@ def test_batches_hold_pictures_of_one_size(tiny: tuple[Any, Path], tmp_path: Pat
     import mmdet_models
     from clipyard.people.mmdet import MmdetDetector
 
-    detector = MmdetDetector(tiny[1], mmdet_models.small(mmdet_models.RTMDET, tmp_path), device="cpu", batch=2)
+    detector = MmdetDetector(tiny[1], mmdet_models.small(mmdet_models.RTMDET, tmp_path), device="cpu", cpu_batch=2)
     seen = []
     inner = detector._found
     detector._found = lambda pictures: seen.append([p.shape[:2] for p in pictures]) or inner(pictures)  # type: ignore[method-assign]

@@ -73,6 +73,12 @@ def test_ava(world: BoxWorld) -> None:
         missing = {row["video_id"]: row["reason"] for row in csv.DictReader(handle)}
     assert missing == {GONE: "not_found"}
     assert (run / "report/index.html").exists()
+    release = world.settings.data.release("ava") / "one"
+    rows = (release / "ava_train_v2.2.csv").read_text().splitlines()
+    assert [row.split(",")[:2] for row in rows[::2]] == [[FILM, f"{second:04d}"] for second in AVA_SECONDS]
+    with open(release / "left_out_of_ava_train_v2.2.csv") as handle:
+        left = [(row["video_id"], int(row["second"]), int(row["rows"])) for row in csv.DictReader(handle)]
+    assert left == [(film, second, 2) for film in (SHORT, GONE) for second in AVA_SECONDS]
 
 
 def test_ava_kinetics(world: BoxWorld) -> None:
@@ -97,7 +103,9 @@ def test_ava_kinetics(world: BoxWorld) -> None:
     gates = ("annotations", "clips", "frames", "boxes", "proposals", "merged")
     verdicts = {name: read_json(run / f"gates/{name}.json")["verdict"] for name in gates}
     assert "block" not in verdicts.values(), verdicts
-    times = (world.settings.data.release("ava_kinetics") / "one/kinetics_train_times.csv").read_text()
+    release = world.settings.data.release("ava_kinetics") / "one"
+    assert len((release / "ava_train_v2.2.csv").read_text().splitlines()) == 6 + 6
+    times = (release / "kinetics_train_times.csv").read_text()
     assert f"{KINETICS}_000015_000019,17,17.070000\n" in times
 
 

@@ -36,8 +36,8 @@ def items() -> list[Row]:
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("films")
     for name, fps in zip(NAMES, (25, 30, 24), strict=True):
-        # The content decides, not the name: what is called webm here is Matroska.
-        made = make_video(folder / f"{Path(name).stem}.mkv", SECONDS[name], fps, (160, 120), label=name, gop=50)
+        # The content decides, not the name: what is called webm here is mp4.
+        made = make_video(folder / f"made-{name}".replace("webm", "mp4"), SECONDS[name], fps, (160, 120), gop=50)
         made.rename(folder / name)
     return folder
 

@@ -35,8 +35,8 @@ class MmdetDetector:
 
     ``config``: a path, or the name of a config that mmdet ships. **A config is a Python program and is run**: use your own or mmdet's.
     ``checkpoint``: weights only (:mod:`clipyard.people.checkpoint`). ``sha256``: what the checkpoint's must be, if known.
-    ``device``: ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` (:mod:`clipyard.people.device`). ``batch``: pictures at once.
-    ``half``: half precision, on a GPU only. ``least``: a score must be greater. ``label``: the class that counts.
+    ``device``: ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` (:mod:`clipyard.people.device`). ``batch``: pictures at once on a GPU;
+    ``cpu_batch``: on a CPU, where more than one gain no time (``bench/bench_detect.py``) and cost memory. ``half``: half precision, on a GPU only. ``least``: a score must be greater. ``label``: the class that counts.
 
     Raises MachineError without the packages or the device, UserError for a config or a checkpoint that cannot be used.
     """
@@ -49,14 +49,16 @@ class MmdetDetector:
         sha256: str | None = None,
         device: str = "auto",
         batch: int = 4,
+        cpu_batch: int = 1,
         half: bool = False,
         least: float = 0.5,
         label: int = PERSON,
     ) -> None:
         self._torch = _imported()
-        self._batch, self._least, self._label = batch, np.float32(least), label
+        self._least, self._label = np.float32(least), label
         self._device = choose_device(device)
-        self._half = half and self._device.startswith("cuda")
+        self._batch = cpu_batch if self._device == "cpu" else batch
+        self._half = half and self._device != "cpu"
         found = config_path(config)
         weights = load_weights(checkpoint)
         digest = sha256_of(checkpoint)

@@ -56,7 +56,7 @@ class DetectParams(StepParams):
     checkpoint: str | None = None
     sha256: str | None = Field(default=None, pattern=r"^[0-9A-Fa-f]{64}$")
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$")
-    batch: int = Field(default=4, ge=1, le=256)
+    batch: int = Field(default=4, ge=1, le=512)
     half: bool = False
     least: float = Field(default=0.5, ge=0, lt=1)
 

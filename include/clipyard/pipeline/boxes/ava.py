@@ -119,8 +119,12 @@ def release(ctx: RunContext, say: Say) -> str:
     """Publish the lock, what is missing, and the annotation files that the data set is read with."""
     version = ctx.chosen(AvaParams).version
     folder = ctx.data.dataset(ctx.spec.root, "annotations")
-    files = {path.name: path for path in folder.glob(f"ava_*_{version}*.csv")}
+    files = {path.name: path for path in folder.glob(f"ava_*_excluded_timestamps_{version}.csv")}
     files |= {path.name: path for path in folder.glob("ava_action_list_*.pbtxt")}
+    frames = ctx.data.dataset(ctx.spec.root, ctx.spec.layout["rawframes"])
+    for split in ctx.splits if ctx.chosen(AvaParams).frames else ():
+        if split != TEST:
+            files |= common.readable(ctx, say, folder / f"ava_{split}_{version}.csv", frames)
     return common.release(ctx, say, files)
 
 

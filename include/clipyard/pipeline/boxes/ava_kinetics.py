@@ -170,7 +170,12 @@ def release(ctx: RunContext, say: Say) -> str:
             files[f"kinetics_{split}_times.csv"] = times
     if (ctx.folder / "merged.json").exists():
         merged = read_json(ctx.folder / "merged.json")
-        files |= {Path(merged[key]).name: ctx.data.root / merged[key] for key in ("csv", "proposals") if key in merged}
+        files |= {Path(merged[key]).name: ctx.data.root / merged[key] for key in ("proposals",) if key in merged}
+        # frame_folders passes over links, which AVA's films are here: they are counted where they lie.
+        ava = find_spec(AVA, ctx.settings.dataset_folders)
+        files |= common.readable(
+            ctx, say, ctx.data.root / merged["csv"], ctx.data.dataset(ava.root, ava.layout["rawframes"])
+        )
     if ctx.spec.arrangement == "flat":
         for split in ctx.splits:
             name = Path(ctx.spec.parts[split]).name

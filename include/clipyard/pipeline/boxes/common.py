@@ -9,9 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from clipyard.annotations.ava_kinetics import frame_folders
 from clipyard.errors import UserError
 from clipyard.files import read_json, write_json
+from clipyard.ids import is_youtube_id
 from clipyard.pipeline.boxes.detection import KeyFrame, collect, plan_detection
+from clipyard.pipeline.boxes.readable import write_readable
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.params import BoxParams
 from clipyard.pipeline.publish import publish_release
@@ -49,7 +52,12 @@ def detects(ctx: RunContext) -> bool:
 def gate_params(ctx: RunContext) -> GateParams:
     chosen = ctx.chosen(BoxParams)
     return GateParams(
-        annotation_counts=chosen.annotation_counts, rejected_error=ctx.spec.rejected.error, frames=chosen.frames
+        annotation_counts=chosen.annotation_counts,
+        rejected_error=ctx.spec.rejected.error,
+        frames=chosen.frames,
+        proposal_score=chosen.score if detects(ctx) else None,
+        version=getattr(chosen, "version", None),
+        excerpts=getattr(chosen, "excerpts", None),
     )
 
 
@@ -91,6 +99,18 @@ def detector_name(ctx: RunContext) -> str:
     return (
         chosen.detector if chosen.detector == "hog" else chosen.detector_config or ctx.spec.detection.config or "mmdet"
     )
+
+
+def readable(ctx: RunContext, say: Say, source: Path, frames: Path) -> dict[str, Path]:
+    """A csv of AVA for the release, without what cannot be read; ``frames`` is the folder of the films' images."""
+    folder = ctx.folder / "readable"
+    target, left = folder / source.name, folder / f"left_out_of_{source.name}"
+    videos = {line.partition(",")[0] for line in source.read_text(encoding="utf-8").splitlines()}
+    there = frame_folders(frames, sorted(video for video in videos if is_youtube_id(video))) if frames.is_dir() else {}
+    lines = write_readable(source, target, left, there)
+    if lines:
+        say("%s", f"{source.name}: {lines} rows are left out of the release, because their images are not there")
+    return {target.name: target, left.name: left}
 
 
 def release(ctx: RunContext, say: Say, files: Mapping[str, Path]) -> str:

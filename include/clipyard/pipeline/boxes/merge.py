@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from clipyard.annotations.ava_kinetics import merge_csv
 from clipyard.annotations.proposals import merge_proposals, read_proposals, write_proposals
 from clipyard.errors import UserError
@@ -75,11 +77,24 @@ def merge(kinetics: Path, ava: Path, *, kinetics_proposals: Path | None) -> dict
     )
     numbers: dict[str, Any] = {"kinetics_rows": rows, "ava_rows": ava_rows, "csv": annotations / TRAIN_CSV}
     if kinetics_proposals is not None and (ava / "annotations" / TRAIN_PROPOSALS).exists():
-        own, _ = read_proposals(kinetics_proposals)
-        theirs, rejected = read_proposals(ava / "annotations" / TRAIN_PROPOSALS)
-        both = merge_proposals(own, theirs)
-        write_proposals(both, annotations / TRAIN_PROPOSALS)
-        numbers |= {"kinetics_keys": len(own), "ava_keys": len(theirs), "keys": len(both), "rejected_keys": len(rejected),
-                    "proposals": annotations / TRAIN_PROPOSALS}  # fmt: skip
+        numbers |= _merge_proposals(
+            kinetics_proposals, ava / "annotations" / TRAIN_PROPOSALS, annotations / TRAIN_PROPOSALS
+        )
     numbers["links"] = link_frames(ava / "rawframes", kinetics / "rawframes")
     return numbers
+
+
+def _merge_proposals(kinetics: Path, ava: Path, out: Path) -> dict[str, Any]:
+    """Write the proposals of both; the numbers are of what was written, read back."""
+    own, _ = read_proposals(kinetics)
+    theirs, rejected = read_proposals(ava)
+    shared = len(own.keys() & theirs.keys())
+    write_proposals(merge_proposals(own, theirs), out)
+    count = len(own)
+    del own  # three such files at once would take a third more memory
+    both, _ = read_proposals(out)
+    same = sum(key in both and np.array_equal(both[key], boxes) for key, boxes in theirs.items())
+    return {
+        "kinetics_keys": count, "ava_keys": len(theirs), "shared_keys": shared, "keys": len(both),
+        "rejected_keys": len(rejected), "ava_identical": same, "proposals": out,
+    }  # fmt: skip

@@ -43,11 +43,12 @@ def save(table: pa.Table, path: Path) -> None:
 
 
 def load(run: Path, split: str, what: str) -> pa.Table:
-    """A table of the run; empty when the split has none. ``what``: boxes, key_frames, excluded or rejected."""
+    """A table of the run; empty when the split has none. ``what``: boxes, key_frames, excluded, rejected or excluded_rejected."""
     path = run / FOLDER / f"{split}.{what}.parquet"
     if path.exists():
         return pq.read_table(path)
-    return {"boxes": BOXES, "rejected": REJECTED}.get(what, KEY_FRAMES).empty_table()
+    schemas = {"boxes": BOXES, "rejected": REJECTED, "excluded_rejected": REJECTED}
+    return schemas.get(what, KEY_FRAMES).empty_table()
 
 
 def write_tables(run: Path, files: dict[str, SplitFiles], actions: Path, evaluated: Path | None) -> dict[str, Any]:
@@ -55,18 +56,17 @@ def write_tables(run: Path, files: dict[str, SplitFiles], actions: Path, evaluat
     splits: dict[str, Any] = {}
     for split, one in files.items():
         read = read_boxes(one.csv) if one.csv else BoxTable(*(s.empty_table() for s in (BOXES, KEY_FRAMES, REJECTED)))
-        rejected = read.rejected
         if one.excluded is not None:
             excluded = read_boxes(one.excluded)
             save(excluded.key_frames, run / FOLDER / f"{split}.excluded.parquet")
-            rejected = pa.concat_tables([rejected, excluded.rejected])
-        for what, table in (("boxes", read.boxes), ("key_frames", read.key_frames), ("rejected", rejected)):
+            save(excluded.rejected, run / FOLDER / f"{split}.excluded_rejected.parquet")
+        for what, table in (("boxes", read.boxes), ("key_frames", read.key_frames), ("rejected", read.rejected)):
             save(table, run / FOLDER / f"{split}.{what}.parquet")
-        reasons = {entry["values"]: entry["counts"] for entry in pc.value_counts(rejected["reason"]).to_pylist()}
+        reasons = {entry["values"]: entry["counts"] for entry in pc.value_counts(read.rejected["reason"]).to_pylist()}
         good = read.boxes.num_rows + read.key_frames.num_rows
         splits[split] = {
             "csv": str(one.csv) if one.csv else "", "sha256": sha256_of(one.csv) if one.csv else "",
-            "rows": good + rejected.num_rows, "good": good, "rejected": reasons,
+            "rows": good + read.rejected.num_rows, "good": good, "rejected": reasons,
             "labels": pc.count_distinct(read.boxes["action_id"]).as_py(),
         }  # fmt: skip
     names = read_action_list(actions)
@@ -76,10 +76,11 @@ def write_tables(run: Path, files: dict[str, SplitFiles], actions: Path, evaluat
 
 
 def rejected_rows(run: Path, split: str) -> list[Row]:
-    """The csv rows that cannot be used, as rows of the catalog."""
+    """The csv rows that cannot be used, as rows of the catalog; those of the excluded timestamps too."""
     return [
-        rejected_item(f"{split}/#row-{row['line']}", split, row["reason"], f"{row['evidence']}: {row['text']}", row["line"])
-        for row in load(run, split, "rejected").to_pylist()
+        rejected_item(f"{split}/#{name}-{row['line']}", split, row["reason"], f"{row['evidence']}: {row['text']}", row["line"])
+        for name, what in (("row", "rejected"), ("excluded", "excluded_rejected"))
+        for row in load(run, split, what).to_pylist()
     ]  # fmt: skip
 
 
