@@ -214,7 +214,7 @@ def test_the_image_of_a_key_frame_in_the_flat_layout(tmp_path: Path) -> None:
     assert page.tags["img"] == 2
     shown = {frame["name"]: frame["time"] for frame in boxes(world)["key_frames"]}
     assert shown == {f"{A}_000017": "17.070000", f"{B}_000002": "2.500000"}
-    assert boxes(world)["prepared"] == [{"split": "val", "rows": 2, "dropped": 1, "no_clip": None}]
+    assert boxes(world)["prepared"] == [{"split": "val", "rows": 2, "dropped": 1, "no_clip": 1}]
     assert boxes(world)["problems"] == ["frames/ holds no table: no images have been made in this run."]
     assert "there are no proposals yet" not in page.text and "Merged with AVA" not in page.text
     assert [stage["name"] for stage in report(world)["stages"]] == ["annotations", "fetch", "frames", "record", "boxes"]

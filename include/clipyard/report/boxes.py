@@ -84,7 +84,10 @@ class _Sums:
 
 def collect_boxes(spec: DatasetSpec, data: Path, folder: Path, params: Mapping[str, Any]) -> Boxes | None:
     """The section for the run in ``folder``; ``data`` is the data root. None for a run without tables of boxes."""
-    splits = sorted((path.name.removesuffix(".boxes.parquet") for path in _tables(folder)), key=split_order)
+    found = sorted((path.name.removesuffix(".boxes.parquet") for path in _tables(folder)), key=split_order)
+    # A run has tables of all splits whose files are there, so that the catalog forgets none; it prepares the chosen ones.
+    chosen = params.get("splits") or spec.default_parts or found
+    splits = [split for split in found if split in chosen] or found
     if not splits:
         return None
     sums = _Sums()
@@ -98,7 +101,7 @@ def collect_boxes(spec: DatasetSpec, data: Path, folder: Path, params: Mapping[s
     prepared, files = [], []
     for split in splits:
         if arrangement:
-            prepared.append(_prepared(folder, split, sums, arrangement))
+            prepared.append(_prepared(folder, split, sums))
         absent = "the stage “proposals” has not run (yet)." if split in labelled and arrangement != "flat" else ""
         files.append(_proposals(folder, split, sums, layout, names, absent, arrangement))
     images, problems = read_images(folder)
@@ -197,14 +200,14 @@ def _split(folder: Path, split: str, sums: _Sums) -> SplitBoxes | None:
     )
 
 
-def _prepared(folder: Path, split: str, sums: _Sums, arrangement: str) -> Prepared | None:
+def _prepared(folder: Path, split: str, sums: _Sums) -> Prepared | None:
     value = _try(_mapping, folder / "prepared" / f"{split}.json", sums, "how many rows have images is not known.")
     if value is None:
         return None
     rows, dropped, no_clip = (
         value.get(name) if isinstance(value.get(name), int) else None for name in ("rows", "dropped", "no_clip")
     )
-    return Prepared(split, rows, dropped, no_clip if arrangement == "windows" else None)  # flat counts rows there
+    return Prepared(split, rows, dropped, no_clip)
 
 
 def _truth(folder: Path, split: str, sums: _Sums, arrangement: str) -> tuple[Rows | None, npt.NDArray[np.bool_]]:
