@@ -41,7 +41,7 @@ if [ ! -f "$cache/$name" ]; then
   {
     if [ -n "$uv" ]; then "$uv" pip install --python "$python" --target "$work/tools" pip==26.0 setuptools==80.9.0 wheel ninja psutil
     else "$python" -m pip install --target "$work/tools" pip setuptools==80.9.0 wheel ninja psutil; fi \
-      && PATH=$work/tools/bin:$PATH PYTHONPATH=$work/tools MMCV_WITH_OPS=1 FORCE_CUDA=0 MAX_JOBS=${MAX_JOBS:-2} "$python" -m pip wheel \
+      && PATH=$work/tools/bin:$PATH PYTHONPATH=$work/tools MMCV_WITH_OPS=1 FORCE_CUDA=${FORCE_CUDA:-0} MAX_JOBS=${MAX_JOBS:-2} "$python" -m pip wheel \
         --no-deps --no-build-isolation --no-binary mmcv --wheel-dir "$work/made" "mmcv==$version"
   } >"$cache/build.log" 2>&1 9>&- || { tail -5 "$cache/build.log" >&2; echo "mmcv.sh: mmcv $version could not be built; see $cache/build.log" >&2; exit 1; }
   [ -f "$work/made/$name" ] || { echo "mmcv.sh: the build made $(ls "$work/made") instead of $name" >&2; exit 1; }

@@ -81,6 +81,12 @@ class ContainerSettings:
         """Whether the step reaches out."""
         return self.step in NETWORK_STEPS
 
+    def gpu_number(self) -> str:
+        """The GPUs of a pod: a cluster gives them out by number."""
+        if not self.gpus.isdigit():
+            raise UserError(f"CLIPYARD_GPUS is '{self.gpus}'; for pods write a number of GPUs, such as 1.")
+        return self.gpus
+
     def jobs(self, asked: int) -> int:
         """Parallel items that the limits carry, at most what the run asks for."""
         fits = [asked]

@@ -277,6 +277,20 @@ def test_limits_are_requests_and_jobs_follow(environment: Path, monkeypatch: pyt
     assert container["args"][-2:] == ["--jobs", "2"]
 
 
+def test_detect_gets_its_image_and_gpus(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIPYARD_GPUS", "1")
+    monkeypatch.setenv("CLIPYARD_DEVICE", "cuda")
+    (container,) = render(environment, "detect")["spec"]["containers"]
+    assert container["image"].startswith("clipyard-detect:")
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": "1"}
+    assert {"name": "CLIPYARD_DEVICE", "value": "cuda"} in container["env"]
+    (container,) = render(environment)["spec"]["containers"]
+    assert not container.get("resources")
+    monkeypatch.setenv("CLIPYARD_GPUS", "all")
+    with pytest.raises(UserError, match="write a number of GPUs"):
+        render(environment, "detect")
+
+
 def test_no_limits_ask_for_nothing(environment: Path) -> None:
     (container,) = render(environment, jobs=8)["spec"]["containers"]
     assert not container.get("resources")

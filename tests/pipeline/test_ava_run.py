@@ -23,7 +23,9 @@ from box_world import (
     serve,
     unpickled,
 )
+from clipyard.errors import UserError
 from clipyard.files import read_json
+from clipyard.manifest import read_rows
 from walkers import make_film
 
 
@@ -144,3 +146,43 @@ def test_a_second_run_makes_nothing_anew(world: BoxWorld, films: Path, mirror: s
     assert {folder: world.tree(folder) for folder in before} == before
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     assert any("0 shards of new ones to look at" in line for line in world.said), world.said
+
+
+def test_people_of_ava_are_found_here_when_asked_for(world: BoxWorld, mirror: str) -> None:
+    how = {
+        "mirror_url": f"{mirror}/{{clip}}",
+        "sources": ["mirror"],
+        "proposals": "detect",
+        "detector": "hog",
+        "score": 0.5,
+        "splits": ["train"],
+        "videos": [FILM],
+    }
+    ctx = world.go("ava", "own", **how)
+    own = unpickled(world.root / "ava/annotations/ava_dense_proposals_train.hog.pkl")
+    assert set(own) == {f"{FILM},{second:04d}" for second in AVA_SECONDS}
+    images = [row["image"] for row in read_rows(ctx.folder / "detect/part-00000.parquet")]
+    assert [Path(image).name for image in images] == ["img_00061.jpg", "img_00091.jpg", "img_00151.jpg"]
+    world.go("ava", "own", **how, frame_offset="mmaction2")
+    images = [row["image"] for row in read_rows(ctx.folder / "detect/part-00000.parquet")]
+    assert [Path(image).name for image in images] == ["img_00062.jpg", "img_00092.jpg", "img_00152.jpg"]
+    published = unpickled(world.root / "ava/annotations/ava_dense_proposals_train.FAIR.recall_93.9.pkl")
+    assert len(published) == 9, "those are left alone"
+
+
+def test_a_film_that_comes_back_is_taken_by_the_refresh(world: BoxWorld, films: Path, mirror: str) -> None:
+    make_film(films / f"{GONE}.mp4", 907)
+    how = {"mirror_url": f"{mirror}/{{clip}}", "sources": ["mirror"]}
+    world.go("ava", "back", kind="refresh", retry_all=True, **how)
+    assert len([name for name in world.tree("ava/rawframes") if name.startswith(GONE)]) == 30 * 7
+    rows = (world.settings.data.release("ava") / "back/ava_train_v2.2.csv").read_text().splitlines()
+    assert {row.split(",")[0] for row in rows} == {FILM, GONE}
+
+
+def test_mmdet_that_is_not_there_is_told_before_any_work(tmp_path: Path) -> None:
+    world = BoxWorld(tmp_path / "data")
+    place_ava(world.root)
+    place_kinetics(world.root)
+    with pytest.raises(UserError, match="detector=hog"):
+        world.go("ava_kinetics", sources=["kinetics700"])
+    assert not (world.root / "ava_kinetics/videos").exists()

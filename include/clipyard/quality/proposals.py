@@ -31,7 +31,7 @@ _TRUE: Final = [True]
 def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
     """The suites of the gate ``proposals``."""
     ava = spec.annotation_format == "ava_csv"
-    wanted = _labelled(run, ava=ava)
+    wanted = _labelled(run, params, ava=ava)
     made = run.splits("proposals", ".parquet")
     told = {split: run.json(f"proposals/{split}") for split in made}
     yield _files(data, sorted({*made, *wanted}), told)
@@ -72,7 +72,7 @@ def _distinct(split: str, frames: pd.DataFrame) -> pd.DataFrame:
     return frames
 
 
-def _labelled(run: RunTables, *, ava: bool) -> dict[str, pd.DataFrame]:
+def _labelled(run: RunTables, params: GateParams, *, ava: bool) -> dict[str, pd.DataFrame]:
     """Key seconds with boxes by split, of videos whose images there are: for the others nobody needs proposals."""
     found: dict[str, pd.DataFrame] = {}
     there = None
@@ -81,6 +81,8 @@ def _labelled(run: RunTables, *, ava: bool) -> dict[str, pd.DataFrame]:
         there = recorded.loc[present(recorded), "item_id"]
     folder = "annotations" if ava else "prepared"
     for split in run.splits(folder, ".boxes.parquet"):
+        if params.splits is not None and split not in params.splits:
+            continue
         frames = _distinct(split, run.plain(f"{folder}/{split}.boxes", FRAME_COLUMNS))
         if frames.empty:
             continue

@@ -234,7 +234,7 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
         self._killed = False
         self.image, self.name, self.namespace = limits.image, f"clipyard-{self.step}", cluster.namespace
         self.arguments = [_literal(word) for word in self.argv(data)]
-        environment = step_environment(data / self.job["params"], data)
+        environment = {**step_environment(data / self.job["params"], data), **limits.environment}
         self.env_vars = [k8s.V1EnvVar(name=name, value=_literal(value)) for name, value in environment.items()]
         self.config_file, self.service_account_name = cluster.config, cluster.service_account
         # Airflows with DAGs and runs of the same names may share a namespace; the claim tells them apart.
@@ -250,6 +250,8 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
             amounts["memory"] = str(limits.memory)
         if limits.cpus is not None:
             amounts["cpu"] = f"{round(limits.cpus * 1000)}m"
+        if limits.gpus:
+            amounts["nvidia.com/gpu"] = limits.gpu_number()
         self.container_resources = k8s.V1ResourceRequirements(limits=amounts, requests=amounts) if amounts else None
         if self.execution_timeout is not None:
             # A pod whose worker never comes back ends by itself. The minute is the worker's, to end it first.

@@ -55,6 +55,7 @@ def gate_params(ctx: RunContext) -> GateParams:
         annotation_counts=chosen.annotation_counts,
         rejected_error=ctx.spec.rejected.error,
         frames=chosen.frames,
+        splits=tuple(ctx.splits),
         proposal_score=chosen.score if detects(ctx) else None,
         version=getattr(chosen, "version", None),
         excerpts=getattr(chosen, "excerpts", None),
