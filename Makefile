@@ -63,4 +63,4 @@ lock: $(STAMP)  ## resolve the lock file anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header pyproject.toml -o requirements.lock
 
 clean:  ## remove what was set up (not your data)
-	rm -rf $(VENV) .demo
+	rm -rf $(VENV) .venv-detect .venv-readers .demo

@@ -37,7 +37,7 @@ def frames_params(spec: DatasetSpec) -> dict[str, Any]:
         "quality": 1,
     }
     if spec.arrangement == "flat":
-        return {**shared, "short_edge": 256, "enlarge": False, "pattern": "%06d.jpg"}
+        return {**shared, "short_edge": 256, "enlarge": False, "even": True, "pattern": "%06d.jpg"}
     return {**shared, "short_edge": 0}
 
 
