@@ -7,17 +7,19 @@ progress, the result file.
 
 from __future__ import annotations
 
+import shutil
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Event
+from threading import Event, Lock
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from clipyard.errors import RetryLater
 from clipyard.manifest import RESULT_FIELDS, Row, schema_of
 from clipyard.reasons import Reason, Status
 from clipyard.settings import DataRoot
@@ -31,6 +33,7 @@ class StepParams(BaseModel):
 
 
 P = TypeVar("P", bound=StepParams)
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,32 @@ class Step(ABC, Generic[P]):
     def schema(self) -> pa.Schema:
         """Schema of the step's manifest."""
         return schema_of((*RESULT_FIELDS, *self.fields), self.name)
+
+
+class PerRun(Generic[K]):
+    """What all groups of one run of a step share, such as connections: made once for a data root and its parameters."""
+
+    def __init__(self, make: Callable[[StepContext[Any]], K]) -> None:
+        self._make, self._made = make, dict[str, K]()
+        self._lock = Lock()
+
+    def __call__(self, ctx: StepContext[Any]) -> K:
+        name = content_key(root=str(ctx.data.root), params=ctx.params.model_dump(mode="json"))
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = self._make(ctx)
+            return self._made[name]
+
+
+def require_space(data: DataRoot, gigabytes: float) -> None:
+    """RetryLater with less free space than that at the data root, whose private folder is made."""
+    data.private.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(data.private).free
+    if free < gigabytes * 1e9:
+        raise RetryLater(
+            f"Only {free / 1e9:.1f} GB are free at {data.root}, the step needs {gigabytes:g} GB: "
+            "free some space, then run this again; finished work is kept."
+        )
 
 
 def now() -> datetime:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -41,7 +40,7 @@ from clipyard.media.probe import probe
 from clipyard.reasons import Reason, Status
 from clipyard.settings import PRIVATE
 from clipyard.steps.answers import STOPPED, Answer, Questions, status_of
-from clipyard.steps.base import Outcome, Step, StepContext, now
+from clipyard.steps.base import Outcome, PerRun, Step, StepContext, now, require_space
 from clipyard.steps.clips import media_columns, set_aside
 from clipyard.steps.fetch import FetchParams
 from clipyard.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
@@ -111,26 +110,12 @@ class DownloadStep(Step[DownloadParams]):
     params_model = DownloadParams
 
     def __init__(self) -> None:
-        self._kits: dict[str, _Kit] = {}
-        self._lock = threading.Lock()
-
-    def _kit(self, ctx: StepContext[DownloadParams]) -> _Kit:
-        name = content_key(root=str(ctx.data.root), params=ctx.params.model_dump(mode="json"))
-        with self._lock:
-            if name not in self._kits:
-                self._kits[name] = _Kit(ctx)
-            return self._kits[name]
+        self._kit = PerRun(_Kit)
 
     def preflight(self, ctx: StepContext[DownloadParams]) -> None:
         """UserError for a wrong source; RetryLater with too little disk."""
         kit = self._kit(ctx)
-        ctx.data.private.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(ctx.data.private).free
-        if free < ctx.params.min_free_gb * _GB:
-            raise RetryLater(
-                f"Only {free / _GB:.1f} GB are free at {ctx.data.root}, the step needs {ctx.params.min_free_gb:g} GB: "
-                "free some space, then run this again; finished work is kept."
-            )
+        require_space(ctx.data, ctx.params.min_free_gb)
         kit.cache.sweep()
 
     def group_of(self, row: Row) -> str:

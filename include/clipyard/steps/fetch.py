@@ -17,7 +17,6 @@ asking to be resumed.
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -33,18 +32,17 @@ from clipyard.acquire.preflight import preflight_youtube
 from clipyard.acquire.sources import Egress, Sources, make_sources
 from clipyard.acquire.youtube import YouTubeOptions
 from clipyard.datasets.model import Recipe, Source
-from clipyard.errors import MachineError, RetryLater, WaitUntil
+from clipyard.errors import MachineError, WaitUntil
 from clipyard.ids import is_youtube_id
 from clipyard.manifest import Row
 from clipyard.media.tools import ffmpeg
 from clipyard.reasons import Reason, Status
 from clipyard.settings import PRIVATE
 from clipyard.steps.answers import STOPPED
-from clipyard.steps.base import Outcome, Step, StepContext, StepParams, now
+from clipyard.steps.base import Outcome, PerRun, Step, StepContext, StepParams, now, require_space
 from clipyard.steps.clips import Clips, Window, media_columns
 from clipyard.steps.fetching import Fetching, Wanted
 from clipyard.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
-from clipyard.store import content_key
 
 _GB = 1_000_000_000
 _ONE_SECOND = re.compile(r"_\d{6,9}", re.ASCII)
@@ -134,29 +132,14 @@ class FetchStep(Step[FetchParams]):
     params_model = FetchParams
 
     def __init__(self) -> None:
-        self._kits: dict[str, _Kit] = {}
-        self._lock = threading.Lock()
-
-    def _kit(self, ctx: StepContext[FetchParams]) -> _Kit:
-        """Connections live as long as the step; nothing that decides a result is kept in them."""
-        name = content_key(root=str(ctx.data.root), params=ctx.params.model_dump(mode="json"))
-        with self._lock:
-            if name not in self._kits:
-                self._kits[name] = _Kit(ctx)
-            return self._kits[name]
+        self._kit = PerRun(_Kit)
 
     def preflight(self, ctx: StepContext[FetchParams]) -> None:
         """MachineError without ffmpeg or what YouTube needs; RetryLater with too little disk; UserError for a wrong
         source.
         """
         kit = self._kit(ctx)
-        ctx.data.private.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(ctx.data.private).free
-        if free < ctx.params.min_free_gb * _GB:
-            raise RetryLater(
-                f"Only {free / _GB:.1f} GB are free at {ctx.data.root}, the step needs {ctx.params.min_free_gb:g} GB: "
-                "free some space, then run this again; finished work is kept."
-            )
+        require_space(ctx.data, ctx.params.min_free_gb)
         if kit.sources.has_youtube:
             for finding in preflight_youtube(cookies=kit.egress.cookies):
                 if finding.level == "fail":
