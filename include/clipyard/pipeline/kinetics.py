@@ -22,6 +22,7 @@ from clipyard.pipeline.stage import (
     tell_ledger,
 )
 from clipyard.pipeline.stage import plan as make_plan
+from clipyard.pipeline.step_params import FLAT_FRAMES
 from clipyard.quality.params import GateParams
 
 
@@ -74,6 +75,7 @@ def _gate(ctx: RunContext, say: Say, *, name: str) -> str:
         needs_plan(ctx)
     if name == "frames" and not (chosen.resize or chosen.frames):
         raise NothingToDo("Neither resized copies nor frames were asked for.")
+    flat = ctx.spec.arrangement == "flat"
     params = GateParams(
         annotation_counts=chosen.annotation_counts,
         rejected_error=ctx.spec.rejected.error,
@@ -81,9 +83,9 @@ def _gate(ctx: RunContext, say: Say, *, name: str) -> str:
         resize=chosen.resize,
         short_edge=chosen.short_edge,
         frames=chosen.frames,
-        frame_short_edge=None if chosen.frame_width else chosen.short_edge,
-        frame_size=(chosen.frame_width, chosen.frame_height) if chosen.frame_width else None,
-        frame_fps=chosen.frame_rate or None,
+        frame_short_edge=None if chosen.frame_width or flat else chosen.short_edge,
+        frame_size=(chosen.frame_width, chosen.frame_height) if chosen.frame_width and not flat else None,
+        frame_fps=float(FLAT_FRAMES["fps"]) if flat else chosen.frame_rate or None,
     )
     return gate(ctx, say, name, params)
 

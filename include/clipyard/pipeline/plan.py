@@ -59,7 +59,10 @@ def select(ctx: RunContext, catalog: pa.Table) -> pa.Table:
         table = pa.concat_tables(
             table.filter(pc.equal(table["split"], split)).slice(0, ctx.params.limit) for split in ctx.splits
         )
-    return table.select(_ITEMS)
+    table = table.select(_ITEMS)
+    if ctx.spec.arrangement == "flat":  # the classes stay in the catalog; steps see clips of no folder
+        table = table.set_column(_ITEMS.index("class_dir"), "class_dir", pa.nulls(table.num_rows, pa.string()))
+    return table
 
 
 def _only(

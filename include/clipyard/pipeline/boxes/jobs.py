@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from clipyard.annotations.ava_kinetics_flat import FPS
+from clipyard.annotations.ava_time import FPS
 from clipyard.datasets.model import DatasetSpec
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.params import AvaParams, BoxParams
 from clipyard.pipeline.plan import Plan
-from clipyard.pipeline.step_params import Job, fetch_jobs, make_jobs
+from clipyard.pipeline.step_params import FLAT_FRAMES, Job, fetch_jobs, make_jobs
 
 
 def ava_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
@@ -29,16 +29,10 @@ def ava_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
 
 def frames_params(spec: DatasetSpec) -> dict[str, Any]:
     """The step ``frames``: the reference's images, and those of the flat layout."""
-    shared = {
-        "root": spec.root,
-        "videos": spec.layout["videos"],
-        "out": spec.layout["rawframes"],
-        "fps": FPS,
-        "quality": 1,
-    }
+    folders = {"root": spec.root, "videos": spec.layout["videos"], "out": spec.layout["rawframes"]}
     if spec.arrangement == "flat":
-        return {**shared, "short_edge": 256, "enlarge": False, "even": True, "pattern": "%06d.jpg"}
-    return {**shared, "short_edge": 0}
+        return {**folders, **FLAT_FRAMES}
+    return {**folders, "fps": FPS, "quality": 1, "short_edge": 0}
 
 
 def ava_kinetics_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
