@@ -91,7 +91,14 @@ def _resize_params(ctx: RunContext) -> dict[str, Any]:
     }
 
 
-FLAT_FRAMES = {"fps": 30, "quality": 1, "short_edge": 256, "enlarge": False, "even": True, "pattern": "%06d.jpg"}
+FLAT_FRAMES: dict[str, Any] = {
+    "fps": 30,
+    "quality": 1,
+    "short_edge": 256,
+    "enlarge": False,
+    "even": True,
+    "pattern": "%06d.jpg",
+}
 """Images of a flat layout, which has one folder of clips for all splits (specification 1.13)."""
 
 
