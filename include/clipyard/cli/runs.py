@@ -61,7 +61,12 @@ def _context(kind: Kind, values: dict[str, Any], *, dry_run: bool = False) -> Ru
     others = dict(_assigned(text) for text in params.pop("others"))
     params = {key: value for key, value in params.items() if value not in (None, [], "")} | others
     return make_context(
-        dataset, name or new_run(kind), {**params, "dry_run": dry_run}, kind=kind, settings=settings_for(data)
+        dataset,
+        name or new_run(kind),
+        {**params, "dry_run": dry_run},
+        kind=kind,
+        settings=settings_for(data),
+        in_process=True,
     )
 
 

@@ -30,6 +30,8 @@ class RunContext:
     run: str
     kind: Kind
     params: RunParams
+    in_process: bool = False
+    """Steps run in this process (the command line), whatever runtime is configured."""
 
     @property
     def data(self) -> DataRoot:
@@ -104,7 +106,13 @@ class RunContext:
 
 
 def make_context(
-    dataset: str, run: str, params: dict[str, Any], *, kind: Kind = "full", settings: Settings | None = None
+    dataset: str,
+    run: str,
+    params: dict[str, Any],
+    *,
+    kind: Kind = "full",
+    settings: Settings | None = None,
+    in_process: bool = False,
 ) -> RunContext:
     """Load the data set and validate the parameters."""
     settings = settings or Settings.from_env()
@@ -113,7 +121,7 @@ def make_context(
         raise UserError(
             f"{spec.name} is of family '{spec.family}', which this version of Clipyard describes but cannot run yet."
         )
-    return RunContext(settings, spec, slug(run), kind, parse_run_params(params, spec))
+    return RunContext(settings, spec, slug(run), kind, parse_run_params(params, spec), in_process)
 
 
 def update_run_file(ctx: RunContext, **values: Any) -> dict[str, Any]:

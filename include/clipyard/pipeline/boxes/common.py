@@ -29,18 +29,19 @@ JOBS = "jobs.json"
 def make_plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
     """See :func:`clipyard.pipeline.stage.plan`. What finds people at the end is asked for now, before days of work."""
     chosen = ctx.chosen(BoxParams)
-    if chosen.detector == "mmdet" and detects(ctx) and not mmdet_is_there():
+    if chosen.detector == "mmdet" and detects(ctx) and not mmdet_is_there(ctx):
         raise UserError(
-            f"{ctx.spec.name} is to detect people with mmdet, which is not installed here: set CLIPYARD_RUNTIME_DETECT=docker "
-            "(or kubernetes) to use the image clipyard-detect, or run with detector=hog (for trying out) or proposals=none."
+            f"{ctx.spec.name} is to detect people with mmdet, which is not installed here: run its DAG with "
+            "CLIPYARD_RUNTIME_DETECT=docker (or kubernetes), which uses the image clipyard-detect, or choose detector=hog (for trying "
+            "out) or proposals=none."
         )
     return plan(ctx, say, write_jobs=write_jobs)
 
 
-def mmdet_is_there(environ: Mapping[str, str] = os.environ) -> bool:
+def mmdet_is_there(ctx: RunContext, environ: Mapping[str, str] = os.environ) -> bool:
     """Whether the step ``detect`` will find it: in its own container, or in this Python."""
     runtime = environ.get("CLIPYARD_RUNTIME_DETECT") or environ.get("CLIPYARD_RUNTIME") or "process"
-    return runtime != "process" or find_spec("mmdet") is not None
+    return (runtime != "process" and not ctx.in_process) or find_spec("mmdet") is not None
 
 
 def detects(ctx: RunContext) -> bool:
