@@ -138,8 +138,15 @@ def _tasks(spec: DatasetSpec, kind: str) -> None:
                 )
                 .expand(job=first[part.name].output)
             )
-    for part in graph_of(spec.annotation_format):
+    parts = {part.name: part for part in graph_of(spec.annotation_format)}
+    for part in parts.values():
         for need in part.needs:
-            last[need] >> first[part.name]
+            if part.is_step and parts[need].is_step:
+                # Its shards are known as soon as those of the step before it; only the work itself waits for the other's.
+                last[need] >> last[part.name]
+                for earlier in parts[need].needs:
+                    last[earlier] >> first[part.name]
+            else:
+                last[need] >> first[part.name]
     verdict = VerdictOperator(task_id="verdict", dataset=spec.name, trigger_rule=TriggerRule.ALL_DONE, retries=0)
     last["report"] >> verdict
