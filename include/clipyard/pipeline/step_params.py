@@ -141,11 +141,10 @@ def make_jobs(ctx: RunContext, step: str, shards: list[Path], params: dict[str, 
     ]
 
 
-def fetch_jobs(ctx: RunContext, plan: Plan, step: str = "fetch", **more: Any) -> list[Job]:
-    """Jobs that bring the items, of the step ``fetch`` or of one with the same parameters and ``more``."""
-    jobs = make_jobs(ctx, step, plan.shards, {**fetch_params(ctx), **more})
-    local = {**fetch_params(ctx, local_only=True), **more}
-    return jobs + make_jobs(ctx, step, plan.local_shards, local, first=len(jobs))
+def fetch_jobs(ctx: RunContext, plan: Plan, step: str = "fetch") -> list[Job]:
+    """Jobs that bring the items, of the step ``fetch`` or of one with the same parameters."""
+    jobs = make_jobs(ctx, step, plan.shards, fetch_params(ctx))
+    return jobs + make_jobs(ctx, step, plan.local_shards, fetch_params(ctx, local_only=True), first=len(jobs))
 
 
 def write_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:

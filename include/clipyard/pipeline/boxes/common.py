@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -107,9 +108,12 @@ def readable(ctx: RunContext, say: Say, source: Path, frames: Path) -> dict[str,
     """A csv of AVA for the release, without what cannot be read; ``frames`` is the folder of the films' images."""
     folder = ctx.folder / "readable"
     target, left = folder / source.name, folder / f"left_out_of_{source.name}"
-    videos = {line.partition(",")[0] for line in source.read_text(encoding="utf-8").splitlines()}
-    there = frame_folders(frames, sorted(video for video in videos if is_youtube_id(video))) if frames.is_dir() else {}
-    lines = write_readable(source, target, left, there)
+
+    @cache
+    def images(video: str) -> int:
+        return frame_folders(frames, [video]).get(video, 0) if is_youtube_id(video) else 0
+
+    lines = write_readable(source, target, left, images)
     if lines:
         say("%s", f"{source.name}: {lines} rows are left out of the release, because their images are not there")
     return {target.name: target, left.name: left}

@@ -7,7 +7,7 @@ what can be read, and a table of what was left out.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from clipyard.annotations.ava_kinetics import AVA_ID_LENGTH
@@ -24,10 +24,10 @@ def last_image(second: int) -> int:
     return image_of(second) + READER_IMAGES
 
 
-def write_readable(source: Path, target: Path, left: Path, images: Mapping[str, int]) -> int:
+def write_readable(source: Path, target: Path, left: Path, images: Callable[[str], int]) -> int:
     """Write ``target``, the lines of ``source`` that can be read, and ``left``, the seconds of the others; returns the lines left out.
 
-    ``images``: number of images by film. Rows of Kinetics clips, which were made from their images, are kept.
+    ``images``: the number of a film's images, asked for each line. Rows of Kinetics clips, which were made from their images, are kept.
     """
     gone: dict[tuple[str, int], int] = {}
     with open(source, encoding="utf-8") as lines, writing(target) as out:
@@ -35,7 +35,7 @@ def write_readable(source: Path, target: Path, left: Path, images: Mapping[str, 
             video, _, rest = line.partition(",")
             if len(video) == AVA_ID_LENGTH:
                 second = int(rest.partition(",")[0].partition(".")[0])
-                if last_image(second) > images.get(video, 0):
+                if last_image(second) > images(video):
                     gone[video, second] = gone.get((video, second), 0) + 1
                     continue
             out.write(line if line.endswith("\n") else f"{line}\n")
@@ -43,7 +43,7 @@ def write_readable(source: Path, target: Path, left: Path, images: Mapping[str, 
         table = csv.writer(handle, lineterminator="\n")
         table.writerow(LEFT_COLUMNS)
         for (video, second), rows in gone.items():
-            have = images.get(video, 0)
+            have = images(video)
             why = f"its images end at {have}, {last_image(second)} are needed" if have else "the film has no images"
             table.writerow((video, second, rows, why))
     return sum(gone.values())
