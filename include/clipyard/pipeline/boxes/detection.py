@@ -149,8 +149,6 @@ def plan_detection(ctx: RunContext, wanted: Iterable[KeyFrame], start: int | Non
     folder = ctx.folder / "detection"
     shards = write_shards(folder, "detect", _table(rows), _count(ctx, len(rows))) if rows else []
     write_json(folder / "needed.json", {"needed": needed, "signatures": signatures, "identity": identity})
-    for old in set((ctx.folder / "detect").glob("part-*")) if not shards else ():
-        old.unlink()
     step = {"root": ctx.spec.root, "frames": root, "start": start, "offset": offset, **params}
     return make_jobs(ctx, "detect", shards, step)
 
