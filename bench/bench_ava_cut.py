@@ -115,9 +115,10 @@ def excerpts(seconds: int, noise: int, turns: int, folder: Path) -> None:
                 spent[side].append((cpu() - begun[0], time.monotonic() - begun[1]))
         images = {side: sorted((folder / side / "f").iterdir()) for side in makers}
         shown = {side: [read_frame_numbers(path)[0] for path in images[side]] for side in makers}
-        assert [len(images[side]) for side in makers] == [30 * seconds] * 2, images
+        counts = [len(images[side]) for side in makers]
+        assert counts == [30 * seconds] * 2, counts
         off = [abs(a - b) for a, b in zip(*shown.values(), strict=True)]
-        assert max(off) <= 1, shown
+        assert max(off) <= 1, max(off)
         dated = [slot for slot in range(0, 30 * seconds, 30) if shown["reference"][slot] != shown["clipyard"][slot]]
         if rate.denominator == 1:
             assert not dated, dated

@@ -61,6 +61,8 @@ def test_both_outputs_show_the_nearest_frame_at_every_rate(tmp_path: Path, rate:
     assert (facts.video.frames, facts.video.duration, facts.video.fps) == (180, 6.0, 30.0)
     assert header(tmp_path / "v.mp4").rate == 30
     assert facts.evidence == ""
+    pictures = {path.stat().st_ino for path in (tmp_path / "f").iterdir()}
+    assert len(pictures) == len(set(shown)), "a frame is encoded once, whatever number of slots it fills"
 
 
 def test_both_programs_make_the_same_choice(tmp_path: Path, any_ffmpeg: str) -> None:
@@ -109,6 +111,7 @@ def test_a_variable_rate_becomes_constant(sources: dict[str, Path], tmp_path: Pa
     assert times == pytest.approx([n / 30 for n in range(180)])
     for slot, number in enumerate(numbers(tmp_path / "f")):
         assert abs(number / 20 + 0.011 * (number % 3) - (3 + slot / 30)) <= 0.062  # the longest gap between two frames
+    assert numbers(tmp_path / "f") == read_frame_numbers(tmp_path / "v.mp4")
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(8.0, 150), (8.48, 164), (8.96, 179), (9.0, 180)])
@@ -168,6 +171,7 @@ def test_a_hole_is_filled_and_told(tmp_path: Path) -> None:
     source = make_video(tmp_path / "s.mp4", 12, size=SIZE, times=times, tone=False)
     facts = excerpt(source, tmp_path)
     assert count_images(tmp_path / "f")[0] == 180
+    assert numbers(tmp_path / "f") == read_frame_numbers(tmp_path / "v.mp4")
     assert facts.evidence == "the source has no new frame for 2.0 s from 5.0 s on"
 
 

@@ -67,6 +67,7 @@ def _times(source: Path, start: float, until: float) -> tuple[list[tuple[float, 
     found, readable = [], 0.0
     with opened(source) as (container, video):
         origin = (container.start_time or 0) / av.time_base
+        ticks = {stream.index: float(stream.time_base or 0) for stream in container.streams}  # fractions are slow
         with suppress(av.FFmpegError):  # without an index it is read from the beginning
             container.seek(max(0, round((start + origin) * av.time_base)))
         with suppress(av.FFmpegError):  # the end that we look for may be an error
@@ -74,11 +75,12 @@ def _times(source: Path, start: float, until: float) -> tuple[list[tuple[float, 
                 stamp = packet.pts if packet.pts is not None else packet.dts
                 if stamp is None or not packet.size:
                     continue
-                time, length = (float(ticks * packet.time_base) for ticks in (stamp, packet.duration or 0))
+                tick = ticks[packet.stream_index]
+                time, length = stamp * tick, (packet.duration or 0) * tick
                 readable = max(readable, time + length - origin)
                 if packet.stream_index == video.index and not packet.is_discard:
                     found.append((time - origin, length))
-                    if packet.dts is not None and float(packet.dts * packet.time_base) - origin > until:
+                    if packet.dts is not None and packet.dts * tick - origin > until:
                         break
         return sorted(found), readable, (container.duration or 0) / av.time_base
 
@@ -109,26 +111,51 @@ def coverage(source: Path, start: float, duration: float) -> Coverage:
     return Coverage(len(inside), mean, end if inside else 0.0, gap, gap_at - start, video_end)
 
 
-def filters(fps: float, source_rate: float, slots: int, *, offset: float = 0.0, from_zero: bool = False) -> list[str]:
-    """ffmpeg's video filters, in order: exactly ``slots`` frames at ``fps``, the first at time 0.
+def on_clock(source_rate: float, *, offset: float = 0.0, from_zero: bool = False) -> list[str]:
+    """ffmpeg's video filters, in order: every frame on a clock on which slot k begins at k / fps.
 
     ``offset`` is the window's start where the input was not sought to it; ``from_zero`` puts the first frame at 0
     whatever its own time is.
     """
-    # A slot filled by the filter alone shows the last frame that rounds to it, up to half a slot late. Rounded up, it is
-    # the last frame not after the slot; half a frame earlier on the clock makes that the nearest one.
+    # A slot filled by the filter fps alone shows the last frame that rounds to it, up to half a slot late. Rounded up, it
+    # is the last frame not after the slot; half a frame earlier on the clock makes that the nearest one.
     half = 0.5 / source_rate
     moved = f"PTS{'-STARTPTS' if from_zero else ''}-{round((offset + half) * _TICKS)}"
-    # Moved, the end comes half a frame early too; and a full window may lack up to a frame. The last frame fills both.
-    padding = math.ceil(1.5 * fps / source_rate) + 1
+    return [*([f"trim=start={offset:.6f}"] if offset else []), f"settb=1/{_TICKS}", f"setpts={moved}"]
+
+
+def padding(fps: float, source_rate: float) -> int:
+    """How many slots at the end the last frame may fill: on the clock of :func:`on_clock` the end comes half a frame early
+    too, and a full window may lack up to a frame.
+    """
+    return math.ceil(1.5 * fps / source_rate) + 1
+
+
+def all_slots(fps: float, source_rate: float, slots: int) -> list[str]:
+    """Filters after :func:`on_clock`: exactly ``slots`` frames at ``fps``, the first at time 0."""
     return [
-        *([f"trim=start={offset:.6f}"] if offset else []),
-        f"settb=1/{_TICKS}",
-        f"setpts={moved}",
         f"fps={fps:g}:round=up:start_time=0",
-        f"tpad=stop_mode=clone:stop={padding}",
+        f"tpad=stop_mode=clone:stop={padding(fps, source_rate)}",
         f"trim=end_frame={slots}",
     ]
+
+
+def first_slots(fps: int, slots: int) -> list[str]:
+    """Filters after :func:`on_clock`, instead of :func:`all_slots`: every frame once, its time being the first slot that it
+    fills, counted from 1 in ticks of 1 / ``fps``. Of frames that fall on one slot the last one counts. For ffmpeg-python,
+    which escapes the comma; not for ``-vf``.
+    """
+    return [
+        f"setpts=max(0,ceil(PTS*{fps}/{_TICKS}))*{_TICKS}/{fps}",
+        f"settb=1/{fps}",
+        "setpts=PTS+1",
+        f"trim=end_pts={slots + 1}",
+    ]
+
+
+def filters(fps: float, source_rate: float, slots: int, *, offset: float = 0.0, from_zero: bool = False) -> list[str]:
+    """:func:`on_clock` and :func:`all_slots`."""
+    return [*on_clock(source_rate, offset=offset, from_zero=from_zero), *all_slots(fps, source_rate, slots)]
 
 
 def back(offset: float) -> list[str]:

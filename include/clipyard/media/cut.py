@@ -122,9 +122,9 @@ def _too_short(measured: float, duration: float, tolerance: float, rate: float) 
 
 
 def _verified(source: Path, out: Path, window: _Window, tolerance: float) -> MediaFacts:
-    """Decode the clip and hold it against the window."""
+    """Hold the clip against the window: decoded, or counted where the number of frames is known beforehand."""
     try:
-        facts = probe(out)
+        facts = probe(out, decode=not window.slots)
     except MediaError as error:
         # ffmpeg writes an empty film when no frame of the source lies in the window.
         raise _not_enough(source, window.start, window.duration, 0.0) from error
@@ -161,8 +161,8 @@ def cut_clip(
     tolerance: float,
     cancelled: Event | None = None,
 ) -> MediaFacts:
-    """Cut ``duration`` seconds from ``start`` (seconds after the file's own start time) and verify the clip by
-    decoding it.
+    """Cut ``duration`` seconds from ``start`` (seconds after the file's own start time) and verify the clip:
+    decoded, or with ``recipe.fps``, where the number of frames is known beforehand, by counting them.
 
     ``out`` is written under its own name: give a temporary one; it is removed when the cut fails. The clip is
     ``duration`` long, give or take one frame; where the source ends earlier it may be up to ``tolerance`` seconds

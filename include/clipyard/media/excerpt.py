@@ -2,7 +2,8 @@
 
 For AVA that is seconds 900 to 1801 at 30 frames a second: 27,030 frames and images, and image ``30 (t - 900) + 1``
 shows second t. The reference encodes the part first and takes the images from that; here both come from the source, so
-that the images have seen one lossy encode less and the film is decoded once.
+that the images have seen one lossy encode less and the film is decoded once. A frame that fills several slots (every
+sixth of 25 a second does) is one image under several names: hard links, which cost neither time nor room.
 
 The video has its source's container. H.264 goes into mp4 and Matroska. WebM may not hold H.264 and gets VP9 (the
 encoder's quickest way, about twice the work of our H.264), because a file whose name says WebM should be one; the
@@ -20,7 +21,7 @@ from typing import Any
 import ffmpeg
 
 from clipyard.errors import MachineError, UserError
-from clipyard.media.constant_rate import Coverage, back, coverage, filters
+from clipyard.media.constant_rate import Coverage, all_slots, back, coverage, first_slots, on_clock, padding
 from clipyard.media.encoding import (
     EVEN,
     SLOWEST,
@@ -40,7 +41,7 @@ from clipyard.media.encoding import (
 )
 from clipyard.media.errors import MediaError
 from clipyard.media.frames import FrameFacts, check_images
-from clipyard.media.image_folder import IMG, image_name
+from clipyard.media.image_folder import IMG, image_name, repeat_images
 from clipyard.media.probe import Header, MediaFacts, header, picture_size, probe
 from clipyard.media.run import last_lines, run
 from clipyard.media.tools import ffmpeg as find_ffmpeg
@@ -112,24 +113,34 @@ class _Job:
     def slots(self) -> int:
         return self.there.slots(self.part.fps, self.part.seconds)
 
+    @property
+    def repeats(self) -> bool:
+        """Whether frames are shown more than once: their images are encoded once. A faster source is thinned first."""
+        return self.there.rate <= self.part.fps
+
     def argv(self, sound: Sound) -> list[str]:
         """ffmpeg's arguments. Both outputs are fed by one decoder; run it in the folder that gets the images."""
         tool, part, seeks = find_ffmpeg(), self.part, seeks_exactly(self.header)
         start, offset = plain_seconds(part.start), 0.0 if seeks else part.start
         into = ffmpeg.input(f"file:{self.source}", **input_options(), **({"ss": start} if seeks else {}))
-        sampled = filtered(into["V:0"], filters(part.fps, self.there.rate, self.slots, offset=offset))
+        on_time = filtered(into["V:0"], on_clock(self.there.rate, offset=offset))
+        every = all_slots(part.fps, self.there.rate, self.slots)
         # One graph with a split: two graphs on one decoder stand still for ever in ffmpeg 9, most times.
-        both = sampled.split() if self.video and self.frames else (sampled, sampled)
+        both = on_time.split() if self.video and self.frames else (on_time, on_time)
         outputs = []
         if self.video is not None:
             container = container_of(self.video)
             options = _video_options(container, self.recipe, sound) | tool.last_frame_options
             options |= {"enc_time_base:v": f"1/{part.fps}", "t": plain_seconds(self.slots / part.fps)}
             options |= {tool.fps_mode_option: "passthrough"} | ({} if seeks else {"ss": start})
-            streams = [filtered(both[0], [EVEN, *back(offset)])] + ([] if sound == "none" else [into["a:0"]])
+            streams = [filtered(both[0], [*every, EVEN, *back(offset)])] + ([] if sound == "none" else [into["a:0"]])
             outputs.append(ffmpeg.output(*streams, f"file:{self.video}", **options))
         if self.frames is not None:
-            outputs.append(ffmpeg.output(both[1], IMG, **jpeg_options(tool, part.quality)))
+            options = jpeg_options(tool, part.quality)
+            if self.repeats:
+                options |= {"frame_pts": 1, "enc_time_base:v": f"1/{part.fps}"}  # the name is the slot
+            chosen = first_slots(part.fps, self.slots) if self.repeats else every
+            outputs.append(ffmpeg.output(filtered(both[1], chosen), IMG, **options))
         return argv_of(tool, ffmpeg.merge_outputs(*outputs))
 
     def verified(self, said: str) -> ExcerptFacts:
@@ -153,6 +164,8 @@ class _Job:
 
     def _images(self) -> FrameFacts:
         assert self.frames is not None
+        if self.repeats:
+            repeat_images(self.frames, self.slots, padding(self.part.fps, self.there.rate))
         size = picture_size(self.frames / image_name(1)) if any(self.frames.iterdir()) else (0, 0)
         count, total = check_images(self.frames, size)
         self._check_count(count, "images")

@@ -11,10 +11,11 @@ import os
 import shutil
 import time
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from clipyard.files import TEMPORARY_PREFIX, sync_folder, temporary_beside
+from clipyard.files import TEMPORARY_PREFIX, link_or_copy, sync_folder, temporary_beside
 from clipyard.media.errors import MediaError
 from clipyard.reasons import Reason
 
@@ -58,6 +59,21 @@ def count_images(folder: Path, pattern: Pattern = IMG) -> tuple[int, int]:
         gap = next(n for n, found in enumerate([*sorted(numbers), -1], 1) if n != found)
         raise MediaError(Reason.TOOL_FAILED, f"{image_name(gap, pattern)} is not there, but later images are")
     return len(numbers), size
+
+
+def repeat_images(folder: Path, count: int, most_at_end: int) -> None:
+    """Give every number from 1 to ``count`` an image: one that is not there is the one before it (before the first: the
+    first) under another name, as a hard link where the file system has them. Readers see ``count`` images; the disk holds
+    every picture once.
+
+    Does nothing where more than ``most_at_end`` are missing after the last one, or all: that is no repetition.
+    """
+    numbers = sorted(number for path in folder.iterdir() if (number := _number(path.name, IMG)) is not None)
+    if not numbers or count - numbers[-1] > most_at_end:
+        return
+    for shown, after in pairwise([numbers[0], *numbers, count + 1]):
+        for number in range(1 if shown == after else shown + 1, after):
+            link_or_copy(folder / image_name(shown), folder / image_name(number))
 
 
 def unfinished(target: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What a clip in the store is: one window of one source video, verified by decoding, wherever it came from.
+"""What a clip in the store is: one window of one source video, verified, wherever it came from.
 
 The key holds the video, the window and the recipe of the pixels; neither the source nor the data set, so that data
 sets that need the same window share one file.

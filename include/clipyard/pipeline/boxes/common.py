@@ -17,7 +17,7 @@ from clipyard.ids import is_youtube_id
 from clipyard.pipeline.boxes.detection import KeyFrame, collect, plan_detection
 from clipyard.pipeline.boxes.readable import write_readable
 from clipyard.pipeline.context import RunContext
-from clipyard.pipeline.params import BoxParams
+from clipyard.pipeline.params import AvaKineticsParams, AvaParams, BoxParams
 from clipyard.pipeline.publish import publish_release
 from clipyard.pipeline.stage import NothingToDo, Say, WriteJobs, gate, needs_catalog, needs_plan, plan
 from clipyard.pipeline.step_params import Job
@@ -48,19 +48,21 @@ def mmdet_is_there(ctx: RunContext, environ: Mapping[str, str] = os.environ) -> 
 def detects(ctx: RunContext) -> bool:
     """Whether people are detected in this run."""
     chosen = ctx.chosen(BoxParams)
-    return chosen.frames and getattr(chosen, "proposals", "none") == "detect" and ctx.spec.arrangement == "windows"
+    asked = isinstance(chosen, AvaParams | AvaKineticsParams) and chosen.proposals == "detect"
+    return chosen.frames and asked and ctx.spec.arrangement == "windows"
 
 
 def gate_params(ctx: RunContext) -> GateParams:
     chosen = ctx.chosen(BoxParams)
+    ava = chosen if isinstance(chosen, AvaParams) else None
     return GateParams(
         annotation_counts=chosen.annotation_counts,
         rejected_error=ctx.spec.rejected.error,
         frames=chosen.frames,
         splits=tuple(ctx.splits),
         proposal_score=chosen.score if detects(ctx) else None,
-        version=getattr(chosen, "version", None),
-        excerpts=getattr(chosen, "excerpts", None),
+        version=ava.version if ava else None,
+        excerpts=ava.excerpts if ava else None,
     )
 
 
@@ -71,7 +73,8 @@ def run_gate(ctx: RunContext, say: Say, name: str) -> str:
     else:
         needs_plan(ctx)
     chosen = ctx.chosen(BoxParams)
-    if name == "frames" and not chosen.frames and not getattr(chosen, "excerpts", False):
+    excerpts = isinstance(chosen, AvaParams) and chosen.excerpts
+    if name == "frames" and not chosen.frames and not excerpts:
         raise NothingToDo("Neither frames nor excerpts were asked for.")
     if name == "proposals" and not any((ctx.folder / "proposals").glob("*.parquet")):
         raise NothingToDo("There are no proposals.")
