@@ -64,6 +64,7 @@ HOSTILE = [
     ("AAAAAAAAAAA,902,0.5,0,0.4,1,1,1", "bad_row"),
     ("AAAAAAAAAAA,902,0,0,1.001,1,1,1", "bad_row"),
     ("AAAAAAAAAAA,902,-0.1,0,1,1,1,1", "bad_row"),
+    ("AAAAAAAAAAA,902,-0.0,0,1,1,1,1", "bad_row"),
     ("AAAAAAAAAAA,902,nan,0,1,1,1,1", "bad_row"),
     ("AAAAAAAAAAA,902,inf,0,1,1,1,1", "bad_row"),
     ("AAAAAAAAAAA,902,,0,1,1,1,1", "bad_row"),
@@ -101,7 +102,8 @@ def test_empty_and_absent(tmp_path: Path) -> None:
         read_boxes(tmp_path / "none.csv")
 
 
-def test_both_ways_of_reading_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("piece", [1, 1000, 1 << 22])
+def test_both_ways_of_reading_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
     rng = random.Random(5)
     lines = []
     for number in range(3000):
@@ -112,6 +114,7 @@ def test_both_ways_of_reading_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             + (f",{x1:.3f},{y1:.3f},{x1 + 0.4:.3f},{y1 + 0.4:.3f},{rng.randint(1, 80)}" if number % 7 else "")
         )
     path = write(tmp_path / "a.csv", "\n".join(lines) + "\n")
+    monkeypatch.setattr(box_csv, "_PIECE", piece)
     fast = read_boxes(path)
     assert box_csv._read_whole(path) is not None, "a well-formed file needs no second look"
     monkeypatch.setattr(box_csv, "_read_whole", lambda _: None)
@@ -248,6 +251,22 @@ def test_three_decimals_are_pythons(values: list[float]) -> None:
         "action_id": [1] * len(numbers), "person_id": [-1] * len(numbers),
     })  # fmt: skip
     assert [line.split(",")[2] for line in csv_lines(table).to_pylist()] == [f"{number:.3f}" for number in numbers]
+
+
+def test_persons_stay_and_only_fractions_are_written(tmp_path: Path) -> None:
+    text = "".join(
+        f"-5KQ66BBWC4,902,0.077,0.151,0.283,1.000,{action},{person}\n"
+        for action in (1, 80)
+        for person in (-1, 0, 70_000)
+    )
+    boxes = read_boxes(write(tmp_path / "a.csv", text)).boxes
+    write_rows(boxes, tmp_path / "b.csv")
+    assert (tmp_path / "b.csv").read_text() == text
+    for wrong in (1.001, -0.5, float("nan")):
+        column = pa.array([wrong] * len(boxes))
+        with pytest.raises(ValueError, match="not a fraction"):
+            write_rows(boxes.set_column(boxes.column_names.index("x1"), "x1", column), tmp_path / "c.csv")
+    assert not (tmp_path / "c.csv").exists()
 
 
 def test_no_clips_and_no_rows(tmp_path: Path) -> None:

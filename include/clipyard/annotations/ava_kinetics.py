@@ -8,21 +8,27 @@ lies in several clips belongs to one by the same rule; folders that are no clips
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clipyard.annotations.box_csv import BOXES, NOBODY, key_frame_runs
+from clipyard.annotations.box_csv import BOXES, NOBODY, THREADS, key_frame_runs
 from clipyard.errors import UserError
 from clipyard.files import writing
 from clipyard.ids import ClipName, parse_clip_id
 
 _CLIP = r"^(?P<video>.{11})_(?P<start>[0-9]{6,7})_(?P<stop>[0-9]{6,7})\z"
+_FRACTIONS = pa.array([f",{number / 1000:.3f}" for number in range(1001)])
+_ACTIONS = 1 << 16
+"""Action ids are smaller: person and action make one number."""
 FPS = 30
 AVA_ID_LENGTH = 11
 """AVA's videos go by their YouTube id, Kinetics clips by a longer name."""
@@ -115,27 +121,15 @@ class Prepared:
         return int(self.left.num_rows)
 
 
-def _clip_table(clips: Mapping[str, int]) -> pa.Table:
-    """``video, name, start, end`` (s) of all clips; ``rank`` is the place among the clips of the same video, the preferred one 0."""
-    name = pa.array(list(clips), pa.string())
-    good = pc.match_substring_regex(name, _CLIP)
-    if len(name) and not pc.all(good).as_py():
-        raise ValueError(f"{name.filter(pc.invert(good))[0]} is no name of a clip")
-    video = pc.utf8_slice_codeunits(name, 0, AVA_ID_LENGTH)
-    times = pc.split_pattern(pc.utf8_slice_codeunits(name, AVA_ID_LENGTH + 1), "_")
-    start, stop = (pc.cast(pc.list_element(times, place), pa.int64()) for place in (0, 1))
-    images = pa.array(list(clips.values()), pa.int64())
-    table = pa.table({
-        "video": video, "name": name, "start": pc.cast(start, pa.float64()),
-        "end": pc.cast(pc.add(start, pc.divide(images, FPS)), pa.float64()), "length": pc.subtract(stop, start),
-    })  # fmt: skip
-    table = table.sort_by([("video", "ascending"), ("length", "descending"), ("start", "ascending")])
-    # The place since the last row whose video differs from the one before.
-    ordered = table["video"].to_numpy()
-    place = np.arange(len(ordered))
-    begins = np.ones(len(ordered), dtype=bool)
-    begins[1:] = ordered[1:] != ordered[:-1]
-    return table.append_column("rank", pa.array(place - np.maximum.accumulate(np.where(begins, place, 0))))
+def _clip_times(names: pa.StringArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where clips start and stop by their names."""
+    good = pc.match_substring_regex(names, _CLIP)
+    if not pc.all(good, min_count=0).as_py():
+        raise ValueError(f"{names.filter(pc.invert(good))[0]} is no name of a clip")
+    # Six digits and an underscore, or seven digits.
+    start = pc.ascii_rtrim(pc.utf8_slice_codeunits(names, AVA_ID_LENGTH + 1, AVA_ID_LENGTH + 8), "_")
+    stop = pc.ascii_ltrim(pc.utf8_slice_codeunits(names, -7), "_")
+    return pc.cast(start, pa.int64()).to_numpy(), pc.cast(stop, pa.int64()).to_numpy()
 
 
 def assign_clips(videos: pa.Array, times: pa.Array, clips: Mapping[str, int]) -> pa.Array:
@@ -144,57 +138,82 @@ def assign_clips(videos: pa.Array, times: pa.Array, clips: Mapping[str, int]) ->
     ``clips``: number of images by clip name, at 30 a second. A clip reaches from its start over its whole seconds of images; the
     key frame lies strictly between.
     """
-    table = _clip_table(clips)
-    chosen: pa.Array = pa.nulls(len(videos), pa.string())
-    # One pass for all videos' first clips, one for their second clips (few have any), and so on.
-    for rank in range((pc.max(table["rank"]).as_py() or 0) + 1 if len(table) else 0):
-        of_rank = table.filter(pc.equal(table["rank"], rank)).combine_chunks()
-        at = pc.index_in(videos, value_set=of_rank["video"].combine_chunks())
-        start, end, name = (pc.take(of_rank[key].combine_chunks(), at) for key in ("start", "end", "name"))
-        inside = pc.fill_null(pc.and_(pc.less(start, times), pc.less(times, end)), False)
-        chosen = pc.if_else(pc.and_(inside, pc.is_null(chosen)), name, chosen)
-    return chosen
+    names = pa.array(clips.keys(), pa.string())
+    start, stop = _clip_times(names)
+    end = start + np.fromiter(clips.values(), np.int64, len(clips)) // FPS
+    # Videos go by number; each one's clips lie behind each other, the preferred one first.
+    frames = videos.dictionary_encode()
+    video = pc.index_in(pc.utf8_slice_codeunits(names, 0, AVA_ID_LENGTH), value_set=frames.dictionary)
+    number = video.fill_null(len(frames.dictionary)).to_numpy()
+    order = np.lexsort((start, start - stop, number))
+    begins = np.searchsorted(number[order], np.arange(len(frames.dictionary) + 1))
+    own = frames.indices.to_numpy()
+    place, last, moment = begins[own], begins[own + 1], times.to_numpy()
+    chosen = np.full(len(own), -1)
+    todo = np.flatnonzero(place < last)
+    while len(todo):  # first with all videos' first clips, then with their second ones (few have any), and so on
+        clip = order[place[todo]]
+        inside = (start[clip] < moment[todo]) & (moment[todo] < end[clip])
+        chosen[todo[inside]] = clip[inside]
+        place[todo] += 1
+        todo = todo[~inside & (place[todo] < last[todo])]
+    return names.take(pa.array(chosen, mask=chosen < 0))
 
 
 def prepare_rows(boxes: pa.Table, clips: Mapping[str, int]) -> Prepared:
     """Give each box the clip that its key frame lies in (see :func:`assign_clips`)."""
     runs = key_frame_runs(boxes)
-    frames = runs.heads(boxes).combine_chunks()
+    frames = runs.heads(boxes)
     times = pc.cast(frames["time"].combine_chunks(), pa.float64())
-    chosen = runs.spread(assign_clips(frames["video_id"].combine_chunks(), times, clips))
-    rows = boxes.set_column(0, "video_id", chosen).filter(pc.is_valid(chosen))
+    chosen = assign_clips(frames["video_id"].combine_chunks(), times, clips)
+    inside = runs.spread(pc.is_valid(chosen))
+    rows = boxes.drop_columns(["video_id", "person_id"]).filter(inside)
+    names = chosen.take(pa.array(runs.of_rows).filter(inside))
     person = pa.repeat(pa.scalar(NOBODY, pa.int32()), rows.num_rows)
-    rows = rows.set_column(BOXES.get_field_index("person_id"), "person_id", person)
-    return Prepared(rows, boxes.filter(pc.is_null(chosen)))
+    rows = rows.append_column("video_id", names).append_column("person_id", person).select(BOXES.names)
+    return Prepared(rows, boxes.filter(pc.invert(inside)))
 
 
-def _texts(values: pa.ChunkedArray, form: Callable[[Any], str]) -> pa.Array:
-    """Numbers as text; there are few distinct ones to format (the published coordinates are thousandths)."""
-    distinct = values.combine_chunks().dictionary_encode()
-    texts = pa.array([form(value) for value in distinct.dictionary.to_pylist()], pa.string())
-    return pc.take(texts, distinct.indices)
+def _thousandths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
+    """Fractions rounded as Python's ``.3f`` does. Raises :class:`ValueError` where one is not in 0..1."""
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError("a coordinate is not a fraction")
+    scaled = values * 1000
+    rounded = np.rint(scaled).astype(np.int32)
+    # Close to the middle between two the product says too little: the value itself decides.
+    for index in np.flatnonzero(np.abs(scaled - rounded) > 0.499_999):
+        rounded[index] = int(f"{values[index]:.3f}".replace(".", ""))
+    return rounded
 
 
-def _joined(rows: pa.Table, end: str) -> pa.Array:
-    boxes = [_texts(rows[name], "{:.3f}".format) for name in ("x1", "y1", "x2", "y2")]
+def _joined(rows: pa.RecordBatch, end: str) -> pa.StringArray:
+    """A line for each row. Its parts have few distinct texts, and are taken from a list of these."""
     runs = key_frame_runs(rows)
-    frames = runs.heads(rows).combine_chunks()
-    second = pc.cast(frames["second"].combine_chunks(), pa.string())
-    frame = runs.spread(pc.binary_join_element_wise(frames["video_id"].combine_chunks(), second, ","))
-    action, person = (_texts(rows[name], str) for name in ("action_id", "person_id"))
-    return pc.binary_join_element_wise(frame, *boxes, action, pc.binary_join_element_wise(person, end, ""), ",")
+    frames = runs.heads(rows)
+    frame = pc.binary_join_element_wise(frames["video_id"], pc.cast(frames["second"], pa.string()), ",")
+    who = pc.add(pc.multiply(pc.cast(rows["person_id"], pa.int64()), _ACTIONS), rows["action_id"]).dictionary_encode()
+    keys = who.dictionary.to_pylist()
+    people = pa.array([f",{key % _ACTIONS},{key // _ACTIONS}{end}" for key in keys], pa.string())
+    parts = np.empty((rows.num_rows, 6), np.int32)
+    parts[:, 0] = runs.of_rows
+    for place, name in enumerate(("x1", "y1", "x2", "y2"), 1):
+        parts[:, place] = _thousandths(rows[name].to_numpy()) + len(frame)
+    parts[:, 5] = who.indices.to_numpy() + (len(frame) + len(_FRACTIONS))
+    texts = pa.concat_arrays([frame, _FRACTIONS, people]).take(pa.array(parts.reshape(-1)))
+    _, offsets, data = texts.buffers()
+    lines = np.frombuffer(offsets, np.int32)[: 6 * rows.num_rows + 1 : 6]
+    return pa.StringArray.from_buffers(rows.num_rows, pa.py_buffer(lines.tobytes()), data)
 
 
 def csv_lines(rows: pa.Table) -> pa.Array:
     """The lines of an AVA csv, without line ends: three decimals, whole seconds of the original video as they are."""
-    return _joined(rows, "")
+    return pa.chunked_array([_joined(batch, "") for batch in rows.to_batches()], pa.string()).combine_chunks()
 
 
 def write_rows(rows: pa.Table, path: Path) -> None:
     """Write an AVA csv (``kinetics_train.csv``), whole or not at all; it ends with a newline."""
-    with writing(path, "wb") as handle:
-        for begin in range(0, rows.num_rows, 100_000):
-            lines = _joined(rows.slice(begin, 100_000), "\n")
+    with writing(path, "wb") as handle, ThreadPoolExecutor(THREADS) as pool:
+        for lines in pool.map(partial(_joined, end="\n"), rows.to_batches(max_chunksize=30_000)):
             handle.write(lines.buffers()[2])  # the text of all lines, one behind the other
 
 

@@ -6,15 +6,19 @@ AVA-Kinetics (7 columns)        the same without person id; seconds with up to s
 key frame (2 columns)           ``video_id,timestamp``: nobody is labelled there, or it is excluded
 ==============================  ==========================================================================
 
-Boxes are fractions of the picture, ``0 <= x1 <= x2 <= 1``. Well-formed files are read at once by Arrow; in a file with any
-oddity every row is looked at, so that each rejected one has its line and its reason, and the rest goes on.
+Boxes are fractions of the picture, ``0 <= x1 <= x2 <= 1``. Well-formed files are read by Arrow, in pieces of whole lines; in a file
+with any oddity every row is looked at, so that each rejected one has its line and its reason, and the rest goes on.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from clipyard.annotations.csv_records import Lines, records, visible
+from clipyard.annotations.csv_records import MAX_RECORD_BYTES, Lines, records, visible
 from clipyard.errors import UserError
 from clipyard.ids import is_youtube_id, parse_clip_id
 from clipyard.reasons import Reason
@@ -47,7 +51,10 @@ _TIME = re.compile(r"\d{1,7}(?:\.\d{1,6})?\Z", re.ASCII)
 _FRACTION = re.compile(r"(?:0|1)?(?:\.\d{0,17})?\Z|\d\.?\d{0,17}[eE]-\d{1,3}\Z", re.ASCII)
 _WHOLE = re.compile(r"-?\d{1,9}\Z", re.ASCII)
 _ID = r"^[A-Za-z0-9_-]{11}\z"
-_TIMES = r"^[0-9]{1,7}(\.[0-9]{1,6})?\z"
+_TIMES = r"^[0-9]{1,7}(?:\.[0-9]{1,6})?\z"
+_PIECE = 1 << 22
+THREADS = min(4, os.cpu_count() or 1)
+"""Arrow and numpy leave Python's lock to others while they work."""
 
 
 @dataclass(frozen=True)
@@ -59,34 +66,34 @@ class BoxTable:
     rejected: pa.Table
 
 
+class _Odd(Exception):
+    """The file holds something that Arrow reads, or may read, and a row must not hold."""
+
+
 class Runs:
     """Neighbouring rows of one key frame: what depends on the key frame only is worked out once for each run of rows."""
 
     def __init__(self, begins: npt.NDArray[np.bool_]) -> None:
-        self._heads = pa.array(np.flatnonzero(begins))
-        self._run = pa.array((np.cumsum(begins) - 1).astype(np.int64))
+        self._begins = pa.array(begins)
+        self.of_rows = np.cumsum(begins, dtype=np.int32) - 1
+        """The number of each row's run."""
 
-    def heads(self, table: pa.Table) -> pa.Table:
+    def heads(self, table: pa.Table | pa.RecordBatch) -> pa.Table | pa.RecordBatch:
         """The first row of each run."""
-        return table.select([name for name in ("video_id", "time", "second") if name in table.column_names]).take(
-            self._heads
-        )
+        return table.select([n for n in ("video_id", "time", "second") if n in table.column_names]).filter(self._begins)
 
     def spread(self, values: pa.Array) -> pa.Array:
         """A value of each run, for each row."""
         values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-        return values.take(self._run)
+        return values.take(pa.array(self.of_rows))
 
 
-def key_frame_runs(table: pa.Table) -> Runs:
-    """The runs of a table of :data:`BOXES`, which may be in any order."""
+def key_frame_runs(table: pa.Table | pa.RecordBatch) -> Runs:
+    """The runs of rows of :data:`BOXES`, which may be in any order."""
     begins = np.ones(table.num_rows, dtype=bool)
     if table.num_rows:
-        begins[1:] = False
-        for name in ("video_id", "time"):
-            column = table[name].combine_chunks()
-            other = pc.not_equal(column.slice(1), column.slice(0, len(column) - 1))
-            begins[1:] |= other.to_numpy(zero_copy_only=False)
+        other = (pc.not_equal(column[1:], column[:-1]) for column in (table["video_id"], table["time"]))
+        begins[1:] = np.asarray(pc.or_(*other))
     return Runs(begins)
 
 
@@ -122,67 +129,90 @@ def _read_whole(path: Path) -> BoxTable | None:
 def _read_width(path: Path, width: int) -> BoxTable | None:
     if width not in (2, 7, 8):
         return None
+    try:
+        with ThreadPoolExecutor(THREADS) as pool:
+            boxes, frames = zip(*pool.map(partial(_read_piece, path, width), _pieces(path)), strict=True)
+    except (pa.ArrowInvalid, _Odd):
+        return None
+    return BoxTable(pa.concat_tables(boxes), pa.concat_tables(frames), REJECTED.empty_table())
+
+
+def _pieces(path: Path) -> list[tuple[int, int]]:
+    """Where the pieces of a file begin and end."""
+    size, ends = path.stat().st_size, [0]
+    with open(path, "rb") as handle:
+        while ends[-1] < size:
+            handle.seek(ends[-1] + _PIECE)
+            if len(handle.readline(MAX_RECORD_BYTES)) == MAX_RECORD_BYTES:
+                raise _Odd
+            ends.append(min(handle.tell(), size))
+    return list(pairwise(ends))
+
+
+def _read_piece(path: Path, width: int, piece: tuple[int, int]) -> tuple[pa.Table, pa.Table]:
+    """Boxes, and key frames without any."""
     short: list[str] = []
 
     def other(row: csv.InvalidRow) -> str:
         short.append(row.text)
         return "skip" if row.actual_columns == 2 else "error"
 
-    names = ["video_id", "time", "x1", "y1", "x2", "y2", "action_id", "person_id"][:width]
-    types = {name: BOXES.field(name).type for name in names}
-    try:
-        table = csv.read_csv(
-            path,
-            csv.ReadOptions(column_names=names, use_threads=False),  # two cores take twice the processor time
-            csv.ParseOptions(quote_char=False, ignore_empty_lines=True, invalid_row_handler=other),
-            csv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False, check_utf8=True),
-        )
-    except pa.ArrowInvalid:
-        return None
-    frames = pa.Table.from_pylist(
-        [dict(zip(("video_id", "time"), text.rstrip("\r").split(",", 1), strict=True)) for text in short],
-        schema=KEY_FRAMES.remove(2),
-    )
+    with open(path, "rb") as handle:
+        handle.seek(piece[0])
+        table = _columns(handle.read(piece[1] - piece[0]), width, other)
     if width == 2:
-        table, frames = BOXES.empty_table(), pa.concat_tables([table, frames])
-    elif width == 7:
-        table = table.append_column("person_id", pa.repeat(pa.scalar(NOBODY, pa.int32()), table.num_rows))
-    table, frames = table.combine_chunks(), frames.combine_chunks()
-    runs = key_frame_runs(table)
-    if not (_names_are_fine(runs.heads(table), frames) and _numbers_are_fine(table)):
-        return None
+        boxes, frames = BOXES.empty_table(), table
+    else:
+        boxes, frames = table, KEY_FRAMES.remove(2).empty_table()
+        if short:
+            frames = _columns("\n".join(short).encode(), 2)
+        if width == 7:
+            boxes = boxes.append_column("person_id", pa.repeat(pa.scalar(NOBODY, pa.int32()), boxes.num_rows))
+    runs = key_frame_runs(boxes)
+    heads = runs.heads(boxes)
+    if not (_names_are_fine(heads) and _names_are_fine(frames) and _numbers_are_fine(boxes)):
+        raise _Odd
     if width != 2:
-        table = table.add_column(2, "second", runs.spread(_seconds(runs.heads(table)["time"])))
-    frames = frames.append_column("second", _seconds(frames["time"]))
-    return BoxTable(table.select(BOXES.names), frames, REJECTED.empty_table())
+        boxes = boxes.add_column(2, "second", runs.spread(_seconds(heads["time"])))
+    return boxes.select(BOXES.names), frames.append_column("second", _seconds(frames["time"]))
+
+
+def _columns(text: bytes, width: int, other: Callable[[csv.InvalidRow], str] | None = None) -> pa.Table:
+    names = ["video_id", "time", "x1", "y1", "x2", "y2", "action_id", "person_id"][:width]
+    return csv.read_csv(
+        pa.BufferReader(text),
+        # In a thread of Arrow's own each call of ``other`` would cost several times as much.
+        csv.ReadOptions(column_names=names, use_threads=False, block_size=len(text) + 1),
+        csv.ParseOptions(quote_char=False, ignore_empty_lines=True, invalid_row_handler=other),
+        csv.ConvertOptions(
+            column_types={name: BOXES.field(name).type for name in names},
+            null_values=[],
+            strings_can_be_null=False,
+            check_utf8=True,
+        ),
+    )
 
 
 def _seconds(times: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.cast(pc.floor(pc.cast(times, pa.float64())), pa.int64())
 
 
-def _names_are_fine(*tables: pa.Table) -> bool:
-    for table in tables:
-        if table.num_rows:
-            names = pc.unique(table["video_id"])
-            other = names.filter(pc.invert(pc.match_substring_regex(names, _ID)))  # clips, or worse
-            if not all(map(is_video_name, other.to_pylist())):
-                return False
-            if not pc.all(pc.match_substring_regex(table["time"], _TIMES)).as_py():
-                return False
-    return True
+def _names_are_fine(frames: pa.Table) -> bool:
+    if not pc.all(pc.match_substring_regex(frames["time"], _TIMES), min_count=0).as_py():
+        return False
+    names = frames["video_id"]
+    others = names.filter(pc.invert(pc.match_substring_regex(names, _ID)))  # clips, or worse
+    return all(map(is_video_name, others.unique().to_pylist()))
 
 
-def _numbers_are_fine(table: pa.Table) -> bool:
-    if not table.num_rows:
-        return True
+def _numbers_are_fine(boxes: pa.Table) -> bool:
     for low, high in (("x1", "x2"), ("y1", "y2")):
-        least, most = float(pc.min(table[low]).as_py()), float(pc.max(table[high]).as_py())
-        # A NaN fails the comparison of its row; -0.0 and infinities fail the limits.
-        if not (least >= 0 and most <= 1 and pc.all(pc.less_equal(table[low], table[high])).as_py()):
+        least, most = boxes[low].to_numpy(), boxes[high].to_numpy()
+        # A NaN is not less than anything; no coordinate has a sign, not even zero.
+        if not ((least <= most) & (most <= 1) & ~np.signbit(least)).all():
             return False
-    actions, people = pc.min_max(table["action_id"]).as_py(), pc.min_max(table["person_id"]).as_py()
-    return bool(actions["min"] >= 1 and actions["max"] <= MAX_ACTION and people["min"] >= NOBODY)
+    actions, people = boxes["action_id"].to_numpy(), boxes["person_id"].to_numpy()
+    return bool(((actions >= 1) & (actions <= MAX_ACTION) & (people >= NOBODY)).all())
 
 
 def _read_rows(path: Path) -> BoxTable:
