@@ -242,10 +242,9 @@ def test_a_source_that_ends_early_is_fine_when_it_is_explained(ava: BoxWorld) ->
         (ava.root / "ava/rawframes" / FIRST / f"img_{number:05d}.jpg").unlink()
     assert ava.gate("frames").verdict == "pass"
     ava.row("train", 3).update(time="0904", second=904)  # needs image 153
-    result = ava.gate("frames", made_error=0.5)
+    result = ava.gate("frames")
     check = broken(result)["excerpt.reader_window"]
     assert (list(broken(result)), ids(check), check.severity) == (["excerpt.reader_window"], [f"train/{FIRST}"], "warn")
-    assert broken(ava.gate("frames"))["excerpt.reader_window"].severity == "error"
 
 
 def test_seeded_images_are_all_named(ava: BoxWorld) -> None:

@@ -165,10 +165,11 @@ def test_key_frames_are_drawn_with_boxes_and_told_in_words(tmp_path: Path) -> No
     world = ava(tmp_path)
     page = written(world)
     frames = boxes(world)["key_frames"]
-    assert sorted(frame["name"] for frame in frames) == [A, B]
+    assert [frame["name"] for frame in frames[:2]] in ([A, B], [B, A]), "first one of each video"
+    assert len({(frame["name"], frame["time"]) for frame in frames}) == len(frames) == 4
     for frame in frames:
         assert frame["image"] == f"ava/rawframes/{frame['name']}/img_{30 * (int(frame['time']) - 900) + 1:05d}.jpg"
-    assert page.tags["img"] == 2 and page.images_without_alt == 0
+    assert page.tags["img"] == 4 and page.images_without_alt == 0
     text = html(world)
     persons = sum(len(frame["persons"]) for frame in frames)
     proposals = sum(len(frame["proposals"]) for frame in frames)
@@ -230,6 +231,6 @@ def test_pictures_that_are_gone_damaged_or_elsewhere(tmp_path: Path) -> None:
     page = written(world)
     assert page.tags["img"] == 0
     assert "the file is no JPEG" in page.text
-    assert [frame["name"] for frame in boxes(world)["key_frames"]] == [A]
+    assert {frame["name"] for frame in boxes(world)["key_frames"]} == {A}
     (tmp_path / "data/ava/rawframes").rename(tmp_path / "data/ava/moved")
     assert "None of the images of a key frame" in written(world).text

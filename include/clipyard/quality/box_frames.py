@@ -112,7 +112,7 @@ def _images(
             Rule("excerpt.size", IN_SET, {"column": "odd_size", "value_set": [""]}, show=("odd_size",)),
             Rule("excerpt.contiguous", IN_SET, {"column": "gap", "value_set": [""]}, show=("image_path", "images", "gap")),
             Rule("excerpt.reader_window", BETWEEN, {"column": "images_lacking", "max_value": 0},
-                 show=("last_second", "images", "evidence"), worst_by="images_lacking", block_share=params.made_error),
+                 show=("last_second", "images", "evidence"), worst_by="images_lacking"),
         ],
     )  # fmt: skip
 

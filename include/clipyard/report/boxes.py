@@ -6,7 +6,7 @@ memory holds one split's rows: 1.5 million rows and 3 million proposals take a f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -210,8 +210,12 @@ def _prepared(folder: Path, split: str, sums: _Sums) -> Prepared | None:
     return Prepared(split, rows, dropped, no_clip)
 
 
-def _truth(folder: Path, split: str, sums: _Sums, arrangement: str) -> tuple[Rows | None, npt.NDArray[np.bool_]]:
-    """The labelled boxes that a reader would see: those with a clip, or those of key frames that are not excluded (the mask)."""
+def _truth(
+    folder: Path, split: str, sums: _Sums, arrangement: str, films: Collection[str]
+) -> tuple[Rows | None, npt.NDArray[np.bool_]]:
+    """The labelled boxes that a reader would see: those with a clip, or (the mask) those of ``films`` (which have images; when
+    none has, all count) in key frames that are not excluded.
+    """
     name = f"{split}.boxes.parquet"
     if arrangement == "windows":
         said = "recall, coverage and drawn frames need the rows that have images (stage “boxes”)."
@@ -223,19 +227,20 @@ def _truth(folder: Path, split: str, sums: _Sums, arrangement: str) -> tuple[Row
         return None, np.ones(0, dtype=bool)  # said already
     if arrangement == "flat":
         return as_flat_clips(rows), np.ones(len(rows), dtype=bool)
+    here = np.array([not films or name in films for name in rows.names], dtype=bool)[rows.name]
     try:
         excluded = read_key_frame_rows(folder / "annotations" / f"{split}.excluded.parquet")
     except (ClipyardError, OSError):
-        return rows, np.ones(len(rows), dtype=bool)
+        return rows, here
     keys = sums.ids.keys(excluded.names, excluded.name, excluded.second)
-    return rows, ~np.isin(sums.ids.keys(rows.names, rows.name, rows.second), keys)
+    return rows, here & ~np.isin(sums.ids.keys(rows.names, rows.name, rows.second), keys)
 
 
 def _proposals(
     folder: Path, split: str, sums: _Sums, layout: Layout, names: Mapping[int, str], absent: str, arrangement: str
 ) -> ProposalFile | None:
     """Hold one split's proposals against its labelled persons, and choose key frames for drawing. ``absent``: what it means."""
-    truth, used = _truth(folder, split, sums, arrangement)
+    truth, used = _truth(folder, split, sums, arrangement, layout.folders)
     choices: list[Choice] = choose(truth, layout) if truth is not None else []
     frames = [with_persons(split, choice, truth, names) for choice in choices] if truth is not None else []
     sums.frames[split] = frames

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import heapq
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -103,25 +103,37 @@ class Choice:
 
 
 def choose(rows: Rows, layout: Layout, wanted: int = WANTED) -> list[Choice]:
-    """Key frames of different videos whose image is there: at most ``wanted``, in an order that looks random and is not."""
+    """Key frames whose image is there: at most ``wanted``, of as many videos as there are, in an order that looks random and
+    is not.
+    """
     used = set(np.unique(rows.name).tolist())
     places = {rows.names[place]: place for place in used}
     known = places.keys() & layout.folders.keys()
+    names = heapq.nsmallest(_TRIES, known or places, key=_rank)
+    videos = [_of_video(rows, places[name], layout) for name in names]
     chosen: list[Choice] = []
-    for name in heapq.nsmallest(_TRIES, known or places, key=_rank):
-        mask = rows.name == places[name]
-        seconds, first = np.unique(rows.second[mask], return_index=True)
-        times = rows.time[mask][first]
-        ranked = sorted(range(len(seconds)), key=lambda at, of=name, all_=seconds: _rank(f"{of},{all_[at]}"))  # type: ignore[misc]
-        for at in ranked[:_SECONDS_TRIED]:
-            time = rows.times[times[at]]
-            image = layout.image(name, time)
-            if image is not None:
-                chosen.append(Choice(places[name], name, int(seconds[at]), time, image))
-                break
-        if len(chosen) == wanted:
-            break
+    while videos:  # one of each, then another of each
+        left = []
+        for video in videos:
+            if (choice := next(video, None)) is not None:
+                chosen.append(choice)
+                left.append(video)
+            if len(chosen) == wanted:
+                return chosen
+        videos = left
     return chosen
+
+
+def _of_video(rows: Rows, place: int, layout: Layout) -> Iterator[Choice]:
+    """Some key frames of a video whose images are there."""
+    name, mask = rows.names[place], rows.name == place
+    seconds, first = np.unique(rows.second[mask], return_index=True)
+    times = rows.time[mask][first]
+    for at in sorted(range(len(seconds)), key=lambda at: _rank(f"{name},{seconds[at]}"))[:_SECONDS_TRIED]:
+        time = rows.times[times[at]]
+        image = layout.image(name, time)
+        if image is not None:
+            yield Choice(place, name, int(seconds[at]), time, image)
 
 
 def with_persons(split: str, choice: Choice, rows: Rows, names: Mapping[int, str]) -> KeyFrame:
