@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo demo-up test up lint bench lock setup detect-env images compose-up compose-down readers-env clean help
+.PHONY: demo demo-ava demo-up demo-ava-up test up lint bench lock setup detect-env images compose-up compose-down readers-env clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -25,8 +25,14 @@ setup: $(STAMP)  ## install the locked packages into .venv
 demo: $(STAMP)  ## run a small data set through the real DAGs and say where the report is
 	@$(BIN)/python -m clipyard.demo --home .demo
 
+demo-ava: $(STAMP)  ## the same of AVA, whose people are detected; FILM=path adds a film of yours
+	@$(BIN)/python -m clipyard.demo --set ava --home .demo-ava $${FILM:+--film="$$FILM"}
+
 demo-up: $(STAMP)  ## the Airflow UI over the demo's runs
 	@docker/local/up.sh .demo/airflow .demo/data
+
+demo-ava-up: $(STAMP)  ## likewise over those of AVA
+	@docker/local/up.sh .demo-ava/airflow .demo-ava/data
 
 up: $(STAMP)  ## the Airflow UI, data in ./data (or CLIPYARD_DATA)
 	@docker/local/up.sh .airflow "$${CLIPYARD_DATA:-data}"
@@ -63,4 +69,4 @@ lock: $(STAMP)  ## resolve the lock file anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header pyproject.toml -o requirements.lock
 
 clean:  ## remove what was set up (not your data)
-	rm -rf $(VENV) .venv-detect .venv-readers .demo
+	rm -rf $(VENV) .venv-detect .venv-readers .demo .demo-ava

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 from clipyard.annotations.proposals import write_proposals
+from clipyard.demo.walkers import box, make_film
 from clipyard.pipeline.context import Kind, RunContext, make_context
 from clipyard.pipeline.run import run_all
 from clipyard.settings import DataRoot, Settings
-from walkers import box, make_film
 
 FILM, SHORT, GONE, VAL = "-5KQ66BBWC4", "0f39OWEqJ24", "gone_film_0", "val-film_01"
 AVA_SECONDS = (902, 903, 905)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from box_world import FILM, KINETICS, NET, VAL, place_ava, place_kinetics, serve, unpickled
-from walkers import make_film
+from clipyard.demo.walkers import make_film
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 

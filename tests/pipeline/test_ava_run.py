@@ -23,10 +23,10 @@ from box_world import (
     serve,
     unpickled,
 )
+from clipyard.demo.walkers import make_film
 from clipyard.errors import UserError
 from clipyard.files import read_json
 from clipyard.manifest import read_rows
-from walkers import make_film
 
 
 @pytest.fixture(scope="module")

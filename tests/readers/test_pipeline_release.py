@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from box_world import AVA_SECONDS, FILM, KINETICS, NET, OTHER, SHORT, VAL, BoxWorld, place_ava, place_kinetics, serve
+from clipyard.demo.walkers import box, make_film
 from real_readers import prove, skip_without_readers
-from walkers import box, make_film
 
 pytestmark = pytest.mark.timeout(1200)
 

@@ -1,1 +1,1 @@
-"""What the demo and the tests run against: source videos of our own making and a web server that plays dead links."""
+"""What the demos and the tests run against: films of our own making and a web server that plays dead links."""

@@ -1,4 +1,4 @@
-"""Films with a drawn person in them that the embedded detector finds, of any length and rate."""
+"""Pictures of drawn people whom the embedded detector finds, where they are in truth, and films of one of them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,24 @@ from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 320, 240
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom, as fractions of the picture."""
 
-def person(x: float) -> NDArray[np.uint8]:
-    """A picture (240, 320, 3), RGB, of somebody upright; ``x`` is the middle, in pixels."""
+
+def people(*middles: float) -> NDArray[np.uint8]:
+    """A picture (240, 320, 3), RGB, of upright people; each is given by its middle, in pixels from the left."""
     picture = np.full((HEIGHT, WIDTH, 3), 170, np.uint8)
     picture[int(HEIGHT * 0.85) :] = (120, 130, 120)
+    for middle in middles:
+        _draw(picture, middle)
+    return np.asarray(cv2.GaussianBlur(picture, (3, 3), 0), np.uint8)
+
+
+def _draw(picture: NDArray[np.uint8], middle: float) -> None:
     top, scale = HEIGHT * 0.12, HEIGHT * 0.76 / 200
 
     def at(*points: tuple[float, float]) -> list[NDArray[np.int32]]:
-        return [np.array([(x + a * scale, top + b * scale) for a, b in points], np.int32)]
+        return [np.array([(middle + a * scale, top + b * scale) for a, b in points], np.int32)]
 
     head = tuple(int(value) for value in at((0, 16))[0][0])
     cv2.ellipse(picture, head, (int(12 * scale), int(16 * scale)), 0, 0, 360, (70, 60, 60), -1)
@@ -30,29 +39,32 @@ def person(x: float) -> NDArray[np.uint8]:
     cv2.fillPoly(picture, at((26, 38), (36, 100), (28, 102), (18, 50)), dark)
     cv2.fillPoly(picture, at((-20, 108), (0, 108), (-6, 198), (-18, 198)), darker)
     cv2.fillPoly(picture, at((0, 108), (20, 108), (18, 198), (6, 198)), darker)
-    return np.asarray(cv2.GaussianBlur(picture, (3, 3), 0), np.uint8)
 
 
 def place(second: float) -> float:
-    """Where the person of :func:`make_film` is, in pixels: to and fro, a step of 4 pixels a second."""
+    """Where somebody who walks is at a second, in pixels: to and fro, a step of 4 pixels a second."""
     return 100 + abs((second * 4) % 240 - 120)
 
 
+def box_of(middle: float) -> Box:
+    """Ground truth: the box of somebody whose middle is so many pixels from the left."""
+    return round(middle / WIDTH - 0.12, 3), 0.09, round(middle / WIDTH + 0.12, 3), 0.9
+
+
+def box(second: float) -> Box:
+    """Ground truth of :func:`make_film`."""
+    return box_of(place(second))
+
+
 def make_film(path: Path, seconds: float, fps: int = 2, *, start: float = 0.0) -> None:
-    """H.264 without sound; the second ``start`` of the walk is its first picture."""
+    """H.264 without sound of one person; the second ``start`` of the walk is its first picture."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "23"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.time_base = Fraction(1, fps)
         for number in range(round(seconds * fps)):
-            frame = av.VideoFrame.from_ndarray(person(place(start + number / fps)), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(people(place(start + number / fps)), format="rgb24")
             frame.pts = number
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
-
-
-def box(second: float) -> tuple[float, float, float, float]:
-    """Ground truth: the person's box at a second, as fractions."""
-    middle = place(second) / WIDTH
-    return round(middle - 0.12, 3), 0.09, round(middle + 0.12, 3), 0.9
