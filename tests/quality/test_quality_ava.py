@@ -295,6 +295,13 @@ def test_key_frames_without_proposals_warn_then_block(ava: BoxWorld) -> None:
     assert broken(ava.gate("proposals", proposal_coverage_error=0.9))["proposals.coverage [train]"].severity == "error"
 
 
+def test_a_film_without_images_needs_no_proposals(ava: BoxWorld) -> None:
+    ava.proposals["train"] = [row for row in ava.proposals["train"] if not row["key"].startswith(FIRST)]
+    assert "proposals.coverage [train]" in broken(ava.gate("proposals"))
+    ava.made[0] |= {"status": "missing", "reason": "too_short"}
+    assert "proposals.coverage [train]" not in broken(ava.gate("proposals"))
+
+
 def test_half_of_the_key_frames_is_the_border(ava: BoxWorld) -> None:
     ava.proposals["train"] = ava.proposals["train"][:3]
     assert ava.gate("proposals").verdict == "warn"

@@ -78,7 +78,10 @@ def _labelled(run: RunTables, params: GateParams, *, ava: bool) -> dict[str, pd.
     there = None
     if ava and (run.run_dir / "recorded.parquet").exists():
         recorded = run.load("recorded", ("item_id", "status"))
-        there = recorded.loc[present(recorded), "item_id"]
+        made = run.shards("excerpt", ("item_id", "status"))  # none of a film that ends before its part begins
+        there = recorded.loc[
+            present(recorded) & ~among(recorded["item_id"], made.loc[~present(made), "item_id"]), "item_id"
+        ]
     folder = "annotations" if ava else "prepared"
     for split in run.splits(folder, ".boxes.parquet"):
         if params.splits is not None and split not in params.splits:
