@@ -116,8 +116,9 @@ def excerpts(seconds: int, noise: int, turns: int, folder: Path) -> None:
         images = {side: sorted((folder / side / "f").iterdir()) for side in makers}
         shown = {side: [read_frame_numbers(path)[0] for path in images[side]] for side in makers}
         counts = [len(images[side]) for side in makers]
-        assert counts == [30 * seconds] * 2, counts
-        off = [abs(a - b) for a, b in zip(*shown.values(), strict=True)]
+        assert counts[1] == 30 * seconds, counts
+        assert abs(counts[0] - counts[1]) <= 1, counts  # the reference makes 901 of 30 s at 23.976
+        off = [abs(a - b) for a, b in zip(*shown.values(), strict=False)]
         assert max(off) <= 1, max(off)
         dated = [slot for slot in range(0, 30 * seconds, 30) if shown["reference"][slot] != shown["clipyard"][slot]]
         if rate.denominator == 1:
