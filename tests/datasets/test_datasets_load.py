@@ -10,6 +10,7 @@ import pytest
 import yaml
 from clipyard.datasets.load import MAX_BYTES, PACKAGED, find_spec, load_all, load_spec, spec_files
 from clipyard.errors import Exit, SpecError
+from clipyard.pipeline.params import default_params
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -211,6 +212,13 @@ def test_the_data_sets_of_boxes_as_their_pipelines_read_them() -> None:
         part: 897 * videos - less for part, videos, less in (("train", 235, 161), ("val", 64, 37), ("test", 131, 66))
     } == {part: one.count for part, one in ava.expected.key_frames.items()}
     assert 64304 in kinetics.expected.parts["test"].counts
+
+
+def test_whose_proposals_a_run_takes(tmp_path: Path) -> None:
+    assert default_params(find_spec("ava_demo"))["proposals"] == "detect"
+    assert "proposals" not in default_params(find_spec("ava")), "the parameter's own: the published ones"
+    text = (PACKAGED / "ava_kinetics.yaml").read_text().replace("detection:\n", "detection:\n  proposals: fetch\n")
+    assert "published by nobody" in _refused(tmp_path, text)
 
 
 @pytest.mark.parametrize("family", sorted(EXAMPLES))

@@ -280,13 +280,17 @@ class Recipe(Model):
 
 
 class Detection(Model):
-    """What finds people in the frames of a data set of person boxes. ``score``: detections must score more to become proposals."""
+    """What finds people in the frames of a data set of person boxes. ``score``: detections must score more to become proposals.
+
+    ``proposals``: where those of a run come from unless it says so itself; None: the parameter's own default.
+    """
 
     backend: Literal["hog", "mmdet"] = "hog"
     config: str | None = None
     checkpoint: str | None = None
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     score: float = Field(default=0.7, ge=0, lt=1)
+    proposals: Literal["fetch", "detect", "none"] | None = None
 
 
 class Refresh(Model):
@@ -352,6 +356,10 @@ class DatasetSpec(Model):
         for family_needs, key in ((("crawl",), "sources"),):
             if self.family in family_needs and not getattr(self, key):
                 raise ValueError(f"a data set of family {self.family!r} needs {key}")
+        if self.annotation_format == "ava_kinetics_csv" and self.detection.proposals == "fetch":
+            raise ValueError(
+                "proposals of ava_kinetics_csv are published by nobody: detection.proposals is detect or none"
+            )
         return self
 
     @property

@@ -12,7 +12,7 @@ from clipyard.demo.films import START, OwnFilm, own_film
 from clipyard.files import read_json
 
 DATASET = "ava_demo"
-PARAMS = {"proposals": "detect", "shards": 1}
+PARAMS = {"shards": 1}
 
 
 def run_demo(home: Path, project: Path, film: Path | None = None) -> None:

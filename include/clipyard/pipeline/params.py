@@ -142,7 +142,8 @@ def params_model(spec: DatasetSpec) -> type[RunParams]:
 def default_params(spec: DatasetSpec) -> dict[str, Any]:
     """What the data set's YAML says instead of the model's own defaults."""
     said: dict[str, Any] = {"short_edge": spec.recipe.short_edge, "detector": spec.detection.backend,
-                            "score": spec.detection.score, "version": spec.default_variant}  # fmt: skip
+                            "score": spec.detection.score, "proposals": spec.detection.proposals,
+                            "version": spec.default_variant}  # fmt: skip
     fields = params_model(spec).model_fields
     return {name: value for name, value in said.items() if name in fields and value is not None}
 
