@@ -24,7 +24,7 @@ def test_ava_in_small(airflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert code == 0, log[-4000:]
     assert (summary["expected"], summary["present"], summary["missing"], summary["failed"]) == (5, 4, 1, 0)
     assert summary["reasons"] == {"not_found": 1}
-    assert summary["gates"] == {"annotations": "warn", "clips": "warn", "frames": "pass", "proposals": "warn"}
+    assert summary["gates"] == {"annotations": "warn", "clips": "warn", "frames": "pass", "proposals": "pass"}
 
     root = airflow.data.dataset(DATASET)
     images = {folder.name: len(list(folder.iterdir())) for folder in (root / "rawframes").iterdir()}
