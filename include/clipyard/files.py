@@ -23,7 +23,7 @@ from clipyard.errors import RetryLater, UserError
 TEMPORARY_PREFIX = ".clipyard-tmp-"
 """Names that begin so are unfinished and may be deleted by anyone when old."""
 
-_NO_LINK = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK)
+_NO_LINK = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 def temporary_beside(target: Path) -> Path:
