@@ -84,7 +84,7 @@ def boxes(ctx: RunContext, say: Say) -> dict[str, Any]:
     needs_plan(ctx)
     told = {}
     for split in ctx.splits:
-        images = prepare.images_of(ctx, split)
+        images = prepare.count_images(ctx, split)
         if ctx.spec.arrangement == "flat":
             raw = Path(ctx.spec.parts[split]).name
             told[split] = prepare.prepare_flat(ctx, split, images, raw)
@@ -105,7 +105,7 @@ def detect_shards(ctx: RunContext, say: Say) -> list[Job]:
     images: dict[str, int] = {}
     rows: dict[str, pa.Table] = {}
     for split in ctx.splits:
-        images |= prepare.images_of(ctx, split)
+        images |= prepare.counted_images(ctx, split)
         rows[split] = prepare.annotated(ctx, split)
     return common.detect_shards(ctx, say, window_key_frames(ctx, rows, images), None)
 

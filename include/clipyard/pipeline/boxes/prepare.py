@@ -26,8 +26,23 @@ UPDATED = "ava_kinetics_updated_csv"
 LEFT_COLUMNS = ("video_id", "time", "reason", "evidence")
 
 
-def images_of(ctx: RunContext, split: str) -> dict[str, int]:
-    """Number of images by clip, of the split's clips that are there; without frames, of the clips themselves."""
+def count_images(ctx: RunContext, split: str) -> dict[str, int]:
+    """Number of images by clip, of the split's clips that are there; without frames, of the clips themselves. Folders are listed
+    once a run: :func:`counted_images` remembers.
+    """
+    images = _images_of(ctx, split)
+    clips = pa.table({"clip_id": pa.array(images.keys(), pa.string()), "images": pa.array(images.values(), pa.int64())})
+    save(clips, ctx.folder / FOLDER / f"{split}.images.parquet")
+    return images
+
+
+def counted_images(ctx: RunContext, split: str) -> dict[str, int]:
+    """What :func:`count_images` found in this run."""
+    clips = pq.read_table(ctx.folder / FOLDER / f"{split}.images.parquet")
+    return dict(zip(clips["clip_id"].to_pylist(), clips["images"].to_pylist(), strict=True))
+
+
+def _images_of(ctx: RunContext, split: str) -> dict[str, int]:
     state = read_state(ctx.state)
     state = state.filter(pc.and_(pc.is_in(state["status"], value_set=PRESENT), pc.equal(state["split"], split)))
     clips = state["clip_id"].to_pylist()
