@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from clipyard.annotations.proposals import write_proposals
+from clipyard.demo.ava_set import pbtxt
 from clipyard.demo.walkers import box, make_film
 from clipyard.pipeline.context import Kind, RunContext, make_context
 from clipyard.pipeline.run import run_all
@@ -35,13 +36,6 @@ def serve(folder: Path) -> tuple[ThreadingHTTPServer, str]:
 
 def ava_row(video: str, second: int, action: int, person: int = 0) -> str:
     return f"{video},{second:04d},{','.join(f'{value:.3f}' for value in box(second))},{action},{person}\n"
-
-
-def pbtxt(names: dict[int, str]) -> str:
-    return "".join(
-        f'label {{\n  name: "{name}"\n  label_id: {number}\n  label_type: PERSON_MOVEMENT\n}}\n'
-        for number, name in names.items()
-    )
 
 
 def place_ava(data: Path) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pytest
 from clipyard.annotations import box_csv
 from clipyard.annotations.action_list import read_action_list, write_action_list
 from clipyard.annotations.ava_kinetics import (
-    csv_lines,
     frame_folders,
     key_seconds,
     prepare_rows,
@@ -229,7 +229,6 @@ def test_prepared_rows_are_those_of_the_reference(tmp_path: Path) -> None:
     prepared = prepare_rows(boxes, clips)
     expected = reference(rows, clips)
     assert 100 < len(expected) < 3500
-    assert csv_lines(prepared.rows).to_pylist() == expected
     assert prepared.dropped == boxes.num_rows - len(expected)
     write_rows(prepared.rows, tmp_path / "kinetics_train.csv")
     assert (tmp_path / "kinetics_train.csv").read_text() == "".join(f"{line}\n" for line in expected)
@@ -250,7 +249,10 @@ def test_three_decimals_are_pythons(values: list[float]) -> None:
         **dict.fromkeys(("x1", "y1", "x2", "y2"), numbers), "video_id": ["A"] * len(numbers), "time": ["1"] * len(numbers), "second": [1] * len(numbers),
         "action_id": [1] * len(numbers), "person_id": [-1] * len(numbers),
     })  # fmt: skip
-    assert [line.split(",")[2] for line in csv_lines(table).to_pylist()] == [f"{number:.3f}" for number in numbers]
+    with TemporaryDirectory() as folder:
+        write_rows(table, Path(folder, "a.csv"))
+        lines = Path(folder, "a.csv").read_text().splitlines()
+    assert [line.split(",")[2] for line in lines] == [f"{number:.3f}" for number in numbers]
 
 
 def test_persons_stay_and_only_fractions_are_written(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -186,35 +185,30 @@ def _thousandths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
     return rounded
 
 
-def _joined(rows: pa.RecordBatch, end: str) -> pa.StringArray:
-    """A line for each row. Its parts have few distinct texts, and are taken from a list of these."""
+def _text(rows: pa.RecordBatch) -> pa.Buffer:
+    """The lines of an AVA csv. Their parts have few distinct texts, and are taken from a list of these."""
     runs = key_frame_runs(rows)
     frames = runs.heads(rows)
     frame = pc.binary_join_element_wise(frames["video_id"], pc.cast(frames["second"], pa.string()), ",")
     who = pc.add(pc.multiply(pc.cast(rows["person_id"], pa.int64()), _ACTIONS), rows["action_id"]).dictionary_encode()
     keys = who.dictionary.to_pylist()
-    people = pa.array([f",{key % _ACTIONS},{key // _ACTIONS}{end}" for key in keys], pa.string())
+    people = pa.array([f",{key % _ACTIONS},{key // _ACTIONS}\n" for key in keys], pa.string())
     parts = np.empty((rows.num_rows, 6), np.int32)
     parts[:, 0] = runs.of_rows
     for place, name in enumerate(("x1", "y1", "x2", "y2"), 1):
         parts[:, place] = _thousandths(rows[name].to_numpy()) + len(frame)
     parts[:, 5] = who.indices.to_numpy() + (len(frame) + len(_FRACTIONS))
     texts = pa.concat_arrays([frame, _FRACTIONS, people]).take(pa.array(parts.reshape(-1)))
-    _, offsets, data = texts.buffers()
-    lines = np.frombuffer(offsets, np.int32)[: 6 * rows.num_rows + 1 : 6]
-    return pa.StringArray.from_buffers(rows.num_rows, pa.py_buffer(lines.tobytes()), data)
-
-
-def csv_lines(rows: pa.Table) -> pa.Array:
-    """The lines of an AVA csv, without line ends: three decimals, whole seconds of the original video as they are."""
-    return pa.chunked_array([_joined(batch, "") for batch in rows.to_batches()], pa.string()).combine_chunks()
+    return texts.buffers()[2]  # one behind the other
 
 
 def write_rows(rows: pa.Table, path: Path) -> None:
-    """Write an AVA csv (``kinetics_train.csv``), whole or not at all; it ends with a newline."""
+    """Write an AVA csv (``kinetics_train.csv``), whole or not at all: three decimals, whole seconds of the original video as they
+    are; it ends with a newline.
+    """
     with writing(path, "wb") as handle, ThreadPoolExecutor(THREADS) as pool:
-        for lines in pool.map(partial(_joined, end="\n"), rows.to_batches(max_chunksize=30_000)):
-            handle.write(lines.buffers()[2])  # the text of all lines, one behind the other
+        for text in pool.map(_text, rows.to_batches(max_chunksize=30_000)):
+            handle.write(text)
 
 
 def write_times(rows: pa.Table, path: Path) -> None:

@@ -125,7 +125,8 @@ def _rows(film: Film) -> Iterator[str]:
                 yield f"{film.video_id},{second:04d},{','.join(f'{side:.3f}' for side in box)},{action},{person}\n"
 
 
-def _pbtxt(actions: Mapping[int, str]) -> str:
+def pbtxt(actions: Mapping[int, str]) -> str:
+    """AVA's list of actions."""
     return "".join(
         f'label {{\n  name: "{name}"\n  label_id: {number}\n  label_type: PERSON_MOVEMENT\n}}\n'
         for number, name in actions.items()
@@ -138,8 +139,8 @@ def annotation_files(films: tuple[Film, ...]) -> dict[str, str]:
     """
     named = ({UNLABELLED: "(not labelled)"} if YOURS in films else {}) | ACTIONS
     texts = {
-        "ava_action_list_v2.2.pbtxt": _pbtxt(named),
-        "ava_action_list_v2.2_for_activitynet_2019.pbtxt": _pbtxt(ACTIONS),
+        "ava_action_list_v2.2.pbtxt": pbtxt(named),
+        "ava_action_list_v2.2_for_activitynet_2019.pbtxt": pbtxt(ACTIONS),
     }
     for split in ("train", "val"):
         of_split = [film for film in films if film.split == split]

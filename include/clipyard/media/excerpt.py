@@ -143,6 +143,13 @@ class _Job:
             outputs.append(ffmpeg.output(filtered(both[1], chosen), IMG, **options))
         return argv_of(tool, ffmpeg.merge_outputs(*outputs))
 
+    def make(self, sound: Sound, timeout: float, cancelled: Event | None) -> str:
+        """Write both; what ffmpeg said."""
+        said = run(self.argv(sound), timeout=timeout, cancelled=cancelled, cwd=self.frames)
+        if self.frames is not None and self.repeats:
+            repeat_images(self.frames, self.slots, padding(self.part.fps, self.there.rate))
+        return said
+
     def verified(self, said: str) -> ExcerptFacts:
         """Count and measure what was made."""
         video = self._video() if self.video is not None else None
@@ -164,8 +171,6 @@ class _Job:
 
     def _images(self) -> FrameFacts:
         assert self.frames is not None
-        if self.repeats:
-            repeat_images(self.frames, self.slots, padding(self.part.fps, self.there.rate))
         size = picture_size(self.frames / image_name(1)) if any(self.frames.iterdir()) else (0, 0)
         count, total = check_images(self.frames, size)
         self._check_count(count, "images")
@@ -230,8 +235,7 @@ def make_excerpt(
         try:
             if frames:
                 frames.mkdir(parents=True)
-            said = run(job.argv(sound), timeout=timeout, cancelled=cancelled, cwd=frames)
-            return job.verified(said)
+            return job.verified(job.make(sound, timeout, cancelled))
         except BaseException as error:
             if video:
                 video.unlink(missing_ok=True)
