@@ -6,7 +6,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo demo-ava demo-up demo-ava-up test up lint bench lock setup detect-env images compose-up compose-down readers-env clean help
+# tests/groups.py says which tests share a worker, in which order they come, and what is heavy and slow.
+WORKERS ?= 2
+TESTS ?= not heavy
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m "$(TESTS)" $(PYTEST_ARGS)
+
+.PHONY: demo demo-ava demo-up demo-ava-up test test-quick test-all up lint bench lock setup detect-env images compose-up compose-down readers-env clean help
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -37,8 +42,15 @@ demo-ava-up: $(STAMP)  ## likewise over those of AVA
 up: $(STAMP)  ## the Airflow UI, data in ./data (or CLIPYARD_DATA)
 	@docker/local/up.sh .airflow "$${CLIPYARD_DATA:-data}"
 
-test: $(STAMP)  ## set up and run all tests
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(STAMP)  ## set up and run the tests, but for those of the group heavy (Docker, Airflow, Celery)
+	@$(PYTEST)
+	@[ "$(TESTS)" != "not heavy" ] || echo "left out: the group heavy, whose tests start Docker, Airflow and Celery; 'make test-all' runs them too"
+
+test-quick: $(STAMP)  ## the tests that need no server, no browser and no minutes
+	@$(MAKE) --no-print-directory test TESTS="not heavy and not slow"
+
+test-all: $(STAMP)  ## all tests
+	@$(MAKE) --no-print-directory test TESTS=
 
 lint: $(STAMP)  ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

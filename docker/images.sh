@@ -2,7 +2,7 @@
 # Builds the images: images.sh [media|detect|action|airflow|socket-proxy ...]. Without names: media, airflow and socket-proxy.
 #
 # CLIPYARD_WHEELS: folders (separated by :) whose wheels of torch and mmcv go into the image detect, TORCH_INDEX and FORCE_CUDA: where
-# its PyTorch comes from else, and whether mmcv is compiled for GPUs (docs/containers.md).
+# its PyTorch comes from else, and whether mmcv is compiled for GPUs (docs/containers.md). TAG: the images' tag, else the version.
 # BASE_IMAGE names the base (default: the official python image; where no registry for images can be reached, one made of Debian's
 # packages by docker/base/make.sh).
 set -euo pipefail
@@ -32,19 +32,27 @@ for name in "$@"; do
   extra=()
   if [ "$name" = detect ]; then
     IFS=: read -ra folders <<<"${CLIPYARD_WHEELS:-}"
+    # What docker/wheels/mmcv.sh compiled on this machine, for the image's version of PyTorch and without a GPU.
+    torch=$(sed -n 's/^torch==\([0-9.]*\).*/\1/p' docker/media/detect.txt)
+    [ "${FORCE_CUDA:-0}" = 1 ] || folders+=("${XDG_CACHE_HOME:-$HOME/.cache}/clipyard/wheels/torch-$torch"*)
     for place in "${folders[@]}"; do
-      find "$place" -maxdepth 1 \( -name 'mmcv-*.whl' -o -name 'torch-*.whl' \) -exec cp --update {} docker/wheels/ \;
+      [ ! -d "$place" ] || find "$place" -maxdepth 1 \( -name 'mmcv-*.whl' -o -name 'torch-*.whl' \) -exec cp --update {} docker/wheels/ \;
     done
     for argument in TORCH_INDEX FORCE_CUDA; do
       if [ -n "${!argument:-}" ]; then extra+=(--build-arg "$argument=${!argument}"); fi
     done
   fi
-  echo "building clipyard-$name:$version"
+  image=clipyard-$name:${TAG:-$version}
+  echo "building $image"
+  before=$(docker image inspect --format '{{.Id}}' "$image" 2>/dev/null || true)
   log=$(mktemp)
   docker build --network host --file "docker/$folder/Dockerfile" --target "$name" --build-arg "BASE_IMAGE=$base" \
-    --build-arg "VERSION=$version" --build-arg "COMMIT=$commit" ${extra[@]+"${extra[@]}"} --tag "clipyard-$name:$version" . >"$log" 2>&1 \
-    || { tail -30 "$log"; echo "clipyard-$name could not be built; the log is $log"; exit 1; }
+    --build-arg "VERSION=$version" --build-arg "COMMIT=$commit" ${extra[@]+"${extra[@]}"} --tag "$image" . >"$log" 2>&1 \
+    || { tail -30 "$log"; echo "$image could not be built; the log is $log"; exit 1; }
   rm -f "$log"
-  docker image prune --force --filter "label=org.opencontainers.image.title=clipyard-$name" >/dev/null # the one it replaces
-  docker image inspect --format "clipyard-$name:$version {{.Size}} bytes" "clipyard-$name:$version"
+  # The image that this one replaces goes when it has no other name. Nothing else is pruned: somebody else may be building.
+  if [ -n "$before" ] && [ "$(docker image inspect --format '{{len .RepoTags}}' "$before" 2>/dev/null)" = 0 ]; then
+    docker image rm "$before" >/dev/null 2>&1 || true # a container may still run it
+  fi
+  docker image inspect --format "$image {{.Size}} bytes" "$image"
 done

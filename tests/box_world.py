@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 from functools import partial
@@ -10,17 +11,39 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from clipyard.annotations.proposals import write_proposals
 from clipyard.demo.ava_set import pbtxt
 from clipyard.demo.walkers import box, make_film
 from clipyard.pipeline.context import Kind, RunContext, make_context
 from clipyard.pipeline.run import run_all
 from clipyard.settings import DataRoot, Settings
+from once import shared_folder
 
 FILM, SHORT, GONE, VAL = "-5KQ66BBWC4", "0f39OWEqJ24", "gone_film_0", "val-film_01"
 AVA_SECONDS = (902, 903, 905)
 ACTIONS = {1: "bend/bow (at the waist)", 12: "stand", 80: "watch (a person)"}
 KINETICS, OTHER, NET = "kin_clip-00", "-kin_clip_1", "net-clip_02"
+
+
+@pytest.fixture(scope="session")
+def box_films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film that ends at 908 s, one that ends before the excerpt begins, one for val that ends at 907 s, and one of YouTube's."""
+    with shared_folder(tmp_path_factory, "box_films") as folder:
+        if not (folder / f"{NET}.mp4").exists():
+            make_film(folder / f"{FILM}.mkv", 908)
+            make_film(folder / f"{SHORT}.mp4", 30)
+            make_film(folder / f"{VAL}.mp4", 907)
+            make_film(folder / f"{NET}.mp4", 70, fps=10)
+    return folder
+
+
+def link_films(films: Path, folder: Path) -> Path:
+    """A folder of one's own with the same films, to which others may be added."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for film in films.iterdir():
+        os.link(film, folder / film.name)
+    return folder
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -5,14 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import costs
+import groups
 import pytest
+from box_world import box_films as box_films
+from browser import chromium as chromium
 from clipyard.demo.data_set import DemoSet, make_demo_set
 from clipyard.demo.origin import Origin
 from docker_engine import docker_engine as docker_engine
 from docker_engine import media_image as media_image
+from once import shared_folder
 from postgres_server import postgres as postgres  # a fixture of all tests
 
 PROJECT = Path(__file__).parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    costs.add_option(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(groups)
+    costs.register(config)
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +41,8 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def demo_set(tmp_path_factory: pytest.TempPathFactory) -> DemoSet:
     """Source videos and csvs of the demo data set."""
-    return make_demo_set(tmp_path_factory.mktemp("origin"))
+    with shared_folder(tmp_path_factory, "origin") as folder:
+        return make_demo_set(folder)
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import clipyard
@@ -24,18 +26,30 @@ def docker_engine() -> str:
     return asked.stdout.strip()
 
 
-@pytest.fixture(scope="session")
-def media_image(docker_engine: str) -> str:
-    """The image of today's code (built when the code changed since)."""
+@contextmanager
+def own_image(name: str) -> Iterator[str]:
+    """An image of today's code (built when the code changed since), under a name of this test process's own."""
+    tag = f"{clipyard.__version__}-test-{os.getpid()}"
     built = subprocess.run(
-        [PROJECT / "docker" / "images.sh", "media"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+        [PROJECT / "docker" / "images.sh", name], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={**os.environ, "TAG": tag},
+    )  # fmt: skip
     if built.returncode != 0:
-        last = built.stdout.strip().splitlines()[-1]
         if os.environ.get("CI"):
-            pytest.fail(f"the media image cannot be built: {built.stdout[-3000:]}")
-        pytest.skip(f"The media image cannot be built here: {last}")
-    return f"clipyard-media:{clipyard.__version__}"
+            pytest.fail(f"the image {name} cannot be built: {built.stdout[-3000:]}")
+        pytest.skip(f"The image {name} cannot be built here: {built.stdout.strip().splitlines()[-1]}")
+    try:
+        yield f"clipyard-{name}:{tag}"
+    finally:
+        subprocess.run(["docker", "image", "rm", f"clipyard-{name}:{tag}"], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="session")
+def media_image(docker_engine: str) -> Iterator[str]:
+    """The image that steps run in, for the whole of this process: steps in containers take it instead of the released one."""
+    with own_image("media") as image, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLIPYARD_IMAGE", image)
+        yield image
 
 
 def containers(**labels: str) -> list[str]:

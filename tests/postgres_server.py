@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from ports import free_port
 
 
 def _binaries() -> Path | None:
@@ -22,12 +22,6 @@ def _binaries() -> Path | None:
         return Path(found).resolve().parent
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
     return folders[-1].parent if folders else None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +39,7 @@ def postgres() -> Iterator[str]:
         identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     options = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder, "env": environment}
-    data, port = folder / "data", _free_port()
+    data, port = folder / "data", free_port()
     password = folder / "password"
     password.write_text("se cret/%")
     password.chmod(0o644)

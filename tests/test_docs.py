@@ -9,8 +9,8 @@ import inspect
 import re
 import shlex
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -22,6 +22,7 @@ from clipyard.errors import Exit
 from clipyard.pipeline.graph import GRAPHS, stages_of, steps_of
 from clipyard.pipeline.params import PARAMS, BoxParams, KineticsParams, RunParams
 from clipyard.steps.registry import STEPS
+from pydantic.fields import FieldInfo
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -66,34 +67,33 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_relative_links_lead_somewhere(page: Path) -> None:
-    dead = []
+def dead_links(page: Path) -> Iterator[str]:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
         file = (page.parent / path).resolve() if path else page
         if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
-            dead.append(target)
-    assert not dead, f"{page.name} has dead links: {dead}"
+            yield f"{page.name}: {target}"
+
+
+def test_relative_links_lead_somewhere() -> None:
+    assert [link for page in PAGES for link in dead_links(page)] == []
 
 
 def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
-    for page in (ROOT / "docs").glob("*.md"):
-        assert page.name == "README.md" or f"]({page.name})" in index, f"docs/README.md does not link {page.name}"
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert [name for name in sorted(pages) if f"]({name})" not in index] == []
 
 
 # --- data sets and DAGs
 
 
-@pytest.mark.parametrize("spec", SPECS.values(), ids=lambda spec: spec.name)
-def test_readme_lists_the_data_set_with_its_state(spec: model.DatasetSpec) -> None:
+def test_readme_lists_the_data_sets_with_their_states() -> None:
     listed = {row[1].strip("`"): row for row in rows(section(README, "Data sets")).values() if len(row) == 3}
-    assert spec.name in listed, f"README's table lacks {spec.name}"
-    assert listed[spec.name][0] == spec.title
-    assert listed[spec.name][2].startswith("runs") == spec.is_runnable
+    states = {name: (row[0], row[2].startswith("runs")) for name, row in listed.items() if name in SPECS}
+    assert states == {spec.name: (spec.title, spec.is_runnable) for spec in SPECS.values()}
 
 
 def test_readme_lists_no_data_set_that_is_not_there() -> None:
@@ -101,12 +101,16 @@ def test_readme_lists_no_data_set_that_is_not_there() -> None:
     assert sorted(names) == sorted(SPECS)
 
 
-@pytest.mark.parametrize("spec", RUNNABLE, ids=lambda spec: spec.name)
-def test_both_dags_are_documented_with_the_schedule(spec: model.DatasetSpec) -> None:
-    row = next((row for row in rows(DAGS).values() if len(row) == 4 and row[1] == f"`{spec.name}`"), None)
-    assert row, f"docs/dags.md has no row for {spec.name}"
-    assert row[2] == f"`{spec.name}_refresh`"
-    assert row[3] == (f"`{spec.refresh.schedule}`" if spec.refresh.schedule else "by hand")
+def test_both_dags_are_documented_with_the_schedule() -> None:
+    found = {row[1]: row[2:] for row in rows(DAGS).values() if len(row) == 4}
+    wanted = {
+        f"`{spec.name}`": [
+            f"`{spec.name}_refresh`",
+            f"`{spec.refresh.schedule}`" if spec.refresh.schedule else "by hand",
+        ]
+        for spec in RUNNABLE
+    }
+    assert {name: found.get(name) for name in wanted} == wanted
 
 
 def test_all_tasks_are_documented() -> None:
@@ -164,14 +168,17 @@ def options_of(command: click.Command) -> set[str]:
     return {name for param in params for name in (*param.opts, *param.secondary_opts)}
 
 
-@pytest.mark.parametrize("name", sorted(cli.COMMANDS))
-def test_command_is_documented_with_all_options_and_an_example(name: str) -> None:
-    text = section(COMMANDS, f"`clipyard {name}\\b")
-    same_as_run = "Same options as `run`" in text
-    table = section(COMMANDS, "`clipyard run\\b") if same_as_run else text
-    documented = {word for first in rows(table) for word in re.findall(r"--[a-z][a-z-]*", first)}
-    assert documented == options_of(command(name))
-    assert any(f"clipyard {name}" in code for language, code in fenced(text) if language == "sh"), "no example"
+def test_commands_are_documented_with_all_options_and_an_example() -> None:
+    documented, examples = {}, set()
+    for name in cli.COMMANDS:
+        text = section(COMMANDS, f"`clipyard {name}\\b")
+        same_as_run = "Same options as `run`" in text
+        table = section(COMMANDS, "`clipyard run\\b") if same_as_run else text
+        documented[name] = {word for first in rows(table) for word in re.findall(r"--[a-z][a-z-]*", first)}
+        if any(f"clipyard {name}" in code for language, code in fenced(text) if language == "sh"):
+            examples.add(name)
+    assert documented == {name: options_of(command(name)) for name in cli.COMMANDS}
+    assert examples == set(cli.COMMANDS)
 
 
 def test_stages_of_the_command_line_are_documented() -> None:
@@ -188,8 +195,7 @@ def shell_lines(page: Path) -> list[str]:
     return [*blocks, *re.findall(r"`(clipyard [^`\n]+)`", text)]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_name_only_commands_and_options_that_exist(page: Path) -> None:
+def wrong_commands(page: Path) -> Iterator[str]:
     for line in shell_lines(page):
         words = shlex.split(line.replace("\\|", "|"), comments=True)
         if len(words) < 2 or words[0] != "clipyard":
@@ -197,18 +203,27 @@ def test_pages_name_only_commands_and_options_that_exist(page: Path) -> None:
         name, rest = words[1], words[2:]
         if name in ("--version", "--help", "-h", "COMMAND"):
             continue
-        assert name in cli.COMMANDS, f"{page.name}: {line!r}: there is no command {name}"
+        if name not in cli.COMMANDS:
+            yield f"{page.name}: {line!r}: there is no command {name}"
+            continue
         known = options_of(command(name)) | {"--help", "--"}
         unknown = [word for word in rest if word.startswith("--") and word not in known]
-        assert not unknown, f"{page.name}: {line!r}: {name} has no {unknown[0]}"
+        yield from (f"{page.name}: {line!r}: {name} has no {word}" for word in unknown)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_name_only_make_targets_that_exist(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    named = {*re.findall(r"`make ([a-z-]+)", text), *re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)}
+def test_pages_name_only_commands_and_options_that_exist() -> None:
+    assert [fault for page in PAGES for fault in wrong_commands(page)] == []
+
+
+def test_pages_name_only_make_targets_that_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert named <= targets, f"{page.name}: the Makefile has no {sorted(named - targets)}"
+    unknown = {}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        named = {*re.findall(r"`make ([a-z-]+)", text), *re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)}
+        if named - targets:
+            unknown[page.name] = sorted(named - targets)
+    assert unknown == {}, "the Makefile has none of these"
 
 
 def test_the_documented_help_works() -> None:
@@ -218,17 +233,29 @@ def test_the_documented_help_works() -> None:
 # --- the YAML
 
 
-@pytest.mark.parametrize("kind", MODELS, ids=lambda kind: kind.__name__)
-def test_all_keys_of_the_model_are_documented(kind: type[model.Model]) -> None:
-    documented = rows(section(KEYS, f"{kind.__name__}$"))
-    keys = {field.alias or name for name, field in kind.model_fields.items()}
-    assert set(documented) - {"key", "---"} == keys
-    for name, field in kind.model_fields.items():
-        default: Any = documented[field.alias or name][2]
-        assert (default == "—") == field.is_required(), f"{kind.__name__}.{name}: the default is not as documented"
-        value = field.default
-        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
-            assert default.strip("`") == f"{value:g}" if isinstance(value, float) else default.strip("`") == str(value)
+def as_documented(field: FieldInfo) -> str | None:
+    """The default as the page has it; None where it may say it in words of its own."""
+    if field.is_required():
+        return "—"
+    value = field.default
+    if not isinstance(value, str | int | float) or isinstance(value, bool) or value == "":
+        return None
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def test_all_keys_of_the_models_are_documented() -> None:
+    keys, defaults = {}, {}
+    for kind in MODELS:
+        documented = rows(section(KEYS, f"{kind.__name__}$"))
+        fields = {field.alias or name: field for name, field in kind.model_fields.items()}
+        if wrong := set(fields) ^ (set(documented) - {"key", "---"}):
+            keys[kind.__name__] = wrong
+        for name in fields.keys() & documented.keys():
+            wanted, found = as_documented(fields[name]), documented[name][2].strip("`")
+            if found != wanted and (wanted is not None or found == "—"):
+                defaults[f"{kind.__name__}.{name}"] = (found, wanted)
+    assert keys == {}, "documented or in the model, not both"
+    assert defaults == {}, "documented, and what the model has"
 
 
 def test_the_example_is_a_valid_data_set(tmp_path: Path) -> None:

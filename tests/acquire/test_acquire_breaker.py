@@ -218,7 +218,7 @@ def test_kill_in_the_middle_of_writing_leaves_a_whole_document(tmp_path: Path) -
         begun = time.monotonic()
         with file.locked() as again:  # the lock went with the process
             assert again["n"] == last
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 10
     assert len(list(tmp_path.iterdir())) <= 3
 
 

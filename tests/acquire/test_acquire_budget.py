@@ -99,7 +99,7 @@ def test_waiting_ends_when_cancelled(tmp_path: Path) -> None:
     cancelled = Event()
     threading.Timer(0.2, cancelled.set).start()
     begun = time.monotonic()
-    assert budget.wait(cancelled) is None and time.monotonic() - begun < 2
+    assert budget.wait(cancelled) is None and time.monotonic() - begun < 30, "the pause is 60 s"
     assert budget.used() == 1, "a cancelled wait takes nothing"
 
 

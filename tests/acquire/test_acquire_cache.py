@@ -25,6 +25,10 @@ def put(cache: SourceCache, video_id: str, size: int, offset: float = 0.0, secon
         return cache.put(video_id, file, offset, seconds, "youtube")
 
 
+def used(video: CachedVideo, seconds_ago: float) -> None:
+    os.utime(video.path, (time.time() - seconds_ago, video.path.stat().st_mtime))
+
+
 def test_what_was_put_covers_its_windows_and_no_others(tmp_path: Path) -> None:
     cache = SourceCache(tmp_path, 1000)
     assert cache.get(ID, 0, 10) is None
@@ -55,14 +59,13 @@ def test_a_changed_or_half_gone_entry_does_not_count(tmp_path: Path) -> None:
 def test_the_least_recently_used_goes_first_and_never_what_is_in_use(tmp_path: Path) -> None:
     cache = SourceCache(tmp_path, 350)
     for n in range(3):
-        put(cache, f"video-{n:05d}", 100)
-        time.sleep(0.02)
+        used(put(cache, f"video-{n:05d}", 100), 30 - n)
     assert cache.get("video-00000", 0, 1) is not None  # used again: now the youngest
     put(cache, "video-00003", 100)
     assert [cache.get(f"video-{n:05d}", 0, 1) is not None for n in range(4)] == [True, False, True, True]
-    time.sleep(0.02)
-    for n in (0, 3):
-        cache.get(f"video-{n:05d}", 0, 1)
+    oldest = cache.get("video-00002", 0, 1)
+    assert oldest is not None
+    used(oldest, 10)
     with cache.video("video-00002", Event()):
         put(cache, "video-00004", 100)
         assert cache.get("video-00002", 0, 1) is not None, "its lock is held"

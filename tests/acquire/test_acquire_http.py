@@ -177,7 +177,7 @@ def test_cancelling_ends_a_download_soon(origin: Origin, tmp_path: Path) -> None
     begun = time.monotonic()
     with pytest.raises(NotHad):
         Downloader(Limits(read=5)).download(f"{origin.url}/big.mp4", tmp_path, ".mp4", cancelled)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 30, "at a byte a second it would take three months"
 
 
 def test_without_a_network_it_is_our_cable_and_three_times_are_enough(tmp_path: Path) -> None:

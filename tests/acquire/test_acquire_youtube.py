@@ -297,7 +297,7 @@ def test_the_real_extractor_without_a_network_is_quick(tmp_path: Path) -> None:
         patch.setattr("socket.getaddrinfo", cut)
         one = YouTubeSource(network=down, breaker=Breaker(tmp_path / "egress"))  # with its real pauses
         assert fails(one, tmp_path / "scratch").reason is Reason.NO_NETWORK
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
 
 
 @pytest.fixture
@@ -367,10 +367,10 @@ def test_cancelling_stops_soon(moment: str, server: Server, playbook: Path, tmp_
     act: dict[str, Any] = whole(server)
     more: dict[str, Any] = {}
     if moment == "extraction":
-        act["wait"] = 30
+        act["wait"] = 60
     elif moment == "pause":
         act["formats"][0]["url"] = f"{server.url}/status/503"
-        more["pause"] = lambda n: 30.0
+        more["pause"] = lambda n: 60.0
     else:
         server.slow = 0.5
     options = YouTubeOptions(retries=1, sections="always" if moment == "section" else "never")
@@ -380,7 +380,7 @@ def test_cancelling_stops_soon(moment: str, server: Server, playbook: Path, tmp_
     begun = time.monotonic()
     with pytest.raises(NotHad) as caught:
         source(options, **more).fetch(Want(ID, 10, 20), tmp_path / "scratch", cancelled)
-    assert caught.value.reason is Reason.WAITING and time.monotonic() - begun < 5
+    assert caught.value.reason is Reason.WAITING and time.monotonic() - begun < 30
     assert list((tmp_path / "scratch").iterdir()) == []
 
 

@@ -319,9 +319,9 @@ def test_a_broken_file_is_one_sentence(text: str | bytes, wanted: str, tmp_path:
 def test_an_alias_bomb_is_refused_at_once(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
-    begun = time.monotonic()
+    begun = time.process_time()
     assert "line 2: write '*a0' out" in _refused(tmp_path, "\n".join(lines))
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_a_huge_file_and_no_file_are_refused(tmp_path: Path) -> None:

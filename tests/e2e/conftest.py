@@ -1,25 +1,29 @@
-"""An Airflow whose database is made once, and a data root for each test."""
+"""An Airflow that is loaded and whose database is made once, and a data root for each test."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from clipyard.settings import DataRoot
-from e2e_airflow import Airflow
+from e2e_airflow import Airflow, LoadedAirflow
 
 
 @pytest.fixture(scope="session")
-def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("airflow")
-    made = Airflow(home, DataRoot(home)).call("db", "migrate")
+def loaded_airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """The one Airflow of all files in this folder."""
+    airflow = Airflow(home := tmp_path_factory.mktemp("airflow"), DataRoot(home))
+    airflow.loaded = LoadedAirflow(airflow.environment)
+    made = airflow.call("db", "migrate")
     assert made.returncode == 0, made.stdout[-2000:]
-    return home
+    yield airflow
+    airflow.loaded.close()
 
 
 @pytest.fixture
-def airflow(airflow_home: Path, tmp_path: Path) -> Airflow:
-    """Each test has its own data root; the database is shared."""
+def airflow(loaded_airflow: Airflow, tmp_path: Path) -> Airflow:
+    """Each test has its own data root; the process and the database are shared."""
     data = tmp_path / "data"
     data.mkdir()
-    return Airflow(airflow_home, DataRoot(data))
+    return Airflow(loaded_airflow.home, DataRoot(data), loaded=loaded_airflow.loaded)

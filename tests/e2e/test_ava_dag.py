@@ -5,21 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from box_world import FILM, KINETICS, NET, VAL, place_ava, place_kinetics, serve, unpickled
-from clipyard.demo.walkers import make_film
+from box_world import FILM, KINETICS, VAL, place_ava, place_kinetics, serve, unpickled
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+pytestmark = pytest.mark.timeout(1500)
 
 
-def test_both_dags(airflow, tmp_path: Path) -> None:
+def test_both_dags(airflow, box_films: Path) -> None:
     root = airflow.data.root
-    films = tmp_path / "films"
-    make_film(films / f"{FILM}.mkv", 907)
-    make_film(films / f"{VAL}.mp4", 907)
-    make_film(films / f"{NET}.mp4", 70, fps=10)
     place_ava(root)
     place_kinetics(root)
-    server, url = serve(films)
+    server, url = serve(box_films)
     try:
         code, summary, _, log = airflow.run(
             "ava", "ava", mirror_url=f"{url}/{{clip}}", sources=["mirror"], annotation_counts="warn", videos=[FILM, VAL]
@@ -28,9 +23,9 @@ def test_both_dags(airflow, tmp_path: Path) -> None:
     finally:
         server.shutdown()
     assert (summary["present"], summary["expected"]) == (2, 2)
-    assert len(list((root / "ava/rawframes" / FILM).iterdir())) == 30 * 7
+    assert len(list((root / "ava/rawframes" / FILM).iterdir())) == 30 * 8
     code, summary, run, log = airflow.run(
-        "ava_kinetics", "ava_kinetics", local_folder=str(films), sources=["kinetics700", "local"], annotation_counts="warn",
+        "ava_kinetics", "ava_kinetics", local_folder=str(box_films), sources=["kinetics700", "local"], annotation_counts="warn",
         detector="hog", score=0.5,
     )  # fmt: skip
     assert code == 0, log[-4000:]

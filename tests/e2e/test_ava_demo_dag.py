@@ -12,7 +12,7 @@ from clipyard.demo.ava import DATASET, PARAMS
 from clipyard.demo.ava_set import ENDS_EARLY, GONE, TOO_SHORT, TWO, WALKS, make_ava_set
 from clipyard.demo.origin import Origin
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+pytestmark = pytest.mark.timeout(1500)
 
 
 def test_ava_in_small(airflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,10 +32,11 @@ from clipyard.manifest import read_rows
 from clipyard.settings import DataRoot
 from clipyard.steps.runner import result_path
 from cryptography.fernet import Fernet
-from e2e_airflow import PROJECT, Airflow, free_port, lock_of, until
+from e2e_airflow import PROJECT, Airflow, lock_of, until
+from ports import free_port
 from postgres_server import fresh_schema
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 FIRST, SECOND, RUN = "kinetics_demo", "kinetics_again", "one"
 BOTH = (FIRST, SECOND)

@@ -12,7 +12,7 @@ from clipyard.demo.origin import Origin
 from clipyard.demo.videos import read_frame_numbers
 from clipyard.release.lock import open_lock
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+pytestmark = pytest.mark.timeout(1500)
 
 REASONS = {
     "demo_dead01": "not_found",

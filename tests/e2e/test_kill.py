@@ -15,8 +15,6 @@ import pytest
 from clipyard.demo.origin import Origin
 from clipyard.settings import DataRoot
 
-pytestmark = pytest.mark.e2e
-
 ARGUMENTS = ("run", "kinetics_demo", "--run", "one", "--resize", "--short-edge", "128", "--shards", "3")
 
 

@@ -11,25 +11,29 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+import requests
 from clipyard.demo.origin import Origin
 from clipyard.settings import DataRoot
-from e2e_airflow import PROJECT, Airflow, free_port, lock_of, until
+from e2e_airflow import PROJECT, Airflow, lock_of, until
+from ports import free_port
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+pytestmark = pytest.mark.timeout(1500)
 
 DATASET, RUN = "kinetics_demo", "one"
 
 
 class Deployment:
-    """``docker/local/up.sh`` on a port of its own."""
+    """``docker/local/up.sh`` on a port of its own, with the DAGs of the demo."""
 
     def __init__(self, airflow: Airflow, log: Path) -> None:
-        self.airflow, self.log = airflow, log
+        self.airflow, self.log, self.port = airflow, log, free_port()
         airflow.extra |= {
-            "AIRFLOW__API__PORT": str(free_port()),
+            "AIRFLOW__API__PORT": str(self.port),
+            "CLIPYARD_ONLY": DATASET,
             # The dead are noticed by their silence; a test need not wait for minutes.
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
@@ -45,6 +49,31 @@ class Deployment:
                 [PROJECT / "docker/local/up.sh", self.airflow.home, self.airflow.data.root],
                 env=self.airflow.environment, stdout=handle, stderr=handle, start_new_session=True,
             )  # fmt: skip
+
+    def start_until_ready(self) -> None:
+        """Start it, and wait until it knows the data set's DAG and answers."""
+        self.start()
+        until(lambda: "Airflow:" in self.log.read_text(), "the user and password are shown")
+        until(lambda: self.ask("SELECT 1 FROM serialized_dag WHERE dag_id = ?", DATASET), "the DAG is there")
+        until(self._answers, "the API server answers")
+
+    def _answers(self) -> bool:
+        with suppress(requests.ConnectionError):
+            return requests.get(f"http://127.0.0.1:{self.port}/api/v2/monitor/health", timeout=30).ok
+        return False
+
+    def call(self, method: str, path: str, **body: Any) -> requests.Response:
+        """Ask the API as the one user whose password was shown."""
+        base = f"http://127.0.0.1:{self.port}"
+        password = json.loads((self.airflow.home / "passwords.json").read_text())["admin"]
+        login = requests.post(f"{base}/auth/token", json={"username": "admin", "password": password}, timeout=60)
+        headers = {"Authorization": f"Bearer {login.json()['access_token']}"}
+        answer = requests.request(method, f"{base}/api/v2/{path}", json=body, headers=headers, timeout=60)
+        assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text[:2000]}"
+        return answer
+
+    def trigger(self, **conf: Any) -> None:
+        self.call("POST", f"dags/{DATASET}/dagRuns", dag_run_id=RUN, logical_date=None, conf=conf)
 
     def tree(self) -> list[psutil.Process]:
         """All processes of the deployment: what descends from it, and what lost its parent (its environment tells)."""
@@ -75,11 +104,14 @@ class Deployment:
         if self.process is not None:
             self.kill()
 
-    def state(self) -> str:
-        """The state of the run, ``""`` before there is one; read from the database, since the command takes seconds."""
+    def ask(self, query: str, *values: str) -> str:
+        """The first value of the first row, ``""`` where there is none; from the database, since a command takes seconds."""
         with closing(sqlite3.connect(f"file:{self.airflow.home / 'airflow.db'}?mode=ro", uri=True)) as database:
-            found = database.execute("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", (DATASET, RUN))
-            return str((found.fetchone() or ("",))[0])
+            return str((database.execute(query, values).fetchone() or ("",))[0])
+
+    def state(self) -> str:
+        """The state of the run, ``""`` before there is one."""
+        return self.ask("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", DATASET, RUN)
 
 
 def _is_alive(process: psutil.Process) -> bool:
@@ -122,12 +154,8 @@ def test_a_killed_worker_and_a_killed_scheduler_change_nothing(
     dead = {path: how for path, how in demo_origin.script.plan.items() if how["do"] in ("404", "410", "html")}
     demo_origin.set_plan({**dead, "videos/*": {"do": "slow", "seconds": 1}})
     data = deployment.airflow.data
-    deployment.start()
-    until(lambda: "Airflow:" in deployment.log.read_text(), "the user and password are shown")
-    until(lambda: DATASET in deployment.airflow.call("dags", "list").stdout, "the DAG is there")
-    conf = json.dumps({"resize": True, "short_edge": 128, "shards": 3})
-    done = deployment.airflow.call("dags", "trigger", DATASET, "--run-id", RUN, "--conf", conf)
-    assert done.returncode == 0, done.stdout[-2000:]
+    deployment.start_until_ready()
+    deployment.trigger(resize=True, short_edge=128, shards=3)
 
     # 1. A worker dies in the middle of a fetch: the task and whoever watches it.
     root = data.dataset(DATASET)

@@ -10,7 +10,7 @@ import pytest
 from clipyard.demo.origin import Origin
 from clipyard.demo.videos import make_video
 
-pytestmark = [pytest.mark.e2e, pytest.mark.shared, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.shared, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture

@@ -10,29 +10,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import clipyard
 import pytest
 import requests
 from clipyard_airflow.operators.docker import DockerStepOperator
-from docker_engine import PROJECT
+from docker_engine import PROJECT, own_image
 
 pytestmark = pytest.mark.timeout(600)
 
 
+@pytest.fixture(scope="module")
+def proxy_image(docker_engine: str) -> Iterator[str]:
+    with own_image("socket-proxy") as image:
+        yield image
+
+
 @pytest.fixture(scope="module", params=["volumes only", "folders too"])
-def proxy(request: pytest.FixtureRequest, docker_engine: str) -> Iterator[str]:
+def proxy(request: pytest.FixtureRequest, proxy_image: str) -> Iterator[str]:
     """The proxy's address on this machine."""
     if not Path("/var/run/docker.sock").exists():
         pytest.skip("the engine's socket is not at /var/run/docker.sock")
-    built = subprocess.run([PROJECT / "docker/images.sh", "socket-proxy"], text=True, capture_output=True)
-    if built.returncode != 0:
-        pytest.fail(built.stdout[-2000:]) if os.environ.get("CI") else pytest.skip(built.stdout.splitlines()[-1])
     name = f"clipyard-test-proxy-{os.getpid()}"
     binds = "allow" if request.param == "folders too" else ""
     subprocess.run(
         ["docker", "run", "--detach", "--rm", f"--name={name}", "--read-only", "--cap-drop=ALL", "--publish=127.0.0.1::2375",
          f"--env=CLIPYARD_DOCKER_BINDS={binds}", "--volume=/var/run/docker.sock:/var/run/docker.sock",
-         f"clipyard-socket-proxy:{clipyard.__version__}"],
+         proxy_image],
         check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     try:

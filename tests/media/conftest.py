@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -11,10 +12,10 @@ import pytest
 from clipyard.datasets.model import Recipe
 from clipyard.demo.videos import make_video
 from clipyard.media.tools import ffmpeg
-from media_sources import SIZE, convert, with_edit_list
+from media_sources import FILM, NTSC, SIZE, AtRate, convert, with_edit_list
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def recipe() -> Recipe:
     return Recipe(preset="superfast", crf=20, audio="copy")
 
@@ -33,8 +34,8 @@ def sources(plain: Path) -> dict[str, Path]:
     return {
         "30 fps": plain,
         "25 fps, one key frame": make_video(folder / "pal.mp4", 12, 25, SIZE, label="pal", gop=1000),
-        "29.97 fps": make_video(folder / "ntsc.mp4", 12, Fraction(30000, 1001), SIZE, label="ntsc", gop=120),
-        "23.976 fps": make_video(folder / "film.mp4", 12, Fraction(24000, 1001), SIZE, label="film", gop=120),
+        "29.97 fps": make_video(folder / "ntsc.mp4", 12, NTSC, SIZE, label="ntsc", gop=120),
+        "23.976 fps": make_video(folder / "film.mp4", 12, FILM, SIZE, label="film", gop=120),
         "variable rate": make_video(folder / "vfr.mp4", 12, size=SIZE, label="vfr", gop=90, times=jitter),
         "matroska": convert(plain, folder / "plain.mkv", "-c", "copy"),
         "no sound": convert(plain, folder / "mute.mp4", "-c", "copy", "-an"),
@@ -49,6 +50,18 @@ def sources(plain: Path) -> dict[str, Path]:
     }  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def at_rate(tmp_path_factory: pytest.TempPathFactory) -> AtRate:
+    """Source videos of constant rates; each is made when it is first asked for."""
+    folder = tmp_path_factory.mktemp("rates")
+
+    @cache
+    def made(rate: Fraction | int) -> Path:
+        return make_video(folder / f"{float(rate):g}.mp4", 12, rate, SIZE, gop=250, b_frames=3)
+
+    return made
+
+
 @pytest.fixture(params=["system", "wheel"])
 def any_ffmpeg(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both programs that may do the work."""
@@ -60,7 +73,7 @@ def any_ffmpeg(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     return str(request.param)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def reference_cut() -> Callable[[Path, Path, float, float], Path]:
     """The Kinetics crawler's command, word for word."""
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 from clipyard.media.tools import ffmpeg
 
 SIZE = (160, 120)
+FILM, NTSC = Fraction(24000, 1001), Fraction(30000, 1001)
+
+AtRate = Callable[[Fraction | int], Path]
+"""Gives a numbered video of 12 s with sound and B-frames at a rate; see the fixture ``at_rate``."""
 
 
 def convert(source: Path, out: Path, *options: str, before: tuple[str, ...] = ()) -> Path:

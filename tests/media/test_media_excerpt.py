@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from fractions import Fraction
 from pathlib import Path
 from threading import Event
@@ -16,7 +17,7 @@ from clipyard.media.excerpt import ExcerptFacts, Part, make_excerpt
 from clipyard.media.image_folder import count_images
 from clipyard.media.probe import header, picture_size
 from clipyard.reasons import Reason
-from media_sources import SIZE, convert
+from media_sources import FILM, NTSC, SIZE, AtRate, convert
 
 PART = Part(start=3, seconds=6, fps=30, quality=1)
 
@@ -45,15 +46,12 @@ def nearest(rate: Fraction, start: int, count: int) -> list[set[int]]:
     return found
 
 
-@pytest.mark.parametrize(
-    "rate", [Fraction(24000, 1001), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(50), Fraction(60)]
-)
-def test_both_outputs_show_the_nearest_frame_at_every_rate(tmp_path: Path, rate: Fraction) -> None:
-    source = make_video(tmp_path / "s.mp4", 12, rate, SIZE, gop=100, b_frames=3)
-    facts = excerpt(source, tmp_path)
+@pytest.mark.parametrize("rate", [FILM, 25, NTSC, 30, 50, 60])
+def test_both_outputs_show_the_nearest_frame_at_every_rate(tmp_path: Path, at_rate: AtRate, rate: Fraction) -> None:
+    facts = excerpt(at_rate(rate), tmp_path)
     shown = numbers(tmp_path / "f")
     assert shown == read_frame_numbers(tmp_path / "v.mp4")
-    allowed = nearest(rate, 3, 180)
+    allowed = nearest(Fraction(rate), 3, 180)
     assert len(shown) == 180
     assert all(number in allowed[slot] for slot, number in enumerate(shown) if slot)
     assert abs(shown[0] / rate - 3) < 1 / rate, "no frame before the window is decoded, so the first one may be later"
@@ -271,26 +269,34 @@ def test_a_clip_cut_between_two_frames_is_a_full_one(tmp_path: Path) -> None:
     assert (len(shown), shown[-2:]) == (120, [298, 298])
 
 
-def test_a_whole_film_as_in_ava(tmp_path: Path) -> None:
-    """901 s from second 900 on, of a tiny film of 25 frames a second: the counts of the reference."""
-    second = make_video(tmp_path / "second.mp4", 1, 25, (32, 24), tone=False, gop=25)
-    film = convert(second, tmp_path / "film.mkv", "-c", "copy", before=("-stream_loop", "1789"))
-    facts = excerpt(film, tmp_path, Part(900, 901, 30, 1), suffix=".mkv")
-    assert facts.evidence == "the source ends at 1790.0 s: 26,700 of 27,030 images"
-    assert count_images(tmp_path / "f")[0] == 26_700
+WHOLE_FILMS = {
+    "AAAAAAAAAAA.mp4": (FILM, 1850, 27_030, ""),
+    "BBBBBBBBBBB.mkv": (Fraction(25), 1790, 26_700, "the source ends at 1790.0 s: 26,700 of 27,030 images"),
+}
+"""Rate and seconds of a film; the images that the reference makes of it, and what we say of them."""
+
+
+@pytest.mark.parametrize("name", WHOLE_FILMS)
+def test_a_whole_film_as_in_ava(tmp_path: Path, name: str) -> None:
+    """901 s from second 900 on, of a tiny film: 24 or 25 frames over and over, since only their times count."""
+    rate, seconds, images, evidence = WHOLE_FILMS[name]
+    frames = round(rate)
+    once = make_video(tmp_path / "once.mp4", float(frames / rate), rate, (32, 24), tone=False, gop=frames)
+    times = str(math.ceil(seconds * rate / frames) - 1)
+    film = convert(once, tmp_path / name, "-c", "copy", "-t", str(seconds), before=("-stream_loop", times))
+    facts = excerpt(film, tmp_path, Part(900, 901, 30, 1), suffix=film.suffix)
+    assert facts.evidence == evidence
+    assert count_images(tmp_path / "f")[0] == images
     assert facts.video is not None
-    assert facts.video.frames == 26_700
+    assert facts.video.frames == images
 
 
 @pytest.mark.shared
-def test_counts_are_those_of_the_reference(shared: Path, tmp_path: Path) -> None:
+def test_counts_are_those_of_the_reference(shared: Path) -> None:
     case = shared / "oracles" / "ava_cut_and_extract"
     counts = json.loads((case / "expected" / "counts.json").read_text())
-    for name, told in json.loads((case / "inputs" / "videos.json").read_text()).items():
-        source = make_video(
-            tmp_path / name, told["seconds"], Fraction(told["fps"]), (told["width"], told["height"]), tone=False
-        )
-        facts = excerpt(source, tmp_path, Part(900, 901, 30, 1), suffix=source.suffix)
-        assert facts.video is not None
-        assert facts.video.frames == count_images(tmp_path / "f")[0] == counts[f"rawframes/{source.stem}"]
-        (tmp_path / "f").rename(tmp_path / source.stem)
+    told = json.loads((case / "inputs" / "videos.json").read_text())
+    assert {
+        name: (Fraction(film["fps"]), film["seconds"], counts[f"rawframes/{Path(name).stem}"])
+        for name, film in told.items()
+    } == {name: film[:3] for name, film in WHOLE_FILMS.items()}

@@ -110,7 +110,7 @@ def test_time_is_limited() -> None:
     begun = time.monotonic()
     with pytest.raises(MediaError, match="stopped after 1 s"):
         run(endless(), timeout=1)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
 
 
 def test_cancelling_stops_a_running_program() -> None:
@@ -119,7 +119,7 @@ def test_cancelling_stops_a_running_program() -> None:
     begun = time.monotonic()
     with pytest.raises(RetryLater, match="told to stop"):
         run(endless(), timeout=60, cancelled=cancelled)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
     assert not [child for child in psutil.Process().children() if child.name().startswith("ffmpeg")]
 
 

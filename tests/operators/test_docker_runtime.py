@@ -27,7 +27,7 @@ from frames_shard import JOB, context, make_shard, manifest
 
 import docker
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("docker")]
+pytestmark = pytest.mark.timeout(300)
 
 
 class OddStep(DockerStepOperator):
@@ -203,7 +203,7 @@ def test_cancel_is_quick(data: Path, deaf: str) -> None:
     wait_for((data / "begun").exists)
     begun = time.monotonic()
     operator.on_kill()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 9, "the engine waits 10 s for a container that does not hear"
     assert not containers(deployment=deployment_of(str(data)))
     thread.join(10)
     assert not thread.is_alive()
@@ -403,6 +403,7 @@ def test_the_detector_has_its_own_image_and_gpus() -> None:
     assert (chosen.image, chosen.gpus) == (f"clipyard-detect:{version}", "device=0,GPU-1f"), "mine:1 has no PyTorch"
     assert chosen.environment == {"OMP_NUM_THREADS": "3", "CLIPYARD_DEVICE": "cuda:1"}
     assert ContainerSettings.from_env("detect", environ | {"CLIPYARD_IMAGE_DETECT": "gpu:2"}).image == "gpu:2"
+    assert ContainerSettings.from_env("frames", {}).image == f"clipyard-media:{version}"
     other = ContainerSettings.from_env("frames", environ)
     assert (other.image, other.gpus, other.environment) == ("mine:1", "", {}), "no other step gets a GPU"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,27 +18,21 @@ from box_world import (
     SHORT,
     VAL,
     BoxWorld,
+    link_films,
     place_ava,
     place_flat,
     place_kinetics,
     serve,
     unpickled,
 )
-from clipyard.demo.walkers import make_film
 from clipyard.errors import UserError
 from clipyard.files import read_json
 from clipyard.manifest import read_rows
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film that ends at 906 s, one that ends before the excerpt begins, one for val, and one of YouTube's."""
-    folder = tmp_path_factory.mktemp("films")
-    make_film(folder / f"{FILM}.mkv", 908)
-    make_film(folder / f"{SHORT}.mp4", 30)
-    make_film(folder / f"{VAL}.mp4", 907)
-    make_film(folder / f"{NET}.mp4", 70, fps=10)
-    return folder
+def films(box_films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return link_films(box_films, tmp_path_factory.mktemp("films"))
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +166,7 @@ def test_people_of_ava_are_found_here_when_asked_for(world: BoxWorld, mirror: st
 
 
 def test_a_film_that_comes_back_is_taken_by_the_refresh(world: BoxWorld, films: Path, mirror: str) -> None:
-    make_film(films / f"{GONE}.mp4", 907)
+    os.link(films / f"{VAL}.mp4", films / f"{GONE}.mp4")
     how = {"mirror_url": f"{mirror}/{{clip}}", "sources": ["mirror"]}
     world.go("ava", "back", kind="refresh", retry_all=True, **how)
     assert len([name for name in world.tree("ava/rawframes") if name.startswith(GONE)]) == 30 * 7

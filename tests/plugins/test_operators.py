@@ -111,7 +111,7 @@ def test_cancelling_ends_the_whole_process_group(job: dict[str, str], monkeypatc
     operator._child = child
     begun = time.monotonic()
     operator.on_kill()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30, "its sleep is 77 s"
     assert child.poll() is not None
     shown = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
     left = [line.split()[1] for line in shown.splitlines() if line.split()[0] == str(child.pid)]

@@ -6,9 +6,7 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,14 +21,13 @@ from clipyard.datasets.load import find_spec
 from clipyard.manifest import write_rows
 from clipyard.report import write_report
 from clipyard.settings import DataRoot
+from playwright.sync_api import Browser
+from ports import free_port
 from report_fixture import CATALOG, NOW, RUN, STATE, World, catalog_rows, result_rows, without_attempts, write_gates
 from report_fixture import write_run_files as write_run_json
 
-pytestmark = pytest.mark.e2e
-
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 RUN_ID = "scheduled__2026-11-21T00:00:00+00:00"
 REPORT = f"/clipyard/runs/kinetics400/{RUN}/report/index.html"
 ROUTES = (
@@ -85,12 +82,10 @@ def airflow_environment(home: Path, port: int) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def airflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("airflow")
     data = DataRoot(home / "data")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = airflow_environment(home, port)
     migrating = subprocess.Popen([BIN / "airflow", "db", "migrate"], env=environment, stdout=subprocess.DEVNULL)
     for dataset in ("kinetics400", "kinetics600"):
@@ -124,9 +119,9 @@ def _log_in(url: str, process: subprocess.Popen[bytes], log: Path) -> str:
     raise AssertionError(log.read_text(errors="replace")[-3000:])
 
 
-def test_the_plugin_is_registered_once(server: Server) -> None:
-    assert server.get("/api/v2/plugins/importErrors").json()["total_entries"] == 0
-    ours = [one for one in server.get("/api/v2/plugins").json()["plugins"] if one["name"] == "clipyard"]
+def test_the_plugin_is_registered_once(airflow_server: Server) -> None:
+    assert airflow_server.get("/api/v2/plugins/importErrors").json()["total_entries"] == 0
+    ours = [one for one in airflow_server.get("/api/v2/plugins").json()["plugins"] if one["name"] == "clipyard"]
     assert len(ours) == 1
     views = {view["destination"]: view for view in ours[0]["external_views"]}
     assert views["nav"]["href"] == "clipyard/"
@@ -135,22 +130,22 @@ def test_the_plugin_is_registered_once(server: Server) -> None:
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_a_stranger_sees_nothing(server: Server, path: str) -> None:
+def test_a_stranger_sees_nothing(airflow_server: Server, path: str) -> None:
     for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Cookie": "_token=nonsense"}):
-        answer = httpx.get(server.url + path, headers=headers)
+        answer = httpx.get(airflow_server.url + path, headers=headers)
         assert answer.status_code in (401, 403), headers
         assert "Kinetics-400" not in answer.text and "val/" not in answer.text
-    assert httpx.post(server.url + path).status_code in (401, 403, 405)
+    assert httpx.post(airflow_server.url + path).status_code in (401, 403, 405)
 
 
 @pytest.mark.parametrize("path", ["/clipyard/docs", "/clipyard/redoc", "/clipyard/openapi.json"])
-def test_there_are_no_pages_about_the_pages(server: Server, path: str) -> None:
-    assert server.get(path).status_code == 404
+def test_there_are_no_pages_about_the_pages(airflow_server: Server, path: str) -> None:
+    assert airflow_server.get(path).status_code == 404
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_a_user_sees_every_page_with_its_headers(server: Server, path: str) -> None:
-    answer = server.get(path, follow_redirects=True)
+def test_a_user_sees_every_page_with_its_headers(airflow_server: Server, path: str) -> None:
+    answer = airflow_server.get(path, follow_redirects=True)
     assert answer.status_code == 200
     assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
     assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -161,30 +156,30 @@ def test_a_user_sees_every_page_with_its_headers(server: Server, path: str) -> N
         assert answer.headers["content-disposition"].startswith("attachment;")
         name = path.rpartition("/")[2]
         folder = "gates" if "/gates/" in path else "report"
-        assert answer.content == (DataRoot(server.data).run("kinetics400", RUN) / folder / name).read_bytes()
+        assert answer.content == (DataRoot(airflow_server.data).run("kinetics400", RUN) / folder / name).read_bytes()
 
 
-def test_the_pages_say_what_they_should(server: Server) -> None:
-    assert "kinetics400" in server.get("/clipyard/").text
-    runs = server.get("/clipyard/dag/kinetics400_refresh").text
+def test_the_pages_say_what_they_should(airflow_server: Server) -> None:
+    assert "kinetics400" in airflow_server.get("/clipyard/").text
+    runs = airflow_server.get("/clipyard/dag/kinetics400_refresh").text
     assert f'href="{REPORT}"' in runs
-    assert server.get(f"/clipyard/dag/kinetics400/run/{RUN_ID}").headers["location"] == REPORT
-    report = server.get(REPORT).text
+    assert airflow_server.get(f"/clipyard/dag/kinetics400/run/{RUN_ID}").headers["location"] == REPORT
+    report = airflow_server.get(REPORT).text
     assert "clipyard:nav" not in report and 'href="/clipyard/dataset/kinetics400"' in report
-    assert "No report yet" in server.get("/clipyard/dag/kinetics400/run/manual__not_yet").text
-    assert "does not prepare a Clipyard data set" in server.get("/clipyard/dag/other").text
-    assert "never run" in server.get("/clipyard/dag/kinetics700").text
-    assert server.get("/clipyard/dataset/unknown").status_code == 404
+    assert "No report yet" in airflow_server.get("/clipyard/dag/kinetics400/run/manual__not_yet").text
+    assert "does not prepare a Clipyard data set" in airflow_server.get("/clipyard/dag/other").text
+    assert "never run" in airflow_server.get("/clipyard/dag/kinetics700").text
+    assert airflow_server.get("/clipyard/dataset/unknown").status_code == 404
 
 
-def test_every_link_of_the_index_and_the_report_leads_somewhere(server: Server) -> None:
+def test_every_link_of_the_index_and_the_report_leads_somewhere(airflow_server: Server) -> None:
     for page in ("/clipyard/", "/clipyard/dataset/kinetics400", REPORT):
-        links = re.findall(r'href="([^"#]+)"', server.get(page).text)
+        links = re.findall(r'href="([^"#]+)"', airflow_server.get(page).text)
         assert links
         for link in links:
-            target = httpx.URL(server.url + page).join(link)
+            target = httpx.URL(airflow_server.url + page).join(link)
             assert target.host == "127.0.0.1"
-            assert server.get(target.raw_path.decode()).status_code in (200, 307), link
+            assert airflow_server.get(target.raw_path.decode()).status_code in (200, 307), link
 
 
 @pytest.mark.parametrize(
@@ -202,53 +197,45 @@ def test_every_link_of_the_index_and_the_report_leads_somewhere(server: Server) 
         "/clipyard/runs/kinetics400/linked/report/index.html",
     ],
 )  # fmt: skip
-def test_no_address_leaves_the_run(server: Server, path: str) -> None:
-    folder = DataRoot(server.data).run("kinetics400", RUN)
+def test_no_address_leaves_the_run(airflow_server: Server, path: str) -> None:
+    folder = DataRoot(airflow_server.data).run("kinetics400", RUN)
     for link, target in (
-        (folder / "gates" / "linked.rows.csv", server.data / "secret.txt"),
-        (folder.parent / "linked", server.data),
+        (folder / "gates" / "linked.rows.csv", airflow_server.data / "secret.txt"),
+        (folder.parent / "linked", airflow_server.data),
     ):
         if not link.is_symlink():
             link.symlink_to(target)
-    (server.data / "report").mkdir(exist_ok=True)
-    (server.data / "report" / "index.html").write_text("secret")
-    answer = server.get(path, follow_redirects=True)
+    (airflow_server.data / "report").mkdir(exist_ok=True)
+    (airflow_server.data / "report" / "index.html").write_text("secret")
+    answer = airflow_server.get(path, follow_redirects=True)
     assert answer.status_code == 404
     assert "secret" not in answer.text and "<script>" not in answer.text
 
 
-def test_who_may_not_read_a_dag_does_not_see_its_report(server: Server) -> None:
+def test_who_may_not_read_a_dag_does_not_see_its_report(airflow_server: Server) -> None:
     for path in ROUTES:
         if "kinetics400" in path:
-            assert server.get(path.replace("kinetics400", "kinetics600"), follow_redirects=True).status_code == 403, (
-                path
-            )
-    assert "kinetics600" not in server.get("/clipyard/").text
+            assert (
+                airflow_server.get(path.replace("kinetics400", "kinetics600"), follow_redirects=True).status_code == 403
+            ), path
+    assert "kinetics600" not in airflow_server.get("/clipyard/").text
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium: apt-get install chromium")
-def test_the_navigation_entry_in_the_ui(server: Server) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as player:
-        browser = player.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(60_000)
-        page.goto(server.url)
-        page.fill("input[name=username]", "admin")
-        page.fill("input[name=password]", "secret")
-        page.click("button[type=submit]")
-        page.get_by_role("link", name="Clipyard").click()
-        frame = page.frame_locator("iframe")
-        frame.get_by_role("link", name="report").click()
-        frame.locator(".verdict h2").wait_for()
-        assert "clips are here" in frame.locator(".verdict h2").inner_text()
-        with page.expect_download() as download:
-            frame.get_by_role("link", name="missing.csv").click()
-        assert download.value.suggested_filename == f"kinetics400.{RUN}.missing.csv"
-        browser.close()
+def test_the_navigation_entry_in_the_ui(airflow_server: Server, chromium: Browser) -> None:
+    page = chromium.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(60_000)
+    page.goto(airflow_server.url)
+    page.fill("input[name=username]", "admin")
+    page.fill("input[name=password]", "secret")
+    page.click("button[type=submit]")
+    page.get_by_role("link", name="Clipyard").click()
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("link", name="report").click()
+    frame.locator(".verdict h2").wait_for()
+    assert "clips are here" in frame.locator(".verdict h2").inner_text()
+    with page.expect_download() as download:
+        frame.get_by_role("link", name="missing.csv").click()
+    assert download.value.suggested_filename == f"kinetics400.{RUN}.missing.csv"
 
 
 def test_the_folder_registers_the_plugin_only_where_nothing_is_installed(tmp_path: Path) -> None:

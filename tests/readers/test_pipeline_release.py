@@ -7,27 +7,26 @@ import shutil
 from pathlib import Path
 
 import pytest
-from box_world import AVA_SECONDS, FILM, KINETICS, NET, OTHER, SHORT, VAL, BoxWorld, place_ava, place_kinetics, serve
-from clipyard.demo.walkers import box, make_film
+from box_world import AVA_SECONDS, FILM, KINETICS, NET, OTHER, VAL, BoxWorld, place_ava, place_kinetics, serve
+from clipyard.demo.walkers import box
 from real_readers import prove, skip_without_readers
 
 pytestmark = pytest.mark.timeout(1200)
 
 
-def test_readers_read_the_pipelines_release(tmp_path: Path) -> None:
+@pytest.fixture
+def readers() -> None:
     skip_without_readers()
-    films = tmp_path / "films"
-    make_film(films / f"{FILM}.mkv", 908)
-    make_film(films / f"{SHORT}.mp4", 30)
-    make_film(films / f"{VAL}.mp4", 908)
-    make_film(films / f"{NET}.mp4", 70, fps=10)
+
+
+def test_readers_read_the_pipelines_release(readers: None, box_films: Path, tmp_path: Path) -> None:
     world = BoxWorld(tmp_path / "data")
     place_ava(world.root)
     place_kinetics(world.root)
-    server, url = serve(films)
+    server, url = serve(box_films)
     world.go("ava", mirror_url=f"{url}/{{clip}}", sources=["mirror"])
     server.shutdown()
-    world.go("ava_kinetics", local_folder=str(films), sources=["kinetics700", "local"], detector="hog", score=0.5)
+    world.go("ava_kinetics", local_folder=str(box_films), sources=["kinetics700", "local"], detector="hog", score=0.5)
     # One of AVA's films is nowhere, one has no images: the release's csv leaves them out, and takes the place of the official one.
     for dataset in ("ava", "ava_kinetics"):
         release = world.settings.data.release(dataset) / "one" / "ava_train_v2.2.csv"

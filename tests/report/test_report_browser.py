@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import random
-import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
 from boxes_fixture import annotate, bare_world, excerpt_row, name_actions, propose, write_excerpt, write_picture
 from clipyard.datasets.load import find_spec
 from clipyard.manifest import write_rows
 from clipyard.report import write_report
 from clipyard.settings import DataRoot
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 from report_fixture import CATALOG, NOW, RUN, STATE, World, catalog_rows, result_rows, without_attempts
 
-pytestmark = pytest.mark.e2e
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 LONG = "W" * 300 + "<script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">"
 
 
@@ -42,23 +33,19 @@ def hostile_world(root: Path) -> World:
     return world
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium: apt-get install chromium")
-def test_the_page_in_a_browser(tmp_path: Path) -> None:
+def test_the_page_in_a_browser(chromium: Browser, tmp_path: Path) -> None:
     page_file = hostile_world(tmp_path).folder / "report" / "index.html"
     assert page_file.stat().st_size < 2_000_000
     said: list[str] = []
     asked: list[str] = []
-    with sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("request", lambda request: asked.append(request.url))
-        for width in (390, 1280):
-            for scheme in ("light", "dark"):
-                _look(page, page_file.as_uri(), width, scheme)
-        page.emulate_media(media="print")
-        assert page.locator("section").count() >= 7
-        browser.close()
+    page = chromium.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("request", lambda request: asked.append(request.url))
+    for width in (390, 1280):
+        for scheme in ("light", "dark"):
+            _look(page, page_file.as_uri(), width, scheme)
+    page.emulate_media(media="print")
+    assert page.locator("section").count() >= 7
     assert said == []
     assert {url for url in asked if not url.startswith("data:")} == {page_file.as_uri()}
 
@@ -78,29 +65,25 @@ def boxes_world(root: Path) -> World:
     return world
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium: apt-get install chromium")
-def test_boxes_in_a_browser(tmp_path: Path) -> None:
+def test_boxes_in_a_browser(chromium: Browser, tmp_path: Path) -> None:
     """Every overlay lies exactly on its picture, and nothing is wider than the page."""
     address = (boxes_world(tmp_path).folder / "report" / "index.html").as_uri()
     said: list[str] = []
     asked: list[str] = []
-    with sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("request", lambda request: asked.append(request.url))
-        for width in (390, 1280):
-            for scheme in ("light", "dark"):
-                _look(page, address, width, scheme, title="AVA")
-            for shown in page.locator(".boxed").all():
-                picture, overlay = shown.locator("img"), shown.locator("svg")
-                assert picture.bounding_box() == overlay.bounding_box() == shown.bounding_box()
-                natural, box = picture.evaluate("e => e.naturalWidth / e.naturalHeight"), picture.bounding_box()
-                assert abs(box["width"] / box["height"] / natural - 1) < 0.02
-                whole = shown.locator("rect.truth").first.bounding_box()
-                assert abs(whole["width"] - box["width"]) < 3 and abs(whole["height"] - box["height"]) < 3
-        assert page.locator(".boxed").count() == 3
-        browser.close()
+    page = chromium.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("request", lambda request: asked.append(request.url))
+    for width in (390, 1280):
+        for scheme in ("light", "dark"):
+            _look(page, address, width, scheme, title="AVA")
+        for shown in page.locator(".boxed").all():
+            picture, overlay = shown.locator("img"), shown.locator("svg")
+            assert picture.bounding_box() == overlay.bounding_box() == shown.bounding_box()
+            natural, box = picture.evaluate("e => e.naturalWidth / e.naturalHeight"), picture.bounding_box()
+            assert abs(box["width"] / box["height"] / natural - 1) < 0.02
+            whole = shown.locator("rect.truth").first.bounding_box()
+            assert abs(whole["width"] - box["width"]) < 3 and abs(whole["height"] - box["height"]) < 3
+    assert page.locator(".boxed").count() == 3
     assert said == []
     assert {url for url in asked if not url.startswith("data:")} == {address}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clipyard.acquire.breaker import Breaker
 from clipyard.demo.origin import Origin
 from clipyard.demo.videos import make_video, read_frame_numbers
 from clipyard.errors import Exit
@@ -83,7 +84,9 @@ def test_a_bot_check_stops_youtube_only_and_the_resumed_run_completes(yard: Yard
     assert asked(yard) == [GOOD, PRIVATE, BOT], "one question for two windows; nothing is asked after the bot check"
     assert yard.origin.asked["whole.mp4"] == 1
     assert (yard.data / "k/videos_val/yoga" / f"{clip_id(MIRRORED, 0, 3)}.mp4").exists(), "mirrors go on"
-    time.sleep(2.5)  # the cool-down, scaled to 2.2 s
+    breaker, deadline = Breaker(yard.data / ".clipyard/egress/default"), time.monotonic() + 30
+    while breaker.peek() is not None and time.monotonic() < deadline:  # the cool-down, scaled to 2.2 s
+        time.sleep(0.05)
     assert yard.run().exit is Exit.OK
     rows = yard.rows()
     assert [(row["status"], row["reason"]) for row in rows] == [

@@ -1,0 +1,71 @@
+"""Which tests share a worker, and which ones ``make test-quick`` and ``make test`` leave out; decided by fixture and path.
+
+Two workers run the suite (``-n 2 --dist loadgroup``). All tests of a group run on one of them:
+
+- ``heavy``: whatever starts Docker, Airflow or Celery. One at a time, because they wait for heartbeats and share the machine's engine.
+- the folder or file whose module- or session-wide fixtures a test uses, so that no fixture is made twice.
+
+Any other test goes to whichever worker is free. Groups come first, the longest before the others, so that none is left for the end.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+HEAVY_FIXTURES = frozenset({"docker_engine", "loaded_airflow", "deployment", "airflow_server"})
+HEAVY_PATHS = ("e2e/", "plugins/test_dags.py")
+
+SLOW_FIXTURES = frozenset({"postgres", "chromium"})
+SLOW_PARAMETERS = frozenset({"postgresql"})
+"""Of fixtures that ask for the server only in one of their forms."""
+SLOW_PATHS = (
+    "people/test_mmdet.py", "readers/test_readers.py", "readers/test_pipeline_release.py",  # PyTorch
+    "operators/test_kubernetes_runtime.py",  # a stand-in for the API server of a cluster
+    "pipeline/test_ava_run.py", "pipeline/test_run_all.py", "pipeline/test_flat_kinetics.py", "demo/test_ava_set.py",  # whole runs
+    "quality/test_quality_ava", "quality/test_quality_annotations.py", "quality/test_quality_lists.py",  # hundreds of seeded faults
+    "media/test_media_excerpt.py", "steps/test_excerpt_step.py",  # films of a quarter of an hour
+)  # fmt: skip
+
+
+def tier(item: pytest.Item) -> str:
+    """``heavy``, ``slow`` or ``quick``."""
+    path, fixtures = str(item.path.relative_to(TESTS)), set(item.fixturenames)
+    if path.startswith(HEAVY_PATHS) or fixtures & HEAVY_FIXTURES:
+        return "heavy"
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    asks_for_a_server = fixtures & SLOW_FIXTURES or any(
+        value in SLOW_PARAMETERS for value in parameters if isinstance(value, str)
+    )
+    return "slow" if asks_for_a_server or path.startswith(SLOW_PATHS) else "quick"
+
+
+def shared_place(item: pytest.Item) -> str:
+    """The file or folder below ``tests`` that owns a fixture which outlives the test; ``""`` where each worker may have its own.
+
+    Fixtures of the root's conftest belong to all folders: a worker that needs one makes its own.
+    """
+    places = []
+    for name in item.fixturenames:
+        for fixture in item._fixtureinfo.name2fixturedefs.get(name, ()):  # type: ignore[attr-defined]
+            place = fixture.baseid.removeprefix("tests").strip("/")
+            if fixture.scope != "function" and place and "::" not in fixture.baseid:
+                places.append(place)
+    return min(places, key=len, default="")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranked = []
+    for number, item in enumerate(items):
+        found = tier(item)
+        group = "heavy" if found == "heavy" else shared_place(item)
+        if found != "quick":
+            item.add_marker(found)
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+        ranked.append((found != "heavy", not group, group, number, item))
+    items[:] = [item for *_, item in sorted(ranked, key=lambda one: one[:4])]
