@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Where somebody has set this, every step, command and Airflow process would compile the whole library anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # tests/groups.py says which tests share a worker, in which order they come, and what is heavy and slow.
 WORKERS ?= 2

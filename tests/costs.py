@@ -8,9 +8,10 @@ from __future__ import annotations
 import csv
 import re
 import resource
+import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -84,7 +85,7 @@ class Costs:
             if isinstance(value, float):
                 found[name] += value
         row = {name: f"{found[name]:.2f}" for name in COLUMNS[3:]}
-        row["test"] = re.sub(r"@[^]@]*\Z", "", report.nodeid)  # the group, which xdist appends
+        row["test"] = re.sub(r"@[^]@]*\Z", "", report.nodeid)[:200]  # without the group, which xdist appends
         row["worker"] = getattr(report, "worker_id", "main")
         row["clock"] = f"{sum(found[f'clock_{phase}'] for phase in PHASES):.2f}"
         csv.DictWriter(self.handle, COLUMNS).writerow(row)
@@ -92,3 +93,23 @@ class Costs:
     def pytest_sessionfinish(self) -> None:
         if self.handle is not None:
             self.handle.close()
+
+
+def summary(files: Iterable[Path]) -> Iterator[str]:
+    """Lines of a table over csvs of ``--costs``: number of tests, CPU seconds and seconds by the clock of each folder."""
+    sums: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
+    for file in files:
+        with open(file, newline="") as handle:
+            for row in csv.DictReader(handle):
+                path = row["test"].partition("::")[0].split("/")
+                for name in (path[1] if len(path) > 2 else "tests", "all"):
+                    cpu = sum(float(row[column]) for column in COLUMNS[3:])
+                    sums[name] = [a + b for a, b in zip(sums[name], (1, cpu, float(row["clock"])), strict=True)]
+    yield "| tests of | number | CPU s | clock s |"
+    yield "|---|---|---|---|"
+    for name, (number, cpu, clock) in sorted(sums.items(), key=lambda one: one[1][1]):
+        yield f"| {name} | {number:,.0f} | {cpu:,.0f} | {clock:,.0f} |"
+
+
+if __name__ == "__main__":
+    print(*summary(map(Path, sys.argv[1:])), sep="\n")

@@ -106,7 +106,7 @@ def test_empty_and_absent(tmp_path: Path) -> None:
 def test_both_ways_of_reading_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
     rng = random.Random(5)
     lines = []
-    for number in range(3000):
+    for number in range(300 if piece == 1 else 3000):  # a piece a line costs 4 ms each
         x1, y1 = rng.random() * 0.5, rng.random() * 0.5
         video = f"{number % 50:05d}-_Abcd"
         lines.append(

@@ -307,8 +307,8 @@ def test_a_wrong_value_is_one_sentence_with_key_and_line(case: str, tmp_path: Pa
         (b"\x89PNG\r\n\x1a\n\x00\xff\xfe", "not UTF-8"),
         (b"name: a\x00b", "not valid YAML"),
         ("name: a\n", "key 'schema': Field required"),
-        ("[" * 500_000, "line 1: nested deeper than 50 levels"),
-        ("- " * 300_000, "line 1: nested deeper than 50 levels"),
+        pytest.param("[" * 500_000, "line 1: nested deeper than 50 levels", id="brackets"),
+        pytest.param("- " * 300_000, "line 1: nested deeper than 50 levels", id="dashes"),
         ("a: &a [*a]\n", "line 1: write '*a' out"),
     ],
 )

@@ -58,6 +58,9 @@ def serve() -> None:
     os.dup2(2, 1)  # what an import prints is no answer
     for name in MODULES:
         importlib.import_module(name)
+    # The API that tasks talk to is part of the process in `dags test`. Its first request would make all versions of its routes, for 6 s.
+    api = importlib.import_module("airflow.sdk.execution_time.supervisor").in_process_api_server().app
+    getattr(api, "_cadwyn_initialize", lambda: None)()
     assert threading.active_count() == 1, "a fork would lose the other threads"
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
