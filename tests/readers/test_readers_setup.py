@@ -84,3 +84,18 @@ def test_an_environment_that_fits_is_left_alone(tmp_path: Path) -> None:
     done = subprocess.run([script, tmp_path], capture_output=True, text=True, check=False, env={**os.environ, "CLIPYARD_WHEELS": ""})  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert [file.name for file in tmp_path.iterdir()] == ["installed"]
+
+
+def test_both_environments_have_one_pytorch_on_disk() -> None:
+    found = [
+        next((PROJECT / name / "lib").glob("python3*/site-packages/torch/lib/libtorch_cpu.so"), None)
+        for name in (".venv-readers", ".venv-detect")
+    ]
+    readers, detect = found
+    if readers is None or detect is None:
+        pytest.skip("make readers-env detect-env makes the two environments; one of them is not here")
+    if readers.stat().st_nlink == 1:
+        pytest.skip(
+            "uv's cache is on another file system than this checkout, so that it copies files instead of linking them"
+        )
+    assert readers.samefile(detect)
