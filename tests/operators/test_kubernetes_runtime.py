@@ -465,27 +465,28 @@ class Cluster:
             valid(body)
         except (kubernetes_validate.ValidationError, AssertionError) as error:
             return self._say(request, 422, {"message": f"Pod is invalid: {error}"})
+        fate = self.fate  # before the answer: who gets it may choose another one for the next pod
         self.created.append(json.loads(json.dumps(body)))
         name = body["metadata"]["name"]
         body["metadata"]["creationTimestamp"] = _now()
         body["status"] = {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]}
         self.pods[name], self.lines[name] = body, []
         self._say(request, 201, body)
-        if self.fate == "unschedulable":
+        if fate == "unschedulable":
             said = "0/3 nodes are available: 3 Insufficient memory."
             body["status"]["conditions"] = [
                 {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}
             ]
-        elif self.fate == "failed":
+        elif fate == "failed":
             body["status"] = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "no device is left"}
-        elif self.fate == "unpullable":
+        elif fate == "unpullable":
             self._state(name, "Pending", waiting={"reason": "ErrImagePull", "message": "clipyard-media: not found"})
-        elif self.fate == "configless":
+        elif fate == "configless":
             self._state(
                 name, "Pending", waiting={"reason": "CreateContainerConfigError", "message": "secret not found"}
             )
         else:
-            threading.Thread(target=self._run, args=(name,), daemon=True).start()
+            threading.Thread(target=self._run, args=(name, fate), daemon=True).start()
         return None
 
     def _state(self, name: str, phase: str, **state: Any) -> None:
@@ -493,7 +494,7 @@ class Cluster:
         status = {"name": "base", "image": image, "imageID": "", "ready": False, "restartCount": 0, "state": state}
         self.pods[name]["status"].update(phase=phase, containerStatuses=[status])
 
-    def _run(self, name: str) -> None:
+    def _run(self, name: str, fate: str) -> None:
         (container,) = self.pods[name]["spec"]["containers"]
         env = {entry["name"]: expand(entry["value"], {}) for entry in container["env"]}
         argv = [sys.executable, "-m", "clipyard", *(expand(word, env) for word in container["args"])]
@@ -505,7 +506,7 @@ class Cluster:
             self.processes[name] = process
             self._state(name, "Running", running={"startedAt": _now()})
         assert process.stdout is not None
-        if self.fate == "oom":
+        if fate == "oom":
             os.killpg(process.pid, signal.SIGKILL)
         for line in process.stdout:
             self.lines[name].append(f"{_now()} {line}")
@@ -514,8 +515,8 @@ class Cluster:
         with self.lock:
             if name not in self.pods:
                 return
-            reason = {0: "Completed"}.get(code, "OOMKilled" if self.fate == "oom" else "Error")
-            if self.fate == "evicted":
+            reason = {0: "Completed"}.get(code, "OOMKilled" if fate == "oom" else "Error")
+            if fate == "evicted":
                 self.pods[name]["status"].update(reason="Evicted", message="The node was low on resource: memory.")
                 code = 137
             ended = {"exitCode": code, "reason": reason, "finishedAt": _now()}
