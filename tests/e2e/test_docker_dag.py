@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import imageio_ffmpeg
 import psutil
 import pytest
 from clipyard.demo.origin import Origin
+from clipyard.pipeline.summary import run_summary
 from clipyard.release.lock import open_lock
 from clipyard.settings import DataRoot
 from clipyard_airflow.orphans import deployment_of
@@ -27,9 +30,9 @@ DOCKER = {"CLIPYARD_RUNTIME": "docker", "CLIPYARD_DOCKER_NETWORK": "host"}
 PARAMS: dict[str, Any] = {"resize": True, "frames": True, "shards": 2, "short_edge": 128, "splits": ["val"]}
 
 
-def release(airflow: Airflow, run: str) -> tuple[dict[str, Any], dict[str, str]]:
+def release(data: DataRoot, run: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Rows of the lock, and its tools."""
-    with open_lock(airflow.data.release("kinetics_demo") / run / "kinetics_demo.lock") as lock:
+    with open_lock(data.release("kinetics_demo") / run / "kinetics_demo.lock") as lock:
         return {row.path: row for row in lock}, dict(lock.header.tools)
 
 
@@ -40,7 +43,7 @@ def test_containers_make_what_processes_make(
     code, summary, run, log = in_docker.run("kinetics_demo", "kinetics_demo", **PARAMS)
     assert code == 0, log[-3000:]
     assert "Starting docker container from image" in log
-    rows, tools = release(in_docker, run)
+    rows, tools = release(in_docker.data, run)
     assert rows
     assert tools["ffmpeg_origin"] == "wheel", "the lock says what did the work, not what the worker has"
     assert not containers(deployment=deployment_of(str(airflow.data.root)))
@@ -49,12 +52,14 @@ def test_containers_make_what_processes_make(
 
     other = tmp_path / "other"
     other.mkdir()
-    as_process = replace(airflow, data=DataRoot(other), extra={"CLIPYARD_FFMPEG": imageio_ffmpeg.get_ffmpeg_exe()})
-    code, expected, run, log = as_process.run("kinetics_demo", "kinetics_demo", **PARAMS)
-    assert code == 0, log[-3000:]
-    process_rows, process_tools = release(as_process, run)
+    as_process = {**os.environ, "CLIPYARD_FFMPEG": imageio_ffmpeg.get_ffmpeg_exe(), "CLIPYARD_DATA": str(other)}
+    argv = [sys.executable, "-m", "clipyard", "run", "kinetics_demo", "--run", run]
+    options = [text for name, value in PARAMS.items() for text in ("--set", f"{name}={json.dumps(value)}")]
+    subprocess.run([*argv, *options], env=as_process, check=True, capture_output=True)
+    process_rows, process_tools = release(DataRoot(other), run)
     assert rows == process_rows, "the same bytes"
     assert tools["ffmpeg"] == process_tools["ffmpeg"]
+    expected = run_summary(DataRoot(other), "kinetics_demo", run)
     assert {**summary, "report": None, "sentence": ""} == {**expected, "report": None, "sentence": ""}
 
 
