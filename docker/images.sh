@@ -22,6 +22,8 @@ fi
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 [ $# -gt 0 ] || set -- media airflow socket-proxy
+borrowed=()
+trap 'rm -f ${borrowed[@]+"${borrowed[@]}"}' EXIT
 for name in "$@"; do
   folder=$name
   case $name in
@@ -32,11 +34,18 @@ for name in "$@"; do
   extra=()
   if [ "$name" = detect ]; then
     IFS=: read -ra folders <<<"${CLIPYARD_WHEELS:-}"
-    # What docker/wheels/mmcv.sh compiled on this machine, for the image's version of PyTorch and without a GPU.
-    torch=$(sed -n 's/^torch==\([0-9.]*\).*/\1/p' docker/media/detect.txt)
-    [ "${FORCE_CUDA:-0}" = 1 ] || folders+=("${XDG_CACHE_HOME:-$HOME/.cache}/clipyard/wheels/torch-$torch"*)
     for place in "${folders[@]}"; do
-      [ ! -d "$place" ] || find "$place" -maxdepth 1 \( -name 'mmcv-*.whl' -o -name 'torch-*.whl' \) -exec cp --update {} docker/wheels/ \;
+      find "$place" -maxdepth 1 \( -name 'mmcv-*.whl' -o -name 'torch-*.whl' \) -exec cp --update {} docker/wheels/ \;
+    done
+    # What docker/wheels/mmcv.sh compiled on this machine, for the image's version of PyTorch. Lent for this build only: it is for CPUs,
+    # and a later build for GPUs must not find it.
+    torch=$(sed -n 's/^torch==\([0-9.]*\).*/\1/p' docker/media/detect.txt)
+    for wheel in "${XDG_CACHE_HOME:-$HOME/.cache}/clipyard/wheels/torch-$torch"*/mmcv-*.whl; do
+      lent=docker/wheels/${wheel##*/}
+      if [ "${FORCE_CUDA:-0}" != 1 ] && [ -f "$wheel" ] && [ ! -e "$lent" ]; then
+        borrowed+=("$lent")
+        cp "$wheel" "$lent"
+      fi
     done
     for argument in TORCH_INDEX FORCE_CUDA; do
       if [ -n "${!argument:-}" ]; then extra+=(--build-arg "$argument=${!argument}"); fi

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from clipyard.demo.origin import Origin
 from clipyard.demo.videos import make_video
+from clipyard.manifest import read_table
 
 pytestmark = [pytest.mark.shared, pytest.mark.timeout(1500)]
 
@@ -42,13 +43,15 @@ def test_real_rows_with_a_handful_of_videos(airflow, val_csv: Path, shared: Path
         shutil.copyfile(real, served / f"{name}.mp4")
         names.append(f"{row['label'].replace(' ', '_')}/{name}.mp4")
     with Origin(served) as origin:
-        code, summary, _, log = airflow.run(
+        code, summary, run, log = airflow.run(
             "kinetics400", "kinetics400", splits=["val"], classes=classes, sources=["mirror"],
             mirror_url=f"{origin.url}/{{clip}}.mp4", shards=8, jobs=8,
         )  # fmt: skip
     assert code == 1, "coverage is far below the threshold"
     assert summary["gates"]["annotations"] == "pass"
     assert summary["gates"]["clips"] == "block"
+    catalog = read_table(airflow.data.run("kinetics400", run) / "catalog.parquet")
+    assert catalog["status"].to_pylist() == ["done"] * 19906, "all rows are read, and none is rejected"
     assert summary["expected"] == len(asked_for) > 1800
     assert summary["present"] == 6, log[-3000:]
     assert summary["reasons"] == {"not_found": len(asked_for) - 6}
