@@ -17,10 +17,13 @@ from typing import Any
 
 import httpx
 import pytest
+from airflow.api_fastapi.core_api.security import AccessView, requires_access_view, requires_authenticated
 from clipyard.datasets.load import find_spec
 from clipyard.manifest import write_rows
 from clipyard.report import write_report
 from clipyard.settings import DataRoot
+from clipyard_airflow.pages import make_app
+from fastapi.routing import APIRoute
 from playwright.sync_api import Browser
 from ports import free_port
 from report_fixture import CATALOG, NOW, RUN, STATE, World, catalog_rows, result_rows, without_attempts, write_gates
@@ -127,6 +130,14 @@ def test_the_plugin_is_registered_once(airflow_server: Server) -> None:
     assert views["nav"]["href"] == "clipyard/"
     assert views["dag_run"]["href"] == "clipyard/dag/{DAG_ID}/run/{RUN_ID}"
     assert len({view["url_route"] for view in views.values()}) == 3
+
+
+def test_no_page_can_be_added_without_a_login() -> None:
+    # Every page asks by itself today, so that the server shows no difference; the next page must not have to remember.
+    asks = (requires_authenticated().__qualname__, requires_access_view(AccessView.WEBSITE).__qualname__)
+    for route in make_app().routes:
+        assert isinstance(route, APIRoute), f"{route} is mounted beside the pages and asks nobody"
+        assert [one.dependency.__qualname__ for one in route.dependencies if one.dependency] == list(asks), route.path
 
 
 @pytest.mark.parametrize("path", ROUTES)
