@@ -12,7 +12,7 @@ with ``start``. Differences to that command, all on purpose:
   (:mod:`clipyard.media.timeline`); where the picture begins late, picture and sound begin with its first frame;
 * pixels are always 8 bit 4:2:0, which every reader decodes; an odd width or height loses its last
   column or row (the command fails there), because cropping leaves all other pixels where they are;
-* rotation is applied to the pixels; metadata, chapters, data streams and subtitles are left out; the index comes
+* rotation is applied to the pixels, and pixels that are not square are made so; metadata, chapters, data streams and subtitles are left out; the index comes
   first (faststart);
 * sound that is broken or cannot be copied into mp4 is encoded, or left out when that fails too: it never costs the
   clip;
@@ -34,6 +34,7 @@ from clipyard.media.constant_rate import back, covered, filters
 from clipyard.media.encoding import (
     EVEN,
     SLOWEST,
+    SQUARE,
     Recipe,
     Sound,
     argv_of,
@@ -140,7 +141,8 @@ def _video_options(window: _Window) -> dict[str, object]:
         timing = [ends, FROM_ZERO] if window.from_zero else [ends]
     if recipe.fps is None and window.rate is None:
         options |= last_frame_ends(window.duration, window.tick, recipe)
-    return options | {"vf": filter_text([EVEN, *timing])}
+    shape = SQUARE if window.timeline.header.pixel != 1 else ()
+    return options | {"vf": filter_text([*shape, EVEN, *timing])}
 
 
 def _argv(source: Path, out: Path, window: _Window, audio: Sound) -> list[str]:

@@ -35,6 +35,9 @@ _VP9_CRF = 10
 EVEN = "crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0"
 """4:2:0 needs an even size: an odd one loses its last column or row."""
 
+SQUARE = ("scale=trunc(iw*sar/2)*2:ih:flags=bicubic", "setsar=1")
+"""Filters for pixels that are not square: readers of arrays do not stretch them, so the clip's are."""
+
 _COPIED_SOUND: dict[Container, frozenset[str]] = {
     "mp4": frozenset({"aac", "mp3", "mp3float"}),
     "matroska": frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "vorbis", "libvorbis", "opus", "libopus", "flac"}),

@@ -57,6 +57,7 @@ class Header:
     duration: float | None  # seconds, of the container; None when it does not say
     promised_frames: int  # 0 when the container does not say
     start_time: float  # seconds, of the container: what ffmpeg's -ss counts from
+    pixel: Fraction = Fraction(1)  # width over height of one pixel
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,12 @@ def _constant_rate(stream: Any) -> Fraction | None:
     return Fraction(finest)
 
 
+def pixel_shape(stream: Any) -> Fraction:
+    """Width over height of one pixel; 1 where the file does not say."""
+    told = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    return Fraction(told) if told else Fraction(1)
+
+
 def header(path: Path) -> Header:
     """What the file says about itself. Raises MediaError when it is no video."""
     with opened(path) as (container, stream):
@@ -158,6 +165,7 @@ def header(path: Path) -> Header:
             duration=None if container.duration is None else container.duration / av.time_base,
             promised_frames=stream.frames or 0,
             start_time=0.0 if start is None else start / av.time_base,
+            pixel=pixel_shape(stream),
         )
 
 
