@@ -159,6 +159,17 @@ def test_a_clip_that_readers_see_otherwise_is_made_plain(
     assert caught.value.reason is Reason.CORRUPT
 
 
+def test_a_clip_with_frames_that_its_edit_list_hides_is_encoded(data: DataRoot, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "five.mp4", 5, 30, (160, 96), gop=150, b_frames=0)
+    hiding = tmp_path / "hiding.mp4"
+    command = [str(ffmpeg().path), "-v", "error", "-ss", "1", "-i", str(source), "-c", "copy", str(hiding)]
+    subprocess.run(command, check=True)
+    assert remarks(hiding) == ["30 frames that an edit list hides"]
+    facts = adopt(Clips(data, Recipe()), hiding)
+    assert (facts["made"], facts["frames"]) == ("encoded", 120)
+    assert read_frame_numbers(Clips(data, Recipe()).path(WINDOW)) == list(range(30, 150))
+
+
 def test_mirrored_pixels_are_turned_back(data: DataRoot, odd_clips: dict[str, Path]) -> None:
     def first(path: Path) -> Any:
         with av.open(str(path)) as container:
