@@ -300,3 +300,34 @@ def test_counts_are_those_of_the_reference(shared: Path) -> None:
         name: (Fraction(film["fps"]), film["seconds"], counts[f"rawframes/{Path(name).stem}"])
         for name, film in told.items()
     } == {name: film[:3] for name, film in WHOLE_FILMS.items()}
+
+
+SPLICE = [n / 25 for n in range(100)] + [100 / 25 - 0.025 + n / 25 for n in range(150)]
+PHONE = [n / 30 + (0, 0.012, -0.011, 0.004, -0.009)[n % 5] for n in range(300)]
+PAIRS = [n // 2 / 15 + n % 2 * 0.01 for n in range(300)]
+
+
+@pytest.mark.parametrize("times", [SPLICE, PHONE, PAIRS], ids=["splice", "jitter of a phone", "pairs"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_two_frames_in_one_thirtieth_of_a_second(
+    tmp_path: Path, times: list[float], suffix: str, any_ffmpeg: str
+) -> None:
+    source = make_video(tmp_path / f"s{suffix}", 10, size=SIZE, times=times, tone=False)
+    facts = excerpt(source, tmp_path, suffix=suffix)
+    shown = numbers(tmp_path / "f")
+    assert facts.frames is not None
+    assert facts.frames.frames == len(shown) == 180
+    inside = [n for n, time in enumerate(times) if 3 - 1e-6 <= time < 9]
+    for slot, number in enumerate(shown):
+        distances = [abs(times[n] - 3 - slot / 30) for n in inside]
+        assert abs(times[number] - 3 - slot / 30) <= min(distances) + 0.0015, f"slot {slot} shows {number}"
+    assert shown == read_frame_numbers(tmp_path / f"v{suffix}")
+
+
+def test_a_picture_that_stands_still_fills_its_images(tmp_path: Path, any_ffmpeg: str) -> None:
+    source = make_video(tmp_path / "s.mp4", 12, size=SIZE, times=[n * 2.2 for n in range(6)], b_frames=0)
+    facts = excerpt(source, tmp_path, Part(0, 6, 30, 1))
+    shown = numbers(tmp_path / "f")
+    assert [shown.index(n) for n in (0, 1, 2)] == [0, 33, 99], "each from the middle before it"
+    assert len(shown) == 180
+    assert facts.evidence.startswith("the source has no new frame for 2.2 s from ")

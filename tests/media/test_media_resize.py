@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -9,7 +10,7 @@ from clipyard.datasets.model import Recipe
 from clipyard.demo.videos import make_video, read_frame_numbers
 from clipyard.media.errors import MediaError
 from clipyard.media.frames import FrameRecipe, count_images, extract_frames, image_name
-from clipyard.media.probe import picture_size
+from clipyard.media.probe import picture_size, probe
 from clipyard.media.resize import resize_clip
 from clipyard.reasons import Reason
 from media_sources import SIZE, convert
@@ -125,6 +126,34 @@ def test_a_frame_rate_fills_the_whole_film(tmp_path: Path, rate: int, any_ffmpeg
     shown = numbers(tmp_path / "f")
     assert [shown[30 * second] for second in range(6)] == [rate * second for second in range(6)]
     assert shown[-1] == 6 * rate - (2 if rate == 60 else 1)
+
+
+@pytest.mark.parametrize("fps", [0.3, 1, 5, 30])
+def test_a_clip_of_one_frame_gives_images_at_any_rate(tmp_path: Path, fps: float, any_ffmpeg: str) -> None:
+    source = make_video(tmp_path / "s.mp4", 2, Fraction(1, 2), SIZE, tone=False)
+    facts = extract_frames(source, tmp_path / "f", recipe=FrameRecipe(0, fps=fps))
+    assert facts.frames == len(list((tmp_path / "f").iterdir())) == max(1, round(fps * 2))
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_images_at_a_rate_show_the_nearest_frame_of_a_varying_one(tmp_path: Path, suffix: str, any_ffmpeg: str) -> None:
+    times = [n / 12 + (0.06 if n % 3 == 1 else 0) for n in range(60)]
+    source = make_video(tmp_path / f"s.{suffix}", 5, size=SIZE, times=times, tone=False)
+    extract_frames(source, tmp_path / "f", recipe=FrameRecipe(0, fps=10))
+    shown = [read_frame_numbers(path)[0] for path in sorted((tmp_path / "f").iterdir())]
+    assert len(shown) in (49, 50)
+    for slot, number in enumerate(shown):
+        assert abs(times[number] - slot / 10) <= min(abs(time - slot / 10) for time in times) + 0.0015
+
+
+def test_a_copy_of_an_uneven_clip_keeps_every_time(tmp_path: Path, recipe: Recipe, any_ffmpeg: str) -> None:
+    # On average 30 a second, which Matroska's header then says of all frames.
+    times = [n // 2 / 15 + n % 2 * 0.01 for n in range(90)]
+    source = make_video(tmp_path / "s.mkv", 3, size=SIZE, times=times, tone=False)
+    made: list[float] = []
+    resize_clip(source, tmp_path / "o.mp4", short_edge=64, dense=True, remove_dup=False, recipe=recipe)
+    probe(tmp_path / "o.mp4", times=made)
+    assert made == pytest.approx(times, abs=0.0015)
 
 
 def test_names_without_a_prefix(plain: Path, tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 import pyarrow as pa
 from clipyard.manifest import read_rows
 from clipyard.pipeline.record import record
-from clipyard.pipeline.state import STATE_SCHEMA, check_files, locked, merged, read_state
+from clipyard.pipeline.state import STATE_SCHEMA, check_files, locked, merged, read_state, write_table
 from pipeline_world import World
+
+OLD_SCHEMA = STATE_SCHEMA.remove(STATE_SCHEMA.get_field_index("asked_height"))
 
 
 def _state(**status: str) -> pa.Table:
@@ -40,6 +42,13 @@ def test_new_rows_replace_old_ones_and_the_catalog_decides(tmp_path: Path) -> No
     assert _as_dict(merged(old, new, pa.array(["a", "b", "d"]))) == {"a": "done", "b": "done", "d": "missing"}
     assert _as_dict(merged(STATE_SCHEMA.empty_table(), new, pa.array(["b", "d"]))) == {"b": "done", "d": "missing"}
     assert _as_dict(merged(old, STATE_SCHEMA.empty_table(), pa.array(["a"]))) == {"a": "done"}
+
+
+def test_a_state_of_an_older_version_has_its_new_columns_empty(tmp_path: Path) -> None:
+    write_table(tmp_path / "old.parquet", _state(a="done").drop_columns(["asked_height"]), OLD_SCHEMA)
+    read = read_state(tmp_path / "old.parquet")
+    assert read.schema.names == STATE_SCHEMA.names
+    assert (_as_dict(read), read["asked_height"].to_pylist()) == ({"a": "done"}, [None])
 
 
 def test_a_vanished_file_becomes_missing(tmp_path: Path) -> None:

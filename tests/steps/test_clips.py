@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from threading import Event
+from typing import Any
 
+import av
 import pytest
 from clipyard.datasets.model import Recipe
 from clipyard.demo.videos import make_video, read_frame_numbers
 from clipyard.media.errors import MediaError
-from clipyard.media.probe import header
+from clipyard.media.picture import remarks
+from clipyard.media.probe import header, probe
+from clipyard.media.tools import ffmpeg
 from clipyard.reasons import Reason
 from clipyard.settings import DataRoot
 from clipyard.steps.clips import Clips, Window
@@ -85,3 +91,110 @@ def test_the_tolerance_of_the_reference(data: DataRoot, tmp_path: Path) -> None:
     facts = clips.cut(WINDOW, source, 12.0, "test", work, Event())
     assert read_frame_numbers(clips.path(WINDOW)) == list(range(90, 210))
     assert facts["frames"] == 120
+
+
+def remuxed(source: Path, out: Path, change: Callable[[Any], object]) -> Path:
+    """A copy whose video stream is changed before it is written."""
+    with av.open(str(source)) as container, av.open(str(out), "w") as made:
+        stream = made.add_stream_from_template(container.streams.video[0])
+        change(stream)
+        for packet in container.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                made.mux(packet)
+    return out
+
+
+def ffmpeg_copy(source: Path, out: Path, *options: str) -> Path:
+    subprocess.run([str(ffmpeg().path), "-v", "error", "-y", "-i", str(source), *options, str(out)], check=True)
+    return out
+
+
+FLIP = [-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30]
+
+
+@pytest.fixture(scope="module")
+def odd_clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Ready clips of 4 s that readers of arrays see otherwise than players do."""
+    folder = tmp_path_factory.mktemp("odd")
+    plain = make_video(folder / "plain.mp4", 4, 30, (160, 96), b_frames=0)
+    second = make_video(folder / "second.mp4", 4, 30, (64, 48), tone=False)
+    picture = ffmpeg_copy(second, folder / "cover.jpg", "-frames:v", "1")
+    return {
+        "rotated by 90 degrees": remuxed(plain, folder / "90.mp4", lambda stream: stream.set_display_rotation(90)),
+        "rotated by 180 degrees": remuxed(plain, folder / "180.mp4", lambda stream: stream.set_display_rotation(180)),
+        "mirrored": remuxed(plain, folder / "flip.mp4", lambda stream: stream.set_display_matrix(FLIP)),
+        "pixels of 4:3": ffmpeg_copy(
+            plain, folder / "sar.mp4", "-c", "copy", "-bsf:v", "h264_metadata=sample_aspect_ratio=4/3", "-aspect", "20/9"
+        ),
+        "2 video streams": ffmpeg_copy(
+            plain, folder / "two.mp4", "-i", str(second), "-map", "0", "-map", "1:v", "-c", "copy"
+        ),
+        "a cover picture": ffmpeg_copy(
+            plain, folder / "covered.mp4", "-i", str(picture), "-map", "0", "-map", "1", "-c", "copy",
+            "-disposition:v:1", "attached_pic",
+        ),
+    }  # fmt: skip
+
+
+SHOWN = {"rotated by 90 degrees": (96, 160), "pixels of 4:3": (212, 96)}
+
+
+@pytest.mark.parametrize("kind", ["rotated by 90 degrees", "rotated by 180 degrees", "mirrored", "pixels of 4:3",
+                                  "2 video streams", "a cover picture"])  # fmt: skip
+def test_a_clip_that_readers_see_otherwise_is_made_plain(
+    data: DataRoot, tmp_path: Path, odd_clips: dict[str, Path], kind: str
+) -> None:
+    assert remarks(odd_clips[kind]) == [kind]
+    facts = adopt(Clips(data, Recipe()), odd_clips[kind])
+    clip = Clips(data, Recipe()).path(WINDOW)
+    assert facts["made"] == "encoded"
+    assert remarks(clip) == []
+    with av.open(str(clip)) as container:
+        array = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    assert (facts["width"], facts["height"]) == (array.shape[1], array.shape[0]) == SHOWN.get(kind, (160, 96))
+    assert facts["frames"] == 120
+    with pytest.raises(MediaError, match=f"readers would not see what players show: {kind}") as caught:
+        adopt(Clips(data, Recipe(odd_picture="reject")), odd_clips[kind])
+    assert caught.value.reason is Reason.CORRUPT
+
+
+def test_a_clip_with_frames_that_its_edit_list_hides_is_encoded(data: DataRoot, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "five.mp4", 5, 30, (160, 96), gop=150, b_frames=0)
+    hiding = tmp_path / "hiding.mp4"
+    command = [str(ffmpeg().path), "-v", "error", "-ss", "1", "-i", str(source), "-c", "copy", str(hiding)]
+    subprocess.run(command, check=True)
+    assert remarks(hiding) == ["30 frames that an edit list hides"]
+    facts = adopt(Clips(data, Recipe()), hiding)
+    assert (facts["made"], facts["frames"]) == ("encoded", 120)
+    assert read_frame_numbers(Clips(data, Recipe()).path(WINDOW)) == list(range(30, 150))
+
+
+def test_mirrored_pixels_are_turned_back(data: DataRoot, odd_clips: dict[str, Path]) -> None:
+    def first(path: Path) -> Any:
+        with av.open(str(path)) as container:
+            return next(container.decode(video=0)).to_ndarray(format="gray").astype(int)
+
+    adopt(Clips(data, Recipe(crf=1)), odd_clips["mirrored"])
+    made, stored = first(Clips(data, Recipe(crf=1)).path(WINDOW)), first(odd_clips["mirrored"])
+    assert abs(made - stored[:, ::-1]).mean() < 3 < abs(made - stored).mean()
+
+
+def test_an_older_version_s_sideways_clip_is_made_again(data: DataRoot, odd_clips: dict[str, Path]) -> None:
+    clips = Clips(data, Recipe())
+    facts = probe(odd_clips["rotated by 90 degrees"])
+    entry = Path(shutil.copy(odd_clips["rotated by 90 degrees"], data.root.parent / "in.mp4"))
+    told = {**facts.columns(), "source": "test", "made": "as it came", "codec": "h264"}
+    clips.store.put("clips", WINDOW.clip_id, clips.key(WINDOW), entry, told)
+    assert clips.get(WINDOW) is None
+    assert adopt(clips, odd_clips["rotated by 90 degrees"]) == clips.get(WINDOW)
+
+
+def test_a_ready_clip_whose_last_picture_lasts_on_is_cut_at_the_window(data: DataRoot, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "s.mp4", 8, size=(160, 120), times=[0, 1.5, 3.0], b_frames=0)
+    longer = ffmpeg_copy(source, tmp_path / "long.mp4", "-c", "copy", "-bsf:v", "setts=duration=180000")
+    assert probe(longer).duration > 4.5
+    clips = Clips(data, Recipe())
+    facts = adopt(clips, longer)
+    assert (facts["made"], facts["frames"], facts["duration"]) == ("encoded", 3, pytest.approx(4, abs=0.001))
+    assert clips.get(WINDOW) == facts, "and it is kept in the next run"

@@ -94,6 +94,7 @@ def test_a_bot_check_stops_youtube_only_and_the_resumed_run_completes(yard: Yard
     ]  # fmt: skip
     assert asked(yard) == [GOOD, PRIVATE, BOT, BOT, LAST], "what was settled is not asked again"
     assert [row["source"] for row in rows] == ["youtube", "youtube", None, "youtube", "youtube", "mirror"]
+    assert [row["asked_height"] for row in rows] == [720, 720, None, 720, 720, None]
     assert [(a["source"], a["reason"]) for a in rows[3]["attempts"]] == [
         ("mirror", "not_found"), ("youtube", "bot_check"), ("mirror", "not_found"), ("youtube", "ok")
     ]  # fmt: skip

@@ -276,6 +276,7 @@ class Recipe(Model):
     fps: int | None = Field(default=None, ge=1, le=240)
     max_seconds: int = Field(default=10, ge=1)
     duration_tolerance: float = Field(default=0.5, ge=0)
+    odd_picture: Literal["encode", "reject"] = "encode"
     short_edge: int = Field(default=256, ge=16, le=4320, multiple_of=2)
 
 

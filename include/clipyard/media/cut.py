@@ -5,11 +5,14 @@ The first frame is the first one whose time is not before ``start``, as with ``f
 frames by time, ffmpeg seeks to the last one before ``start`` and decodes from there, so that the cost does not grow
 with ``start``. Differences to that command, all on purpose:
 
-* every frame keeps its own time (at a constant rate the first one is at 0); a variable frame rate is neither filled with copies nor thinned (ffmpeg up to 5 did
-  both); a recipe with a rate of its own gets that rate instead (:mod:`clipyard.media.constant_rate`);
+* every frame keeps its own time (at a constant rate the first one is at 0); a variable frame rate is neither filled with
+  copies nor thinned (ffmpeg up to 5 did both), and its last frame ends with the window; a recipe with a rate of its own
+  gets that rate instead (:mod:`clipyard.media.constant_rate`);
+* the source's packets say which frames the window holds and at which times, and the clip is held against them
+  (:mod:`clipyard.media.timeline`); where the picture begins late, picture and sound begin with its first frame;
 * pixels are always 8 bit 4:2:0, which every reader decodes; an odd width or height loses its last
   column or row (the command fails there), because cropping leaves all other pixels where they are;
-* rotation is applied to the pixels; metadata, chapters, data streams and subtitles are left out; the index comes
+* rotation is applied to the pixels, and pixels that are not square are made so; metadata, chapters, data streams and subtitles are left out; the index comes
   first (faststart);
 * sound that is broken or cannot be copied into mp4 is encoded, or left out when that fails too: it never costs the
   clip;
@@ -20,23 +23,26 @@ with ``start``. Differences to that command, all on purpose:
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from threading import Event
 
-import av
 import ffmpeg
 
-from clipyard.media.constant_rate import Coverage, back, coverage, filters
+from clipyard.media.constant_rate import back, covered, filters
 from clipyard.media.encoding import (
     EVEN,
     SLOWEST,
+    SQUARE,
     Recipe,
     Sound,
     argv_of,
     encoder_clock,
+    encoder_tick,
+    filter_text,
     input_options,
+    last_frame_ends,
     plain_seconds,
     seeks_exactly,
     sound_options,
@@ -44,111 +50,198 @@ from clipyard.media.encoding import (
     x264_options,
 )
 from clipyard.media.errors import MediaError
-from clipyard.media.probe import MISSING_SECONDS, Header, MediaFacts, header, opened, probe
+from clipyard.media.probe import MISSING_SECONDS, MediaFacts, probe
 from clipyard.media.run import run
+from clipyard.media.timeline import Timeline, constant_rate, decoded_times, hole, read_timeline, spacing, unlike
 from clipyard.media.tools import ffmpeg as find_ffmpeg
 from clipyard.reasons import Reason
 
 FROM_ZERO = "setpts=PTS-STARTPTS"
 """Put the first frame at 0, less than one frame from its own time, so that all of a constant rate fall on the clock."""
 
+LONGEST_FRAME = 0.1
+"""Seconds. What a clip may lack or exceed because it was cut between two frames; slower pictures are judged by the
+tolerance alone.
+"""
+
+_LONGEST_HOLE = 1.0
+"""Seconds without a picture that no tolerance allows."""
+
+_HOLE_OF_FRAMES = 5
+"""A time without a picture that is longer than this many frames of what follows is a hole, not a slow picture."""
+
+_FEW = 10
+"""Frames that tell how fast a picture goes on."""
+
 
 @dataclass(frozen=True)
 class _Window:
-    """What is cut: seconds after the file's start; ``slots`` frames at ``recipe.fps``, or every frame as it is."""
+    """What is cut: seconds after the file's start."""
 
     start: float
     duration: float
     recipe: Recipe
+    timeline: Timeline
     slots: int = 0
-    source_rate: float = 0.0
+    """Frames at ``recipe.fps``; 0: every frame as it is."""
+    fill: int = 0
+    """How many slots the last frame may fill."""
+
+    @property
+    def seeks(self) -> bool:
+        return seeks_exactly(self.timeline.header)
+
+    @property
+    def end(self) -> float:
+        return self.start + self.duration
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """The source's frames in the window, in seconds after its start."""
+        return tuple(time - self.start for time in self.timeline.inside(self.start, self.end))
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Frames per second where the packets confirm the header's."""
+        return constant_rate(self.times, self.timeline.header)
+
+    @property
+    def from_zero(self) -> bool:
+        """Whether the first frame is put at 0. Decoded from the beginning, times are those of the whole source, and ffmpeg
+        drops the frames before the window last.
+        """
+        return self.rate is not None and self.seeks
+
+    @property
+    def tick(self) -> Fraction:
+        """Of the encoder, in seconds."""
+        fps = self.recipe.fps
+        return (
+            Fraction(1, fps)
+            if fps is not None
+            else encoder_tick(self.timeline.header, self.rate if self.seeks else None)
+        )
 
 
-def _timing(window: _Window, facts: Header) -> tuple[list[str], dict[str, str]]:
-    """Filters and the encoder's clock."""
-    seeks, fps = seeks_exactly(facts), window.recipe.fps
-    offset = 0.0 if seeks else window.start
-    if fps is not None:
-        wanted = filters(fps, window.source_rate, window.slots, offset=offset)
-        return [*wanted, *back(offset)], {"enc_time_base:v": f"1/{fps}"}
-    # Decoded from the beginning, times are those of the whole source, and ffmpeg drops the frames before the window last.
-    even = seeks and facts.rate is not None
-    return [FROM_ZERO] if even else [], encoder_clock(facts, even=even)
+def allowance(tolerance: float, fps: float) -> float:
+    """Seconds that a clip of ``fps`` frames a second may be too short: ``tolerance``, or less than one frame."""
+    return max(tolerance, min(1 / fps, LONGEST_FRAME) if fps else 0.0)
 
 
-def _argv(source: Path, out: Path, window: _Window, audio: Sound, facts: Header) -> list[str]:
-    tool, start, seeks = find_ffmpeg(), plain_seconds(window.start), seeks_exactly(facts)
-    timing, clock = _timing(window, facts)
-    options = x264_options(window.recipe) | clock | tool.last_frame_options
-    options |= {"vf": ",".join([EVEN, *timing]), "t": plain_seconds(window.duration), tool.fps_mode_option: "vfr"}
-    if not seeks:
+def _video_options(window: _Window) -> dict[str, object]:
+    """The encoder's options, the filters and the clock."""
+    tool, recipe, offset = find_ffmpeg(), window.recipe, 0.0 if window.seeks else window.start
+    options = x264_options(recipe) | encoder_clock(window.tick) | tool.last_frame_options
+    options |= {tool.fps_mode_option: "vfr"}
+    # ffmpeg's own -t counts from the first frame that there is, which may come late.
+    ends = f"trim=end={plain_seconds(offset + window.duration)}"
+    if recipe.fps is not None:
+        timing = [*filters(recipe.fps, window.slots, window.fill, offset=offset), *back(offset)]
+    else:
+        timing = [ends, FROM_ZERO] if window.from_zero else [ends]
+    if recipe.fps is None and window.rate is None:
+        options |= last_frame_ends(window.duration, window.tick, recipe)
+    shape = SQUARE if window.timeline.header.pixel != 1 else ()
+    return options | {"vf": filter_text([*shape, EVEN, *timing])}
+
+
+def _argv(source: Path, out: Path, window: _Window, audio: Sound) -> list[str]:
+    tool, start = find_ffmpeg(), plain_seconds(window.start)
+    options = _video_options(window) | {"t": plain_seconds(window.duration)}
+    if not window.seeks:
         options["ss"] = start
-    into = ffmpeg.input(f"file:{source}", **input_options(), **({"ss": start} if seeks else {}))
+    into = ffmpeg.input(f"file:{source}", **input_options(), **({"ss": start} if window.seeks else {}))
     if audio == "none":
         return argv_of(tool, ffmpeg.output(into["V:0"], f"file:{out}", **options))
     options |= sound_options("mp4", audio)
     return argv_of(tool, ffmpeg.output(into["V:0"], into["a:0"], f"file:{out}", **options))
 
 
-def _ends(source: Path, start: float) -> tuple[float, float, float]:
-    """Seconds from the file's start: its end by its header, the end of what can be read, and of the video in that."""
-    with opened(source) as (container, video):
-        origin = (container.start_time or 0) / av.time_base
-        stated = (container.duration or 0) / av.time_base
-        container.seek(max(0, round((start + origin) * av.time_base)))
-        seen = {True: 0.0, False: 0.0}
-        with suppress(av.FFmpegError):  # the end that we look for may be an error
-            for packet in container.demux():
-                if packet.pts is not None and packet.size:
-                    end = float((packet.pts + (packet.duration or 0)) * packet.time_base) - origin
-                    is_video = packet.stream_index == video.index
-                    seen[is_video] = max(seen[is_video], end)
-    return stated, max(seen.values()), seen[True]
+def _late(timeline: Timeline, start: float, found: str) -> MediaError:
+    """Why the first frame from ``start`` on comes late."""
+    after = timeline.inside(start, math.inf)
+    before = timeline.inside(-math.inf, start)
+    if not before:
+        return MediaError(Reason.TOO_SHORT, f"{found}: the picture begins at {after[0]:.2f} s")
+    usual = spacing(after[:_FEW])
+    if usual and after[0] - before[-1] > _HOLE_OF_FRAMES * usual:
+        return MediaError(
+            Reason.CORRUPT, f"{found}, although the video goes on to {timeline.end:.2f} s: it has a hole there"
+        )
+    return MediaError(Reason.TOO_SHORT, f"{found}: no new picture comes before {after[0]:.2f} s")
 
 
-def _not_enough(source: Path, start: float, duration: float, measured: float) -> MediaError:
-    """Why the window gave only ``measured`` seconds."""
-    stated, seen, video = _ends(source, start)
+def _not_enough(timeline: Timeline, start: float, duration: float, measured: float) -> MediaError:
+    """Why the window has only ``measured`` seconds of picture."""
+    stated, readable = timeline.header.duration or 0.0, timeline.readable
     found = f"{measured:.2f} s of {duration:g} s from {start:g} s on"
-    if stated - seen > MISSING_SECONDS and stated > start:
-        return MediaError(Reason.TRUNCATED, f"{found}: the file ends at {seen:.2f} s, its header says {stated:.2f} s")
-    if video >= start + duration:
-        return MediaError(Reason.CORRUPT, f"{found}, although the video goes on to {video:.2f} s: it has a hole there")
-    return MediaError(Reason.TOO_SHORT, f"{found}: the source ends at {max(video, min(stated, start)):.2f} s")
+    if timeline.inside(start + duration, math.inf):
+        return _late(timeline, start, found)
+    if stated - readable > MISSING_SECONDS and stated > start:
+        return MediaError(
+            Reason.TRUNCATED, f"{found}: the file ends at {readable:.2f} s, its header says {stated:.2f} s"
+        )
+    return MediaError(Reason.TOO_SHORT, f"{found}: the source ends at {max(timeline.end, min(stated, start)):.2f} s")
 
 
-def _too_short(measured: float, duration: float, tolerance: float, rate: float) -> bool:
-    return measured < duration - max(tolerance, 1 / rate if rate else 0.0)
+def _differs(source: Path, window: _Window, made: list[float], facts: MediaFacts) -> str:
+    """What is wrong with the times of the clip's frames, or ``""``."""
+    if window.slots:
+        return "" if facts.frames == window.slots else f"{facts.frames} of {window.slots} frames came out"
+    wanted = window.times
+    if problem := unlike(made, wanted, window.timeline.tick):
+        # Packets may be fields, or frames that are never shown: the decoder knows, at the price of decoding.
+        shown = decoded_times(source, window.start, window.end)
+        problem = unlike(made, tuple(time - window.start for time in shown), window.timeline.tick)
+    return problem
 
 
 def _verified(source: Path, out: Path, window: _Window, tolerance: float) -> MediaFacts:
     """Hold the clip against the window: decoded, or counted where the number of frames is known beforehand."""
+    made: list[float] = []
     try:
-        facts = probe(out, decode=not window.slots)
+        facts = probe(out, decode=not window.slots, times=made)
     except MediaError as error:
-        # ffmpeg writes an empty film when no frame of the source lies in the window.
-        raise _not_enough(source, window.start, window.duration, 0.0) from error
-    if _too_short(facts.duration, window.duration, tolerance, facts.fps):
-        raise _not_enough(source, window.start, window.duration, facts.duration)
+        # ffmpeg writes an empty film when no frame in the window decodes.
+        raise _undecodable(window, 0, window.duration) from error
+    if facts.duration < window.duration - allowance(tolerance, facts.fps):
+        raise _undecodable(window, facts.frames, window.duration - facts.duration)
     if facts.errors:
         raise MediaError(Reason.TOOL_FAILED, f"the clip just made has {facts.errors} damaged frames of {facts.frames}")
-    if window.slots and facts.frames != window.slots:
-        raise MediaError(
-            Reason.CORRUPT, f"{facts.frames} of {window.slots} frames came out, although the source goes on: its end "
-            "does not decode",
-        )  # fmt: skip
+    if problem := _differs(source, window, made, facts):
+        raise MediaError(Reason.CORRUPT, f"{problem}, although the source goes on: it does not decode to the end")
     return facts
 
 
+def _undecodable(window: _Window, frames: int, seconds: float) -> MediaError:
+    where = f"from {window.start:g} s on, {frames} of {len(window.times)} frames decode"
+    return MediaError(Reason.CORRUPT, f"{where}: {seconds:.2f} s of {window.duration:g} s are lost in a hole")
+
+
 def _window(source: Path, start: float, duration: float, recipe: Recipe, tolerance: float) -> _Window:
-    """The window; one of constant rate is looked for in the source first. Raises MediaError when it is not there."""
+    """The window, looked for in the source's packets. Raises MediaError when it is not there."""
+    timeline = read_timeline(source, start, start + duration)
+    there = covered(timeline, start, duration)
+    rate = constant_rate(there.times, timeline.header)
+    first = there.times[0] if there.times else 0.0
+    has = there.end - first if there.times else 0.0
+    if first > (1 / rate if rate else LONGEST_FRAME):
+        # Picture and sound begin together: with the first frame, down to ffmpeg's microseconds.
+        moved = math.floor((start + first) * 1e6) / 1e6
+        if has >= duration - tolerance:
+            return _window(source, moved, start + duration - moved, recipe, tolerance - (moved - start))
+    if not there.times or has < duration - allowance(tolerance, there.rate):
+        raise _not_enough(timeline, start, duration, has)
+    longest = min(max(tolerance, 3 / there.rate), _LONGEST_HOLE)
+    if found := hole(timeline, start, start + duration, longest):
+        raise MediaError(
+            Reason.CORRUPT, f"the picture has a hole of {found[1]:.2f} s at {found[0]:.2f} s ({duration:g} s from "
+            f"{start:g} s on were wanted)",
+        )  # fmt: skip
     if recipe.fps is None:
-        return _Window(start, duration, recipe)
-    there: Coverage = coverage(source, start, duration)
+        return _Window(start, duration, recipe, timeline)
     slots = there.slots(recipe.fps, duration)
-    if not slots or _too_short(slots / recipe.fps, duration, tolerance, recipe.fps):
-        raise _not_enough(source, start, duration, there.end)
-    return _Window(start, duration, recipe, slots, there.rate)
+    return _Window(start, duration, recipe, timeline, slots, there.last_fill(recipe.fps, slots))
 
 
 def cut_clip(
@@ -161,26 +254,26 @@ def cut_clip(
     tolerance: float,
     cancelled: Event | None = None,
 ) -> MediaFacts:
-    """Cut ``duration`` seconds from ``start`` (seconds after the file's own start time) and verify the clip:
-    decoded, or with ``recipe.fps``, where the number of frames is known beforehand, by counting them.
+    """Cut ``duration`` seconds from ``start`` (seconds after the file's own start time) and verify the clip: its frames
+    are those of the source in the window, at their times; with ``recipe.fps``, where their number is known beforehand,
+    they are counted.
 
     ``out`` is written under its own name: give a temporary one; it is removed when the cut fails. The clip is
-    ``duration`` long, give or take one frame; where the source ends earlier it may be up to ``tolerance`` seconds
-    shorter. With ``recipe.fps`` it has exactly fps x duration frames (a source that ends early: fps x what is there),
-    and frame n (from 0) is the source's nearest to ``start`` + n / fps. Raises :class:`MediaError` (TOO_SHORT with the
-    seconds measured; TRUNCATED, CORRUPT, NOT_A_VIDEO for a bad source; TOOL_FAILED), RetryLater (full disk,
-    cancelled), MachineError (no ffmpeg).
+    ``duration`` long, give or take one frame; where the source's picture begins late or ends early it may be up to
+    ``tolerance`` seconds shorter, and begins with its first frame. With ``recipe.fps`` it has exactly fps x duration frames
+    (a source that ends early: fps x what is there), and frame n (from 0) is the window's nearest to ``start`` + n / fps.
+    Raises :class:`MediaError` (TOO_SHORT with the seconds measured; TRUNCATED, CORRUPT, NOT_A_VIDEO for a bad source;
+    TOOL_FAILED), RetryLater (full disk, cancelled), MachineError (no ffmpeg).
     """
     if not (0 <= start < math.inf and 0 < duration < math.inf):
         raise ValueError(f"a window needs a start >= 0 and a duration > 0, not {start} and {duration}")
     source, out = Path(source).absolute(), Path(out).absolute()
-    facts = header(source)
     window = _window(source, start, duration, recipe, tolerance)
-    timeout = 60 + SLOWEST * (duration + (0 if seeks_exactly(facts) else start))
+    timeout = 60 + SLOWEST * (duration + (0 if window.seeks else start))
     try:
-        for audio in ways_with_sound(recipe.audio, facts.audio_codec):
+        for audio in ways_with_sound(recipe.audio, window.timeline.header.audio_codec):
             try:
-                run(_argv(source, out, window, audio, facts), timeout=timeout, cancelled=cancelled)
+                run(_argv(source, out, window, audio), timeout=timeout, cancelled=cancelled)
                 return _verified(source, out, window, tolerance)
             except MediaError as error:
                 # A window that the source does not have is no matter of sound; anything else may be.

@@ -35,6 +35,9 @@ _VP9_CRF = 10
 EVEN = "crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0"
 """4:2:0 needs an even size: an odd one loses its last column or row."""
 
+SQUARE = ("scale=trunc(iw*sar/2)*2:ih:flags=bicubic", "setsar=1")
+"""Filters for pixels that are not square: readers of arrays do not stretch them, so the clip's are."""
+
 _COPIED_SOUND: dict[Container, frozenset[str]] = {
     "mp4": frozenset({"aac", "mp3", "mp3float"}),
     "matroska": frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "vorbis", "libvorbis", "opus", "libopus", "flac"}),
@@ -84,11 +87,15 @@ def container_options(container: Container) -> dict[str, Any]:
     return options | ({"movflags": "+faststart"} if container == "mp4" else {})
 
 
+def _x264_params(recipe: Recipe) -> str:
+    return _X264.get(recipe.preset, "") + "cpu-independent=1"
+
+
 def x264_options(recipe: Recipe, container: Container = "mp4") -> dict[str, Any]:
     """What every encode gets, so that it depends on nothing but its input and this recipe."""
     return {
         "c:v": "libx264", "preset": recipe.preset, "crf": recipe.crf, "pix_fmt": "yuv420p", "threads": 1,
-        "x264-params": _X264.get(recipe.preset, "") + "cpu-independent=1",
+        "x264-params": _x264_params(recipe),
         "flags:v": "+bitexact",
     } | container_options(container)  # fmt: skip
 
@@ -152,19 +159,41 @@ def filtered(stream: Any, filters: list[str]) -> Any:
     return stream
 
 
+def filter_text(filters: list[str]) -> str:
+    """Filters for ``-vf``: the commas within one are escaped."""
+    return ",".join(text.replace(",", "\\,") for text in filters)
+
+
 def argv_of(tool: Tool, node: Any) -> list[str]:
     """The argument vector of a finished ffmpeg-python graph."""
     command = [str(tool.path), *global_options()]
     return [str(argument) for argument in ffmpeg.compile(node, cmd=command, overwrite_output=True)]
 
 
-def encoder_clock(source: Header, *, even: bool = True) -> dict[str, str]:
-    """The ticks in which the encoder counts: frames where the source has a rate (and ``even``), else the source's own.
-
-    Left alone, old ffmpeg rounds a variable rate to whole frames and loses those that fall together.
+def encoder_tick(source: Header, rate: Fraction | None) -> Fraction:
+    """The tick (seconds) in which the encoder counts: a frame where the packets have shown a constant ``rate``, else the
+    source's own.
     """
-    base = 1 / source.rate if even and source.rate else max(source.time_base, _FINEST)
-    return {"enc_time_base:v": f"{base.numerator}/{base.denominator}"}
+    return 1 / rate if rate else max(source.time_base, _FINEST)
+
+
+def encoder_clock(tick: Fraction) -> dict[str, str]:
+    """The option for :func:`encoder_tick`. Left alone, old ffmpeg rounds a variable rate to whole frames and loses those
+    that fall together.
+    """
+    return {"enc_time_base:v": f"{tick.numerator}/{tick.denominator}"}
+
+
+def last_frame_ends(seconds: float, tick: Fraction, recipe: Recipe) -> dict[str, str]:
+    """Options that end the last frame of a variable rate ``seconds`` after the clip's start, however long it lasted.
+
+    Without B-frames the last frame shown is the last one written, and mp4 takes only that one's length from its packet.
+    """
+    ends = round(seconds / tick)
+    return {
+        "x264-params": f"{_x264_params(recipe)}:bframes=0",
+        "bsf:v": f"setts=pts=PTS:dts=DTS:duration=max({ends}-PTS\\,1)",
+    }
 
 
 def plain_seconds(value: float) -> str:

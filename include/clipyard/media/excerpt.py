@@ -21,7 +21,7 @@ from typing import Any
 import ffmpeg
 
 from clipyard.errors import MachineError, UserError
-from clipyard.media.constant_rate import Coverage, all_slots, back, coverage, first_slots, on_clock, padding
+from clipyard.media.constant_rate import TICKS, Coverage, all_slots, back, coverage, each_once, on_clock, slot_of
 from clipyard.media.encoding import (
     EVEN,
     SLOWEST,
@@ -41,7 +41,7 @@ from clipyard.media.encoding import (
 )
 from clipyard.media.errors import MediaError
 from clipyard.media.frames import FrameFacts, check_images
-from clipyard.media.image_folder import IMG, image_name, repeat_images
+from clipyard.media.image_folder import IMG, image_name, rename_images, repeat_images
 from clipyard.media.probe import Header, MediaFacts, header, picture_size, probe
 from clipyard.media.run import last_lines, run
 from clipyard.media.tools import ffmpeg as find_ffmpeg
@@ -114,6 +114,11 @@ class _Job:
         return self.there.slots(self.part.fps, self.part.seconds)
 
     @property
+    def fill(self) -> int:
+        """How many slots the last frame may fill."""
+        return self.there.last_fill(self.part.fps, self.slots)
+
+    @property
     def repeats(self) -> bool:
         """Whether frames are shown more than once: their images are encoded once. A faster source is thinned first."""
         return self.there.rate <= self.part.fps
@@ -123,8 +128,8 @@ class _Job:
         tool, part, seeks = find_ffmpeg(), self.part, seeks_exactly(self.header)
         start, offset = plain_seconds(part.start), 0.0 if seeks else part.start
         into = ffmpeg.input(f"file:{self.source}", **input_options(), **({"ss": start} if seeks else {}))
-        on_time = filtered(into["V:0"], on_clock(self.there.rate, offset=offset))
-        every = all_slots(part.fps, self.there.rate, self.slots)
+        on_time = filtered(into["V:0"], on_clock(offset=offset))
+        every = all_slots(part.fps, self.slots, self.fill)
         # One graph with a split: two graphs on one decoder stand still for ever in ffmpeg 9, most times.
         both = on_time.split() if self.video and self.frames else (on_time, on_time)
         outputs = []
@@ -138,8 +143,8 @@ class _Job:
         if self.frames is not None:
             options = jpeg_options(tool, part.quality)
             if self.repeats:
-                options |= {"frame_pts": 1, "enc_time_base:v": f"1/{part.fps}"}  # the name is the slot
-            chosen = first_slots(part.fps, self.slots) if self.repeats else every
+                options |= {"frame_pts": 1, "enc_time_base:v": f"1/{TICKS}"}  # the name is the tick
+            chosen = each_once(part.fps, self.slots) if self.repeats else every
             outputs.append(ffmpeg.output(filtered(both[1], chosen), IMG, **options))
         return argv_of(tool, ffmpeg.merge_outputs(*outputs))
 
@@ -147,7 +152,8 @@ class _Job:
         """Write both; what ffmpeg said."""
         said = run(self.argv(sound), timeout=timeout, cancelled=cancelled, cwd=self.frames)
         if self.frames is not None and self.repeats:
-            repeat_images(self.frames, self.slots, padding(self.part.fps, self.there.rate))
+            rename_images(self.frames, lambda tick: slot_of(tick, self.part.fps))
+            repeat_images(self.frames, self.slots, self.fill)
         return said
 
     def verified(self, said: str) -> ExcerptFacts:

@@ -3,11 +3,12 @@
 Names and sizes are those of mmaction2's ``build_rawframes.py --use-opencv``: with a short edge the long side is
 ``int(SHORT / short * long)``, truncated and possibly odd, and small videos are enlarged; at the native rate every
 decoded frame gives one image. With ``fps`` the video is sampled: image ``fps * t + 1`` shows second t, by the nearest
-frame. The frames of kinetics-download-prep differ in their names, are never enlarged and have even sides.
+frame, whatever the times of the others. The frames of kinetics-download-prep differ in their names, are never enlarged and have even sides.
 """
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,22 @@ from threading import Event
 import ffmpeg
 
 from clipyard.media.constant_rate import filters
-from clipyard.media.encoding import SLOWEST, argv_of, encoder_clock, input_options, jpeg_options
+from clipyard.media.encoding import (
+    SLOWEST,
+    argv_of,
+    encoder_clock,
+    encoder_tick,
+    filter_text,
+    input_options,
+    jpeg_options,
+)
 from clipyard.media.errors import MediaError
 from clipyard.media.image_folder import IMG, Pattern, replace_folder, sweep, unfinished
 from clipyard.media.image_folder import count_images as count_images
 from clipyard.media.image_folder import image_name as image_name
 from clipyard.media.probe import MediaFacts, header, picture_size, probe
 from clipyard.media.run import run
+from clipyard.media.timeline import read_timeline
 from clipyard.media.tools import ffmpeg as find_ffmpeg
 from clipyard.reasons import Reason
 
@@ -84,15 +94,24 @@ class FrameFacts:
     """Of all images together."""
 
 
+def _sampled(source: Path, facts: MediaFacts, recipe: FrameRecipe) -> list[str]:
+    """The filters that give ``recipe.fps`` images a second, counted from the first frame."""
+    images = recipe.images(facts)
+    times = read_timeline(source).times
+    last = sum(times[-2:]) / len(times[-2:]) - times[0] if times else 0.0
+    fill = max(1, math.ceil(images - last * recipe.fps)) + 1
+    return filters(recipe.fps, images, fill, from_zero=True)
+
+
 def frames_argv(source: Path, facts: MediaFacts, recipe: FrameRecipe) -> list[str]:
     """ffmpeg's arguments, to be run in the folder that gets the images."""
     tool = find_ffmpeg()
-    sampled = filters(recipe.fps, facts.fps, recipe.images(facts), from_zero=True) if recipe.fps else []
+    sampled = _sampled(source, facts, recipe) if recipe.fps else []
     size = recipe.size(facts.width, facts.height)
     if size != (facts.width, facts.height):
         sampled.append(f"scale={size[0]}:{size[1]}:flags=bicubic")
-    options: dict[str, object] = {"vf": ",".join(sampled)} if sampled else {}
-    options |= encoder_clock(header(source), even=False) if not recipe.fps else {}
+    options: dict[str, object] = {"vf": filter_text(sampled)} if sampled else {}
+    options |= encoder_clock(encoder_tick(header(source), None)) if not recipe.fps else {}
     options |= jpeg_options(tool, recipe.quality)
     into = ffmpeg.input(f"file:{source}", **input_options())
     return argv_of(tool, ffmpeg.output(into["V:0"], recipe.pattern, **options))

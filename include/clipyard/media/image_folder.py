@@ -10,6 +10,7 @@ import glob
 import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -59,6 +60,14 @@ def count_images(folder: Path, pattern: Pattern = IMG) -> tuple[int, int]:
         gap = next(n for n, found in enumerate([*sorted(numbers), -1], 1) if n != found)
         raise MediaError(Reason.TOOL_FAILED, f"{image_name(gap, pattern)} is not there, but later images are")
     return len(numbers), size
+
+
+def rename_images(folder: Path, number_of: Callable[[int], int]) -> None:
+    """Give every image the number that ``number_of`` says of its own; it must not be larger and must not fall. Of images
+    that get one number the last one counts.
+    """
+    for old in sorted(number for path in folder.iterdir() if (number := _number(path.name, IMG)) is not None):
+        (folder / image_name(old)).replace(folder / image_name(number_of(old)))
 
 
 def repeat_images(folder: Path, count: int, most_at_end: int) -> None:

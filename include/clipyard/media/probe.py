@@ -57,6 +57,7 @@ class Header:
     duration: float | None  # seconds, of the container; None when it does not say
     promised_frames: int  # 0 when the container does not say
     start_time: float  # seconds, of the container: what ffmpeg's -ss counts from
+    pixel: Fraction = Fraction(1)  # width over height of one pixel
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,12 @@ def _constant_rate(stream: Any) -> Fraction | None:
     return Fraction(finest)
 
 
+def pixel_shape(stream: Any) -> Fraction:
+    """Width over height of one pixel; 1 where the file does not say."""
+    told = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    return Fraction(told) if told else Fraction(1)
+
+
 def header(path: Path) -> Header:
     """What the file says about itself. Raises MediaError when it is no video."""
     with opened(path) as (container, stream):
@@ -158,13 +165,15 @@ def header(path: Path) -> Header:
             duration=None if container.duration is None else container.duration / av.time_base,
             promised_frames=stream.frames or 0,
             start_time=0.0 if start is None else start / av.time_base,
+            pixel=pixel_shape(stream),
         )
 
 
 class _Count:
     """Times, key frames and errors, one frame at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, times: list[float] | None = None, tick: float = 0.0) -> None:
+        self.times, self.tick = times, tick
         self.frames = self.errors = 0
         self.gap = self._since_key = 0
         self.first: int | None = None
@@ -178,6 +187,8 @@ class _Count:
         self._since_key += 1
         self.gap = max(self.gap, self._since_key)
         if time is not None:
+            if self.times is not None:
+                self.times.append(time * self.tick)
             self.first = time if self.first is None else min(self.first, time)
             if self.last is None or time >= self.last:
                 self.last, self.last_length = time, length or 0
@@ -246,14 +257,15 @@ def _judge(path: Path, count: _Count, promised: int, ended: Exception | None, st
         raise MediaError(Reason.CORRUPT, f"{seen}, then: {ended}")
 
 
-def probe(path: Path, *, decode: bool = True) -> MediaFacts:
-    """Measure ``path``: every frame is decoded, or only the packets are counted when not ``decode``.
+def probe(path: Path, *, decode: bool = True, times: list[float] | None = None) -> MediaFacts:
+    """Measure ``path``: every frame is decoded, or only the packets are counted when not ``decode``. ``times`` gets the
+    seconds of each frame, in order of display when decoded.
 
     Raises :class:`MediaError` (NOT_A_VIDEO, TRUNCATED, CORRUPT) and the usual OSError when the file cannot be read.
     """
     path = Path(path).absolute()
-    count = _Count()
     with opened(path) as (container, stream):
+        count = _Count(times, float(stream.time_base))
         context = stream.codec_context
         if decode:
             # Deblocking changes pixels but neither counts nor errors, and costs a fifth of the time.

@@ -14,10 +14,11 @@ from threading import Event
 import ffmpeg
 
 from clipyard.media.cut import FROM_ZERO
-from clipyard.media.encoding import SLOWEST, Recipe, argv_of, encoder_clock, input_options, x264_options
+from clipyard.media.encoding import SLOWEST, Recipe, argv_of, encoder_clock, encoder_tick, input_options, x264_options
 from clipyard.media.errors import MediaError
-from clipyard.media.probe import MediaFacts, header, probe
+from clipyard.media.probe import MediaFacts, probe
 from clipyard.media.run import run
+from clipyard.media.timeline import constant_rate, read_timeline, unlike
 from clipyard.media.tools import ffmpeg as find_ffmpeg
 from clipyard.reasons import Reason
 
@@ -69,7 +70,9 @@ def resize_clip(
     # Packets are counted, not decoded, which costs next to nothing; the source is decoded only when the counts differ.
     facts, tool = probe(source, decode=False), find_ffmpeg()
     scale = scale_filter(facts.width, facts.height, short_edge)
-    options = x264_options(recipe) | encoder_clock(header(source))
+    timeline = read_timeline(source)
+    rate = constant_rate(timeline.times, timeline.header)
+    options = x264_options(recipe) | encoder_clock(encoder_tick(timeline.header, rate))
     options |= {"vf": f"mpdecimate,{scale}" if remove_dup else f"{FROM_ZERO},{scale}"}
     options |= {tool.fps_mode_option: "vfr" if remove_dup else "passthrough"}
     options |= tool.last_frame_options
@@ -79,9 +82,12 @@ def resize_clip(
     try:
         argv = argv_of(tool, ffmpeg.output(into["V:0"], f"file:{out}", **options))
         run(argv, timeout=60 + SLOWEST * facts.duration, cancelled=cancelled)
-        made = probe(out)
+        times: list[float] = []
+        made = probe(out, times=times)
         if made.frames != facts.frames:
             facts = probe(source)
+        elif moved := unlike(times, timeline.times, timeline.tick):
+            raise MediaError(Reason.TOOL_FAILED, f"the copy just made is wrong: {moved}")
         if problem := _problem(made, facts, short_edge, dense, remove_dup):
             raise MediaError(Reason.TOOL_FAILED, f"the copy just made is wrong: {problem}")
     except BaseException:

@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 
 from clipyard.manifest import RESULT_FIELDS, ManifestWriter, Row, read_table, schema_of
 from clipyard.reasons import Reason, Status
-from clipyard.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
+from clipyard.steps.fields import ASKED_HEIGHT_FIELD, ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
 
 PRESENT = pa.array([str(Status.DONE), str(Status.KEPT)], pa.string())
 """Statuses of items whose file is there."""
 
 SOURCE_FIELD = pa.field("source", pa.string())
 
-STATE_SCHEMA = schema_of((*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, SOURCE_FIELD), "state")
+STATE_SCHEMA = schema_of((*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, SOURCE_FIELD, ASKED_HEIGHT_FIELD), "state")
 RESULTS_SCHEMA = schema_of((*STATE_SCHEMA, ATTEMPTS_FIELD), "results")
 
 
@@ -33,8 +33,14 @@ def locked(state: Path) -> Iterator[None]:
 
 
 def read_state(state: Path) -> pa.Table:
-    """The state as a table; empty before the first run."""
-    return read_table(state) if state.exists() else STATE_SCHEMA.empty_table()
+    """The state as a table; empty before the first run. A column that an older version did not know is null."""
+    if not state.exists():
+        return STATE_SCHEMA.empty_table()
+    table = read_table(state)
+    for field in STATE_SCHEMA:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table.select(STATE_SCHEMA.names)
 
 
 def merged(old: pa.Table, new: pa.Table, catalog_ids: pa.Array) -> pa.Table:

@@ -16,9 +16,11 @@ from clipyard.datasets.model import Recipe
 from clipyard.errors import ClipyardError
 from clipyard.files import disk_errors, inside, link_or_copy, read_json, temporary_beside
 from clipyard.ids import clip_id
-from clipyard.media.cut import cut_clip
+from clipyard.media.cut import allowance, cut_clip
 from clipyard.media.errors import MediaError
+from clipyard.media.picture import remarks
 from clipyard.media.probe import MediaFacts, header, probe
+from clipyard.media.timeline import constant_rate
 from clipyard.reasons import Reason
 from clipyard.settings import DataRoot
 from clipyard.steps.fields import MEDIA_FIELDS
@@ -28,6 +30,7 @@ KIND = "clips"
 VERSION = 1
 """Raise when what is made for a window changes."""
 
+_AS_IT_CAME = "as it came"
 _READY_PIXELS = frozenset({"yuv420p", "yuvj420p"})
 _SHORTEST = 1.0
 """Seconds: what is shorter is no clip, even where short ones are accepted."""
@@ -74,11 +77,11 @@ class Clips:
     def get(self, window: Window, *, full: bool = False) -> Facts | None:
         """The facts of a clip that is there, unchanged and long enough."""
         facts = self.store.get(KIND, window.clip_id, self.key(window), full=full)
-        return (
-            facts
-            if facts is not None and self._length_problem(float(facts.get("duration") or 0), window) is None
-            else None
-        )
+        if facts is None or self._stored_problem(facts, window) is not None:
+            return None
+        if facts.get("made") == _AS_IT_CAME and not facts.get("plain") and remarks(self.path(window)):
+            return None  # taken by a version that did not look
+        return facts
 
     def path(self, window: Window) -> Path:
         return self.store.path(KIND, window.clip_id, self.key(window))
@@ -88,13 +91,16 @@ class Clips:
         tolerance = self.recipe.duration_tolerance
         return max(tolerance, window.seconds - _SHORTEST) if self.accept_short else tolerance
 
-    def _length_problem(self, duration: float, window: Window) -> MediaError | None:
+    def _length_problem(self, duration: float, fps: float, window: Window) -> MediaError | None:
         measured = f"{duration:.2f} s where {window.seconds} s were wanted"
-        if duration < window.seconds - self._tolerance(window):
+        if duration < window.seconds - allowance(self._tolerance(window), fps):
             return MediaError(Reason.TOO_SHORT, measured)
-        if duration > window.seconds + self.recipe.duration_tolerance:
+        if duration > window.seconds + allowance(self.recipe.duration_tolerance, fps):
             return MediaError(Reason.CORRUPT, f"{measured}: another window than the one in its name")
         return None
+
+    def _stored_problem(self, facts: Facts, window: Window) -> MediaError | None:
+        return self._length_problem(float(facts.get("duration") or 0), float(facts.get("fps") or 0), window)
 
     def adopt(self, window: Window, file: Path, source: str, work: Path, cancelled: Event) -> Facts:
         """Take a file that should be the clip already: as it is when it is H.264 in mp4, else encoded.
@@ -103,24 +109,37 @@ class Clips:
         NOT_A_VIDEO, TRUNCATED, CORRUPT (also: longer than the window), TOO_SHORT with the seconds measured.
         """
         try:
-            facts = probe(file)
-            if problem := self._length_problem(facts.duration, window):
+            times: list[float] = []
+            facts = probe(file, times=times)
+            # A last picture that lasts beyond the window is cut there; only frames make another window.
+            shown = min(facts.duration, max(times[-1] - times[0], float(window.seconds)) if times else facts.duration)
+            if problem := self._length_problem(shown, facts.fps, window):
                 raise problem
-            if self._is_ready(file, facts):
-                return self._put(window, file, facts, source, "as it came")
+            if self._is_ready(file, facts, times) and shown == facts.duration:
+                return self._put(window, file, facts, source, _AS_IT_CAME)
             seconds = float(window.seconds)
             if self.recipe.fps is None:  # a rate's frames are counted from the whole window
-                seconds = min(seconds, facts.duration)
+                seconds = min(seconds, facts.start_time + facts.duration)
             return self._encode(window, file, 0.0, seconds, source, work, cancelled)
         finally:
             file.unlink(missing_ok=True)
 
-    def _is_ready(self, file: Path, facts: MediaFacts) -> bool:
-        """True when a file needs no encode: H.264 in mp4, and at the recipe's rate if that has one."""
+    def _is_ready(self, file: Path, facts: MediaFacts, times: list[float]) -> bool:
+        """True when a file needs no encode: H.264 in mp4 that looks the same to every reader, and at the recipe's rate if
+        that has one. Raises MediaError CORRUPT for another look where the recipe rejects that.
+        """
         told = header(file)
+        if seen := remarks(file):
+            if self.recipe.odd_picture == "reject":
+                raise MediaError(
+                    Reason.CORRUPT, f"readers would not see what players show: {', '.join(seen)} (odd_picture: reject)"
+                )
+            return False
+        late = facts.start_time - told.start_time > (1 / facts.fps if facts.fps else 0.0)
         ready = facts.video_codec == "h264" and facts.pix_fmt in _READY_PIXELS and told.format.startswith("mov")
         fps = self.recipe.fps
-        return ready and (fps is None or (told.rate == fps and facts.frames == round(fps * facts.duration)))
+        steady = fps is None or (constant_rate(times, told) == fps and facts.frames == round(fps * facts.duration))
+        return ready and not late and steady
 
     def cut(self, window: Window, video: Path, offset: float, source: str, work: Path, cancelled: Event) -> Facts:
         """Cut the window out of a source video whose first frame is second ``offset`` of the original. Raises
@@ -148,6 +167,8 @@ class Clips:
 
     def _put(self, window: Window, file: Path, facts: MediaFacts, source: str, made: str) -> Facts:
         told = {**facts.columns(), "source": source, "made": made, "codec": facts.video_codec}
+        if made == _AS_IT_CAME:
+            told["plain"] = True
         return self.store.put(KIND, window.clip_id, self.key(window), file, told)
 
     def place(self, file: Path, target: Path) -> None:
@@ -172,7 +193,7 @@ class Clips:
         if not target.is_file():
             return None
         before = self._own(window, target)
-        if before is not None and before.get("made") != "as it came":
+        if before is not None and before.get("made") != _AS_IT_CAME:
             return None  # encoded by another recipe: that is what the new key is for
         if target.stat().st_size == 0:
             raise MediaError(Reason.NOT_A_VIDEO, "the file is empty")
@@ -206,7 +227,7 @@ class Clips:
         for path in self._entries(window):
             key = path.name.rsplit(".", 2)[1]
             facts = self.store.get(KIND, window.clip_id, key)
-            if facts and self._length_problem(float(facts.get("duration") or 0), window) is None:
+            if facts and self._stored_problem(facts, window) is None:
                 return path.with_suffix(".mp4"), facts
         return None
 

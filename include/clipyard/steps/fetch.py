@@ -42,7 +42,7 @@ from clipyard.steps.answers import STOPPED
 from clipyard.steps.base import Outcome, PerRun, Step, StepContext, StepParams, now, require_space
 from clipyard.steps.clips import Clips, Window, media_columns
 from clipyard.steps.fetching import Fetching, Wanted
-from clipyard.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
+from clipyard.steps.fields import ASKED_HEIGHT_FIELD, ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
 
 _GB = 1_000_000_000
 _ONE_SECOND = re.compile(r"_\d{6,9}", re.ASCII)
@@ -106,6 +106,7 @@ class _Kit:
             max_attempts=params.source_attempts,
             data=ctx.data.root,
         )
+        self.youtube = frozenset(source.id for source in params.sources if source.kind == "youtube")
         self.cache = SourceCache(ctx.data.scratch, int(params.source_cache_gb * _GB))
         self.clips = Clips(ctx.data, params.recipe, params.accept_short)
         self.resume_at: datetime | None = None
@@ -127,6 +128,7 @@ class FetchStep(Step[FetchParams]):
         *MEDIA_FIELDS,
         PATH_FIELD,
         pa.field("source", pa.string()),  # id of the source that gave the bytes; "existing" for an adopted file
+        ASKED_HEIGHT_FIELD,
         ATTEMPTS_FIELD,
     )
     params_model = FetchParams
@@ -192,7 +194,11 @@ class FetchStep(Step[FetchParams]):
             answer = one.decision(kit.sources.off)
             return Outcome(one.status(answer), answer.reason, answer.evidence, {"attempts": attempts})
         path = self._target(row, ctx).relative_to(ctx.data.root).as_posix()
-        columns = {**media_columns(one.facts), "path": path, "source": one.facts["source"], "attempts": attempts}
+        source = str(one.facts["source"])
+        asked = ctx.params.youtube.max_height if source in kit.youtube else None
+        columns = {
+            **media_columns(one.facts), "path": path, "source": source, "asked_height": asked, "attempts": attempts,
+        }  # fmt: skip
         return Outcome(Status.KEPT if one.kept else Status.DONE, Reason.OK, one.evidence, columns)
 
     def merge(self, previous: Row, outcome: Outcome) -> Outcome:

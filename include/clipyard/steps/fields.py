@@ -18,6 +18,9 @@ MEDIA_FIELDS: tuple[pa.Field, ...] = (
 PATH_FIELD = pa.field("path", pa.string())
 """Relative to the data root."""
 
+ASKED_HEIGHT_FIELD = pa.field("asked_height", pa.int32())
+"""Pixels of the short side that YouTube was asked for; null for what came from elsewhere."""
+
 ATTEMPTS_FIELD = pa.field(
     "attempts",
     pa.list_(
