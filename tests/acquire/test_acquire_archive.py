@@ -266,3 +266,25 @@ def test_damaged_archives_end_with_a_reason_and_leave_nothing(folder: Path, tmp_
         error = read(str(tmp_path / "bad"), tmp_path / "s")[1]
         assert error is None or error.reason in (Reason.CORRUPT, Reason.TRUNCATED)
         assert not list((tmp_path / "s").glob("*"))
+
+
+def test_whatever_a_zip_makes_python_raise_is_an_answer(folder: Path, tmp_path: Path) -> None:
+    """Its directory says that it lies ten bytes further: Python seeks to before the beginning (EINVAL)."""
+    path = save(folder, "zip")
+    data = bytearray(path.read_bytes())
+    end = data.rindex(b"PK\x05\x06")
+    data[end + 16 : end + 20] = (int.from_bytes(data[end + 16 : end + 20], "little") + 10).to_bytes(4, "little")
+    path.write_bytes(data)
+    found, error = read(str(path), tmp_path / "scratch")
+    assert found == {}
+    assert error is not None and error.reason is Reason.CORRUPT
+    assert "Invalid argument" in error.evidence
+    assert not list((tmp_path / "scratch").glob("*")) if (tmp_path / "scratch").exists() else True
+
+
+def test_a_scratch_folder_that_takes_nothing_is_not_the_archives_fault(folder: Path, tmp_path: Path) -> None:
+    from clipyard.acquire import archive
+    from clipyard.errors import RetryLater
+
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(RetryLater):
+        archive._write(full, b"x", tmp_path / "x")

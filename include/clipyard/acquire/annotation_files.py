@@ -30,6 +30,7 @@ from clipyard.acquire.answer import NotHad, Want
 from clipyard.acquire.archive import ArchiveLimits, members
 from clipyard.acquire.cache import SourceCache
 from clipyard.acquire.download import Downloader, Limits, page_like
+from clipyard.acquire.guard import reasons
 from clipyard.acquire.official import SOON, Obtained, check_sum, csv_problem, put_in_place
 from clipyard.acquire.template import Template, expand_environment, unset_variables
 from clipyard.datasets.model import DatasetSpec, Source
@@ -254,11 +255,12 @@ def _obtain(
     """The file, and what came along with it; nothing, and the answers, when no source has it."""
     for source in asked:
         try:
-            file = source.get(one)
-            if file is None:
-                continue
-            if problem := file_problem(file, one.name):
-                raise NotHad(Reason.CORRUPT, f"what came cannot be used: {problem}")
+            with reasons(Reason.TOOL_FAILED):
+                file = source.get(one)
+                if file is None:
+                    continue
+                if problem := file_problem(file, one.name):
+                    raise NotHad(Reason.CORRUPT, f"what came cannot be used: {problem}")
         except NotHad as error:
             answers.append((source.source.id, error))
             continue

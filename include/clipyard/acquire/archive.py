@@ -26,9 +26,10 @@ from urllib.parse import urlsplit
 
 from clipyard.acquire.answer import NotHad
 from clipyard.acquire.download import Downloader, page_like
+from clipyard.acquire.guard import reasons
 from clipyard.acquire.http import VIDEO_SUFFIXES
 from clipyard.acquire.stream import HttpStream
-from clipyard.errors import UserError
+from clipyard.errors import MachineError, UserError
 from clipyard.files import disk_errors, temporary_beside
 from clipyard.reasons import Reason
 
@@ -104,6 +105,15 @@ def _kind(name: str) -> tuple[str, str]:
     return path.stem, path.suffix.lower()
 
 
+def _write(out: IO[bytes], piece: bytes, target: Path) -> None:
+    """What cannot be written is the machine's fault, never the archive's."""
+    try:
+        with disk_errors(target):
+            out.write(piece)
+    except OSError as error:
+        raise MachineError(f"{target.parent} cannot be written to ({error.strerror}).") from error
+
+
 def _copy(source: IO[bytes], scratch: Path, suffix: str, size: int, cancelled: Event) -> Path:
     scratch.mkdir(parents=True, exist_ok=True)
     target = temporary_beside(scratch / f"member{suffix}")
@@ -111,7 +121,7 @@ def _copy(source: IO[bytes], scratch: Path, suffix: str, size: int, cancelled: E
     try:
         with disk_errors(target), open(target, "wb") as out:
             while left and (piece := source.read(min(left, 1 << 20))):
-                out.write(piece)
+                _write(out, piece, target)
                 left -= len(piece)
                 if cancelled.is_set():
                     raise NotHad(Reason.TRANSPORT, "the step was stopped while it read an archive")
@@ -197,7 +207,13 @@ def members(
     an archive, or breaks off (TRUNCATED, CORRUPT): what was yielded before is complete. A tar over http is streamed,
     a zip is downloaded to ``scratch`` first, because its directory is at its end.
     """
-    limits = limits or ArchiveLimits()
+    with reasons(Reason.CORRUPT, "the archive cannot be read"):  # zipfile raises what it likes
+        yield from _members(place, wanted, scratch, downloader, cancelled, limits or ArchiveLimits())
+
+
+def _members(
+    place: str, wanted: Wanted, scratch: Path, downloader: Downloader, cancelled: Event, limits: ArchiveLimits
+) -> Iterator[Member]:
     try:
         with _opened(place, downloader, cancelled) as (stream, path):
             head = stream.peek(512) if isinstance(stream, io.BufferedReader) else b""

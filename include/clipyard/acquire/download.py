@@ -1,8 +1,9 @@
 """One file over http: streamed, resumed, bounded, and every failure a reason.
 
-A download that was cut off is resumed by byte range (``If-Range`` with the entity tag or the date, so that a file
-that changed meanwhile is never glued together from two). What the server sends is taken as it is: no content
-encodings.
+A download that was cut off is resumed by byte range (``If-Range`` with the entity tag or the date; what comes is
+compared with what was begun, so that a file that changed meanwhile is never glued together from two). What the server
+sends is taken as it is: no content encodings. Where redirects may lead and how long an answer may take is in
+:mod:`clipyard.acquire.connection`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import ipaddress
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,19 +28,22 @@ from clipyard import __version__
 from clipyard.acquire import resume
 from clipyard.acquire.answer import NotHad
 from clipyard.acquire.classify import parse_retry_after
+from clipyard.acquire.connection import GuardedSession, LedInside, Patience, Reach
+from clipyard.acquire.guard import reasons
 from clipyard.acquire.hosts import NO_NETWORK_REST, Hosts
-from clipyard.acquire.network import NETWORK, Network
+from clipyard.acquire.network import NETWORK, Network, causes
+from clipyard.acquire.resume import Part, Version
 from clipyard.files import disk_errors
 from clipyard.reasons import Reason
 
 _PIECE = 1 << 18
-_SLOWEST = 256
-"""Bytes a second; slower counts as no answer."""
 _PAGE_TYPES = ("text/html", "application/json", "application/xml", "text/xml", "application/xhtml+xml")
 _PAGE_STARTS = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<error")
 _STATUS_REASON = {403: Reason.FORBIDDEN_MEDIA, 401: Reason.FORBIDDEN_MEDIA, 404: Reason.NOT_FOUND, 410: Reason.GONE}
 _NO_PROXY = {"http": "", "https": "", "all": ""}
 _AGAIN = frozenset({Reason.HTTP_429, Reason.HTTP_5XX, Reason.TRANSPORT, Reason.TRUNCATED})
+_RESUMED = _AGAIN | {Reason.NO_NETWORK}
+"""What is passing: a part of some size is kept for the next run."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,18 @@ class Limits:
     attempts: int = 3
     connect: float = 10.0
     read: float = 60.0
-    """Longest silence, and the window over which the lowest speed is measured."""
+    """Longest silence, longest time for all headers, and the window over which the lowest speed is measured."""
+    body: float = 3600.0
+    """Longest time of all tries together, and a second more for every 16 KiB that the server promises."""
     max_bytes: int = 8 << 30
     max_wait: float = 30.0
     """The longest ``Retry-After`` that is waited for; a longer one ends the download."""
     backoff: float = 0.5
     redirects: int = 5
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(silence=self.read, body=self.body)
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ class Cancelled(NotHad):
         super().__init__(Reason.TRANSPORT, "the step was stopped during the download")
 
 
-class _BadRange(NotHad):
+class BadRange(NotHad):
     """What lies in scratch cannot be resumed from this server: begin anew."""
 
 
@@ -91,19 +101,26 @@ def page_like(head: bytes, content_type: str = "") -> str | None:
 
 
 class Downloader:
-    """Downloads for many threads; one connection pool per thread."""
+    """Downloads for many threads; one connection pool per thread.
 
-    def __init__(self, limits: Limits | None = None, *, hosts: Hosts | None = None, network: Network = NETWORK) -> None:
+    ``reach``: the addresses are led to by somebody who has answered already, and go by what that one was. For one thread.
+    ``certificates``: a file with those that are trusted; None: those of requests and its variables.
+    """
+
+    def __init__(
+        self, limits: Limits | None = None, *, hosts: Hosts | None = None, network: Network = NETWORK,
+        reach: Reach | None = None, certificates: str | None = None,
+    ) -> None:  # fmt: skip
         self.limits = limits or Limits()
         self.hosts = hosts or Hosts()
-        self._network = network
+        self._network, self._reach, self._certificates = network, reach, certificates
         self._local = threading.local()
 
     @property
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = requests.Session()
+            session = GuardedSession(self.limits.patience, self._reach)
             session.max_redirects = self.limits.redirects
             session.headers.update({"User-Agent": f"clipyard/{__version__}", "Accept-Encoding": "identity"})
             self._local.session = session
@@ -118,25 +135,34 @@ class Downloader:
         part = scratch / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.part{suffix}"
         begun = time.monotonic()
         host = urlsplit(url).netloc.rpartition("@")[2]
-        attempt, before = 1, part.stat().st_size if part.exists() else 0
+        attempt, before, anew = 1, part.stat().st_size if part.exists() else 0, False
         scratch.mkdir(parents=True, exist_ok=True)
         while True:
             self.hosts.check(host)
             try:
                 done = self._attempt(url, part, cancelled, pages=pages)
             except NotHad as error:
-                if isinstance(error, _BadRange):
+                if isinstance(error, BadRange):
                     resume.forget(part)
+                    if not anew:  # once, and at no cost: what lay there was of another version
+                        anew = True
+                        continue
                 have = part.stat().st_size if part.exists() else 0
-                attempt = 1 if have >= before + resume.KEEP else attempt + 1
+                progress = have >= before + resume.KEEP and not anew  # a server that cannot go on is not asked for ever
+                attempt = 1 if progress else attempt + 1
                 before = have
                 self._learn(host, error)
                 wait = self.wait(attempt, error)
-                if wait is None or cancelled.wait(wait):
-                    if have < resume.KEEP:
+                late = time.monotonic() - begun > self.limits.patience.longest(resume.promised(part))
+                if wait is None or late or cancelled.wait(wait):
+                    if error.reason not in _RESUMED or not resume.is_kept(part):
                         resume.forget(part)
                     raise
                 continue
+            except BaseException:
+                if not resume.is_kept(part):
+                    resume.forget(part)
+                raise
             self.hosts.answered(host)
             path = part.with_name(part.name.replace(".part", ".done"))
             part.replace(path)
@@ -163,46 +189,75 @@ class Downloader:
         return pause * random.uniform(0.75, 1.25)  # noqa: S311 — jitter
 
     def _attempt(self, url: str, part: Path, cancelled: Event, *, pages: bool) -> tuple[int, str, str]:
-        have, validator = resume.known(part)
-        with self.get(url, have, validator) as response:
+        have, begun_with = resume.known(part)
+        with self.get(url, have, begun_with) as response:
             resumed = response.status_code == 206
+            version = begun_with if resumed and begun_with else Version.of(response.status_code, response.headers)
             if not resumed:
                 have = 0
-            total = _total(response, have)
+            total = version.total
             if total is not None and total > self.limits.max_bytes:
                 raise NotHad(Reason.NOT_A_VIDEO, f"{total} bytes are more than the limit of {self.limits.max_bytes}")
-            kind, etag = response.headers.get("Content-Type", ""), response.headers.get("ETag", "")
+            kind = response.headers.get("Content-Type", "")
             with disk_errors(part), open(part, "ab" if resumed else "wb") as handle:
-                resume.remember(part, response, total)
+                if not resumed:
+                    resume.remember(part, version)
                 for piece in self.pieces(response, cancelled):
                     if have == 0 and not pages and (page := page_like(piece, kind)):
                         raise NotHad(Reason.NOT_A_VIDEO, f"a page instead of a video: {page}")
-                    handle.write(piece)
                     have += len(piece)
                     if have > self.limits.max_bytes:
                         raise NotHad(Reason.NOT_A_VIDEO, f"more bytes than the limit of {self.limits.max_bytes}")
+                    handle.write(piece)
             if total is not None and have != total:
                 raise NotHad(Reason.TRUNCATED, f"the connection was closed after {have} of {total} bytes")
             if have == 0:
                 raise NotHad(Reason.NOT_A_VIDEO, "an empty answer (0 bytes)")
-            return have, kind, etag
+            return have, kind, version.etag
 
     @contextmanager
-    def get(self, url: str, start: int = 0, validator: str = "") -> Iterator[requests.Response]:
-        """A streamed answer of status 200, or 206 from byte ``start``; everything else is :class:`NotHad`."""
-        headers = {"Range": f"bytes={start}-", "If-Range": validator} if start and validator else {}
-        timeouts = (self.limits.connect, self.limits.read)
+    def get(
+        self, url: str, start: int = 0, version: Version | None = None, *, headers: Mapping[str, str] | None = None,
+        ranged: bool = False,
+    ) -> Iterator[requests.Response]:  # fmt: skip
+        """A streamed answer: of status 200, or of 206 from byte ``start`` and of the same ``version`` of the file.
+
+        Everything else is :class:`NotHad`. ``ranged``: a range is asked for also at 0 and where no version is known.
+        """
+        with self._opened(url, start, version, headers or {}, ranged=ranged) as response:
+            yield response
+
+    def _opened(
+        self, url: str, start: int, version: Version | None, headers: Mapping[str, str], *, ranged: bool
+    ) -> requests.Response:
+        validator = version.validator if version is not None else ""
+        asks = ranged or bool(start and validator)
+        wanted = dict(headers)
+        if asks:
+            wanted["Range"] = f"bytes={start}-"
+        if asks and start and validator:
+            wanted["If-Range"] = validator
         near = _is_loopback(url)
         with _reasons(self.limits, None if near else self._network):
-            proxies = _NO_PROXY if near else None
-            response = self._session.get(url, headers=headers, stream=True, timeout=timeouts, proxies=proxies)
-            response.raw.enforce_content_length = False  # counted here, where the evidence is written
-            with response:
-                status = response.status_code
-                if status == 200 or (status == 206 and _range_start(response) == start):
-                    yield response
-                    return
-        raise self._refusal(response)
+            response = self._session.get(
+                url, headers=wanted, stream=True, timeout=(self.limits.connect, self.limits.read),
+                proxies=_NO_PROXY if near else None, verify=self._certificates,
+            )  # fmt: skip
+        response.raw.enforce_content_length = False  # counted by us, where the evidence is written
+        try:
+            status = response.status_code
+            if status in (200, 206) and (problem := resume.framing_problem(response.headers)):
+                raise NotHad(Reason.TRANSPORT, problem)
+            if status == 200:
+                return response
+            if status == 206 and asks:
+                if why := _wrong_part(response, start, version):
+                    raise BadRange(Reason.TRANSPORT, f"HTTP 206: {why}")
+                return response
+            raise self._refusal(response)
+        except BaseException:
+            response.close()
+            raise
 
     def _refusal(self, response: requests.Response) -> NotHad:
         status = response.status_code
@@ -215,48 +270,55 @@ class Downloader:
         if status >= 500:
             return NotHad(Reason.HTTP_5XX, evidence, retry_after=wait)
         if status in (206, 416):
-            return _BadRange(Reason.TRANSPORT, f"{evidence}: the range was not served", retry_after=wait)
+            return BadRange(Reason.TRANSPORT, f"{evidence}: the range was not served", retry_after=wait)
         if status in (408, 425):
             return NotHad(Reason.TRANSPORT, evidence, retry_after=wait)
         return NotHad(_STATUS_REASON.get(status, Reason.NOT_FOUND), evidence)
 
     def pieces(self, response: requests.Response, cancelled: Event) -> Iterator[bytes]:
-        """The body as it arrives. Silence and a crawl below 256 bytes a second are time-outs."""
-        window, since = time.monotonic(), 0
-        while piece := response.raw.read1(_PIECE, decode_content=False):
+        """The body as it arrives. Silence, a crawl and a body that does not end are time-outs; errors are NotHad."""
+        while True:
+            with _reasons(self.limits, None if _is_loopback(response.url) else self._network):
+                piece = response.raw.read1(_PIECE, decode_content=False)
+            if not piece:
+                return
             if cancelled.is_set():
                 raise Cancelled
             yield piece
-            since += len(piece)
-            now = time.monotonic()
-            if now - window > self.limits.read:
-                if since < _SLOWEST * self.limits.read:
-                    raise NotHad(Reason.TRANSPORT, f"timed out: only {since} bytes in {now - window:.0f} s")
-                window, since = now, 0
 
 
 @contextmanager
 def _reasons(limits: Limits, network: Network | None) -> Iterator[None]:
-    """Exceptions of requests and urllib3 as reasons. Without ``network`` (this machine is asked) it is never to
-    blame.
-    """
+    """Whatever arises on the way is a reason. Without ``network`` (this machine is asked) it is never to blame."""
     try:
-        yield
-    except (
-        requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL
-    ) as error:  # fmt: skip
-        raise NotHad(Reason.NOT_FOUND, f"an address that cannot be used: {error}") from error
-    except requests.exceptions.TooManyRedirects as error:
-        raise NotHad(Reason.NOT_FOUND, f"more than {limits.redirects} redirects") from error
-    except requests.exceptions.ConnectTimeout as error:
-        raise _unreached(error, network, f"timed out after {limits.connect:g} s (no connection)") from error
-    except (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError, TimeoutError) as error:
-        raise NotHad(Reason.TRANSPORT, f"timed out after {limits.read:g} s (no answer)") from error
-    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, ConnectionError) as error:
-        raise _unreached(error, network, _root(error)) from error
+        with reasons(Reason.TRANSPORT):
+            yield
+    except NotHad as error:
+        if error.__cause__ is None:
+            raise
+        raise _of(error.__cause__, limits, network) from error.__cause__
 
 
-def _unreached(error: Exception, network: Network | None, evidence: str) -> NotHad:
+def _of(error: BaseException, limits: Limits, network: Network | None) -> NotHad:
+    """The reason of what requests, urllib3 and Python raise."""
+    requested = requests.exceptions
+    if isinstance(error, LedInside):
+        return NotHad(Reason.NOT_FOUND, str(error))
+    if isinstance(error, requested.MissingSchema | requested.InvalidSchema | requested.InvalidURL):
+        return NotHad(Reason.NOT_FOUND, f"an address that cannot be used: {error}")
+    if isinstance(error, requested.TooManyRedirects):
+        return NotHad(Reason.NOT_FOUND, f"more than {limits.redirects} redirects")
+    if isinstance(error, requested.ConnectTimeout):
+        return _unreached(error, network, f"timed out after {limits.connect:g} s (no connection)")
+    if isinstance(error, requested.Timeout | urllib3.exceptions.ReadTimeoutError | TimeoutError):
+        said = next((str(one) for one in causes(error) if str(one).startswith("timed out: ")), "")
+        return NotHad(Reason.TRANSPORT, said or f"timed out after {limits.read:g} s (no answer)")
+    if isinstance(error, requested.RequestException | urllib3.exceptions.HTTPError | OSError):
+        return _unreached(error, network, _root(error))
+    return NotHad(Reason.TRANSPORT, f"an answer that makes no sense ({type(error).__name__}: {error})")
+
+
+def _unreached(error: BaseException, network: Network | None, evidence: str) -> NotHad:
     ours = network is not None and network.explains(error)
     return NotHad(Reason.NO_NETWORK if ours else Reason.TRANSPORT, evidence)
 
@@ -285,12 +347,14 @@ def _root(error: BaseException) -> str:
         error = inner
 
 
-def _range_start(response: requests.Response) -> int | None:
-    unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
-    start = rest.partition("-")[0]
-    return int(start) if unit == "bytes" and start.isdigit() else None
-
-
-def _total(response: requests.Response, have: int) -> int | None:
-    length = response.headers.get("Content-Length", "")
-    return have + int(length) if length.isdigit() else None
+def _wrong_part(response: requests.Response, start: int, version: Version | None) -> str | None:
+    """Why an answer of status 206 does not continue what was begun, or None."""
+    part = Part.of(response.headers)
+    if part is None or part.first != start:
+        return f"bytes from {start} were asked for, its range is {response.headers.get('Content-Range', 'absent')!r}"
+    if version is None:
+        return None
+    later = Version.of(response.status_code, response.headers)
+    if why := version.other(later, strict=bool(version.validator)):
+        return f"the file has changed: {why}"
+    return None

@@ -14,6 +14,7 @@ from threading import Event
 from clipyard.acquire.answer import NotHad, Want
 from clipyard.acquire.archive import unpack_small
 from clipyard.acquire.download import Downloader, Limits, page_like
+from clipyard.acquire.guard import reasons
 from clipyard.acquire.template import Template, expand_environment, unset_variables
 from clipyard.datasets.model import DatasetSpec, Source
 from clipyard.errors import RetryLater, UserError
@@ -168,9 +169,10 @@ def _obtain(
     answers: list[tuple[str, NotHad]] = []
     for one in asked:
         try:
-            file = one.get(part, environ)
-            if problem := csv_problem(file):
-                raise NotHad(Reason.CORRUPT, f"what came is not a csv: {problem}")
+            with reasons(Reason.TOOL_FAILED):
+                file = one.get(part, environ)
+                if problem := csv_problem(file):
+                    raise NotHad(Reason.CORRUPT, f"what came is not a csv: {problem}")
         except NotHad as error:
             answers.append((one.source.id, error))
             continue

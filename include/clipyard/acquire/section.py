@@ -3,6 +3,7 @@
 A copied part can only begin at a key frame, which lies somewhere before the wanted time; how far, nobody tells who
 cuts with a command line. Here the packets are read with FFmpeg's libraries, and the first one's time stamp is known.
 The part's first video frame is at its time 0, and nothing is before it: ``original time = offset + time in the part``.
+The bytes come through :mod:`clipyard.acquire.ranged`, never through FFmpeg's own http client.
 """
 
 from __future__ import annotations
@@ -18,13 +19,24 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+import requests
+
+from clipyard.acquire.answer import NotHad
+from clipyard.acquire.connection import Reach
+from clipyard.acquire.download import Downloader, Limits
+from clipyard.acquire.network import NETWORK, Network
+from clipyard.acquire.ranged import NoRanges, RangedFile
+from clipyard.reasons import Reason
 
 CODECS = frozenset({"h264", "hevc", "vp9", "av1", "mpeg4", "aac", "opus", "mp3"})
 """What an mp4 may hold."""
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm"
-_PROTOCOLS = "http,https,tcp,tls,httpproxy,crypto"
-"""A hostile file may name other addresses (playlists, local files); nothing but these is opened."""
+_PROTOCOLS = "none"
+"""A hostile file may name other addresses (playlists, local files); nothing is opened but the bytes we hand over."""
+_BUFFER = 1 << 18
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_EXPIRED = (Reason.NOT_FOUND, Reason.GONE)
+"""What a media address answers that expired or was made for somebody else."""
 _BACK = (0.0, 10.0, 60.0)
 """Seconds to seek further back when the key frame found lies after the wanted time."""
 
@@ -57,27 +69,62 @@ class Section:
 
 
 def copy_section(
-    inputs: Sequence[Input], start: float, end: float, out: Path, cancelled: Event, *, timeout: float = 20.0
+    inputs: Sequence[Input],
+    start: float,
+    end: float,
+    out: Path,
+    cancelled: Event,
+    *,
+    timeout: float = 20.0,
+    network: Network = NETWORK,
+    reach: Reach | None = None,
 ) -> Section:
     """Copy ``start`` to ``end`` (seconds of the original; the end may be past the video's) into ``out`` (``.mp4``).
 
     The part begins at the last key frame at or before ``start``; only when the video has no picture yet at ``start``
-    does it begin later. Raises :class:`NoSection`, :class:`Stopped`, or what PyAV raises (``av.error.*``).
+    does it begin later. ``reach``: that of whoever named the addresses. Raises :class:`NoSection`, :class:`Stopped`,
+    :class:`NotHad`, ConnectionAbortedError, and OSError when ``out`` cannot be written.
     """
     import av
 
+    limits = Limits(connect=timeout, read=timeout)
+    trusted = os.environ.get("SSL_CERT_FILE") or None  # as yt-dlp does
+    downloader = Downloader(limits, network=network, reach=reach, certificates=trusted)
     for back in _BACK:
         with ExitStack() as stack:
+            files = [stack.enter_context(RangedFile(downloader, one.url, _plain(one), cancelled)) for one in inputs]
             try:
-                streams = [stream for one in inputs for stream in _open(av, stack, one, timeout)]
+                opened = zip(inputs, files, strict=True)
+                streams = [stream for one, file in opened for stream in _open(av, stack, one, file)]
                 section = _copy(av, stack, streams, start, max(0.0, start - back), end, out, cancelled)
-            except (av.error.InvalidDataError, av.error.ProtocolNotFoundError, av.error.DemuxerNotFoundError) as error:
-                raise NoSection(str(error)) from error
+            except (av.error.FFmpegError, NotHad, NoRanges, ConnectionAbortedError, ValueError) as error:
+                failure = next((file.failure for file in files if file.failure is not None), error)
+                raise _said(failure, cancelled) from error
+            if failed := next((file.failure for file in files if file.failure is not None), None):
+                raise _said(failed, cancelled) from failed  # a demuxer took it for the end of the file
         if section is not None:
             return section
         if back >= start:
             break
     raise NoSection(f"no key frame at or before {start:.3f} s")
+
+
+def _said(error: Exception, cancelled: Event) -> Exception:
+    """What went wrong, in our own words. What FFmpeg's libraries cannot read, somebody else may read whole."""
+    if cancelled.is_set():
+        return Stopped()
+    if isinstance(error, ConnectionAbortedError) or getattr(error, "errno", 0) in _FULL:
+        return error
+    if not isinstance(error, NotHad) or isinstance(error.__cause__, requests.exceptions.SSLError):
+        return NoSection(f"{type(error).__name__}: {error}")
+    if error.reason in _EXPIRED:
+        return NotHad(Reason.FORBIDDEN_MEDIA, error.evidence)
+    return error
+
+
+def _plain(one: Input) -> dict[str, str]:
+    """Headers without line breaks: they come from whoever named the address."""
+    return {key: value for key, value in one.headers.items() if not {"\r", "\n"} & {*key, *value}}
 
 
 @dataclass
@@ -91,20 +138,9 @@ class _Stream:
         return float(stamp * self.stream.time_base) - self.zero
 
 
-def _open(av: Any, stack: ExitStack, one: Input, timeout: float) -> Iterator[_Stream]:
-    options = {"format_whitelist": _FORMATS, "protocol_whitelist": _PROTOCOLS, "tls_verify": "1"}
-    options["ca_file"] = os.environ.get("SSL_CERT_FILE") or str(DEFAULT_CA_BUNDLE_PATH)
-    options |= {"reconnect": "1", "reconnect_delay_max": "5", "reconnect_max_retries": "8"}
-    if one.headers:
-        options["headers"] = "".join(
-            f"{key}: {value}\r\n" for key, value in one.headers.items() if "\r" not in value and "\n" not in value
-        )
-    try:
-        container = stack.enter_context(av.open(one.url, options=options, timeout=(timeout, timeout)))
-    except av.error.OSError as error:
-        if error.errno == errno.EIO:  # FFmpeg's word for names and certificates: whoever fetches the whole says more
-            raise NoSection(str(error)) from error
-        raise
+def _open(av: Any, stack: ExitStack, one: Input, file: RangedFile) -> Iterator[_Stream]:
+    options = {"format_whitelist": _FORMATS, "protocol_whitelist": _PROTOCOLS}
+    container = stack.enter_context(av.open(file, "r", options=options, buffer_size=_BUFFER, metadata_errors="replace"))
     zero = (container.start_time or 0) / av.time_base
     wanted = [*(container.streams.video[:1] if one.video else ()), *(container.streams.audio[:1] if one.audio else ())]
     if one.video and not container.streams.video:

@@ -1,24 +1,36 @@
-"""yt-dlp as a library: how it is set up, and one instance per thread."""
+"""yt-dlp as a library: how it is set up, one instance per thread, and how it goes out.
+
+All its questions go through requests, guarded as our own are (:mod:`clipyard.acquire.connection`): redirects lead no
+nearer, and when a public address has named the media, these are fetched from no address of the lab's network. (While
+it extracts, plug-ins may ask helpers on this machine.) Of a file that it reads in parts, every part must be of the same
+version. What it hands over to ffmpeg (live playlists) goes out unguarded.
+"""
 
 from __future__ import annotations
 
 import io
 import os
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+from clipyard.acquire.connection import Guard, Patience, Reach, Redirects
 from clipyard.acquire.preflight import find_ffmpeg, js_runtimes
+from clipyard.acquire.resume import Version
 from clipyard.errors import MachineError
 
 Pause = Callable[[int, str], float]
 
 _USES = 200
 """Videos after which a thread's YoutubeDL is made anew, so that what it remembers stays small."""
+
+
+_FILES = 50
+"""Files whose version is remembered while they are read in parts."""
 
 
 class Sessions:
@@ -90,7 +102,6 @@ class Session:
     """One thread's YoutubeDL."""
 
     def __init__(self, params: dict[str, Any], stamp: tuple[int, int] | None, pause: Pause) -> None:
-        from yt_dlp import YoutubeDL
         from yt_dlp.cookies import CookieLoadError
         from yt_dlp.utils import DownloadError
 
@@ -105,13 +116,21 @@ class Session:
             "logger": self._log, "progress_hooks": [self._log.stop_if_cancelled],
             "retry_sleep_functions": dict.fromkeys(("http", "fragment", "extractor"), sleep),
         }  # fmt: skip
-        self.ydl = YoutubeDL({**params, **hooks})
+        self._reach = Reach()
+        self.ydl = _guarded_ydl(self._reach, Patience(silence=params.get("socket_timeout") or 20.0))(
+            {**params, **hooks}
+        )
         try:
             _ = self.ydl.cookiejar  # read now, so that a broken file is not blamed on a video
         except (CookieLoadError, DownloadError) as error:
             raise MachineError(
                 "The cookie file is not in the Netscape format: export it again as cookies.txt."
             ) from error
+
+    @property
+    def reach(self) -> Reach:
+        """For the addresses of media: they come from whoever answered when the video was extracted."""
+        return self._reach.keep()
 
     @property
     def warnings(self) -> list[str]:
@@ -126,9 +145,58 @@ class Session:
         """The YoutubeDL, writing ``video.*`` into ``folder``; raises DownloadCancelled once ``cancelled`` is set."""
         self._log.warnings.clear()
         self._log.cancelled = cancelled
+        self._reach.free()
         self.ydl.params["outtmpl"] = {**self.ydl.params["outtmpl"], "default": "video.%(ext)s"}
         self.ydl.params["paths"] = {"home": str(folder)}
         yield self.ydl
+
+
+def _guarded_ydl(reach: Reach, patience: Patience) -> Any:
+    """A class of YoutubeDL whose only way out is a guarded session of requests."""
+    from yt_dlp import YoutubeDL
+    from yt_dlp.networking import _requests
+    from yt_dlp.networking.exceptions import TransportError
+
+    class Session(Redirects, _requests.RequestsSession):  # type: ignore[misc]
+        pass
+
+    class GuardedRH(_requests.RequestsRH):  # type: ignore[misc]
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more)
+            self._seen: OrderedDict[str, Version] = OrderedDict()
+
+        def _create_instance(self, *args: Any, **more: Any) -> Any:
+            made = super()._create_instance(*args, **more)
+            made.__class__ = Session
+            made.guard = Guard(patience, reach)
+            made.guard.protect(made)
+            return made
+
+        def _send(self, request: Any) -> Any:
+            response = super()._send(request)
+            asked = request.headers.get("Range") or ""
+            if request.data is None:
+                found = Version.of(response.status, response.headers)
+                known = self._seen.get(request.url)
+                if known is None or response.status != 206 or asked.startswith("bytes=0-"):
+                    self._seen[request.url] = found
+                    if len(self._seen) > _FILES:
+                        self._seen.popitem(last=False)
+                elif why := known.other(found, strict=False):
+                    response.close()
+                    # The classifier knows the first words: yt-dlp keeps only the text.
+                    raise TransportError(f"connection broken off: the file has changed between two parts of it: {why}")
+            return response
+
+    class GuardedYDL(YoutubeDL):  # type: ignore[misc]
+        def process_info(self, info_dict: Any) -> Any:
+            reach.keep()
+            return super().process_info(info_dict)
+
+        def build_request_director(self, handlers: Any, preferences: Any = None) -> Any:
+            return super().build_request_director([GuardedRH], preferences)
+
+    return GuardedYDL
 
 
 def _stamp(cookies: Path | None) -> tuple[int, int] | None:

@@ -6,12 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Literal
 
-from clipyard.acquire.answer import Source
+from clipyard.acquire.answer import Fetched, Source, Want
 from clipyard.acquire.breaker import Breaker
 from clipyard.acquire.budget import GUEST_PER_HOUR, PAUSE, Budget
 from clipyard.acquire.download import Downloader, Limits
+from clipyard.acquire.guard import reasons
 from clipyard.acquire.hosts import Hosts
 from clipyard.acquire.http import HttpSource
 from clipyard.acquire.local import LocalSource
@@ -20,6 +22,7 @@ from clipyard.acquire.template import expand_environment, unset_variables
 from clipyard.acquire.youtube import URL, YouTubeOptions, YouTubeSource
 from clipyard.datasets.model import Source as Definition
 from clipyard.errors import UserError
+from clipyard.reasons import Reason
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,11 @@ class Asked:
     @property
     def id(self) -> str:
         return self.source.id
+
+    def fetch(self, want: Want, scratch: Path, cancelled: Event) -> Fetched:
+        """See :class:`clipyard.acquire.answer.Source`. Whatever arises in the source is an answer: others are asked."""
+        with reasons(Reason.TOOL_FAILED, f"source {self.id}"):
+            return self.source.fetch(want, scratch, cancelled)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Generator
 from threading import Event
 from typing import Any
 
 from clipyard.acquire.answer import NotHad
-from clipyard.acquire.download import Downloader
-from clipyard.acquire.resume import validator_of
+from clipyard.acquire.download import BadRange, Downloader
+from clipyard.acquire.resume import Version
 from clipyard.reasons import Reason
 
 
@@ -24,6 +25,8 @@ class HttpStream(io.RawIOBase):
         self._downloader, self._url, self._cancelled = downloader, url, cancelled
         self._pieces = self._body()
         self._left = b""
+        self._spent = 0.0
+        """Seconds of waiting for the server: whoever reads may be slow, which is not the server's fault."""
         self.bytes_read = 0
 
     def readable(self) -> bool:
@@ -31,7 +34,9 @@ class HttpStream(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if not self._left:
+            begun = time.monotonic()
             self._left = next(self._pieces, b"")
+            self._spent += time.monotonic() - begun
         count = min(len(buffer), len(self._left))
         buffer[:count] = self._left[:count]
         self._left = self._left[count:]
@@ -43,23 +48,25 @@ class HttpStream(io.RawIOBase):
         super().close()
 
     def _body(self) -> Generator[bytes, None, None]:
-        position, validator, attempt = 0, "", 1
+        position, version, attempt = 0, Version(), 1
         while True:
             try:
-                with self._downloader.get(self._url, position, validator) as response:
+                with self._downloader.get(self._url, position, version) as response:
                     if position and response.status_code != 206:
                         raise NotHad(Reason.TRUNCATED, f"broken off at byte {position}, and it cannot be resumed there")
-                    validator = validator_of(response)
-                    length = response.headers.get("Content-Length", "")
-                    total = position + int(length) if length.isdigit() else None
+                    if not position:
+                        version = Version.of(response.status_code, response.headers)
                     for piece in self._downloader.pieces(response, self._cancelled):
                         position, attempt = position + len(piece), 1
                         yield piece
-                if total is None or position == total:
+                if version.total is None or position == version.total:
                     return
-                raise NotHad(Reason.TRUNCATED, f"the connection was closed after {position} of {total} bytes")
+                raise NotHad(Reason.TRUNCATED, f"the connection was closed after {position} of {version.total} bytes")
+            except BadRange as error:  # what was read cannot be taken back
+                raise NotHad(Reason.TRUNCATED, f"broken off at byte {position}: {error.evidence}") from error
             except NotHad as error:
                 attempt += 1
                 wait = self._downloader.wait(attempt, error)
-                if wait is None or (position and not validator) or self._cancelled.wait(wait):
+                late = self._spent > self._downloader.limits.patience.longest(version.total)
+                if wait is None or late or (position and not version.validator) or self._cancelled.wait(wait):
                     raise

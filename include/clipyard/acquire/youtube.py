@@ -22,6 +22,7 @@ from clipyard.acquire.answer import Fetched, NotHad, Want
 from clipyard.acquire.breaker import Breaker, BreakerOpen
 from clipyard.acquire.budget import Budget, Spent
 from clipyard.acquire.classify import classify
+from clipyard.acquire.connection import Reach
 from clipyard.acquire.network import NETWORK, Network
 from clipyard.acquire.section import Input, NoSection, Stopped, copy_section
 from clipyard.acquire.session import Sessions
@@ -144,7 +145,7 @@ class YouTubeSource:
                 _check(info, want)
                 if self._in_parts(info):
                     try:
-                        return self._part(info, want, folder, cancelled)
+                        return self._part(info, want, folder, cancelled, session.reach)
                     except NoSection as error:
                         session.note(f"fetched whole: {error}")
                 self._check_size(info)
@@ -169,7 +170,9 @@ class YouTubeSource:
             return float(info.get("duration") or 0) > self._options.long_video
         return self._options.sections == "always"
 
-    def _part(self, info: dict[str, Any], want: Want, folder: Path, cancelled: Event) -> _Found:
+    def _part(
+        self, info: dict[str, Any], want: Want, folder: Path, cancelled: Event, reach: Reach
+    ) -> _Found:  # fmt: skip
         formats = info.get("requested_formats") or [info]
         if any(one.get("protocol") not in ("http", "https") or not one.get("url") for one in formats):
             raise NoSection(f"format {info.get('format_id')} is no plain file")
@@ -179,7 +182,9 @@ class YouTubeSource:
         ]
         start, end = max(0.0, want.start - self._options.padding), want.end + self._options.padding
         out = folder / "part.mp4"
-        part = copy_section(inputs, start, end, out, cancelled, timeout=self._options.socket_timeout)
+        part = copy_section(
+            inputs, start, end, out, cancelled, timeout=self._options.socket_timeout, network=self._network, reach=reach
+        )
         if part.frames == 0 or part.end <= want.start:
             length = f"{info['duration']} s long" if info.get("duration") else "too short"
             raise NotHad(Reason.TOO_SHORT, f"the window begins at {want.start} s; the video is {length}")

@@ -17,6 +17,7 @@ from typing import Any
 import av
 from av.stream import Disposition
 
+from clipyard.errors import ClipyardError
 from clipyard.media.errors import MediaError
 from clipyard.reasons import Reason
 
@@ -106,16 +107,33 @@ def _cannot_open(path: Path, error: Exception) -> MediaError:
 
 
 @contextmanager
+def _reading(container: Any) -> Iterator[None]:
+    try:
+        yield
+    except (MediaError, ClipyardError):
+        raise
+    except av.FFmpegError as error:
+        raise MediaError(Reason.CORRUPT, f"{container.format.name}: it cannot be read: {error}") from error
+    except Exception as error:
+        text = f"{container.format.name}: it cannot be read: {type(error).__name__}: {error}"
+        raise MediaError(Reason.TOOL_FAILED, text) from error
+
+
+@contextmanager
 def opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """The PyAV container and its video stream, ready to decode in one thread. Raises MediaError."""
+    """The PyAV container and its video stream, ready to decode in one thread.
+
+    Raises MediaError, also for whatever PyAV raises while it is used (it has a PermissionError and a MemoryError for
+    bytes that make no sense), and OSError when the file itself cannot be opened.
+    """
     options = {"format_whitelist": DEMUXERS, "protocol_whitelist": PROTOCOLS}
+    with open(path, "rb"):
+        pass  # what PyAV says from here on is about the bytes
     try:
         container = av.open(f"file:{path}", options=options, metadata_errors="replace")
-    except (FileNotFoundError, PermissionError, IsADirectoryError):
-        raise
-    except (av.FFmpegError, ValueError) as error:
+    except Exception as error:
         raise _cannot_open(path, error) from error
-    with container:
+    with _reading(container), container:
         streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         if not len(container.streams):
             raise MediaError(Reason.TRUNCATED, f"{container.format.name}: begins like a film, but holds no stream")

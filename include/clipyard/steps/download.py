@@ -237,7 +237,7 @@ class _Film:
         want = Want(self._row["video_id"], 0, 0, clip_id=self._row["clip_id"], split=self._row["split"])
         ctx = self._kit.ctx
         try:
-            fetched: Fetched = asked.source.fetch(want, self._work, ctx.cancelled)
+            fetched: Fetched = asked.fetch(want, self._work, ctx.cancelled)
         except NotHad as error:
             if ctx.cancelled.is_set():
                 raise RetryLater(

@@ -160,7 +160,7 @@ class Fetching:
     def _ask(self, asked: Asked, want: Want, for_: Sequence[Wanted]) -> Fetched | None:
         begun = now()
         try:
-            return asked.source.fetch(want, self.work, self.cancelled)
+            return asked.fetch(want, self.work, self.cancelled)
         except NotHad as error:
             if self.cancelled.is_set():
                 raise RetryLater("The step was told to stop: run it again to go on; finished work is kept.") from error
