@@ -25,7 +25,8 @@ def test_everything_from_the_environment(tmp_path: Path) -> None:
         {
             "CLIPYARD_DATA": str(tmp_path), "CLIPYARD_LEDGER": "postgresql://host/db", "CLIPYARD_EGRESS": "lab",
             "CLIPYARD_DATASETS": "/a::/b", "CLIPYARD_COOKIES": "/secret/cookies.txt",
-            "CLIPYARD_ONLY": "kinetics400, own_clips",
+            "CLIPYARD_ONLY": "kinetics400, own_clips", "CLIPYARD_BREAKER_ROW": "5", "CLIPYARD_CANARY": "",
+            "CLIPYARD_YTDLP_PLUGINS": "one, two", "CLIPYARD_YTDLP_ARGS": "a:b=c d:e=f",
         }
     )  # fmt: skip
     assert settings.data == DataRoot(tmp_path)
@@ -33,6 +34,14 @@ def test_everything_from_the_environment(tmp_path: Path) -> None:
     assert settings.dataset_folders == (Path("/a"), Path("/b"))
     assert settings.only == {"kinetics400", "own_clips"}
     assert (settings.egress, settings.cookies) == ("lab", Path("/secret/cookies.txt"))
+    assert (settings.breaker_row, settings.canary) == (5, "")
+    assert (settings.ytdlp_plugins, settings.ytdlp_args) == (("one", "two"), ("a:b=c", "d:e=f"))
+
+
+@pytest.mark.parametrize("row", ["0", "1.5", "-1", "many"])
+def test_a_row_is_a_whole_number(row: str) -> None:
+    with pytest.raises(ClipyardError, match="CLIPYARD_BREAKER_ROW"):
+        Settings.from_env({"CLIPYARD_BREAKER_ROW": row})
 
 
 def test_the_command_line_wins_and_empty_means_unset(tmp_path: Path) -> None:
@@ -84,12 +93,12 @@ def test_human_seconds(seconds: float, text: str) -> None:
 
 
 def test_exit_codes_are_the_contract_with_the_runtimes() -> None:
-    assert [int(code) for code in Exit] == [0, 1, 2, 3, 10, 11, 12]
+    assert [int(code) for code in Exit] == [0, 1, 2, 3, 10, 11, 12, 13]
     codes = {error: error.exit_code for error in (SpecError, GateBlocked, MachineError, RetryLater, WaitUntil)}
     assert list(map(int, codes.values())) == [2, 3, 10, 11, 12]
 
 
 def test_words() -> None:
     assert {status for status in Status if status.is_present} == {Status.DONE, Status.KEPT}
-    assert {str(reason) for reason in STOPS_THE_CRAWL} == {"bot_check", "rate_limit"}
+    assert {str(reason) for reason in STOPS_THE_CRAWL} == {"bot_check", "rate_limit", "http_429"}
     assert len({str(reason) for reason in Reason}) == len(Reason)

@@ -10,6 +10,7 @@
      +- MachineError                  exit 10   the machine is not fit (no ffmpeg): fail
      +- RetryLater                    exit 11   the machine may be fit soon (disk full): retry
      +- WaitUntil                     exit 12   a source told us to stop: wait without a worker slot
+     +- ToolOutdated                  exit 13   yt-dlp no longer understands YouTube: upgrade it, do not wait
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Exit(IntEnum):
     FAIL = 10
     RETRY = 11
     WAIT = 12
+    UPGRADE = 13
 
 
 class ClipyardError(Exception):
@@ -79,3 +81,9 @@ class WaitUntil(ClipyardError):
         super().__init__(message)
         self.resume_at = resume_at
         self.reason = reason
+
+
+class ToolOutdated(ClipyardError):
+    """yt-dlp (or what it needs) is outrun by YouTube: neither waiting nor another try helps, only an upgrade."""
+
+    exit_code = Exit.UPGRADE

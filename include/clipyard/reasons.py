@@ -38,6 +38,7 @@ class Reason(StrEnum):
     # YouTube says so, or stops us
     BOT_CHECK = "bot_check"
     RATE_LIMIT = "rate_limit"
+    EGRESS_REFUSED = "egress_refused"
     PRIVATE = "private"
     REMOVED = "removed"
     TERMINATED = "terminated"
@@ -83,5 +84,8 @@ class Reason(StrEnum):
     NOT_ASKED = "not_asked"
 
 
-STOPS_THE_CRAWL = frozenset({Reason.BOT_CHECK, Reason.RATE_LIMIT})
-"""Reasons that open the breaker of an egress: nothing more is asked of YouTube while it is open."""
+STOPS_THE_CRAWL = frozenset({Reason.BOT_CHECK, Reason.RATE_LIMIT, Reason.HTTP_429})
+"""Reasons that open the breaker of an egress at the first word: YouTube itself says that it wants no more questions."""
+
+UNKNOWN_SENTENCE = "unknown sentence"
+"""Begins the evidence of an ``unavailable`` whose words are in no table: believed only while other videos succeed."""

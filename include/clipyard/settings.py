@@ -74,6 +74,15 @@ def _number(environ: Mapping[str, str], name: str, default: float) -> float:
     return value
 
 
+def _row(environ: Mapping[str, str]) -> int:
+    row = _number(environ, "CLIPYARD_BREAKER_ROW", 20)
+    if row < 1 or row != int(row):
+        raise UserError(
+            f"CLIPYARD_BREAKER_ROW is '{environ['CLIPYARD_BREAKER_ROW']}'; it must be a whole number from 1."
+        )
+    return int(row)
+
+
 def _split(text: str) -> tuple[Path, ...]:
     return tuple(Path(part) for part in text.split(os.pathsep) if part)
 
@@ -93,6 +102,12 @@ class Settings:
     """Questions to YouTube in an hour; None: what YouTube is known to bear (more with cookies)."""
     budget_pause: float = 2.0
     source_cache_gb: float = 10.0
+    breaker_row: int = 20
+    """Questions to YouTube in a row without bytes after which nothing more is asked of it."""
+    canary: str | None = None
+    """Id of a video that is known to be good; empty: none; None: the built-in one."""
+    ytdlp_plugins: tuple[str, ...] = ()
+    ytdlp_args: tuple[str, ...] = ()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, *, data: Path | None = None) -> Settings:
@@ -108,4 +123,8 @@ class Settings:
             budget_per_hour=int(_number(environ, "CLIPYARD_BUDGET_PER_HOUR", 0)) or None,
             budget_pause=_number(environ, "CLIPYARD_BUDGET_PAUSE", 2.0),
             source_cache_gb=_number(environ, "CLIPYARD_SOURCE_CACHE_GB", 10.0),
+            breaker_row=_row(environ),
+            canary=environ.get("CLIPYARD_CANARY"),
+            ytdlp_plugins=tuple(environ.get("CLIPYARD_YTDLP_PLUGINS", "").replace(",", " ").split()),
+            ytdlp_args=tuple(environ.get("CLIPYARD_YTDLP_ARGS", "").split()),
         )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from clipyard.acquire.breaker import HOUR, Breaker
+from clipyard.acquire.breaker import COOL_DOWN, HOUR, Breaker
 from clipyard.acquire.statefile import StateFile
 from clipyard.reasons import Reason
 from fake_youtube import run_python
@@ -52,8 +52,8 @@ def test_opens_for_the_time_of_its_reason(breaker: Breaker, clock: Clock) -> Non
     assert breaker.check() is None
 
 
-@pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in (Reason.BOT_CHECK, Reason.RATE_LIMIT)])
-def test_only_being_stopped_opens_it(breaker: Breaker, reason: Reason) -> None:
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in COOL_DOWN])
+def test_only_what_can_be_ours_opens_it(breaker: Breaker, reason: Reason) -> None:
     assert breaker.open(reason, "x") is None and breaker.check() is None
 
 

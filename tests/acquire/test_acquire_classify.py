@@ -14,14 +14,16 @@ from typing import Any
 import pytest
 import yt_dlp
 from clipyard.acquire.answer import MAX_EVIDENCE, NotHad, one_line
-from clipyard.acquire.classify import SAID, classify, normalise, parse_retry_after
+from clipyard.acquire.classify import classify, parse_retry_after, speaks_of_tools
 from clipyard.acquire.network import Network, has_default_route, may_be_ours
+from clipyard.acquire.wordings import SAID, normalise
 from clipyard.errors import MachineError, RetryLater
-from clipyard.reasons import Reason
+from clipyard.reasons import STOPS_THE_CRAWL, UNKNOWN_SENTENCE, Reason
 from fake_youtube import serving
 from yt_dlp import YoutubeDL
 from yt_dlp.networking.exceptions import IncompleteRead, TransportError
 from yt_dlp.utils import ContentTooShortError, DownloadError, ExtractorError, GeoRestrictedError
+from yt_dlp_messages import HERE, Message, known, messages
 
 
 def _nobody(host: str, port: int, timeout: float) -> None:
@@ -83,6 +85,44 @@ SAYINGS = [
     ("This video isn't available anymore", "unavailable"),
     ("This live stream recording is not available.", "unavailable"),
     ("Words that nobody has seen before", "unavailable"),
+    ("This live stream is offline.", "not_yet"),
+    ("This video is no longer available due to a privacy claim by a third party.", "removed"),
+    ("This video is no longer available due to a trademark claim by a third party.", "removed"),
+    ("This video isn't available due to a legal complaint", "removed"),
+    ("This video is a duplicate of a previously uploaded video.", "removed"),
+    ("This video is not available in your country due to a court order", "geo"),
+    ("The uploader has not made this video available.", "geo"),
+    ("This video is no longer available because the uploader has closed their account", "terminated"),
+    ("This channel does not exist.", "terminated"),
+    ("This is a private video. Please sign in to verify that you may see it.", "private"),
+    ("Please sign in to confirm your age", "age"),
+    # about our network, our account
+    ("Video unavailable. This video is restricted. Please check the Google Workspace administrator and/or the network "
+     "administrator restrictions.", "egress_refused"),
+    ("YouTube said: This video is restricted. Try signing in with a Google Apps account.", "egress_refused"),
+    ("This video is unavailable with Restricted Mode enabled. To view this video, you will need to disable Restricted "
+     "Mode.", "egress_refused"),
+    ("Please sign in", "egress_refused"),
+    ("Sign in to continue", "egress_refused"),
+    ("Your account has been suspended.", "egress_refused"),
+    ("Access to this webpage has been blocked by Websense filtering software in your network.", "egress_refused"),
+    ("Access to this webpage has been blocked by Indian censorship.", "egress_refused"),
+    ("The URL you requested has been blocked", "egress_refused"),
+    ("YouTube said: Request had invalid authentication credentials. Expected OAuth 2 access token", "egress_refused"),
+    # YouTube's servers and the line, in words
+    ("YouTube said: The service is currently unavailable.", "http_5xx"),
+    ("YouTube said: Internal error encountered.", "http_5xx"),
+    ("An error occurred. Please try again later. (Playback ID: x)", "http_5xx"),
+    ("YouTube said: Resource has been exhausted (e.g. check quota).", "http_429"),
+    ("YouTube said: Incomplete data received", "transport"),
+    ("You're offline. Check your connection.", "transport"),
+    # our tools
+    ("This video is unavailable. Error code: 152 - 18", "tool_stale"),
+    ("Watch video on YouTube. Error 153. Video player configuration error", "tool_stale"),
+    ("YouTube is no longer supported in this application or device.", "tool_stale"),
+    ("This video is not available on this device.", "tool_stale"),
+    ("Playback on other websites has been disabled by the video owner", "tool_stale"),
+    ("YouTube said: Request contains an invalid argument.", "tool_stale"),
     ("The page needs to be reloaded.", "tool_stale"),
     ("The following content is not available on this app.. Watch on the latest version of YouTube.", "tool_stale"),
 ]  # fmt: skip
@@ -130,6 +170,7 @@ def test_the_wordings_are_those_of_the_installed_yt_dlp() -> None:
 def test_a_stop_is_never_a_word_about_one_video() -> None:
     """The order of the table: whatever else the text says, a rate limit or a bot check wins."""
     for stop in ("This content isn't available, try again later", "Sign in to confirm you’re not a bot"):
+        assert all(normalise(stop) not in normalise(text) or reason in STOPS_THE_CRAWL for text, reason in SAYINGS)
         for text, _ in SAYINGS:
             answer = classify(told(f"{text}. {stop}"), network=UP)
             assert isinstance(answer, NotHad) and answer.reason in (Reason.RATE_LIMIT, Reason.BOT_CHECK), text
@@ -205,6 +246,100 @@ def test_warnings_speak_when_the_error_says_nothing(warnings: list[str], reason:
     assert isinstance(clear, NotHad) and clear.reason is Reason.PRIVATE
 
 
+@pytest.mark.parametrize("text", ["Video unavailable", "Video unavailable. This content isn’t available.",
+                                  "ERROR: This video is unavailable", "YouTube said: This video does not exist."])  # fmt: skip
+def test_plain_words_are_known(text: str) -> None:
+    answer = classify(told(text), network=UP)
+    assert isinstance(answer, NotHad) and answer.reason is Reason.UNAVAILABLE
+    assert not answer.evidence.startswith(UNKNOWN_SENTENCE)
+
+
+@pytest.mark.parametrize("text", ["Frobnicate", "Video unavailable. Frobnicate your widget", "This video is blue"])
+def test_words_in_no_table_are_told_apart(text: str) -> None:
+    answer = classify(told(text), network=UP)
+    assert isinstance(answer, NotHad) and answer.reason is Reason.UNAVAILABLE
+    assert answer.evidence == f"{UNKNOWN_SENTENCE}: {text}"
+
+
+@pytest.mark.parametrize("text", ["This content isn’t available.", "Video unavailable. This content isn't available"])
+def test_with_an_account_content_that_is_not_available_is_about_the_account(text: str) -> None:
+    for cookies, reason in ((True, Reason.EGRESS_REFUSED), (False, Reason.UNAVAILABLE)):
+        answer = classify(told(text), cookies=cookies, network=UP)
+        assert isinstance(answer, NotHad) and answer.reason is reason
+    other = classify(told("Video unavailable. This video is private"), cookies=True, network=UP)
+    assert isinstance(other, NotHad) and other.reason is Reason.PRIVATE
+
+
+def test_a_stale_tool_names_the_last_warning() -> None:
+    hollow = told("Requested format is not available. Use --list-formats")
+    runtime = "[youtube] No supported JavaScript runtime could be found. Only deno is enabled by default"
+    sabr = "[youtube] 0wR5jVB-WPk: Some web client https formats have been skipped as they are missing a URL. YouTube is forcing SABR"
+    for warnings, said in (
+        ([runtime], "No supported JavaScript runtime"),
+        ([runtime, "[youtube] n challenge solving failed: Some formats may be missing"], "n challenge solving failed"),
+        ([sabr, "[youtube] Malformed storyboard 3"], "SABR"),
+        (["[youtube] Something else"], "Something else"),
+    ):
+        answer = classify(hollow, warnings=warnings, hint="an older one", network=UP)
+        assert isinstance(answer, NotHad) and answer.reason is Reason.TOOL_STALE
+        assert "Requested format" in answer.evidence and said in answer.evidence and "older" not in answer.evidence
+    answer = classify(hollow, hint="No supported JavaScript runtime", network=UP)
+    assert isinstance(answer, NotHad) and "No supported JavaScript runtime" in answer.evidence
+    clear = classify(told("Private video"), warnings=[runtime], hint="x", network=UP)
+    assert isinstance(clear, NotHad) and clear.evidence == "Private video"
+
+
+def test_cookies_that_were_rotated_are_named_by_a_warning_only() -> None:
+    warning = "[youtube] The provided YouTube account cookies are no longer valid. They have likely been rotated"
+    answer = classify(told("Failed to extract any player response", expected=False), warnings=[warning], network=UP)
+    assert isinstance(answer, NotHad) and answer.reason is Reason.EGRESS_REFUSED
+
+
+CATALOG = known()
+
+
+def test_every_message_of_the_installed_yt_dlp_has_a_verdict() -> None:
+    """After an upgrade: ``python tests/acquire/yt_dlp_messages.py`` shows the new ones with a ``?``; judge them."""
+    now = set(messages())
+    assert not (new := now - set(CATALOG)), f"yt-dlp says what {HERE.name} does not hold: {sorted(new)}"
+    assert not (gone := set(CATALOG) - now), f"{HERE.name} holds what yt-dlp no longer says: {sorted(gone)}"
+    assert len(now) > 150
+
+
+def test_the_verdicts_are_what_the_classifier_says() -> None:
+    wrong = {}
+    for message, verdict in CATALOG.items():
+        if verdict.startswith("never: ") and len(verdict) > len("never: "):
+            continue
+        if (found := _verdict(message)) != verdict:
+            wrong[message] = f"{found}, not {verdict}"
+    assert not wrong
+
+
+def _verdict(message: Message) -> str:
+    text = message.text.replace("{}", "x")
+    if message.how == "warning":
+        return "tool" if speaks_of_tools(text) else "warns"
+    if message.module.startswith("extractor") or message.how == "expected":
+        error = told(text, expected=message.how == "expected")
+    else:
+        error = DownloadError(f"ERROR: {text}")
+    answer = classify(error, network=UP)
+    return str(answer.reason) if isinstance(answer, NotHad) else type(answer).__name__
+
+
+def test_the_attested_texts() -> None:
+    """``shared/cases/youtube_texts.tsv``, where it is there; ours stand in SAYINGS."""
+    cases = Path(__file__).parents[3] / "shared" / "cases" / "youtube_texts.tsv"
+    if not cases.exists():
+        pytest.skip("no shared folder beside this checkout")
+    wanted = {"us": "egress_refused", "tool": "tool_stale"}
+    for line in cases.read_text().splitlines()[2:]:
+        text, verdict, _ = line.split("\t")
+        answer = classify(told(text), network=UP)
+        assert isinstance(answer, NotHad) and answer.reason == wanted.get(verdict, verdict), text
+
+
 @pytest.fixture
 def status_errors(tmp_path: Path) -> Iterator[Any]:
     """Real HTTPErrors of yt-dlp's network layer."""
@@ -223,6 +358,8 @@ def status_errors(tmp_path: Path) -> Iterator[Any]:
     [
         ("429", Reason.HTTP_429, None), ("429-30", Reason.HTTP_429, 30), ("503-5", Reason.HTTP_5XX, 5),
         ("500", Reason.HTTP_5XX, None), ("403", Reason.FORBIDDEN_MEDIA, None), ("400", Reason.TOOL_STALE, None),
+        ("408", Reason.TRANSPORT, None), ("425-9", Reason.TRANSPORT, 9), ("451", Reason.GEO, None),
+        ("407", Reason.EGRESS_REFUSED, None), ("511", Reason.EGRESS_REFUSED, None), ("403-60", Reason.FORBIDDEN_MEDIA, 60),
     ],
 )  # fmt: skip
 def test_statuses(status_errors: Any, status: str, reason: Reason, wait: float | None) -> None:

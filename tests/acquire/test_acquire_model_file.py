@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from clipyard.acquire.download import Downloader, Limits
 from clipyard.acquire.model_file import obtain_model
+from clipyard.acquire.network import Network
 from clipyard.demo.origin import Origin
 from clipyard.errors import RetryLater, UserError
 
@@ -90,6 +91,16 @@ def test_half_a_file_or_a_page_is_no_model(origin: Origin, folder: Path, plan: s
     with pytest.raises(kind, match="could not be fetched"):
         obtain(f"{origin.url}/w.pth", SUM, folder)
     assert not list(folder.glob("*.pth"))
+
+
+def test_without_a_network_it_is_tried_again(folder: Path) -> None:
+    def unreachable(host: str, port: int, timeout: float) -> None:
+        raise OSError(101, "Network is unreachable")
+
+    network = Network(connect=unreachable, route=lambda: True, proxies=dict)
+    down = Downloader(Limits(attempts=1, backoff=0.01), network=network)
+    with pytest.raises(RetryLater, match="no_network"):
+        obtain_model("http://no-such-host.invalid/w.pth", SUM, folder, downloader=down)
 
 
 def test_the_size_is_bounded(origin: Origin, folder: Path) -> None:

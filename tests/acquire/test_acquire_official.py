@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from clipyard.acquire.download import Downloader, Limits
+from clipyard.acquire.network import Network
 from clipyard.acquire.official import obtain_annotations
 from clipyard.datasets.load import find_spec
 from clipyard.datasets.model import DatasetSpec
 from clipyard.demo.origin import Origin
-from clipyard.errors import RetryLater, UserError
+from clipyard.errors import Exit, RetryLater, UserError
 from clipyard.files import sha256_of
 from clipyard.settings import DataRoot
 
@@ -147,3 +148,18 @@ def test_local_manual_and_unset_sources(data: DataRoot, tmp_path: Path) -> None:
     assert (tmp_path / "mine/kinetics_val.csv").exists()
     with pytest.raises(UserError, match="has no part 'nope'"):
         obtain(spec_with([local]), data, ["nope"])
+
+
+def test_without_a_network_it_is_tried_again(data: DataRoot) -> None:
+    """The input is right, and the cable may be back in a minute: no person is needed."""
+
+    def unreachable(host: str, port: int, timeout: float) -> None:
+        raise OSError(101, "Network is unreachable")
+
+    down = Downloader(
+        Limits(attempts=1, backoff=0.01), network=Network(connect=unreachable, route=lambda: True, proxies=dict)
+    )
+    spec = spec_with([file_source("http://no-such-host.invalid/{split}.csv")])
+    with pytest.raises(RetryLater, match="no_network") as caught:
+        obtain_annotations(spec, data, parts=["val"], downloader=down)
+    assert caught.value.exit_code is Exit.RETRY

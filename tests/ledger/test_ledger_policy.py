@@ -33,6 +33,7 @@ H1, H6 = 1 / 24, 6 / 24
 TABLE = {
     "bot_check": [H1, H1, H1],
     "rate_limit": [H1, H1, H1],
+    "egress_refused": [H1, H6, 1, 3, 3],
     "http_429": [H1, H6, 1, 3, 3],
     "http_5xx": [H1, H6, 1, 3, 3],
     "transport": [H1, H6, 1, 3, 3],

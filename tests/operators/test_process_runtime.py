@@ -77,6 +77,7 @@ def test_a_cancelled_step_is_gone_with_its_children(data: Path) -> None:
     ("code", "error"),
     [
         (Exit.ERROR, AirflowFailException), (Exit.USAGE, AirflowFailException), (Exit.FAIL, AirflowFailException),
+        (Exit.UPGRADE, AirflowFailException),
         (Exit.RETRY, AirflowException),
     ],
 )  # fmt: skip

@@ -55,6 +55,10 @@ def test_every_reason_has_words_and_a_policy() -> None:
         assert again(reason)
 
 
+def test_a_folder_answers_no_http() -> None:
+    assert "HTTP" not in words(Reason.NOT_FOUND).means and "folder" in words(Reason.NOT_FOUND).means
+
+
 def test_an_unknown_reason_is_shown_as_it_is() -> None:
     assert words("<b>new</b>").title == "<b>new</b>"
     assert again("<b>new</b>") == "unknown"

@@ -1,9 +1,7 @@
 """Turns what yt-dlp raises into one reason of :class:`clipyard.reasons.Reason`.
 
-Types and numbers first (HTTP status, geo restriction, errno), text only after that. The text rules are a table, tried
-in order, because the wordings overlap: a rate limit can begin with "Video unavailable", and the age check shares its
-first words with the bot check. The wordings are those of yt-dlp's YouTube extractor and of the reasons in YouTube's
-``playabilityStatus``.
+Types and numbers first (HTTP status, geo restriction, errno), text only after that
+(:mod:`clipyard.acquire.wordings`).
 """
 
 from __future__ import annotations
@@ -11,116 +9,59 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from clipyard.acquire.answer import NotHad, one_line
 from clipyard.acquire.network import NETWORK, Network, causes
+from clipyard.acquire.wordings import ACCOUNT, ANSI, BROKEN, PLAIN, SAID, TOOL_SPOKE, TRIED, Rule, normalise
 from clipyard.errors import ClipyardError, MachineError, RetryLater
-from clipyard.reasons import Reason
+from clipyard.reasons import UNKNOWN_SENTENCE, Reason
 
 HOUR, DAY = 3600.0, 86400.0
+
+_OF_A_SERVER = frozenset(
+    {
+        Reason.HTTP_429, Reason.HTTP_5XX, Reason.RATE_LIMIT, Reason.BOT_CHECK, Reason.EGRESS_REFUSED,
+        Reason.FORBIDDEN_MEDIA, Reason.TRANSPORT,
+    }
+)  # fmt: skip
+"""Reasons whose answer may carry a ``Retry-After``."""
 
 RETRY_AFTER = {Reason.RATE_LIMIT: HOUR, Reason.BOT_CHECK: 6 * HOUR, Reason.NOT_YET: DAY}
 """Seconds to wait when the other side did not say."""
 
-
-@dataclass(frozen=True)
-class Rule:
-    """A wording (searched in lower case, with straight apostrophes and single spaces) and what it means."""
-
-    pattern: re.Pattern[str]
-    reason: Reason
-
-
-def _rules(*rows: tuple[Reason, str]) -> tuple[Rule, ...]:
-    return tuple(Rule(re.compile(pattern), reason) for reason, pattern in rows)
-
-
-SAID = _rules(
-    # Stops the whole crawl: must never be mistaken for a word about one video.
-    (Reason.RATE_LIMIT, r"rate-limited by youtube|content isn't available, try again later|rate limit exceeded"),
-    (Reason.BOT_CHECK, r"confirm you're not a bot|captcha challenge|all player responses are invalid|unusual traffic"),
-    (Reason.AGE, r"confirm your age|age[- ]restricted|age verification|may be inappropriate"),
-    (Reason.AGE, r"inappropriate or offensive|viewer discretion|self-harm topics"),
-    (Reason.NOT_YET, r"premieres in\b|premiere will begin|live event will begin|processing this video"),
-    (Reason.MEMBERS, r"members-only|join this channel|to this channel's members|music premium members"),
-    (Reason.MEMBERS, r"requires payment|available to premium"),
-    (Reason.GEO, r"in your (country|location|region)|from your location|country domain"),
-    (Reason.TERMINATED, r"account (associated with this video )?has been terminated|closed their youtube account"),
-    (Reason.TERMINATED, r"channel (associated with this video )?has been (terminated|removed)"),
-    (Reason.COPYRIGHT, r"copyright|who has blocked it"),
-    (Reason.VIOLATION, r"(removed|taken down|terminated) for violating|violat\w+ (of )?(youtube's|our) "),
-    (Reason.VIOLATION, r"community guidelines"),
-    (Reason.PRIVATE, r"private video|video is private"),
-    (Reason.REMOVED, r"(removed|deleted) by the (uploader|user|owner|author)|video has been (removed|deleted)"),
-    # Our own tools, said in YouTube's voice.
-    (Reason.TOOL_STALE, r"page needs to be reloaded|not available on this app|latest version of youtube"),
-    (Reason.UNAVAILABLE, r"video (is )?(currently )?unavailable|this video (is not|isn't|is no longer) available"),
-    (Reason.UNAVAILABLE, r"content is(n't| not) available|video does not exist|recording is not available"),
-    (Reason.UNAVAILABLE, r"playback on other websites|drm protected|please sign in"),
-)
-"""What YouTube says about the video or about us."""
-
-TRIED = _rules(
-    (Reason.HTTP_429, r"http error 429|too many requests"),
-    (Reason.HTTP_5XX, r"http error 5\d\d"),
-    (Reason.FORBIDDEN_MEDIA, r"http error (401|403|404|410|416)\b"),
-    (Reason.TRANSPORT, r"bytes read, \d+ more expected|downloaded \d+ bytes, expected|content too short"),
-    (Reason.TRANSPORT, r"connection (refused|reset|aborted|broken)|remote end closed|timed out|did not get any data"),
-    (Reason.TRANSPORT, r"failed to resolve|getaddrinfo|name or service not known|temporary failure in name"),
-    (Reason.TRANSPORT, r"network is unreachable|no route to host|a network error has occurred"),
-    (Reason.TRANSPORT, r"transporterror|ssl:|unable to connect to proxy"),
-)
-"""What happened on the way; yt-dlp keeps only the text when its own retries are used up."""
-
-BROKEN = _rules(
-    (Reason.TOOL_STALE, r"challenge solving failed|signature extraction failed|javascript runtime|js runtime|nsig"),
-    (Reason.TOOL_STALE, r"requested format is not available|no video formats found|unable to extract"),
-    (Reason.TOOL_STALE, r"an extractor error has occurred|failed to extract any player response"),
-    (
-        Reason.TOOL_STALE,
-        r"cannot identify player|no suitable extractor|precondition check failed|http error 4\d\d|po token",
-    ),
-    (Reason.BAD_ID, r"incomplete youtube id|looks truncated"),
-    (Reason.TOOL_FAILED, r"^postprocessing: "),
-)
-"""Our own fault: yt-dlp, its challenge scripts or the JavaScript runtime are too old or missing; or ffmpeg failed."""
 
 _HOLLOW = re.compile(r"failed to extract any player response|requested format is not available|no video formats found")
 """Errors that say only that nothing is left; why, is in the warnings before them."""
 
 _NO_FFMPEG = re.compile(r"ffmpeg (is )?not (installed|found)|ffmpeg could not be found|ffprobe and ffmpeg not found")
 _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded|errno 28\b|errno 122\b")
-_PREFIX = re.compile(r"^error: |^\[[\w:+-]+\] |^[\w-]{11}: ")
 _ADVICE = re.compile(
     r"\s*(;? ?please report this issue on|Use --(cookies|username)|It is recommended to use `-t sleep`|"
     r"You might want to use a VPN|Confirm you are on the latest version).*",
     re.DOTALL,
 )
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _IN = re.compile(r"\bin (\d+) (minute|hour|day|week|month)")
 _UNIT = {"minute": 60.0, "hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY}
 
 
-def normalise(text: str) -> str:
-    """Lower case, straight apostrophes, single spaces, no colours, no ``ERROR: [youtube] ID:`` in front."""
-    text = _ANSI.sub("", text).replace("’", "'").replace("‘", "'").replace("ʼ", "'").replace("´", "'")
-    text = " ".join(text.split()).lower()
-    while (shorter := _PREFIX.sub("", text)) != text:
-        text = shorter
-    return text
-
-
 def classify(
-    error: BaseException, *, warnings: Sequence[str] = (), network: Network = NETWORK
+    error: BaseException,
+    *,
+    warnings: Sequence[str] = (),
+    hint: str = "",
+    cookies: bool = False,
+    network: Network = NETWORK,
 ) -> NotHad | ClipyardError:
     """The exception to raise instead of ``error``: :class:`NotHad`, or one of the machine (disk full, no ffmpeg).
 
     ``error`` is what ``YoutubeDL`` raised: a ``DownloadError`` or anything else. ``warnings`` are what yt-dlp logged
-    before it gave up; they are looked at only when the error itself says nothing.
+    before it gave up; they decide only when the error itself says nothing, and the last one is named as evidence of
+    ``tool_stale``. ``hint``: what yt-dlp said once of all videos (no JavaScript runtime), named when this video has no
+    warning of its own. ``cookies``: an account is in use. The evidence of an ``unavailable`` in words that are in no
+    table begins with :data:`clipyard.reasons.UNKNOWN_SENTENCE`.
     """
     if isinstance(error, NotHad | ClipyardError):
         return error
@@ -130,12 +71,16 @@ def classify(
     evidence = _evidence(error, chain)
     texts = [normalise(_text(one)) for one in chain]
     # A 403 of the page that carries YouTube's own words is what the words say, so these come before the status.
-    found = _geo(chain) or _first(SAID, texts) or _typed(chain) or _first((*TRIED, *BROKEN), texts)
+    found = _geo(chain) or _spoken(texts, cookies) or _typed(chain) or _first((*TRIED, *BROKEN), texts)
     if (found is None or any(map(_HOLLOW.search, texts))) and (hidden := _from_warnings(warnings)):
         found, line = hidden
         evidence = f"{evidence} ({line})"
     if found is None:
         found = _unknown(chain)
+    if found is Reason.UNAVAILABLE and not any(map(_is_plain, texts)):
+        evidence = f"{UNKNOWN_SENTENCE}: {evidence}"
+    if found is Reason.TOOL_STALE and (last := last_warning(warnings) or hint) and last not in evidence:
+        evidence = f"{evidence} (yt-dlp warned: {last})"
     if found is Reason.TRANSPORT and (network.explains(error) or any(network.explains(line) for line in warnings)):
         found = Reason.NO_NETWORK
     return NotHad(found, evidence, retry_after=_retry_after(found, chain, texts))
@@ -155,6 +100,30 @@ def _machine(error: BaseException, chain: Sequence[BaseException]) -> ClipyardEr
     if any(isinstance(e, PermissionError | IsADirectoryError) for e in chain):
         return MachineError(f"A download could not be written: {one_line(str(error))[:300]}.")
     return None
+
+
+def _spoken(texts: Sequence[str], cookies: bool) -> Reason | None:
+    """What YouTube's own words mean."""
+    if cookies and any(ACCOUNT.search(text) for text in texts):
+        return Reason.EGRESS_REFUSED
+    return _first(SAID, texts)
+
+
+def _is_plain(text: str) -> bool:
+    left, found = PLAIN.subn("", normalise(_ADVICE.sub("", text)))
+    return found > 0 and not re.search(r"\w", left)
+
+
+def last_warning(warnings: Sequence[str]) -> str:
+    """The last of yt-dlp's warnings that says what it lacks, else the last one, as one short line; or nothing."""
+    lines = [re.sub(r"^(WARNING: )?\[[\w:+-]+\] ([\w-]{11}: )?", "", ANSI.sub("", line)) for line in warnings]
+    told = next((line for line in reversed(lines) if speaks_of_tools(line)), lines[-1] if lines else "")
+    return one_line(_ADVICE.sub("", told))[:200]
+
+
+def speaks_of_tools(warning: str) -> bool:
+    """True for warnings in which yt-dlp says what it lacks: a runtime, a solved challenge, a token."""
+    return TOOL_SPOKE.search(normalise(warning)) is not None
 
 
 def _geo(chain: Sequence[BaseException]) -> Reason | None:
@@ -185,8 +154,14 @@ def _by_status(status: int, url: str) -> Reason | None:
         return Reason.BOT_CHECK
     if status == 429:
         return Reason.HTTP_429
+    if status in (407, 511):  # our own proxy, or the page of a guest network that wants a login first
+        return Reason.EGRESS_REFUSED
     if 500 <= status < 600:
         return Reason.HTTP_5XX
+    if status in (408, 425):
+        return Reason.TRANSPORT
+    if status == 451:
+        return Reason.GEO
     if status in (401, 403, 404, 410, 416):  # a media address that expired or was made for somebody else
         return Reason.FORBIDDEN_MEDIA
     return Reason.TOOL_STALE if 400 <= status < 500 else None
@@ -211,7 +186,7 @@ def _first(rules: Sequence[Rule], texts: Sequence[str]) -> Reason | None:
 
 def _from_warnings(warnings: Sequence[str]) -> tuple[Reason, str] | None:
     """The last warning that says more than the error did; only words of blocking or of the way count here."""
-    stops = tuple(rule for rule in SAID if rule.reason in (Reason.RATE_LIMIT, Reason.BOT_CHECK))
+    stops = tuple(rule for rule in SAID if rule.reason in (Reason.RATE_LIMIT, Reason.BOT_CHECK, Reason.EGRESS_REFUSED))
     for line in reversed(warnings):
         if reason := _first((*stops, *TRIED), [normalise(line)]):
             return reason, _ADVICE.sub("", line)
@@ -236,10 +211,10 @@ def _evidence(error: BaseException, chain: Sequence[BaseException]) -> str:
 
     said = next((one for one in chain if isinstance(one, ExtractorError)), None)
     root = next((one for one in chain if not isinstance(one, DownloadError)), error)
-    text = _ADVICE.sub("", _ANSI.sub("", _text(said or root)))
+    text = _ADVICE.sub("", ANSI.sub("", _text(said or root)))
     if not isinstance(root, ExtractorError) and (said or root) is root:
         text = f"{type(root).__name__}: {text}" if text else type(root).__name__
-    outer = _ADVICE.sub("", _ANSI.sub("", str(error)))
+    outer = _ADVICE.sub("", ANSI.sub("", str(error)))
     if said is None and root is not error and _text(root) not in outer:
         text = f"{text} ({outer})"
     if countries := getattr(said, "countries", None):
@@ -248,7 +223,7 @@ def _evidence(error: BaseException, chain: Sequence[BaseException]) -> str:
 
 
 def _retry_after(reason: Reason, chain: Sequence[BaseException], texts: Sequence[str]) -> float | None:
-    if reason in (Reason.HTTP_429, Reason.HTTP_5XX, Reason.RATE_LIMIT, Reason.BOT_CHECK):
+    if reason in _OF_A_SERVER:
         for one in chain:
             headers: Any = getattr(getattr(one, "response", None), "headers", None)
             if headers is not None and (said := parse_retry_after(headers.get("Retry-After"))) is not None:

@@ -12,13 +12,12 @@ from urllib.parse import unquote, urlsplit
 from clipyard.acquire.answer import NotHad
 from clipyard.acquire.cache import SourceCache
 from clipyard.acquire.download import Downloader, Limits
+from clipyard.acquire.official import SOON
 from clipyard.errors import RetryLater, UserError
 from clipyard.files import disk_errors, publish, sha256_of, temporary_beside
-from clipyard.reasons import Reason
 
 MAX_BYTES = 16 << 30
 
-_SOON = frozenset({Reason.HTTP_429, Reason.HTTP_5XX, Reason.TRANSPORT, Reason.TRUNCATED})
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,180}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _OPENMMLAB = re.compile(r"-([0-9a-f]{8})\.pth")
@@ -73,7 +72,7 @@ def _fetched(
         file = downloader.download(url, work, ".model", cancelled).path
     except NotHad as error:
         by_hand = folder / f"{begin[:16]}-{name}"
-        raise (RetryLater if error.reason in _SOON else UserError)(
+        raise (RetryLater if error.reason in SOON else UserError)(
             f"The model {url} could not be fetched ({error.reason}: {error}). Place it by hand as {by_hand}, then run this again."
         ) from None
     found = sha256_of(file)

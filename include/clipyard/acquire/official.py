@@ -22,8 +22,8 @@ from clipyard.files import disk_errors, inside, publish, sha256_of, temporary_be
 from clipyard.reasons import Reason
 from clipyard.settings import DataRoot
 
-SOON = frozenset({Reason.HTTP_429, Reason.HTTP_5XX, Reason.TRANSPORT, Reason.TRUNCATED})
-"""Answers after which asking again soon may help."""
+SOON = frozenset({Reason.NO_NETWORK, Reason.HTTP_429, Reason.HTTP_5XX, Reason.TRANSPORT, Reason.TRUNCATED})
+"""Answers after which asking again soon may help: they are about the moment, not about the input."""
 _HEAD = 1 << 16
 
 
@@ -140,7 +140,7 @@ def obtain_annotations(
 
     A file that is there is kept, whatever its rows. Otherwise the spec's annotation sources are asked in order; a
     file appears whole or not at all. Raises UserError with the path at which a person may place the file and each
-    source's reason; RetryLater, in the same words, when a server had a passing trouble (429, 5xx, a broken
+    source's reason; RetryLater, in the same words, when the trouble may pass (no network, 429, 5xx, a broken
     connection).
     """
     cancelled = cancelled or Event()

@@ -8,7 +8,7 @@ import shutil
 import stat
 import sysconfig
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
@@ -17,6 +17,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+
+from clipyard.acquire.plugins import providers
+from clipyard.errors import ClipyardError
 
 MAX_AGE_DAYS = 60
 """YouTube changes about monthly; a yt-dlp older than this usually fails for a part of the videos."""
@@ -38,9 +41,16 @@ class Finding:
 
 
 def preflight_youtube(
-    *, cookies: Path | None = None, folder: Path | None = None, today: date | None = None
+    *,
+    cookies: Path | None = None,
+    folder: Path | None = None,
+    today: date | None = None,
+    plugins: Sequence[str] | None = None,
+    extractor_args: Sequence[str] = (),
 ) -> list[Finding]:
-    """Everything that the YouTube source needs. ``folder``: where downloads go (its free space). Never raises."""
+    """Everything that the YouTube source needs. ``folder``: where downloads go (its free space). ``plugins``: those that
+    are allowed, whose providers are asked whether they are there; None: not looked at. Never raises.
+    """
     return [
         *_yt_dlp(today or datetime.now(UTC).date()),
         *_scripts(),
@@ -48,6 +58,7 @@ def preflight_youtube(
         *_ffmpeg(),
         *([] if cookies is None else _cookies(cookies)),
         *([] if folder is None else _space(folder)),
+        *([] if plugins is None else _providers(plugins, extractor_args)),
     ]
 
 
@@ -190,6 +201,31 @@ def youtube_cookies(text: str, now: float | None = None) -> set[str]:
     if not names and not any(line.startswith("#") or "\t" in line for line in text.splitlines() if line.strip()):
         raise LoadError("it is not in the Netscape format (cookies.txt).")
     return names
+
+
+def _providers(plugins: Sequence[str], extractor_args: Sequence[str]) -> Iterator[Finding]:
+    topic = "po-token"
+    if not plugins:
+        yield Finding("ok", topic, "No provider of PO tokens is set up; most videos need none (docs/po-tokens.md).")
+        return
+    try:
+        found = providers(plugins, extractor_args)
+    except ClipyardError as error:
+        yield Finding("fail", topic, str(error))
+        return
+    if not found:
+        yield Finding("fail", topic, f"The plug-ins {', '.join(plugins)} bring no provider of PO tokens.")
+    for one in found:
+        if one.answers:
+            yield Finding("ok", topic, f"The PO-token provider {one.name} {one.version} answers.")
+        else:
+            why = f" ({one.problem})" if one.problem else ""
+            yield Finding(
+                "fail",
+                topic,
+                f"The PO-token provider {one.name} {one.version} does not answer{why}: start it, or correct its address "
+                "in CLIPYARD_YTDLP_ARGS (docs/po-tokens.md).",
+            )
 
 
 def _space(folder: Path) -> Iterator[Finding]:

@@ -9,7 +9,6 @@ version. What it hands over to ffmpeg (live playlists) goes out unguarded.
 from __future__ import annotations
 
 import io
-import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from clipyard.acquire.classify import last_warning, speaks_of_tools
 from clipyard.acquire.connection import Guard, Patience, Reach, Redirects
 from clipyard.acquire.preflight import find_ffmpeg, js_runtimes
 from clipyard.acquire.resume import Version
@@ -42,7 +42,6 @@ class Sessions:
     """
 
     def __init__(self, params: dict[str, Any], *, cookies: Path | None, ffmpeg: Path | None, pause: Pause) -> None:
-        os.environ.setdefault("YTDLP_NO_PLUGINS", "1")  # before yt-dlp looks for them
         self._cookies, self._pause = cookies, pause
         self._params = {**common_params(ffmpeg or find_ffmpeg()), **params}
         self._local = threading.local()
@@ -78,6 +77,8 @@ class _Log:
         self.warnings: deque[str] = deque(maxlen=30)
         self.cancelled = Event()
         self.last = ""
+        self.hint = ""
+        """The last word of yt-dlp about what it lacks; it says some of them once, for all videos."""
 
     def debug(self, message: str) -> None:
         self.last = message
@@ -88,8 +89,14 @@ class _Log:
     def warning(self, message: str) -> None:
         self.last = message
         self.warnings.append(message)
+        self.keep_hint(message)
 
     error = warning
+
+    def keep_hint(self, message: str, only_once: bool = False) -> None:
+        """Also yt-dlp's ``write_debug``: what is usual it says there only."""
+        if speaks_of_tools(message):
+            self.hint = last_warning([message])
 
     def stop_if_cancelled(self, *_: Any) -> None:
         if self.cancelled.is_set():
@@ -120,6 +127,7 @@ class Session:
         self.ydl = _guarded_ydl(self._reach, Patience(silence=params.get("socket_timeout") or 20.0))(
             {**params, **hooks}
         )
+        self.ydl.write_debug = self._log.keep_hint
         try:
             _ = self.ydl.cookiejar  # read now, so that a broken file is not blamed on a video
         except (CookieLoadError, DownloadError) as error:
@@ -136,6 +144,11 @@ class Session:
     def warnings(self) -> list[str]:
         """What was logged since :meth:`using`, the last 30."""
         return list(self._log.warnings)
+
+    @property
+    def hint(self) -> str:
+        """What yt-dlp said last of all videos that it lacks; empty when it lacks nothing."""
+        return self._log.hint
 
     def note(self, text: str) -> None:
         self._log.warning(text)

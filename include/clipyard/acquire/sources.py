@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from threading import Event
 from typing import Literal
 
 from clipyard.acquire.answer import Fetched, Source, Want
-from clipyard.acquire.breaker import Breaker
+from clipyard.acquire.breaker import ROW, Breaker
 from clipyard.acquire.budget import GUEST_PER_HOUR, PAUSE, Budget
 from clipyard.acquire.download import Downloader, Limits
 from clipyard.acquire.guard import reasons
@@ -19,9 +20,10 @@ from clipyard.acquire.http import HttpSource
 from clipyard.acquire.local import LocalSource
 from clipyard.acquire.other_dataset import DatasetSource
 from clipyard.acquire.template import expand_environment, unset_variables
-from clipyard.acquire.youtube import URL, YouTubeOptions, YouTubeSource
+from clipyard.acquire.youtube import CANARY, URL, YouTubeOptions, YouTubeSource
 from clipyard.datasets.model import Source as Definition
 from clipyard.errors import UserError
+from clipyard.ids import is_youtube_id
 from clipyard.reasons import Reason
 
 
@@ -34,12 +36,23 @@ class Egress:
     per_hour: int | None = GUEST_PER_HOUR
     cookies: Path | None = None
     cool_down_factor: float = 1.0
+    row: int = ROW
+    """Questions in a row without bytes after which the breaker opens."""
+    canary: str | None = None
+    """Id of a known-good video; empty: none; None: :data:`clipyard.acquire.youtube.CANARY`, where YouTube is YouTube."""
+    plugins: tuple[str, ...] = ()
+    extractor_args: tuple[str, ...] = ()
     ffmpeg: Path | None = None
     youtube: YouTubeOptions = field(default_factory=YouTubeOptions)
 
     @property
     def breaker(self) -> Breaker:
-        return Breaker(self.folder, factor=self.cool_down_factor)
+        return self.breaker_for(None)
+
+    def breaker_for(self, canary: str | None) -> Breaker:
+        return Breaker(
+            self.folder, factor=self.cool_down_factor, row=self.row, canary=bool(canary), tool=version("yt-dlp")
+        )
 
     @property
     def budget(self) -> Budget:
@@ -156,12 +169,18 @@ class _Maker:
 
 
 def _youtube(id_: str, url: str, egress: Egress) -> YouTubeSource:
+    if egress.canary and not is_youtube_id(egress.canary):
+        raise UserError(f"The canary is {egress.canary[:40]!r}; CLIPYARD_CANARY must be a YouTube id, or empty.")
+    canary = egress.canary if egress.canary is not None else CANARY if url == URL else None
     return YouTubeSource(
         egress.youtube,
         id=id_,
         url_template=url,
-        breaker=egress.breaker,
+        breaker=egress.breaker_for(canary),
         budget=egress.budget,
+        canary=canary or None,
+        plugins=egress.plugins,
+        extractor_args=egress.extractor_args,
         cookies=egress.cookies,
         ffmpeg=egress.ffmpeg,
     )

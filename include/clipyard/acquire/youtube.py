@@ -3,14 +3,14 @@
 Whole videos are the rule; of long ones only the wanted part, with some seconds around it, is copied
 (:mod:`clipyard.acquire.section`).
 
-yt-dlp's plug-ins are switched off (``YTDLP_NO_PLUGINS``) unless the environment sets that variable to an empty text.
+yt-dlp's plug-ins are switched off, but for those that are allowed by name (:mod:`clipyard.acquire.plugins`).
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,25 +19,26 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from clipyard.acquire.answer import Fetched, NotHad, Want
-from clipyard.acquire.breaker import Breaker, BreakerOpen
+from clipyard.acquire.breaker import OURS, Breaker, BreakerOpen
 from clipyard.acquire.budget import Budget, Spent
 from clipyard.acquire.classify import classify
 from clipyard.acquire.connection import Reach
 from clipyard.acquire.network import NETWORK, Network
+from clipyard.acquire.plugins import load_plugins, parse_extractor_args
 from clipyard.acquire.section import Input, NoSection, Stopped, copy_section
-from clipyard.acquire.session import Sessions
+from clipyard.acquire.session import Session, Sessions
 from clipyard.errors import ClipyardError
 from clipyard.ids import is_youtube_id
 from clipyard.reasons import STOPS_THE_CRAWL, Reason
 
 URL = "https://www.youtube.com/watch?v={id}"
-LEARNT_NOTHING = frozenset(
-    {
-        Reason.NO_NETWORK, Reason.TRANSPORT, Reason.HTTP_429, Reason.HTTP_5XX, Reason.FORBIDDEN_MEDIA,
-        Reason.WAITING, Reason.TOOL_STALE, Reason.TOOL_FAILED,
-    }
-)  # fmt: skip
-"""Answers that tell nothing about whether YouTube lets us in again."""
+CANARY = "jNQXAC9IVRw"
+"""The first video of YouTube (2005), public everywhere: when it cannot be had either, the fault is ours."""
+NOT_ASKED = frozenset({Reason.NO_NETWORK, Reason.WAITING})
+"""Answers that are none: nothing was learnt of the video, nor of whether YouTube lets us in."""
+_WAS_ANSWERED = frozenset({Reason.TOO_SHORT, Reason.NOT_ASKED})
+"""The video is there, and was not wanted: as good as its bytes."""
+_OF_SERVERS = frozenset({Reason.HTTP_429, Reason.HTTP_5XX, Reason.TRANSPORT, Reason.FORBIDDEN_MEDIA})
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,10 @@ class YouTubeOptions:
 class YouTubeSource:
     """Fetches source videos by their YouTube id. Safe to share between threads.
 
-    ``breaker`` and ``budget`` are asked before every request, so that nothing gets past them. ``cookies`` (Netscape
-    format) is read and never written. ``url_template`` holds ``{id}``. ``ffmpeg`` puts video and sound together;
-    ``pause(n)`` are the seconds before yt-dlp's own retry ``n``.
+    ``breaker`` and ``budget`` are asked before every request, so that nothing gets past them. ``canary``: the id of a
+    video that is known to be good, asked when the breaker is in doubt. ``cookies`` (Netscape format) is read and never
+    written. ``url_template`` holds ``{id}``. ``ffmpeg`` puts video and sound together; ``pause(n)`` are the seconds
+    before yt-dlp's own retry ``n``. ``plugins`` and ``extractor_args``: see :mod:`clipyard.acquire.plugins`.
     """
 
     def __init__(
@@ -74,6 +76,9 @@ class YouTubeSource:
         url_template: str = URL,
         breaker: Breaker | None = None,
         budget: Budget | None = None,
+        canary: str | None = None,
+        plugins: Sequence[str] = (),
+        extractor_args: Sequence[str] = (),
         cookies: Path | None = None,
         ffmpeg: Path | None = None,
         network: Network = NETWORK,
@@ -81,10 +86,10 @@ class YouTubeSource:
     ) -> None:
         self.id, self._options, self._url = id, options, url_template
         self._breaker, self._budget, self._network = breaker, budget, network
-        self._pause = pause
-        self._sessions = Sessions(
-            _params(options, url_template), cookies=cookies, ffmpeg=ffmpeg, pause=self._before_retry
-        )
+        self._canary, self._has_cookies, self._pause = canary, cookies is not None, pause
+        load_plugins(plugins)
+        params = {**_params(options, url_template), "extractor_args": parse_extractor_args(extractor_args)}
+        self._sessions = Sessions(params, cookies=cookies, ffmpeg=ffmpeg, pause=self._before_retry)
 
     def fetch(self, want: Want, scratch: Path, cancelled: Event) -> Fetched:
         """The source video of ``want`` (or the part around its window) as a new file in ``scratch``.
@@ -100,42 +105,96 @@ class YouTubeSource:
         scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="youtube-", dir=scratch, ignore_cleanup_errors=True) as name:
             folder = Path(name)
-            try:
-                found = self._attempt(want, folder, cancelled)
-            except NotHad as error:
-                if error.reason is not Reason.FORBIDDEN_MEDIA:
-                    raise
-                # The address of the media may have expired or been made for another client: extract once more.
-                found = self._attempt(want, folder, cancelled)
+            found = self._fetch(want, folder, cancelled)
             target = scratch / f"{folder.name}{found.path.suffix}"
             found.path.replace(target)
         return Fetched(target, "video", found.offset, target.stat().st_size, time.monotonic() - begun, found.evidence)
 
+    def _fetch(self, want: Want, folder: Path, cancelled: Event) -> _Found:
+        try:
+            return self._attempt(want, folder, cancelled)
+        except NotHad as error:
+            # The address of the media may have expired or been made for another client: extract once more, but not
+            # when it is the same with other videos.
+            if error.reason is not Reason.FORBIDDEN_MEDIA:
+                raise
+            if self._breaker and self._breaker.refused_others(want.video_id, error.reason):
+                raise
+            first = error
+        try:
+            return self._attempt(want, folder, cancelled)
+        except NotHad as error:
+            raise (first if error.reason is Reason.WAITING and not cancelled.is_set() else error) from None
+
     def _attempt(self, want: Want, folder: Path, cancelled: Event) -> _Found:
         """One extraction and download, watched by breaker and budget."""
-        if self._breaker and (stop := self._breaker.check()):
-            raise _waiting(stop)
+        leave = self._breaker.enter(cancelled) if self._breaker else "go"
+        if isinstance(leave, BreakerOpen):
+            raise _waiting(leave)
         try:
-            if self._budget and (spent := self._budget.wait(cancelled)):
-                raise _waiting(spent)
-            if cancelled.is_set():
-                raise stopped()
+            if leave == "canary" and self._canary:
+                self._ask_canary(folder, cancelled)
+            self._wait_for_budget(cancelled)
             found = self._download(want, folder, cancelled)
         except BaseException as error:  # whatever it was, a probe must report, or everybody waits for it
-            self._report(error)
+            self._report(want.video_id, error)
             raise
-        self._report(None)
+        self._report(want.video_id, None)
         return found
 
-    def _report(self, error: BaseException | None) -> None:
+    def _wait_for_budget(self, cancelled: Event) -> None:
+        if self._budget and (spent := self._budget.wait(cancelled)):
+            raise _waiting(spent)
+        if cancelled.is_set():
+            raise stopped()
+
+    def _ask_canary(self, folder: Path, cancelled: Event) -> None:
+        """Go on (the videos are to blame), or open the breaker and raise NotHad (we are)."""
+        assert self._breaker and self._canary
+        self._wait_for_budget(cancelled)
+        try:
+            self._taste(self._canary, folder, cancelled)
+        except NotHad as error:
+            if error.reason in NOT_ASKED:
+                raise
+            ours = error.reason in OURS | STOPS_THE_CRAWL
+            reason, why = error.reason if ours else Reason.EGRESS_REFUSED, f"also the canary: {error.evidence}"
+            raise _waiting(self._breaker.open(reason, why, error.retry_after)) from error
+        self._breaker.proved()
+
+    def _taste(self, video_id: str, folder: Path, cancelled: Event) -> None:
+        """Extract a video and read the first bytes of what would be fetched of it. Raises NotHad."""
+        from yt_dlp.networking import Request
+
+        session = self._sessions.get()
+        with session.using(folder, cancelled) as ydl:
+            try:
+                info = ydl.extract_info(self._url.format(id=video_id), download=False)
+                for one in info.get("requested_formats") or [info]:
+                    headers = {**(one.get("http_headers") or {}), "Range": "bytes=0-1023"}
+                    with ydl.urlopen(Request(one["url"], headers=headers)) as answer:
+                        answer.read(1024)
+            except Exception as error:  # as in _download
+                raise self._classified(error, session, cancelled) from error
+
+    def _classified(self, error: Exception, session: Session, cancelled: Event) -> NotHad | ClipyardError:
+        if isinstance(error, NotHad | ClipyardError):
+            return error
+        if cancelled.is_set() or isinstance(error, Stopped):
+            return stopped()
+        return classify(
+            error, warnings=session.warnings, hint=session.hint, cookies=self._has_cookies, network=self._network
+        )
+
+    def _report(self, video_id: str, error: BaseException | None) -> None:
         if self._breaker is None:
             return
-        if isinstance(error, NotHad) and error.reason in STOPS_THE_CRAWL:
-            self._breaker.open(error.reason, error.evidence, error.retry_after)
-        elif error is None or (isinstance(error, NotHad) and error.reason not in LEARNT_NOTHING):
-            self._breaker.success()
+        if error is not None and not (isinstance(error, NotHad) and error.reason not in NOT_ASKED):
+            self._breaker.left()
+        elif isinstance(error, NotHad) and error.reason not in _WAS_ANSWERED:
+            self._breaker.answered(video_id, error.reason, error.evidence, error.retry_after)
         else:
-            self._breaker.inconclusive()
+            self._breaker.answered(video_id, None)
 
     def _download(self, want: Want, folder: Path, cancelled: Event) -> _Found:
         session = self._sessions.get()
@@ -151,18 +210,18 @@ class YouTubeSource:
                 self._check_size(info)
                 ydl.process_info(info)
                 return _whole(info, folder)
-            except (NotHad, ClipyardError):
-                raise
-            except Stopped as error:
-                raise stopped() from error
             except Exception as error:  # an extractor may raise anything; classify names it
-                if cancelled.is_set():
-                    raise stopped() from error
-                raise classify(error, warnings=session.warnings, network=self._network) from error
+                raise self._classified(error, session, cancelled) from error
 
     def _before_retry(self, n: int, why: str) -> float:
         if self._network.explains(why):  # yt-dlp would go on for half a minute
             raise NotHad(Reason.NO_NETWORK, why)
+        if self._breaker and any(self._breaker.refused_others("", reason) for reason in _OF_SERVERS):
+            from yt_dlp.utils import DownloadError
+
+            answer = classify(DownloadError(why), network=self._network)
+            if isinstance(answer, NotHad) and answer.reason in _OF_SERVERS:  # not once more for each video
+                raise answer
         return self._pause(n)
 
     def _in_parts(self, info: dict[str, Any]) -> bool:
@@ -220,7 +279,9 @@ class _Found:
     evidence: str
 
 
-def _waiting(stop: BreakerOpen | Spent) -> NotHad:
+def _waiting(stop: BreakerOpen | Spent | None) -> NotHad:
+    if stop is None:
+        return NotHad(Reason.WAITING, "the breaker is open")
     return NotHad(Reason.WAITING, stop.sentence(), retry_after=max(0.0, stop.resume_at.timestamp() - time.time()))
 
 

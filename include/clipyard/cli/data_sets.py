@@ -61,7 +61,13 @@ def doctor(data: Path | None) -> None:
     tool = ffmpeg()
     rows = [("ok", f"ffmpeg {tool.version} ({tool.origin}, {tool.path})")]
     settings.data.root.mkdir(parents=True, exist_ok=True)
-    rows += [(str(f.level), f.sentence) for f in preflight_youtube(cookies=settings.cookies, folder=settings.data.root)]
+    found = preflight_youtube(
+        cookies=settings.cookies,
+        folder=settings.data.root,
+        plugins=settings.ytdlp_plugins,
+        extractor_args=settings.ytdlp_args,
+    )
+    rows += [(str(one.level), one.sentence) for one in found]
     rows.append(_ledger(settings))
     table(rows, ("level", "finding"))
     if any(level == "fail" for level, _ in rows):

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -23,9 +24,9 @@ from clipyard.ledger.bulk import clean, insert_rows, moment, pieces, update_rows
 from clipyard.ledger.catalog import add_items
 from clipyard.ledger.engine import writing
 from clipyard.ledger.models import attempt, clip_state, item, video_state
-from clipyard.ledger.policy import BYTES_CAME, RULES, VideoState, is_telling, observe
+from clipyard.ledger.policy import BYTES_CAME, MANY, RULES, VideoState, distrusted, is_telling, observe
 from clipyard.manifest import Row, count_rows, read_rows
-from clipyard.reasons import Reason, Status
+from clipyard.reasons import UNKNOWN_SENTENCE, Reason, Status
 
 BATCH = 5000
 _COLUMNS = ("item_id", "video_id", "clip_id", "split", "label", "status", "reason", "evidence", "attempts")
@@ -105,11 +106,37 @@ def record_manifest(engine: Engine, run: RunKey, manifest: Path, now: datetime) 
     total = Recorded(0, 0, 0)
     if count_rows(manifest) and "attempts" not in pq.read_schema(manifest).names:
         raise ManifestError(f"{manifest} has no column 'attempts': only results and manifests of fetch are recorded.")
+    doubts = distrusted(_answers(manifest))
     for rows in pieces(read_rows(manifest, _COLUMNS), BATCH):
-        told = [_read(row, run, manifest) for row in rows]
+        told = [_doubted(_read(row, run, manifest), doubts) for row in rows]
         with writing(engine) as conn:
             total += _Batch(conn, run, now).record(rows, told)
     return total
+
+
+def _answers(manifest: Path) -> dict[tuple[str, Reason], int]:
+    """Of how many videos each source gave each reason; no more than :data:`~clipyard.ledger.policy.MANY` are counted."""
+    videos: dict[tuple[str, str], set[str]] = {}
+    if "attempts" not in pq.read_schema(manifest).names:
+        return {}
+    with pq.ParquetFile(manifest) as file:
+        for batch in file.iter_batches(columns=["video_id", "attempts"]):
+            attempts = batch.column("attempts")
+            told, of = attempts.flatten(), batch.column("video_id").take(pc.list_parent_indices(attempts))
+            columns = (told.field("source"), told.field("reason"), of)
+            for source, reason, video in zip(*(one.to_pylist() for one in columns), strict=True):
+                known = videos.setdefault((source, reason), set())
+                if len(known) < MANY:
+                    known.add(video)
+    return {(source, _REASONS[r]): len(known) for (source, r), known in videos.items() if r in _REASONS}
+
+
+def _doubted(one: _Told, doubts: frozenset[tuple[str, Reason | None]]) -> _Told:
+    """The row with a reason of ours, where its own is not believed."""
+    unknown = any(a.reason is one.reason and a.evidence.startswith(UNKNOWN_SENTENCE) for a in one.attempts)
+    if (one.source, one.reason) in doubts or (unknown and (one.source, None) in doubts):
+        return replace(one, reason=Reason.EGRESS_REFUSED)
+    return one
 
 
 def _read(row: Row, run: RunKey, manifest: Path) -> _Told:

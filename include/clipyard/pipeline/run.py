@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clipyard.errors import ClipyardError, Exit, MachineError, RetryLater, UserError
+from clipyard.errors import ClipyardError, Exit, MachineError, RetryLater, ToolOutdated, UserError
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.graph import graph_of
 from clipyard.pipeline.stages import NothingToDo, Say, run_stage
@@ -23,7 +23,10 @@ def _shards(step: str, ctx: RunContext, say: Say) -> None:
     from clipyard.steps.registry import make_step
     from clipyard.steps.runner import run_step
 
-    errors = {Exit.WAIT: RetryLater, Exit.RETRY: RetryLater, Exit.FAIL: MachineError, Exit.USAGE: UserError}
+    errors = {
+        Exit.WAIT: RetryLater, Exit.RETRY: RetryLater, Exit.FAIL: MachineError, Exit.USAGE: UserError,
+        Exit.UPGRADE: ToolOutdated,
+    }  # fmt: skip
     root = ctx.data.root
     for job in _stage(f"{step}_shards", ctx, say) or []:
         result = run_step(

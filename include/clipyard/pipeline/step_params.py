@@ -70,6 +70,10 @@ def fetch_params(ctx: RunContext, *, local_only: bool = False) -> dict[str, Any]
         or (ACCOUNT_PER_HOUR if ctx.settings.cookies else GUEST_PER_HOUR),
         "budget_pause": ctx.settings.budget_pause,
         "source_cache_gb": ctx.settings.source_cache_gb,
+        "breaker_row": ctx.settings.breaker_row,
+        "canary": ctx.settings.canary,
+        "plugins": list(ctx.settings.ytdlp_plugins),
+        "extractor_args": list(ctx.settings.ytdlp_args),
     }
 
 

@@ -14,7 +14,9 @@ from clipyard.reasons import Reason, Status
 from clipyard.settings import DataRoot
 
 OUR_FAULT = (Reason.TOOL_STALE, Reason.TOOL_FAILED, Reason.TASK_FAILED)
-UNASKED = (Reason.BOT_CHECK, Reason.RATE_LIMIT, Reason.WAITING, Reason.NO_NETWORK, Reason.NOT_ASKED)
+UNASKED = (
+    Reason.BOT_CHECK, Reason.RATE_LIMIT, Reason.EGRESS_REFUSED, Reason.WAITING, Reason.NO_NETWORK, Reason.NOT_ASKED,
+)  # fmt: skip
 WRONG_BYTES = (Reason.NOT_A_VIDEO, Reason.TRUNCATED, Reason.CORRUPT)
 
 TEXT = ("item_id", "video_id", "clip_id", "split", "class_dir", "status", "reason", "evidence", "sha256", "path")

@@ -30,6 +30,11 @@ WORDS: dict[Reason, Words] = {
     Reason.RATE_LIMIT: Words(
         "Rate limit", "YouTube said that this address asks too often.", "The crawl paused; it goes on by itself."
     ),
+    Reason.EGRESS_REFUSED: Words(
+        "This network or account is refused",
+        "A network's filter, YouTube's restricted mode or an account problem; it says nothing about the video.",
+        "Check filter, proxy and cookies, or ask from another network.",
+    ),
     Reason.PRIVATE: Words("Private", "The uploader made the video private."),
     Reason.REMOVED: Words("Removed by its uploader", "The uploader deleted the video."),
     Reason.TERMINATED: Words("Account closed", "The uploader's account no longer exists."),
@@ -55,7 +60,7 @@ WORDS: dict[Reason, Words] = {
         "The video exists, but its file was refused (HTTP 403).",
         "If it stays, upgrade yt-dlp.",
     ),
-    Reason.NOT_FOUND: Words("Not at the source", "A mirror or server does not have the file (HTTP 404)."),
+    Reason.NOT_FOUND: Words("Not at the source", "The mirror, server or folder that was asked does not have the file."),
     Reason.GONE: Words("Gone from the source", "A server says that the file is gone for good (HTTP 410)."),
     Reason.TOOL_STALE: Words(
         "yt-dlp is out of date",

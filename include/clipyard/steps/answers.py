@@ -5,7 +5,7 @@ The rule, best first:
 1. we were stopped (``waiting``, ``bot_check``, ``rate_limit``): the question is still open;
 2. the authoritative source (YouTube) said something about the video (``private``, ``removed``, ``too_short`` ...):
    that is the last word, whatever mirrors lack;
-3. anything that passes (no network, 429, 5xx, a broken connection, a stale tool): a mirror's 404 must not hide that
+3. anything that passes (no network, 429, 5xx, a refusal of us, a stale tool): a mirror's 404 must not hide that
    the question was not really answered, or the item would be looked at again much too late;
 4. something came but could not be used (``too_short``, ``truncated``, ``corrupt``, ``not_a_video``);
 5. a mirror lacks it (``not_found``, ``gone``, ``forbidden_media``).
@@ -26,6 +26,7 @@ STOPPED = frozenset({Reason.WAITING, Reason.BOT_CHECK, Reason.RATE_LIMIT})
 _PASSING = frozenset(
     {
         Reason.NO_NETWORK, Reason.TRANSPORT, Reason.HTTP_429, Reason.HTTP_5XX, Reason.TOOL_STALE, Reason.TOOL_FAILED,
+        Reason.EGRESS_REFUSED,
     }
 )  # fmt: skip
 _UNUSABLE = frozenset({Reason.TOO_SHORT, Reason.TRUNCATED, Reason.CORRUPT, Reason.NOT_A_VIDEO})

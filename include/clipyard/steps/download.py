@@ -52,7 +52,7 @@ _GB = 1_000_000_000
 _COME_BACK = STOPPED | {Reason.HTTP_429}
 _NOT_IN_KEY = {
     "cookies", "egress", "budget_pause", "budget_per_hour", "breaker_factor", "source_cache_gb", "min_free_gb", "wait",
-    "recipe", "youtube", "accept_short", "max_bytes",
+    "recipe", "youtube", "accept_short", "max_bytes", "breaker_row", "canary", "plugins", "extractor_args",
 }  # fmt: skip
 
 

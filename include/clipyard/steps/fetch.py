@@ -27,12 +27,13 @@ from typing import ClassVar
 import pyarrow as pa
 from pydantic import Field
 
+from clipyard.acquire.breaker import ROW
 from clipyard.acquire.cache import SourceCache
 from clipyard.acquire.preflight import preflight_youtube
 from clipyard.acquire.sources import Egress, Sources, make_sources
 from clipyard.acquire.youtube import YouTubeOptions
 from clipyard.datasets.model import Recipe, Source
-from clipyard.errors import MachineError, WaitUntil
+from clipyard.errors import MachineError, ToolOutdated, WaitUntil
 from clipyard.ids import is_youtube_id
 from clipyard.manifest import Row
 from clipyard.media.tools import ffmpeg
@@ -49,6 +50,7 @@ _ONE_SECOND = re.compile(r"_\d{6,9}", re.ASCII)
 """A clip that is named by the one second that is annotated in it (AVA-Kinetics, flat layout)."""
 _NOT_IN_KEY = {
     "cookies", "egress", "budget_pause", "budget_per_hour", "breaker_factor", "source_cache_gb", "min_free_gb", "wait",
+    "breaker_row", "canary", "plugins", "extractor_args",
 }  # fmt: skip
 
 
@@ -77,6 +79,14 @@ class FetchParams(StepParams):
     budget_per_hour: int | None = Field(default=300, ge=1)
     breaker_factor: float = Field(default=1.0, gt=0)
     """Scales the breaker's cool-downs."""
+    breaker_row: int = Field(default=ROW, ge=1)
+    """Questions to YouTube in a row without bytes after which nothing more is asked."""
+    canary: str | None = None
+    """Id of a known-good video that is asked when in doubt; empty: none; None: the built-in one."""
+    plugins: tuple[str, ...] = ()
+    """Modules of yt-dlp's plug-ins that may be loaded."""
+    extractor_args: tuple[str, ...] = ()
+    """As yt-dlp's ``--extractor-args``."""
     source_cache_gb: float = Field(default=10.0, ge=0)
     min_free_gb: float = Field(default=1.0, ge=0)
     """With less free space the step does not begin."""
@@ -95,6 +105,10 @@ class _Kit:
             per_hour=params.budget_per_hour,
             cookies=Path(params.cookies) if params.cookies else None,
             cool_down_factor=params.breaker_factor,
+            row=params.breaker_row,
+            canary=params.canary,
+            plugins=params.plugins,
+            extractor_args=params.extractor_args,
             ffmpeg=ffmpeg().path,
             youtube=params.youtube,
         )
@@ -214,12 +228,17 @@ class FetchStep(Step[FetchParams]):
         return facts is not None and clips.is_placed(window, facts, self._target(row, ctx))
 
     def finish(self, reasons: Counter[Reason], ctx: StepContext[FetchParams]) -> None:
-        """WaitUntil while rows wait for YouTube."""
-        waiting = sum(reasons[reason] for reason in STOPPED)
+        """While YouTube's breaker keeps rows: ToolOutdated when only an upgrade helps, else WaitUntil."""
+        kit = self._kit(ctx)
+        stopped = kit.egress.breaker.peek() if kit.sources.has_youtube else None
+        waiting = sum(reasons[reason] for reason in STOPPED | ({stopped.reason} if stopped else set()))
         if not waiting or not ctx.params.wait:
             return
-        kit = self._kit(ctx)
-        stopped = kit.egress.breaker.peek()
+        if stopped and stopped.reason is Reason.TOOL_STALE:
+            raise ToolOutdated(
+                f"{waiting} clips wait for a newer yt-dlp; everything else is done. Upgrade yt-dlp, yt-dlp-ejs and deno "
+                f"(docs/operating.md), then start this again. The last word was: {stopped.evidence}"
+            )
         times = [when for when in (kit.resume_at, stopped.resume_at if stopped else None) if when is not None]
         resume_at = max(times, default=now())
         reason = stopped.reason if stopped else Reason.WAITING

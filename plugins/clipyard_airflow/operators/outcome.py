@@ -8,6 +8,7 @@ exit      meaning                                            Airflow
 10        the machine is not fit                             failed, no retry
 11        the machine may be fit soon (disk full)            failed, retried with backoff
 12        a source told us to stop                           deferred until then, without a worker slot
+13        yt-dlp is outrun: upgrade it                       failed, no retry
 other     the step was killed                                failed, retried
 ========  =================================================  ==========================================
 """
@@ -52,7 +53,7 @@ def raise_for(outcome: StepOutcome) -> None:
     """Raise what Airflow understands; returns for success and for a wait (the operator defers)."""
     if outcome.exit in (Exit.OK, Exit.WAIT):
         return
-    if outcome.exit in (Exit.ERROR, Exit.USAGE, Exit.BLOCKED, Exit.FAIL):
+    if outcome.exit in (Exit.ERROR, Exit.USAGE, Exit.BLOCKED, Exit.FAIL, Exit.UPGRADE):
         raise AirflowFailException(outcome.sentence)
     raise AirflowException(outcome.sentence)
 
