@@ -94,7 +94,7 @@ def in_airflow(home: Path, data: Path, shards: int) -> list[float]:
 def by_hand(data: Path, fresh: Path) -> list[float]:
     """Seconds of the same steps without Airflow."""
     plan = DataRoot(data).run(DATASET, RUN) / "plan"
-    (params,) = plan.glob("fetch-*.params.json")
+    (params,) = plan.glob("params/fetch-*.json")
 
     def one(items: Path) -> float:
         argv = [
@@ -106,7 +106,7 @@ def by_hand(data: Path, fresh: Path) -> list[float]:
         return time.monotonic() - begun
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(one, sorted(plan.glob("shard-*.parquet"))))
+        return list(pool.map(one, sorted(plan.glob("items/shard-*.parquet"))))
 
 
 def main() -> None:

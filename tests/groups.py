@@ -25,7 +25,7 @@ SLOW_PARAMETERS = frozenset({"postgresql"})
 SLOW_PATHS = (
     "people/test_mmdet.py", "readers/test_readers.py", "readers/test_pipeline_release.py",  # PyTorch
     "operators/test_kubernetes_runtime.py",  # a stand-in for the API server of a cluster
-    "pipeline/test_ava_run.py", "pipeline/test_run_all.py", "pipeline/test_flat_kinetics.py", "demo/test_ava_set.py",  # whole runs
+    "pipeline/test_ava_run.py", "pipeline/test_run_all.py", "pipeline/test_archive_run.py", "pipeline/test_flat_kinetics.py", "demo/test_ava_set.py",  # whole runs
     "quality/",  # hundreds of runs of Great Expectations, of a second each
     "media/", "steps/test_excerpt_step.py",  # hundreds of encodes
 )  # fmt: skip

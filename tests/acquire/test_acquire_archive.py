@@ -106,6 +106,49 @@ def test_a_broken_connection_is_resumed(folder: Path, tmp_path: Path, origin: Or
     assert found == {name: content for name, (_, content) in zip(NAMES, data, strict=True)}
 
 
+def test_archives_as_people_make_them(tmp_path: Path) -> None:
+    """Not compressed whatever the name says, with a Mac's AppleDouble files, blanks, and suffixes in capitals."""
+    entries = [
+        entry(f"./riding a bike/._{NAMES[0]}.MP4", b"\x00\x05\x16\x07"),
+        entry(f"./riding a bike/{NAMES[0]}.MP4", b"zero"),
+        entry(f"__MACOSX/._{NAMES[1]}.mov", b"\x00\x05\x16\x07"),
+        entry(f"a\\b\\ {NAMES[1]}.Mov ", b"one"),
+        entry(f"{NAMES[2]}.mp4.part", b"two"),
+        entry(f"{NAMES[3]}.m4v", b"three"),
+    ]
+    path = tmp_path / "part 0.tar.gz"
+    path.write_bytes(tar_bytes(entries, "w"))
+    found, error = read(str(path), tmp_path / "scratch")
+    assert error is None
+    assert found == {NAMES[0]: b"zero", NAMES[1]: b"one", NAMES[3]: b"three"}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_list_as_people_make_them(tmp_path: Path, end: str) -> None:
+    lines = ["", "  part 0.tar.gz\t", "sub\u2028folder/part 1.tar", "http://127.0.0.1:9/a part.tar.gz ", ""]
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbf" + end.join(lines).encode())
+    assert list_parts(str(tmp_path / "list.txt"), tmp_path, Downloader(QUICK), Event()) == [
+        f"{tmp_path}/part 0.tar.gz", f"{tmp_path}/sub\u2028folder/part 1.tar", "http://127.0.0.1:9/a%20part.tar.gz",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["mutated.zip", "mutated.tar", "mutated.tar.gz"])
+def test_damaged_bytes_are_an_answer_whatever_the_reader_trips_over(tmp_path: Path, name: str) -> None:
+    """A zip's directory that points before the file is EINVAL, a strange compression a RuntimeError, and so on."""
+    kind = name.partition(".")[2]
+    save(tmp_path, kind)
+    whole = (tmp_path / f"part_0.{kind}").read_bytes()
+    dice = random.Random(name)
+    for _ in range(150):
+        data = bytearray(whole)
+        for _ in range(dice.randint(1, 6)):
+            near_end = dice.random() < 0.5
+            place = dice.randrange(max(0, len(data) - 400), len(data)) if near_end else dice.randrange(len(data))
+            data[place] = dice.choice((0, 0xFF, dice.randrange(256)))
+        (tmp_path / name).write_bytes(data)
+        read(str(tmp_path / name), tmp_path / "scratch")
+
+
 @pytest.mark.parametrize("kind", ["tar", "tar.gz"])
 @pytest.mark.parametrize("share", [0.3, 0.75, 0.9])
 def test_what_was_complete_before_an_archive_broke_off_is_kept(tmp_path: Path, kind: str, share: float) -> None:

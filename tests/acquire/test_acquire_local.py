@@ -26,6 +26,11 @@ WANT = Want("-aBcDeFgH_1", 7, 17, "-aBcDeFgH_1_000007_000017", "val", "juggling_
         ("videos_val/juggling_balls/-aBcDeFgH_1_000007_000017.mp4", "clip"),
         ("-aBcDeFgH_1.webm", "video"),
         ("val/-aBcDeFgH_1.mp4", "video"),
+        ("-aBcDeFgH_1_000007_000017.MP4", "clip"),
+        ("val/juggling balls/-aBcDeFgH_1_000007_000017.MOV", "clip"),
+        ("videos_val/juggling_balls/-aBcDeFgH_1_000007_000017.m4v", "clip"),
+        ("juggling_balls/-aBcDeFgH_1_000007_000017.Ts", "clip"),
+        ("val/-aBcDeFgH_1.MTS", "video"),
     ],
 )
 def test_every_usual_layout_is_found_and_left_as_it_is(tmp_path: Path, name: str, content: str) -> None:
@@ -37,7 +42,7 @@ def test_every_usual_layout_is_found_and_left_as_it_is(tmp_path: Path, name: str
     fetched = LocalSource("local", str(folder), "clip").fetch(WANT, scratch, Event())
     assert (fetched.content, fetched.offset) == (content, 7.0 if content == "clip" else 0.0)
     assert fetched.path.parent == scratch
-    assert fetched.path.suffix == file.suffix
+    assert fetched.path.suffix == file.suffix.lower()
     fetched.path.unlink()
     assert file.read_bytes() == b"bytes of a person"
     assert name in fetched.evidence
@@ -58,11 +63,51 @@ def test_a_template_names_exactly_one_file(tmp_path: Path) -> None:
     assert caught.value.reason is Reason.NOT_FOUND
 
 
+@pytest.mark.parametrize(
+    ("template", "name", "found"),
+    [
+        ("{clip}.mp4", "-aBcDeFgH_1_000007_000017.MP4", True),
+        ("{class}/{clip}.mp4", "juggling_balls/-aBcDeFgH_1_000007_000017.mov", True),
+        ("{split}/{id}_{start:06d}", "val/-aBcDeFgH_1_000007.ts", True),
+        ("{id}/{label}/{start}.avi", "-aBcDeFgH_1/juggling balls/7.AVI", True),
+        ("v{id}.dat", "v-aBcDeFgH_1.mp4", False),
+        ("{clip}.mp4", "-aBcDeFgH_1_000007_000017.mp4.part", False),
+        ("{clip}.mp4", "._-aBcDeFgH_1_000007_000017.mp4", False),
+        ("{id}.mp4", "-aBcDeFgH_1_000007_000017.mp4", False),
+    ],
+)
+def test_a_template_stands_for_any_suffix_of_a_video(tmp_path: Path, template: str, name: str, found: bool) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_bytes(b"x")
+    source = LocalSource("local", f"{tmp_path}/{template}", "clip")
+    assert source.may_have(WANT) is found
+    if found:
+        assert name in source.fetch(WANT, tmp_path, Event()).evidence
+
+
+def test_the_name_that_was_given_comes_first_and_an_empty_file_last(tmp_path: Path) -> None:
+    for suffix in (".mov", ".mp4", ".MP4"):
+        (tmp_path / f"{WANT.clip_id}{suffix}").write_bytes(suffix.encode())
+    ask = LocalSource("local", f"{tmp_path}/{{clip}}.MP4", "clip").fetch
+    assert ask(WANT, tmp_path, Event()).path.read_bytes() == b".MP4"
+    (tmp_path / f"{WANT.clip_id}.MP4").write_bytes(b"")
+    (tmp_path / f"{WANT.clip_id}.mp4").write_bytes(b"")
+    assert ask(WANT, tmp_path, Event()).path.read_bytes() == b".mov"
+
+
+def test_what_comes_later_is_found_too(tmp_path: Path) -> None:
+    source = LocalSource("local", str(tmp_path), "clip")
+    assert not source.may_have(WANT)
+    (tmp_path / "val").mkdir()
+    (tmp_path / "val" / f"{WANT.clip_id}.mkv").write_bytes(b"x")
+    assert source.may_have(WANT)
+
+
 @pytest.mark.parametrize("folder", ["", "val", "trainval", "videos", "videos_val", "videos_trainval"])
 def test_a_whole_file_is_looked_for_by_its_own_name(tmp_path: Path, folder: str) -> None:
     film = Want("-aBcDeFgH_1", 0, 0, "-aBcDeFgH_1.mkv", "val")
     (tmp_path / folder).mkdir(exist_ok=True)
-    (tmp_path / folder / "-aBcDeFgH_1.mkv").write_bytes(b"x")
+    (tmp_path / folder / ("-aBcDeFgH_1.MKV" if folder == "val" else "-aBcDeFgH_1.mkv")).write_bytes(b"x")
     names = {"val": "trainval"}
     fetched = LocalSource("local", str(tmp_path), "video", whole_files=True, split_names=names).fetch(
         film, tmp_path, Event()

@@ -101,10 +101,10 @@ def test_nothing_selected_is_a_plan_too(tmp_path: Path) -> None:
 def test_the_plan_of_a_run_is_kept_and_other_params_plan_anew(world: World) -> None:
     ctx = world.context(shards=4)
     world.plan(ctx)
-    before = {path: path.stat().st_mtime_ns for path in (ctx.folder / "plan").glob("shard-*")}
+    before = {path: path.stat().st_mtime_ns for path in ctx.place.items.glob("shard-*")}
     world.fetch(ctx)
     world.plan(world.context(shards=4))
-    assert {path: path.stat().st_mtime_ns for path in (ctx.folder / "plan").glob("shard-*")} == before
+    assert {path: path.stat().st_mtime_ns for path in ctx.place.items.glob("shard-*")} == before
     assert list((ctx.folder / "fetch").glob("part-*"))
     assert world.plan(world.context(shards=2))["shards"] == 2
     assert not (ctx.folder / "fetch").exists(), "parts of other shards would be taken for these"

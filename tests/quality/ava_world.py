@@ -144,7 +144,7 @@ class BoxWorld:
     def write(self) -> None:
         run = self.run_dir
         write_rows(run / "catalog.parquet", schema_of(CATALOG_FIELDS, "catalog"), self.catalog)
-        write_rows(run / "plan" / "shard-00000.parquet", schema_of(ITEM_FIELDS, "plan"), self.plan)
+        write_rows(run / "plan/items/shard-00000.parquet", schema_of(ITEM_FIELDS, "plan"), self.plan)
         write_rows(run / "recorded.parquet", RECORDED, self.recorded)
         ava = self.spec.annotation_format == "ava_csv"
         step, schema = ("excerpt", EXCERPT) if ava else ("frames", FRAMES)

@@ -105,7 +105,7 @@ class World:
     def write(self) -> None:
         run = self.run_dir
         write_rows(run / "catalog.parquet", schema_of(CATALOG_FIELDS, "catalog"), self.catalog)
-        write_rows(run / "plan" / "shard-00000.parquet", schema_of(ITEM_FIELDS, "plan"), self.plan)
+        write_rows(run / "plan/items/shard-00000.parquet", schema_of(ITEM_FIELDS, "plan"), self.plan)
         write_rows(run / "recorded.parquet", RECORDED, self.recorded)
         for step, rows, schema in (("resize", self.resized, RESIZED), ("frames", self.frames, FRAMES)):
             if rows is not None:  # two shards, as of a real run

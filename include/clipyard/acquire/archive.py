@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import gzip
 import io
-import lzma
+import re
 import shutil
 import stat
-import struct
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,24 +27,12 @@ from clipyard.acquire.download import Downloader, page_like
 from clipyard.acquire.guard import reasons
 from clipyard.acquire.http import VIDEO_SUFFIXES
 from clipyard.acquire.stream import HttpStream
-from clipyard.errors import MachineError, UserError
+from clipyard.errors import ClipyardError, MachineError, UserError
 from clipyard.files import disk_errors, temporary_beside
 from clipyard.reasons import Reason
 
-_BROKEN = (
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-    gzip.BadGzipFile,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    NotImplementedError,
-    ValueError,
-    OverflowError,
-    struct.error,
-)
-"""What the readers of tar, gzip and zip raise on bytes that make no sense."""
 _LIST_BYTES = 1 << 20
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True)
@@ -100,8 +86,7 @@ Wanted = Callable[[str], bool]
 
 
 def _kind(name: str) -> tuple[str, str]:
-    base = PurePosixPath(name.replace("\\", "/")).name
-    path = PurePosixPath(base)
+    path = PurePosixPath(PurePosixPath(name.replace("\\", "/")).name.strip())
     return path.stem, path.suffix.lower()
 
 
@@ -236,7 +221,11 @@ def _members(
             yield from _zip(got.path, wanted, scratch, limits, cancelled)
         finally:
             got.path.unlink(missing_ok=True)
-    except _BROKEN as error:
+    except (NotHad, ClipyardError):
+        raise
+    except Exception as error:  # bytes that make no sense raise whatever the readers of tar, gzip and zip trip over
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # a folder of ours, not the archive
         cut = isinstance(error, EOFError) or "unexpected end" in str(error)
         raise NotHad(Reason.TRUNCATED if cut else Reason.CORRUPT, f"the archive breaks off: {error}") from error
 
@@ -295,12 +284,13 @@ def list_parts(place: str, scratch: Path, downloader: Downloader, cancelled: Eve
     if len(text) > _LIST_BYTES or page_like(text[:512]):
         raise NotHad(Reason.CORRUPT, f"{place} is not a list of archive parts: it begins with {text[:40]!r}")
     parts = []
-    for number, line in enumerate(text.decode("utf-8", "replace").splitlines(), 1):
+    # Lists are made by hand on all systems: a byte order mark, blanks at the ends, any line end.
+    for number, line in enumerate(_LINE_END.split(text.decode("utf-8-sig", "replace")), 1):
         part = line.strip()
         if not part:
             continue
         web = urlsplit(part).scheme in ("http", "https")
         if not web and (remote or "://" in part or "\x00" in part):
             raise UserError(f"{place}, line {number}: {part[:100]!r} is not an http address.")
-        parts.append(part if web else str(Path(place).parent / part))
+        parts.append(part.replace(" ", "%20") if web else str(Path(place).parent / part))
     return parts

@@ -14,7 +14,10 @@ from clipyard.acquire.download import Downloader
 from clipyard.acquire.template import Template
 from clipyard.errors import UserError
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi")
+VIDEO_SUFFIXES = (
+    ".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ogv",
+)  # fmt: skip
+"""Names of video files end so, in any case. Of two files of one name the earlier suffix comes first."""
 
 
 def host_of(url: str) -> str:

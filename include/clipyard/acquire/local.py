@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Event
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from clipyard.acquire.answer import Fetched, NotHad, Want
 from clipyard.acquire.http import VIDEO_SUFFIXES
+from clipyard.acquire.listing import Listing
 from clipyard.acquire.template import Template
 from clipyard.errors import UserError
 from clipyard.files import disk_errors, inside, link_or_copy, temporary_beside
@@ -24,66 +25,137 @@ _CLIP_FORMS = (
 )  # fmt: skip
 _VIDEO_FORMS = ("{id}", "{split}/{id}")
 _FILE_FORMS = ("{clip}", "{split}/{clip}", "videos/{clip}", "videos_{split}/{clip}")
+_RANKS = {suffix: rank for rank, suffix in enumerate(VIDEO_SUFFIXES)}
+_IN_NAME = frozenset({"clip", "id", "start", "end"})
+
+
+class _Form(NamedTuple):
+    """Where a file may lie, below the source's folder."""
+
+    folder: Template
+    name: Template
+    content: Content
+    suffix: str
+    """What the name's template ends in (``.mp4``); empty where it does not say."""
+
+    @classmethod
+    def of(cls, text: str, content: Content) -> _Form:
+        folder, _, name = text.rpartition("/")
+        return cls(Template(folder), Template(name), content, "" if name.endswith("}") else PurePosixPath(name).suffix)
+
+    @property
+    def is_shared(self) -> bool:
+        """The folder holds the files of many clips: its name can be remembered."""
+        return not self.folder.names & _IN_NAME
 
 
 class LocalSource:
     """A folder of clips in any of the usual layouts, or of whole videos named by their id.
 
     ``path`` is a folder, or a template that names one file below it (``/data/k400/{class}/{clip}.mp4``), which then
-    is the only form tried and holds what ``content`` says. What is found is hard-linked into scratch (copied across
-    file systems): the file in the folder is never moved, changed or deleted. ``whole_files``: the clip's name is a
-    file name with its extension, and exactly that file is looked for. ``split_names``: what the folder calls our
-    splits; our own names are tried too.
+    is the only form tried and holds what ``content`` says. A name may have any video suffix, in any case; one that the
+    template gives comes first. What is found is hard-linked into scratch (copied across file systems): the file in the
+    folder is never moved, changed or deleted. ``whole_files``: the clip's name is a file name with its extension, and
+    exactly that file is looked for, whatever the case of the extension. ``split_names``: what the folder calls our
+    splits; our own names are tried too. ``listing``: shared by sources that look at everything in one go.
     """
 
     def __init__(
         self, id_: str, path: str, content: Content, *, whole_files: bool = False,
-        split_names: Mapping[str, str] | None = None,
+        split_names: Mapping[str, str] | None = None, listing: Listing | None = None,
     ) -> None:  # fmt: skip
-        self._id, self._split_names = id_, split_names or {}
+        self._id, self._split_names, self._whole_files = id_, split_names or {}, whole_files
+        self._listing = listing or Listing()
         folder, hole, rest = path.partition("{")
         if hole and not path.count("{{"):
             folder, _, name = folder.rpartition("/")
-            self._forms: tuple[tuple[Template, Content], ...] = ((Template(name + hole + rest), content),)
-            self._suffixes: tuple[str, ...] = ("",)
+            self._forms: tuple[_Form, ...] = (_Form.of(name + hole + rest, content),)
         elif whole_files:
             folder = path.replace("{{", "{").replace("}}", "}")
-            self._forms, self._suffixes = tuple((Template(form), content) for form in _FILE_FORMS), ("",)
+            self._forms = tuple(_Form.of(form, content) for form in _FILE_FORMS)
         else:
             folder = path.replace("{{", "{").replace("}}", "}")
-            clips: tuple[tuple[Template, Content], ...] = tuple((Template(form), "clip") for form in _CLIP_FORMS)
-            self._forms = (*clips, *((Template(form), "video") for form in _VIDEO_FORMS))
-            self._suffixes = VIDEO_SUFFIXES
+            clips: tuple[_Form, ...] = tuple(_Form.of(form, "clip") for form in _CLIP_FORMS)
+            self._forms = (*clips, *(_Form.of(form, "video") for form in _VIDEO_FORMS))
         self._folder = Path(folder or "/")
         if not self._folder.is_dir():
             raise UserError(
                 f"Source '{id_}' names the folder {self._folder}, which is not there: mount it, or unset its variable."
             )
+        self._shared: dict[tuple[str, str, str | None], list[tuple[_Form, str | None]]] = {}
 
     @property
     def id(self) -> str:
         return self._id
 
+    def may_have(self, want: Want) -> bool:
+        """Whether a file of such a name lies there; nothing is said about what it holds."""
+        return next(self._candidates(want), None) is not None
+
     def _candidates(self, want: Want) -> Iterator[tuple[Path, Content]]:
-        named = replace(want, split=self._split_names.get(want.split, want.split))
-        for template, content in self._forms:
-            for suffix in self._suffixes:
-                for one in dict.fromkeys((named, want)):
-                    try:
-                        yield inside(self._folder, template.fill(one, str) + suffix), content
-                    except UserError:  # an empty or hostile value: this form names no file
-                        continue
+        """Files that may hold the clip, the best form first."""
+        split = self._split_names.get(want.split, want.split)
+        spellings = [want] if split == want.split else [replace(want, split=split), want]
+        places = [self._places(one) for one in spellings]
+        for pairs in zip(*places, strict=True):
+            for one, (form, folder) in zip(spellings, pairs, strict=True):
+                if not form.is_shared:
+                    folder = self._place(form, one)
+                if folder is not None:
+                    for name in self._names(form, folder, one):
+                        yield Path(folder, name), form.content
+
+    def _places(self, want: Want) -> list[tuple[_Form, str | None]]:
+        """The folders of each form for a split and class; None for one that there cannot be."""
+        key = (want.split, want.class_dir, want.label)
+        found = self._shared.get(key)
+        if found is None:
+            found = [(form, self._place(form, want) if form.is_shared else None) for form in self._forms]
+            if len(self._shared) > 1 << 16:  # hostile tables only: a data set has some thousands
+                self._shared.clear()
+            self._shared[key] = found
+        return found
+
+    def _place(self, form: _Form, want: Want) -> str | None:
+        try:
+            below = form.folder.fill(want, str)
+            return str(inside(self._folder, below) if below else self._folder)
+        except UserError:  # an empty or hostile value: this form names no file
+            return None
+
+    def _names(self, form: _Form, folder: str, want: Want) -> list[str]:
+        """Names in a folder that are the form's, the best first."""
+        name = form.name.fill(want, str)
+        if not name or "/" in name or "\\" in name or "\x00" in name or name in (".", ".."):
+            return []
+        given = PurePosixPath(name).suffix if self._whole_files else form.suffix
+        stem = name.removesuffix(given)
+        ranked = []
+        for found in self._listing.names(folder, stem):
+            suffix = found[len(stem) :].lower()
+            if found == name:
+                rank = -2
+            elif given and suffix == given.lower():
+                rank = -1
+            elif not self._whole_files and suffix in _RANKS and (not given or given.lower() in _RANKS):
+                rank = _RANKS[suffix]
+            else:
+                continue
+            ranked.append((rank, found))
+        return [found for _, found in sorted(ranked)]
 
     def fetch(self, want: Want, scratch: Path, cancelled: Event) -> Fetched:
         """See :class:`clipyard.acquire.answer.Source`."""
         begun = time.monotonic()
+        empty = ""
         for path, content in self._candidates(want):
             if not path.is_file():
                 continue
             real = path.resolve()
             if real.stat().st_size == 0:
-                raise NotHad(Reason.NOT_A_VIDEO, f"{path.relative_to(self._folder)} is empty (0 bytes)")
-            target = temporary_beside(scratch / f"local{path.suffix}")
+                empty = empty or f"{path.relative_to(self._folder)} is empty (0 bytes)"
+                continue
+            target = temporary_beside(scratch / f"local{path.suffix.lower()}")
             with disk_errors(target):
                 link_or_copy(real, target)
             return Fetched(
@@ -94,4 +166,6 @@ class LocalSource:
                 seconds=time.monotonic() - begun,
                 evidence=f"{path.relative_to(self._folder)} in the folder of source '{self._id}'",
             )
+        if empty:
+            raise NotHad(Reason.NOT_A_VIDEO, empty)
         raise NotHad(Reason.NOT_FOUND, f"neither {want.clip_id} nor {want.video_id} is in {self._folder}")

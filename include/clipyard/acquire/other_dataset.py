@@ -8,29 +8,26 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
-import numpy as np
-
 from clipyard.acquire.answer import Fetched, NotHad, Want
 from clipyard.acquire.http import VIDEO_SUFFIXES
+from clipyard.acquire.listing import Listing
 from clipyard.acquire.template import Template
 from clipyard.errors import UserError
 from clipyard.files import disk_errors, inside, link_or_copy, temporary_beside
 from clipyard.ids import normalise_label
 from clipyard.reasons import Reason
 
+_WINDOW = re.compile(r"(\d{6,})_(\d{6,})(\.[A-Za-z0-9]+)", re.ASCII)
+"""What follows a video's id and ``_`` in the name of a clip."""
 _UNLABELLED = "test"
 """The class folder of clips whose csv has no labels."""
-_FOLDERS = 2048
-"""Folders whose names are remembered: more than the classes of Kinetics-700 in its three splits."""
 
 
 class _Clip(NamedTuple):
@@ -46,26 +43,6 @@ class _Clip(NamedTuple):
         return self.start - self.end, self.start, os.fsencode(self.path)
 
 
-class _Folder:
-    """The names in one folder, sorted: some ten bytes each, because a folder without classes holds 650,000."""
-
-    def __init__(self, path: Path) -> None:
-        self._stamp = path.stat().st_mtime_ns
-        with os.scandir(path) as entries:
-            names = [os.fsencode(entry.name) for entry in entries if b"_" in os.fsencode(entry.name)]
-        self._names = np.sort(np.array(names or [b""]))
-
-    def is_current(self, path: Path) -> bool:
-        return path.stat().st_mtime_ns == self._stamp
-
-    def beginning_with(self, prefix: str) -> Iterator[str]:
-        start = prefix.encode()
-        for name in self._names[int(np.searchsorted(self._names, start)) :]:
-            if not bytes(name).startswith(start):
-                return
-            yield os.fsdecode(bytes(name))
-
-
 class DatasetSource:
     """A data set in our layout: ``{folder}/{class}/{id}_{start:06d}_{end:06d}.*``, or the same without classes.
 
@@ -75,8 +52,9 @@ class DatasetSource:
     """
 
     def __init__(
-        self, id_: str, path: str, data: Path | None = None, split_names: Mapping[str, str] | None = None
-    ) -> None:
+        self, id_: str, path: str, data: Path | None = None, split_names: Mapping[str, str] | None = None,
+        listing: Listing | None = None,
+    ) -> None:  # fmt: skip
         self._id, self._split_names = id_, split_names or {}
         root, hole, rest = path.partition("{")
         if hole and not path.count("{{"):
@@ -88,12 +66,16 @@ class DatasetSource:
             root, _, name = path.replace("{{", "{").replace("}}", "}").rstrip("/").rpartition("/")
             self._template = Template(name.replace("{", "{{").replace("}", "}}"))
         self._root = (data or Path()) / (root or ("/" if path.startswith("/") else "."))
-        self._known: OrderedDict[Path, _Folder] = OrderedDict()
-        self._lock = threading.Lock()
+        self._listing = listing or Listing()
+        self._places: dict[tuple[str, str | None], list[Path]] = {}
 
     @property
     def id(self) -> str:
         return self._id
+
+    def may_have(self, want: Want) -> bool:
+        """Whether a file that should hold the window lies there; nothing is said about what it holds."""
+        return next(self._fitting(want), None) is not None
 
     def fetch(self, want: Want, scratch: Path, cancelled: Event) -> Fetched:
         """The clip that holds ``want.start`` to ``want.end`` whole, as a hard link (or a copy) in ``scratch``.
@@ -123,6 +105,8 @@ class DatasetSource:
 
     def _folders(self, want: Want) -> list[Path]:
         """Where the clip may lie: the folder of its class, or the split's own."""
+        if (known := self._places.get((want.split, want.label))) is not None:
+            return known
         named = replace(want, split=self._split_names.get(want.split, want.split))
         found = []
         for name in (normalise_label(want.label) if want.label else _UNLABELLED, ""):
@@ -131,29 +115,18 @@ class DatasetSource:
                 found.append(inside(self._root, folder, *([name] if name else [])))
             except UserError:  # an empty or hostile split or label names no folder
                 continue
+        if len(self._places) > 1 << 16:  # hostile tables only: a data set has some thousands
+            self._places.clear()
+        self._places[want.split, want.label] = found
         return found
 
     def _fitting(self, want: Want) -> Iterator[_Clip]:
-        form = re.compile(rf"{re.escape(want.video_id)}_(\d{{6,}})_(\d{{6,}})(\.[A-Za-z0-9]+)", re.ASCII)
+        prefix = f"{want.video_id}_"
         for folder in self._folders(want):
-            for name in self._names(folder, f"{want.video_id}_"):
-                match = form.fullmatch(name)
+            for name in self._listing.names(str(folder), prefix):
+                match = _WINDOW.fullmatch(name, len(prefix))
                 if match is None or match[3].lower() not in VIDEO_SUFFIXES:
                     continue
                 start, end = int(match[1]), int(match[2])
                 if start <= want.start and want.end <= end:
                     yield _Clip(start, end, folder / name)
-
-    def _names(self, path: Path, prefix: str) -> list[str]:
-        """Names in a folder that begin so; the folder is read again when something came or went there."""
-        try:
-            with self._lock:
-                known = self._known.get(path)
-                if known is None or not known.is_current(path):
-                    known = self._known[path] = _Folder(path)
-                self._known.move_to_end(path)
-                while len(self._known) > _FOLDERS:
-                    self._known.popitem(last=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        return list(known.beginning_with(prefix))

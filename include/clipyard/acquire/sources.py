@@ -17,6 +17,7 @@ from clipyard.acquire.download import Downloader, Limits
 from clipyard.acquire.guard import reasons
 from clipyard.acquire.hosts import Hosts
 from clipyard.acquire.http import HttpSource
+from clipyard.acquire.listing import Listing
 from clipyard.acquire.local import LocalSource
 from clipyard.acquire.other_dataset import DatasetSource
 from clipyard.acquire.template import expand_environment, unset_variables
@@ -103,19 +104,20 @@ def make_sources(
     max_bytes: int | None = None,
     data: Path | None = None,
     whole_files: bool = False,
+    listing: Listing | None = None,
 ) -> Sources:
     """The item sources of ``definitions``; archives of many clips are left to the ``unpack`` step.
 
     ``order``: ids to ask, in order (empty: all, as given). ``overrides``: id to address (a folder for ``local``, a
     url template for ``http``), in place of the YAML's. ``max_bytes``: of one file over http. ``data``: the data root,
     below which the folders of other data sets are. ``whole_files``: an item is one file that is known by its name with
-    extension. Raises UserError for an unknown id, a wrong template or a folder that is not there.
+    extension. ``listing``: what folders hold, for a look at everything in one go. Raises UserError for an unknown id, a wrong template or a folder that is not there.
     """
     items = {d.id: d for d in definitions if d.provides == "items"}
     for name in [*order, *(overrides or {})]:
         if name not in items:
             raise UserError(f"There is no source '{name}'; the data set has {', '.join(items) or 'none'}.")
-    maker = _Maker(egress, environ, Hosts(), max_attempts, max_bytes or Limits().max_bytes, data, whole_files)
+    maker = _Maker(egress, environ, Hosts(), max_attempts, max_bytes or Limits().max_bytes, data, whole_files, listing)
     asked: list[Asked] = []
     off: dict[str, str] = {name: "not chosen for this run" for name in items if order and name not in order}
     for name in order or items:
@@ -136,6 +138,7 @@ class _Maker:
     max_bytes: int
     data: Path | None
     whole_files: bool
+    listing: Listing | None
 
     def make(self, definition: Definition, address: str | None) -> Asked | str:
         """The source, or one sentence why it is off. ``address`` replaces the definition's."""
@@ -158,9 +161,11 @@ class _Maker:
             return Asked(_youtube(definition.id, text, self.egress), "video", authoritative=True)
         names = definition.split_names
         if kind == "dataset":
-            return Asked(DatasetSource(definition.id, text, self.data, names), "clip", remote=False)
+            return Asked(DatasetSource(definition.id, text, self.data, names, self.listing), "clip", remote=False)
         if kind == "local":
-            local = LocalSource(definition.id, text, content, whole_files=self.whole_files, split_names=names)
+            local = LocalSource(
+                definition.id, text, content, whole_files=self.whole_files, split_names=names, listing=self.listing
+            )
             return Asked(local, "clip", remote=False)
         limits = Limits(
             attempts=self.max_attempts or definition.attempts, read=definition.timeout_s, max_bytes=self.max_bytes

@@ -12,6 +12,7 @@ from clipyard.datasets.model import DatasetSpec
 from clipyard.errors import UserError
 from clipyard.files import read_json, write_json
 from clipyard.pipeline.params import RunParams, parse_run_params
+from clipyard.run_folder import RunFolder
 from clipyard.settings import DataRoot, Settings, slug
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class RunContext:
     def folder(self) -> Path:
         """The run's folder."""
         return self.data.run(self.spec.name, self.run)
+
+    @property
+    def place(self) -> RunFolder:
+        """What lies where in it."""
+        return RunFolder(self.folder)
 
     @property
     def catalog(self) -> Path:

@@ -115,12 +115,13 @@ def release(ctx: RunContext, say: Say) -> str:
     from clipyard.annotations.download_report import write_download_report
     from clipyard.annotations.labels import LabelIndex, write_label_map
     from clipyard.pipeline.publish import publish_release
+    from clipyard.release.lists import missing_name
 
     def fill(folder: Path) -> None:
         for summary in read_json(ctx.folder / "lists.json"):
             shutil.copy2(summary["path"], folder)
-        for missing in ctx.folder.glob("missing_*.csv"):
-            shutil.copy2(missing, folder)
+        for name in sorted({missing_name(summary["format"]) for summary in read_json(ctx.folder / "lists.json")}):
+            shutil.copy2(ctx.folder / f"{name}.csv", folder)
         for split in ctx.splits:
             write_download_report(ctx.recorded, split, folder)
         names = read_json(ctx.folder / "catalog.json")["label_names"]

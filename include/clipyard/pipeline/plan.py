@@ -21,6 +21,7 @@ from clipyard.ids import normalise_label
 from clipyard.manifest import ITEM_FIELDS, read_table, schema_of
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.graph import steps_of
+from clipyard.pipeline.nearby import Nearby
 from clipyard.pipeline.params import MAX_SHARDS, BoxParams, KineticsParams
 from clipyard.pipeline.state import PRESENT, check_files, read_state, write_table
 from clipyard.reasons import Status
@@ -134,34 +135,55 @@ def _missing(table: pa.Table) -> pa.Array:
     return pc.invert(pc.is_in(table["status"], value_set=PRESENT))
 
 
+def _counted(column: pa.ChunkedArray) -> dict[str, int]:
+    return {entry["values"]: entry["counts"] for entry in pc.value_counts(column).to_pylist()}
+
+
+def _allotted(sizes: list[int], asked: int | None) -> list[int]:
+    """Into how many shards each group is cut: together at most what Airflow maps."""
+    counts = [shard_count(size, asked) if size else 0 for size in sizes]
+    total = sum(counts)
+    if total <= MAX_SHARDS:
+        return counts
+    spare = MAX_SHARDS - len(counts)
+    return [1 + count * spare // total if count else 0 for count in counts]
+
+
 def make_plan(ctx: RunContext) -> Plan:
     """Choose the items, write the shards, say what is left alone and why."""
+    from clipyard.pipeline.step_params import askable_splits, fetch_params
+
     catalog = read_table(ctx.catalog, [*_ITEMS, "status"])
     selected = select(ctx, catalog)
-    folder = ctx.folder / "plan"
+    place = ctx.place
+    shutil.rmtree(place.plan, ignore_errors=True)  # of a plan that was not finished, or of other parameters
     if ctx.kind == "refresh":
         asked, held = _due(ctx, selected, read_state(ctx.state)), HELD_SCHEMA.empty_table()
     else:
         held = _held(ctx, selected)
         asked = selected.filter(pc.invert(_in(selected, held["item_id"].combine_chunks())))
-    write_table(folder / "held.parquet", held, HELD_SCHEMA)
-    write_table(folder / "wanted.parquet", asked, SHARD_SCHEMA)
+    catalog_by_split, by_split = _counted(catalog["split"]), _counted(asked["split"])
+    nearby = Nearby(ctx, fetch_params(ctx, local_only=True))
+    asked, absent = nearby.divide(asked, askable_splits(ctx, by_split, catalog_by_split))
+    found = held.select(_ITEMS)
+    found = found.filter(nearby.may_lie(found)) if _has_local(ctx) else found.slice(0, 0)
+    write_table(place.held, held, HELD_SCHEMA)
+    write_table(place.absent, nearby.told(absent), HELD_SCHEMA)
+    write_table(place.wanted, asked, SHARD_SCHEMA)
     videos = pc.count_distinct(asked["video_id"]).as_py()
-    shards = write_shards(folder, "shard", asked, shard_count(videos, ctx.params.shards))
-    local = (
-        write_shards(folder, "local", held.select(_ITEMS), shard_count(held.num_rows, None)) if _has_local(ctx) else []
-    )
+    for_asked, for_found = _allotted([videos, pc.count_distinct(found["video_id"]).as_py()], ctx.params.shards)
+    shards = write_shards(place.items, "shard", asked, for_asked)
+    local = write_shards(place.found, "local", found, for_found)
     counts = {
         "catalog": catalog.num_rows,
         "selected": selected.num_rows,
         "asked": asked.num_rows,
+        "absent": absent.num_rows,
         "videos": videos,
-        "held": {entry["values"]: entry["counts"] for entry in pc.value_counts(held["reason"]).to_pylist()},
+        "held": _counted(held["reason"]),
         "shards": len(shards) + len(local),
-        "catalog_by_split": {
-            entry["values"]: entry["counts"] for entry in pc.value_counts(catalog["split"]).to_pylist()
-        },
-        "by_split": {entry["values"]: entry["counts"] for entry in pc.value_counts(asked["split"]).to_pylist()},
+        "catalog_by_split": catalog_by_split,
+        "by_split": by_split,
     }
     return Plan(shards, local, counts)
 

@@ -48,16 +48,18 @@ def result_rows(ctx: RunContext, jobs: list[dict[str, str]]) -> Iterator[Row]:
     """All rows of this run: fetched shards, then what was left alone (or found in a local folder after all)."""
     found: set[str] = set()
     for job in jobs:
-        local = job["name"].startswith("local")
+        local = (ctx.data.root / job["items"]).parent == ctx.place.found
         for row in _part(job, ctx.data.root):
             if local and not Status(row["status"]).is_present:
                 continue  # the ledger's reason says more than 'not in the local folder'
             if local:
                 found.add(row["item_id"])
             yield row
-    for row in read_rows(ctx.folder / "plan" / "held.parquet"):
+    for row in read_rows(ctx.place.held):
         if row["item_id"] not in found:
             yield {**row, "key": ""}
+    for row in read_rows(ctx.place.absent):
+        yield {**row, "key": ""}
 
 
 def record(ctx: RunContext) -> dict[str, int]:

@@ -79,6 +79,8 @@ def plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
         f"{counts['selected']} items selected, {counts['asked']} to ask for from {counts['videos']} videos in "
         f"{counts['shards']} shards, {held} left alone because their time has not come.",
     )
+    if counts["absent"]:
+        say("%s", f"{counts['absent']} more lie in no folder of this run's sources, and nobody else is to be asked.")
     return counts
 
 

@@ -132,14 +132,14 @@ def make_jobs(ctx: RunContext, step: str, shards: list[Path], params: dict[str, 
     if not shards:
         return []
     prefix = shards[0].name.rpartition("-")[0]
-    params_file = ctx.folder / "plan" / f"{step}-{prefix}.params.json"
+    params_file = ctx.place.params / f"{step}-{prefix}.json"
     write_json(params_file, params)
     return [
         {
             "name": shard.stem,
             "items": _relative(ctx, shard),
             "params": _relative(ctx, params_file),
-            "out": _relative(ctx, ctx.folder / step / f"part-{number:05d}.parquet"),
+            "out": _relative(ctx, ctx.place.part(step, number)),
         }
         for number, shard in enumerate(shards, first)
     ]
@@ -169,26 +169,39 @@ def _unpack_jobs(ctx: RunContext, plan: Plan) -> list[Job]:
     for source in enabled_sources(ctx):
         if source.kind != "http" or source.archive is None:
             continue
-        wanted = plan.counts["by_split"]
-        splits = [
-            split
-            for split in ctx.splits
-            if wanted.get(split, 0)
-            and wanted[split] >= source.archive_min_share * plan.counts["catalog_by_split"][split]
-        ]
+        splits = _archive_splits(ctx, source, plan.counts["by_split"], plan.counts["catalog_by_split"])
         if not splits:
             continue
-        table = ctx.folder / "plan" / f"{source.id}.parts.parquet"
+        table = ctx.place.archives / f"{source.id}.parquet"
         count, problems = write_parts(source, splits, table, ctx.data, environ=os.environ)
         plan.counts.setdefault("archives", {})[source.id] = {"parts": count, "problems": problems}
-        shards = _cut(table, ctx.folder / "plan", source.id)
-        everything = ctx.folder / "plan" / "wanted.parquet"
+        shards = _cut(table, ctx.place.archives / source.id, source.id)
         params = {
-            "source": source.id, "wanted": _relative(ctx, everything), "recipe": ctx.spec.recipe.model_dump(mode="json"),
+            "source": source.id, "wanted": _relative(ctx, ctx.place.wanted), "recipe": ctx.spec.recipe.model_dump(mode="json"),
             "attempts": source.attempts, "timeout_s": source.timeout_s,
         }  # fmt: skip
         jobs += make_jobs(ctx, "unpack", shards, params, first=len(jobs))
     return jobs
+
+
+def _archive_splits(ctx: RunContext, source: Source, wanted: dict[str, int], catalog: dict[str, int]) -> list[str]:
+    """The splits of which so much is wanted that the source's archives are read."""
+    return [
+        split
+        for split in ctx.splits
+        if wanted.get(split, 0) and wanted[split] >= source.archive_min_share * catalog[split]
+    ]
+
+
+def askable_splits(ctx: RunContext, wanted: dict[str, int], catalog: dict[str, int]) -> set[str]:
+    """Splits whose items the run can ask somebody for: a mirror, YouTube, an archive that will be read."""
+    found: set[str] = set()
+    for source in enabled_sources(ctx):
+        if source.kind == "http" and source.archive is not None:
+            found |= set(_archive_splits(ctx, source, wanted, catalog))
+        elif source.kind not in NEAR:
+            return set(ctx.splits)
+    return found
 
 
 def _cut(table: Path, folder: Path, prefix: str) -> list[Path]:

@@ -16,6 +16,7 @@ from clipyard.errors import ManifestError
 from clipyard.files import read_json
 from clipyard.manifest import CATALOG_FIELDS, RESULT_FIELDS, read_table
 from clipyard.reasons import Status
+from clipyard.run_folder import RunFolder
 
 PRESENT = tuple(str(status) for status in Status if status.is_present)
 REJECTED = str(Status.REJECTED)
@@ -41,10 +42,10 @@ def _filled(table: pa.Table, keep_null: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
-def parts(folder: Path) -> list[Path]:
-    """The manifests of a step's shards, in order; unfinished ones are not there."""
-    # What a killed writer left begins with a dot.
-    return sorted(folder.glob("[!.]*-[0-9]*.parquet"))
+def parts(run_dir: Path, step: str) -> list[Path]:
+    """The manifests of a step's shards, in order, or the items of ``plan``; unfinished ones are not there."""
+    place = RunFolder(run_dir)
+    return place.planned() if step == "plan" else place.parts(step)
 
 
 @dataclass
@@ -63,7 +64,7 @@ class RunTables:
 
     def shards(self, step: str, columns: Iterable[str]) -> pd.DataFrame:
         """The shards of a step (or of ``plan``) as one table, empty when there are none; nulls as in :meth:`load`."""
-        return self._load(step, parts(self.run_dir / step), list(columns), ())
+        return self._load(step, parts(self.run_dir, step), list(columns), ())
 
     def _load(self, name: str, paths: list[Path], columns: list[str], keep_null: Sequence[str]) -> pd.DataFrame:
         pieces: list[pa.Table] = []
@@ -104,7 +105,7 @@ class RunTables:
 
     def has(self, step: str) -> bool:
         """True when the step's folder holds a finished shard."""
-        return bool(parts(self.run_dir / step))
+        return bool(parts(self.run_dir, step))
 
     def ids(self, *steps: str) -> pd.Series[str]:
         """The item ids in the shards of several steps together, repeated ones included, as far as the steps ran."""

@@ -95,11 +95,16 @@ class _Recorded:
         return str(Reason.NOT_ASKED), "it was not among the items of this run"
 
 
+def missing_name(format_: str) -> str:
+    """The name of the missing table of a list format, in a run's folder; without ``.parquet`` or ``.csv``."""
+    return f"missing_{format_}"
+
+
 class _Missing:
     """The missing table as parquet, and as csv for people."""
 
     def __init__(self, folder: Path, format_: ListFormat, stack: ExitStack) -> None:
-        target = folder / f"missing_{format_}.parquet"
+        target = folder / f"{missing_name(format_)}.parquet"
         self._table = stack.enter_context(ManifestWriter(target, schema_of(MISSING_FIELDS, "missing")))
         self._names = [column.name for column in MISSING_FIELDS]
         self._csv = csv.writer(stack.enter_context(writing(target.with_suffix(".csv"))), lineterminator="\n")

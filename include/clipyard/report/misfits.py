@@ -14,6 +14,7 @@ from clipyard.manifest import Row, read_table
 from clipyard.reasons import Status
 from clipyard.report.box_data import Images, Misfit
 from clipyard.report.words import words
+from clipyard.run_folder import RunFolder
 
 FPS = 30
 """Images of a second, of both data sets: what the readers compute with."""
@@ -29,7 +30,7 @@ def read_images(folder: Path) -> tuple[Images | None, list[str]]:
     """What the run in ``folder`` says about its images, and a sentence for each part that cannot be read. None without any part."""
     for step, (column, tolerance) in STEPS.items():
         tables, problems = [], []
-        for path in sorted((folder / step).glob("part-*.parquet")):
+        for path in RunFolder(folder).parts(step):
             try:
                 tables.append(_read(path, column))
             except (ClipyardError, OSError, pa.ArrowException) as error:
@@ -44,7 +45,7 @@ def image_folders(folder: Path) -> dict[str, str]:
     """Frame folders that the run made, relative to the data root, by the name under which the boxes know them."""
     found: dict[str, str] = {}
     for step, (name, column) in {"excerpt": ("video_id", "image_path"), "frames": ("clip_id", "path")}.items():
-        for path in sorted((folder / step).glob("part-*.parquet")):
+        for path in RunFolder(folder).parts(step):
             try:
                 table = read_table(path, (name, column, "status"))
             except (ClipyardError, OSError, KeyError, pa.ArrowException):

@@ -6,6 +6,7 @@ for images that are new, have changed, or were looked at by another detector.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -147,7 +148,8 @@ def plan_detection(ctx: RunContext, wanted: Iterable[KeyFrame], start: int | Non
         signatures[frame.item_id] = signature
         rows.append(_row(frame))
     folder = ctx.folder / "detection"
-    shards = write_shards(folder, "detect", _table(rows), _count(ctx, len(rows))) if rows else []
+    shutil.rmtree(ctx.place.detection_items, ignore_errors=True)  # of an earlier look at what is new
+    shards = write_shards(ctx.place.detection_items, "detect", _table(rows), _count(ctx, len(rows))) if rows else []
     write_json(folder / "needed.json", {"needed": needed, "signatures": signatures, "identity": identity})
     step = {"root": ctx.spec.root, "frames": root, "start": start, "offset": offset, **params}
     return make_jobs(ctx, "detect", shards, step)

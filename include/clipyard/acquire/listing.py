@@ -1,0 +1,88 @@
+"""Names in folders: each folder is read once, however many of its files are asked for."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+_FOLDERS = 4096
+"""Folders whose names are remembered: more than the classes of Kinetics-700 in its three splits."""
+_SHORT = 48
+"""Bytes of an ordinary name. Longer ones are kept apart, or each name would take as much as the longest."""
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+
+
+class _Names:
+    """The names in one folder, sorted: some ten bytes each, because a folder without classes holds 650,000."""
+
+    def __init__(self, path: Path, *, stems: bool) -> None:
+        self._stamp = path.stat().st_mtime_ns
+        with os.scandir(path) as entries:
+            names = [os.fsencode(entry.name) for entry in entries]
+        if stems:
+            names = list({name.partition(b".")[0] for name in names})
+        self._short = np.sort(np.array([name for name in names if len(name) <= _SHORT] or [b""]))
+        self._long = sorted(name for name in names if len(name) > _SHORT)
+
+    def is_current(self, path: Path) -> bool:
+        return path.stat().st_mtime_ns == self._stamp
+
+    def beginning_with(self, start: bytes) -> Iterator[str]:
+        for name in self._short[int(np.searchsorted(self._short, start)) :]:
+            if not bytes(name).startswith(start):
+                break
+            yield os.fsdecode(bytes(name))
+        for long in self._long[bisect_left(self._long, start) :]:
+            if not long.startswith(start):
+                return
+            yield os.fsdecode(long)
+
+
+class Listing:
+    """The names in the folders that were asked about. Safe for threads.
+
+    ``snapshot``: a folder is never read again, for a look at everything in one go; else it is read again when something
+    came or went there. ``stems``: names are kept up to their first dot, each once.
+    """
+
+    def __init__(self, *, snapshot: bool = False, stems: bool = False) -> None:
+        self._snapshot, self._stems = snapshot, stems
+        self._known: OrderedDict[str, _Names | None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def names(self, folder: str, prefix: str) -> list[str]:
+        """Names in ``folder`` that begin with ``prefix``, sorted; none where there is no such folder. OSError where it cannot be read."""
+        with self._lock:
+            known = self._known.get(folder)
+            if folder in self._known and (self._snapshot or (known is not None and _holds(known, folder))):
+                self._known.move_to_end(folder)
+            else:
+                known = self._known[folder] = _read(folder, stems=self._stems)
+                while len(self._known) > _FOLDERS:
+                    self._known.popitem(last=False)
+        return [] if known is None else list(known.beginning_with(os.fsencode(prefix)))
+
+
+def _read(folder: str, *, stems: bool) -> _Names | None:
+    try:
+        return _Names(Path(folder), stems=stems)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise
+
+
+def _holds(names: _Names, folder: str) -> bool:
+    try:
+        return names.is_current(Path(folder))
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return False
+        raise

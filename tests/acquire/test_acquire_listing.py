@@ -1,0 +1,49 @@
+"""Names of a folder: few bytes each, found by how they begin."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from clipyard.acquire.listing import Listing
+
+
+def test_names_are_found_by_how_they_begin(tmp_path: Path) -> None:
+    long = "a" * 60
+    for name in ("a.mp4", "a.MP4", "ab.mp4", "b", "a" * 200, f"{long}.mp4", "a\udcff.mp4", "ä.mp4"):
+        (tmp_path / name).touch()
+    listing = Listing()
+    folder = str(tmp_path)
+    assert listing.names(folder, "a.") == ["a.MP4", "a.mp4"]
+    assert listing.names(folder, long) == [f"{long}.mp4", "a" * 200]
+    assert listing.names(folder, "ä") == ["ä.mp4"]
+    assert listing.names(folder, "a\udcff") == ["a\udcff.mp4"]
+    assert listing.names(folder, "c") == []
+    assert listing.names(str(tmp_path / "none"), "a") == listing.names(f"{folder}/b", "a") == []
+    assert listing.names(f"{folder}/{'x' * 300}", "a") == []
+
+
+def test_a_folder_is_read_again_when_it_changed_but_for_a_snapshot(tmp_path: Path) -> None:
+    follows, snapshot = Listing(), Listing(snapshot=True)
+    below = tmp_path / "later"
+    assert follows.names(str(below), "a") == snapshot.names(str(below), "a") == []
+    below.mkdir()
+    assert follows.names(str(below), "a") == []
+    os.utime(below, (1, 1))  # the clock of a file system may be coarse
+    (below / "a").touch()
+    assert follows.names(str(below), "a") == ["a"]
+    assert snapshot.names(str(below), "a") == []
+
+
+def test_stems_are_kept_once(tmp_path: Path) -> None:
+    for name in ("one.k1.mp4", "one.k1.json", "two.k2.mp4"):
+        (tmp_path / name).touch()
+    assert Listing(stems=True).names(str(tmp_path), "") == ["one", "two"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_an_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0)
+    with pytest.raises(PermissionError):
+        Listing().names(str(tmp_path / "x"), "a")
