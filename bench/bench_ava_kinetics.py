@@ -68,7 +68,7 @@ def ours(folder: Path, clips: dict[str, int]) -> None:
     from clipyard.annotations.ava_kinetics import prepare_rows, write_rows
     from clipyard.annotations.box_csv import read_boxes
 
-    write_rows(prepare_rows(read_boxes(folder / "raw.csv").boxes, clips).rows, folder / "ours.csv")
+    write_rows(prepare_rows(read_boxes(folder / "raw.csv", "ava_kinetics").boxes, clips).rows, folder / "ours.csv")
 
 
 def measured(action: object, *arguments: object) -> tuple[float, float]:

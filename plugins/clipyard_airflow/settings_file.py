@@ -12,18 +12,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import yaml
+from clipyard.datasets.safe_yaml import read_yaml
 from clipyard.errors import ClipyardError, UserError
 
 
 def read_settings(path: Path) -> dict[str, dict[str, Any]]:
     """``{"pools": {...}, "connections": {...}, "variables": {...}}`` in Airflow's import form. Raises UserError."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))["airflow"] or {}
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not a settings file: it must be YAML with the key 'airflow'.") from error
+    _, value = read_yaml(path, "a settings file")
+    if not isinstance(value, dict) or not isinstance(value.get("airflow", ()), dict | None):
+        raise UserError(f"{path} is not a settings file: it must be YAML with the key 'airflow'.")
+    content = value["airflow"] or {}
     try:
         return {
             "pools": {
@@ -37,7 +35,7 @@ def read_settings(path: Path) -> dict[str, dict[str, Any]]:
             "connections": {c["conn_id"]: _connection(c) for c in content.get("connections") or []},
             "variables": {v["variable_name"]: v["variable_value"] for v in content.get("variables") or []},
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: an entry lacks or misspells {error}; see the astro CLI's form.") from error
 
 

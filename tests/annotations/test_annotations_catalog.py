@@ -118,9 +118,26 @@ def test_test_rows_without_labels_need_no_index(tmp_path: Path, csvs: dict[str, 
 
 def test_a_train_csv_without_a_usable_row_numbers_nothing(tmp_path: Path) -> None:
     path = tmp_path / "train.csv"
-    path.write_text(f"{HEADER}\nzumba,x,0,10,train\n")
-    with pytest.raises(UserError, match="no usable row"):
-        index_labels({"train": path}, label_map=None, expected=1)
+    for rows, why in (
+        ("zumba,x,0,10,train\n", "no row can be used, most of them because the id is not 11 characters"),
+        ("abcdefghijk,zumba,0,10,train\n", "columns are swapped"),
+        ("train,abcdefghijk,0,10,zumba\n", "the column 'label' holds the names of splits"),
+        ("", "it has no rows"),
+    ):
+        path.write_text(f"{HEADER}\n{rows}")
+        with pytest.raises(UserError, match=why):
+            index_labels({"train": path}, label_map=None, expected=1)
+
+
+def test_a_split_without_a_good_row_says_what_is_wrong(tmp_path: Path, csvs: dict[str, Path]) -> None:
+    for rows, why in (
+        (",abcdefghijk,0,10,test\n,abcdefghijl,0,10,test\n", "the column 'label' is empty"),
+        ("zumba,abcdefghijk,10,0,test\n", "the two columns are swapped"),
+        ("no such class,abcdefghijk,0,10,test\n", "none of its labels is among the train csv's"),
+    ):
+        csvs["test"].write_text(f"{HEADER}\n{rows}")
+        with pytest.raises(UserError, match=why):
+            build_catalog(csvs, tmp_path / "c.parquet")
 
 
 def test_a_written_map_reads_back(tmp_path: Path) -> None:

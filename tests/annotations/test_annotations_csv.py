@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from clipyard.annotations.csv_records import MAX_RECORD_BYTES
-from clipyard.annotations.kinetics_csv import GoodRow, RejectedRow, parse_seconds, read_kinetics_csv
+from clipyard.annotations.kinetics_csv import GoodRow, RejectedRow, parse_seconds, read_kinetics_csv, why_no_row_is_good
 from clipyard.errors import UserError
 from clipyard.ids import is_youtube_id, label_problem
 from clipyard.reasons import Reason
@@ -266,3 +266,50 @@ def test_folder_names_are_those_of_the_reference() -> None:
     names = (case / "inputs" / "class_dirs.txt").read_text().splitlines()
     renamed = sorted(GoodRow(2, name, "abcdefghijk", 0, 1).class_dir for name in names)
     assert renamed == (case / "expected" / "class_dirs.txt").read_text().splitlines()
+
+
+def test_other_columns_are_not_looked_at(tmp_path: Path, shared: Path) -> None:
+    content = (
+        "url,label,youtube_id,time_start,time_end,split,note,note\n"
+        'http://x,zumba,abcdefghijk,0,10,val,"a note, over\ntwo lines",\nhttp://x,zumba,abcdefghijl,0,10,val,,\n'
+        'http://x,zumba,"abcdefghijm\n",0,10,val,,\nhttp://x,"zum\nba",abcdefghijn,0,10,val,,\n'
+    )
+    found = read(tmp_path, content)
+    assert [row.video_id for row in good(found)] == ["abcdefghijk", "abcdefghijl"]
+    assert [row.reason for row in found if isinstance(row, RejectedRow)] == ["bad_row", "bad_label"]
+    case = shared / "cases/annotations/extra_column/kinetics_val.csv"
+    assert [row.clip_id for row in good(list(read_kinetics_csv(case, "val")))] == ["0wR5jVB-WPk_000417_000427"]
+
+
+@pytest.mark.parametrize("name", ["lable", "Label", "labels"])
+def test_a_misspelt_label_column_is_not_one_column_more(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=f"column '{name.lower()}': name it 'label'"):
+        read(tmp_path, f"{name},youtube_id,time_start,time_end\n", "test")
+
+
+def test_a_nul_byte_costs_one_row_and_says_so(tmp_path: Path) -> None:
+    rows = read(tmp_path, f"{HEADER}\nzumba,abcdefghijk,0,10,train\nzum\0ba,abcdefghijl,0,10,train\n".encode())
+    assert [type(row) for row in rows] == [GoodRow, RejectedRow]
+    assert isinstance(rows[1], RejectedRow) and "a NUL byte stands in the row" in rows[1].sentence
+    with pytest.raises(UserError, match="UTF-16"):
+        read(tmp_path, (HEADER + "\n").encode("utf-16"))
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "why"),
+    [
+        (HEADER, "abcdefghij{n},zumba,0,10,val", "the column 'label' holds what 'youtube_id' should: columns are swapped"),
+        (HEADER, "zumba,0,10,abcdefghij{n},val", "the column 'time_end' holds what 'youtube_id' should: columns are swapped"),
+        (HEADER, "zumba,abcdefghij{n},10,0,val", "the two columns are swapped"),
+        (HEADER, ",abcdefghij{n},0,10,test", "the column 'label' is empty: fill it, or take it out"),
+        (HEADER, "zumba,abc{n},0,10,test", "no row can be used, most of them because the id is not 11 characters"),
+        (HEADER, "zumba;abcdefghij{n};0;10;test", "most of them because 1 columns where the header has 5"),
+        (HEADER, "zumba,abcdefghij{n},0,10,test", ""),
+        (HEADER, "", ""),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_csv_without_a_good_row(tmp_path: Path, header: str, row: str, why: str) -> None:
+    path = tmp_path / "kinetics.csv"
+    path.write_text(f"{header}\n" + "".join(f"{row.format(n=n)}\n" for n in range(10)))
+    found = why_no_row_is_good(path, "test")
+    assert why in found and bool(why) == bool(found)

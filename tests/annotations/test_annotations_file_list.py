@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,26 @@ def test_the_shuffle_of_val_depends_on_the_train_clips_before_it() -> None:
     six = list("abcdef")
     reference_shuffle(six, 0)
     assert "".join(six) == "ecbafd"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"a/b.mp4 1\nc/\xff.mp4 2\n", "line 2: the line is not UTF-8 (byte 3 of it)"),
+        ("a/b.mp4 1\n".encode("utf-16"), "line 1: the line is not UTF-8"),
+        (b"a" * 10_000 + b" 1\n", "line 1: the line is longer than 8192 bytes"),
+        (b"a/b.mp4 one\n", "line 1: 'one' are not whole numbers"),
+    ],
+)
+def test_a_damaged_list_is_one_sentence(tmp_path: Path, body: bytes, why: str) -> None:
+    (tmp_path / "list.txt").write_bytes(body)
+    with pytest.raises(UserError, match=re.escape(why)):
+        list(read_list(tmp_path / "list.txt", "videos"))
+    with pytest.raises(UserError, match="cannot be read: No such file"):
+        list(read_list(tmp_path / "none.txt", "videos"))
+
+
+def test_a_mark_and_foreign_line_ends_are_no_part_of_a_list(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbfa/b.mp4 1\r\nc/d.mp4 2")
+    found = [(entry.path, entry.label) for entry in read_list(tmp_path / "list.txt", "videos")]
+    assert found == [("a/b.mp4", 1), ("c/d.mp4", 2)]

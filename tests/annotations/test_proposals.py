@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import pickletools
+import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +144,92 @@ def test_python_2(tmp_path: Path) -> None:
     found, rejected = read_proposals(tmp_path / "p.pkl")
     assert not rejected
     assert found["AAAAAAAAAAA,0001"].tolist() == [[0.0, 0.0, 1.0, 0.5]]
+
+
+def bomb_of_lists() -> bytes:
+    """Each list holds the one before it twice."""
+    value: list[Any] = []
+    for _ in range(24):
+        value = [value, value]
+    return pickle.dumps({"AAAAAAAAAAA,0001": value})
+
+
+def nested(depth: int, end: bytes = b"N") -> bytes:
+    return b"\x80\x04" + end + b"\x85" * depth + b"."
+
+
+BOMBS = {
+    "lists that share their parts": bomb_of_lists(),
+    "tuples that share their parts, as a key": b"\x80\x04}N" + b"\x94h\x00\x86".replace(b"h\x00", b"2").replace(b"\x94", b"") * 40 + b"Ks.",
+    "a memo of sixteen gigabytes": b"\x80\x02Nr\xff\xff\xff\x7f.",
+    "a memo by text": b"Np2000000000\n.",
+    "deep tuples": nested(1_000_000),
+    "deep lists": b"\x80\x02" + b"]" * 50_000 + b"a" * 49_999 + b".",
+    "lists that hold themselves": b"\x80\x02]q\x00h\x00a.",
+    "lists that grow after they were used": b"\x80\x02]q\x00]q\x01h\x00ah\x00h\x01aa.",
+    "one large array under many keys": b"\x80\x03}(U\x03key" + b"B" + (100_000).to_bytes(4, "little") + b"x" * 100_000 + b"q\x00"
+        + b"".join(b"X\x08\x00\x00\x00%08dh\x00" % n for n in range(10_000)) + b"u.",
+    "a text longer than the file": b"\x80\x04X\xff\xff\xff\x7fabc.",
+    "bytes longer than the file": b"\x80\x04\x8e" + b"\xff" * 8 + b".",
+    "a frame longer than the file": b"\x80\x04\x95" + b"\xff" * 7 + b"\x7fN.",
+    "a huge number": b"\x80\x02\x8b\x00\x10\x00\x00" + b"\x01" * 4096 + b".",
+    "a huge number by text": b"L" + b"9" * 4000 + b"L\n.",
+    "more marks than values": b"((((t.",
+    "an instance": b"(i__main__\nX\n.",
+    "a set": b"\x80\x04\x8f(K\x01\x90.",
+    "a value from nowhere": b"h\x05.",
+    "nothing to take": b"a.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_are_refused_before_anything_of_them_is_built(tmp_path: Path, name: str) -> None:
+    (tmp_path / "p.pkl").write_bytes(BOMBS[name])
+    before = time.process_time()
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="was not executed"):
+            read_proposals(tmp_path / "p.pkl")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100 * len(BOMBS[name]) + 10_000_000
+    assert time.process_time() - before < 30
+
+
+def test_the_bomb_that_went_off_once(shared: Path) -> None:
+    with pytest.raises(UserError, match="share their parts"):
+        read_proposals(shared / "cases/hostile/shared_lists_24.pkl")
+
+
+def test_what_people_share_is_no_bomb(tmp_path: Path) -> None:
+    """The same array for many keys, and lists in lists."""
+    whole = np.array([[0.0, 0.0, 1.0, 1.0, 1.0]])
+    given: dict[str, Any] = {f"AAAAAAAAAAA,{second:04d}": whole for second in range(500)}
+    given |= {f"BBBBBBBBBBB,{second:04d}": [[0.1, 0.2, 0.3, 0.4]] for second in range(500)}
+    for protocol in (0, 2, 4):
+        (tmp_path / "p.pkl").write_bytes(pickle.dumps(given, protocol=protocol))
+        found, rejected = read_proposals(tmp_path / "p.pkl")
+        assert (len(found), rejected) == (1000, {})
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_an_empty_array_is_rejected_alone(tmp_path: Path, protocol: int) -> None:
+    empty = {"AAAAAAAAAAA,0001": np.zeros((0, 5)), "AAAAAAAAAAA,0002": np.zeros((0,))}
+    (tmp_path / "p.pkl").write_bytes(pickle.dumps({**empty, **GOOD}, protocol=protocol))
+    found, rejected = read_proposals(tmp_path / "p.pkl")
+    assert same(found, GOOD)
+    assert set(rejected) == set(empty)
+
+
+def test_pixels_and_per_cents_are_named(tmp_path: Path) -> None:
+    bad = {
+        "AAAAAAAAAAA,0001": np.array([[10, 20, 300, 400, 0.9]]), "AAAAAAAAAAA,0002": np.array([[0.1, 0.2, 0.3, 0.4, 95.0]]),
+        "AAAAAAAAAAA,0003": np.array([[0.1, 0.2, 1.1, 0.4, 0.9]]),
+    }  # fmt: skip
+    (tmp_path / "p.pkl").write_bytes(pickle.dumps(bad))
+    found, rejected = read_proposals(tmp_path / "p.pkl")
+    assert not found
+    assert [text.split(" (")[0] for text in rejected.values()] == [
+        "its boxes are in pixels", "its scores are in per cent", "it holds numbers outside 0..1"
+    ]  # fmt: skip

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from clipyard.datasets.load import MAX_BYTES, PACKAGED, find_spec, load_all, load_spec, spec_files
+from clipyard.datasets.load import PACKAGED, find_spec, load_all, load_spec, spec_files
+from clipyard.datasets.safe_yaml import MAX_BYTES
 from clipyard.errors import Exit, SpecError
 from clipyard.pipeline.params import default_params
 from hypothesis import HealthCheck, given, settings
@@ -322,6 +323,38 @@ def test_an_alias_bomb_is_refused_at_once(tmp_path: Path) -> None:
     begun = time.process_time()
     assert "line 2: write '*a0' out" in _refused(tmp_path, "\n".join(lines))
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (f"name: a\ncount: {'1:' * 400_000}1\n", "line 2: a number of more than 100 characters"),
+        (f"name: a\ncount: {'1:' * 400_000}1.5\n", "line 2: a number of more than 100 characters"),
+        (f"count: !!int '{'1:' * 400_000}1'\n", "line 1: a number of more than 100 characters"),
+        (f"count: 0x{'f' * 900_000}\n", "line 1: a number of more than 100 characters"),
+        (f"count: {'9' * 900_000}\n", "line 1: a number of more than 100 characters"),
+        (f"counts: [{'1:1:1,' * 150_000}1]\n", "line 1: it has more than 20000 values"),
+        ("? " + "1:" * 400_000 + "1\n: 1\n", "line 1: a number of more than 100 characters"),
+    ],
+    ids=["base 60", "a fraction to base 60", "by a tag", "hexadecimal", "decimal", "many", "a key"],
+)
+def test_numbers_that_would_take_a_minute_are_refused_at_once(text: str, wanted: str, tmp_path: Path) -> None:
+    begun = time.process_time()
+    assert wanted in _refused(tmp_path, text)
+    assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize(
+    "text", ["a: !!bool x", "a: !!int ''", "a: !!timestamp x", "a: !!float ''", "a: 0001-01-01 00:00:00 +23:59", "a: 0o_", "a: 0b_"]
+)  # fmt: skip
+def test_what_a_constructor_of_yaml_does_not_expect_is_one_sentence(text: str, tmp_path: Path) -> None:
+    assert _refused(tmp_path, f"{text}\n")
+
+
+def test_a_long_text_is_no_number(tmp_path: Path) -> None:
+    text = ARCHIVE.replace("title: Toy of the archive family", f"title: {'a long note ' * 20}")
+    (tmp_path / "a.yaml").write_text(text)
+    assert load_spec(tmp_path / "a.yaml").title.startswith("a long note a long")
 
 
 def test_a_huge_file_and_no_file_are_refused(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_the_csvs_are_as_many_as_the_yaml_says(made: AvaSet, tmp_path: Path) -> 
         archive.extractall(tmp_path)
     folder, expected = tmp_path / "ava_v2.2", find_spec("ava_demo").expected
     for split in ("train", "val"):
-        table = read_boxes(folder / f"ava_{split}_v2.2.csv")
+        table = read_boxes(folder / f"ava_{split}_v2.2.csv", "ava")
         keys = set(zip(table.boxes["video_id"].to_pylist(), table.boxes["second"].to_pylist(), strict=True))
         assert len(table.boxes) + len(table.rejected) == expected.parts[split].counts[0]
         assert len(keys) == expected.key_frames[split].counts[0]

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from clipyard.annotations.action_list import write_action_list
 from clipyard.annotations.proposals import read_proposals, write_proposals
 from clipyard.errors import UserError
 from clipyard.ids import ClipName
-from clipyard.pipeline.boxes.merge import TRAIN_CSV, TRAIN_PROPOSALS, link_frames, merge
+from clipyard.pipeline.boxes.merge import (
+    CHECKED,
+    TRAIN_CSV,
+    TRAIN_PROPOSALS,
+    check_ava,
+    checked_ava,
+    link_frames,
+    merge,
+)
 from clipyard.pipeline.boxes.proposals import as_table, from_detections
 from clipyard.pipeline.boxes.tables import SplitFiles, write_tables
 from clipyard.pipeline.boxes.windows import flat_rows, listed_clips, window_rows
@@ -27,9 +37,9 @@ def run(tmp_path: Path) -> Path:
         f"{A},17.070000,{BOX},12\n{A},90.000000,{BOX},12\n{B},33.000000,{BOX},1\n{B},36.000000\n{A},x,{BOX},1\n"
     )
     actions = tmp_path / "actions.pbtxt"
-    actions.write_text('item {\n  name: "stand"\n  id: 12\n}\n')
+    write_action_list({1: "bend", 12: "stand"}, actions)
     for split in ("train", "val"):
-        write_tables(tmp_path / "run", {split: SplitFiles(csv)}, actions, None)
+        write_tables(tmp_path / "run", {split: SplitFiles(csv)}, "ava_kinetics", actions, None)
     return tmp_path / "run"
 
 
@@ -94,6 +104,7 @@ def both(tmp_path: Path) -> tuple[Path, Path]:
         folder.mkdir(parents=True)
     (kinetics / "kinetics_train.csv").write_text(f"{A}_000015_000019,17,{BOX},12,-1\n")
     (ava / "annotations" / TRAIN_CSV).write_text(f"{B},0902,{BOX},12,0")
+    write_action_list({12: "stand"}, ava / "annotations/actions.pbtxt")
     (ava / "annotations/ava_val_v2.2.csv").write_text(f"{B},0903,{BOX},12,0\n")
     (ava / f"rawframes/{B}/img_00001.jpg").write_bytes(b"x")
     write_proposals(
@@ -104,11 +115,18 @@ def both(tmp_path: Path) -> tuple[Path, Path]:
     return kinetics, ava
 
 
-def test_merging_twice_is_merging_once(both: tuple[Path, Path]) -> None:
+def merged(both: tuple[Path, Path], run: Path, proposals: bool = True) -> dict[str, Any]:
     kinetics, ava = both
-    told = merge(kinetics, ava, kinetics_proposals=kinetics / "kinetics_proposal.pkl")
+    check_ava(ava, ava / "annotations/actions.pbtxt", run)
+    made = kinetics / "kinetics_proposal.pkl" if proposals else None
+    return merge(kinetics, ava, run / CHECKED / TRAIN_CSV, kinetics_proposals=made)
+
+
+def test_merging_twice_is_merging_once(both: tuple[Path, Path], tmp_path: Path) -> None:
+    kinetics, ava = both
+    told = merged(both, tmp_path / "run")
     first = {path: path.read_bytes() for path in (kinetics / "annotations").iterdir()}
-    assert merge(kinetics, ava, kinetics_proposals=kinetics / "kinetics_proposal.pkl") == told
+    assert merged(both, tmp_path / "run") == told
     assert {path: path.read_bytes() for path in (kinetics / "annotations").iterdir()} == first
     assert (
         first[kinetics / "annotations" / TRAIN_CSV].decode()
@@ -123,12 +141,23 @@ def test_merging_twice_is_merging_once(both: tuple[Path, Path]) -> None:
     assert not (ava / "annotations" / TRAIN_CSV).read_text().endswith("\n"), "AVA's files are never changed"
 
 
-def test_a_merged_file_of_ava_is_refused(both: tuple[Path, Path]) -> None:
+def test_only_checked_rows_of_ava_are_merged(both: tuple[Path, Path], tmp_path: Path) -> None:
     kinetics, ava = both
-    merge(kinetics, ava, kinetics_proposals=None)
+    with open(ava / "annotations" / TRAIN_CSV, "a") as handle:
+        handle.write(f"\n{B},0903\n\n{B},0904,{BOX},12.0,0\n{B},905,{BOX},12,3,extra\n")
+    told = merged(both, tmp_path / "run", proposals=False)
+    assert told["ava_rows"] == 2
+    text = (kinetics / "annotations" / TRAIN_CSV).read_text()
+    assert text == f"{A}_000015_000019,17,{BOX},12,-1\n{B},0902,{BOX},12,0\n{B},0905,{BOX},12,3\n"
+    assert checked_ava(tmp_path / "run").rejected["line"].to_pylist() == [2, 4]
+
+
+def test_a_merged_file_of_ava_is_refused(both: tuple[Path, Path], tmp_path: Path) -> None:
+    kinetics, ava = both
+    merged(both, tmp_path / "run", proposals=False)
     (ava / "annotations" / TRAIN_CSV).write_bytes((kinetics / "annotations" / TRAIN_CSV).read_bytes())
-    with pytest.raises(UserError, match="already holds"):
-        merge(kinetics, ava, kinetics_proposals=None)
+    with pytest.raises(UserError, match=f"already holds '{A}_000015_000019'"):
+        merged(both, tmp_path / "run", proposals=False)
 
 
 def test_links_are_mended_and_folders_left_alone(both: tuple[Path, Path]) -> None:

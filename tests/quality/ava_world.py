@@ -346,6 +346,6 @@ def _merge(world: BoxWorld, lines: list[str]) -> None:
     told = {
         "kinetics_rows": len(lines), "ava_rows": 4, "kinetics_keys": 9, "ava_keys": 4, "keys": 13, "shared_keys": 0,
         "ava_identical": 4, "links": 2, "ava_videos": 1, "ava_videos_with_frames": 1,
-        "csv": f"ava_kinetics/annotations/{csv}", "proposals": f"ava_kinetics/annotations/{pickle}",
+        "csv": f"ava_kinetics/annotations/{csv}", "ava_csv": f"ava/annotations/{csv}", "proposals": f"ava_kinetics/annotations/{pickle}",
     }  # fmt: skip
     write_json(world.run_dir / "merged.json", told)

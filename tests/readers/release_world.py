@@ -139,7 +139,7 @@ def _ava(root: Path) -> None:
         published = annotations / f"ava_{split}_v2.2.csv"
         published.write_text(text)
         if split == "train":  # val stays as it is published, with four digits
-            write_rows(read_boxes(published).boxes, published)
+            write_rows(read_boxes(published, "ava").boxes, published)
         (annotations / f"ava_{split}_excluded_timestamps_v2.2.csv").write_text(EXCLUDED[split])
         write_proposals(_arrays(AVA_PROPOSALS[split].items()), annotations / _FAIR.format(split))
         for video_id in dict.fromkeys(row[0] for row in csv.reader(text.splitlines())):
@@ -155,7 +155,7 @@ def _ava_kinetics(data: Path, clips: Iterable[tuple[ClipName, str]]) -> None:
     raw = root / "ava_kinetics_v1_0" / "kinetics_train_v1.0.csv"
     raw.parent.mkdir(parents=True)
     raw.write_text(AVA_KINETICS_CSV)
-    boxes = read_boxes(raw).boxes
+    boxes = read_boxes(raw, "ava_kinetics").boxes
     for window in select_windows(key_seconds(boxes), clips):
         _cut(window, root)
     prepared = prepare_rows(boxes, frame_folders(root / "rawframes"))

@@ -26,7 +26,7 @@ def read_action_list(path: Path) -> dict[int, str]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise UserError(f"{path} is larger than {_MAX_BYTES} bytes: that is not an action list.")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UserError(f"The action list {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -46,6 +46,34 @@ def read_action_list(path: Path) -> dict[int, str]:
     if not names or _RECORD.sub("", text).strip():
         raise UserError(f'{path} is not an action list: expected records like item {{ name: "stand" id: 12 }}.')
     return names
+
+
+def publish_action_list(path: Path, target: Path) -> None:
+    """Write the action list of ``path`` for readers, whole or not at all; errors as :func:`read_action_list`.
+
+    A list that mmaction2's reader understands is copied byte for byte. Of any other form the records are written anew.
+    """
+    names = read_action_list(path)
+    content = path.read_bytes()
+    if _as_mmaction2_reads(content.decode(errors="replace")) == names:
+        with writing(target, "wb") as handle:
+            handle.write(content)
+    else:
+        write_action_list(names, target)
+
+
+def _as_mmaction2_reads(text: str) -> dict[int, str] | None:
+    """Names by id as its line-based reader (``read_labelmap``) finds them; None where it stops."""
+    found, name = {}, ""
+    try:
+        for line in text.splitlines():
+            if line.startswith("  name:"):
+                name = line.split('"')[1]
+            elif line.startswith(("  id:", "  label_id:")):
+                found[int(line.strip().split(" ")[-1])] = name
+    except (ValueError, IndexError):
+        return None
+    return found
 
 
 def write_action_list(names: Mapping[int, str], path: Path) -> None:

@@ -17,6 +17,9 @@ FPS = 30
 AVA_START, AVA_END = 900, 1800
 """AVA's part of a video, in seconds of the original."""
 
+FIRST_KEY, LAST_KEY = 902, 1798
+"""AVA's key frames, in seconds of the original (both inclusive)."""
+
 Reader = Literal["true", "ava", "ava_kinetics"]
 _OFFSET: dict[Reader, int] = {"true": 1, "ava": 2, "ava_kinetics": 0}
 

@@ -1,26 +1,33 @@
 """Headerless csvs of labelled person boxes: AVA's ground truth and AVA-Kinetics' raw annotations, in millions of rows.
 
-==============================  ==========================================================================
-AVA (8 columns)                 ``video_id,timestamp,x1,y1,x2,y2,action_id,person_id``; whole seconds
-AVA-Kinetics (7 columns)        the same without person id; seconds with up to six decimals
-key frame (2 columns)           ``video_id,timestamp``: nobody is labelled there, or it is excluded
-==============================  ==========================================================================
+==============  =====================================================  ===================================================
+form            columns                                                times
+==============  =====================================================  ===================================================
+ava             ``video_id,timestamp,x1,y1,x2,y2,action_id,person_id``  whole seconds of 902..1798
+ava_kinetics    the same without person id, exactly seven               seconds above 0 with up to six decimals
+ava_kinetics    ``video_id,timestamp``: a key frame without anybody      likewise
+excluded        ``video_id,timestamp``: AVA's excluded key frames        whole seconds
+==============  =====================================================  ===================================================
 
-Boxes are fractions of the picture, ``0 <= x1 <= x2 <= 1``. Well-formed files are read by Arrow, in pieces of whole lines; in a file
-with any oddity every row is looked at, so that each rejected one has its line and its reason, and the rest goes on.
+Boxes are fractions of the picture, ``0 <= x1 <= x2 <= 1``. Columns of AVA beyond eight are not looked at; a row with fewer is
+rejected, as is one of AVA-Kinetics with other than two or seven. Blank lines and a byte order mark at the file's beginning are no
+rows. Quotes are never read: no reader of these files knows them, so that a row with one is rejected.
+
+Well-formed pieces of a file are read by Arrow. In a piece with any oddity each row is looked at, so that each rejected one has its
+line and its reason, and the rest goes on. Both ways ask :class:`_Grammar` about every value.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise
+from functools import lru_cache, partial
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +35,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from clipyard.annotations.csv_records import MAX_RECORD_BYTES, Lines, records, visible
+from clipyard.annotations.ava_time import FIRST_KEY, LAST_KEY
+from clipyard.annotations.csv_records import BOM, Lines, line_text, visible
 from clipyard.errors import UserError
-from clipyard.ids import is_youtube_id, parse_clip_id
+from clipyard.ids import is_youtube_id
 from clipyard.reasons import Reason
+
+Form = Literal["ava", "ava_kinetics", "excluded"]
 
 MAX_ACTION = 80
 NOBODY = -1
@@ -47,12 +57,13 @@ BOXES = pa.schema([
 KEY_FRAMES = pa.schema([("video_id", pa.string()), ("time", pa.string()), ("second", pa.int64())])
 REJECTED = pa.schema([("line", pa.int64()), ("reason", pa.string()), ("evidence", pa.string()), ("text", pa.string())])
 
-_TIME = re.compile(r"\d{1,7}(?:\.\d{1,6})?\Z", re.ASCII)
-_FRACTION = re.compile(r"(?:0|1)?(?:\.\d{0,17})?\Z|\d\.?\d{0,17}[eE]-\d{1,3}\Z", re.ASCII)
-_WHOLE = re.compile(r"-?\d{1,9}\Z", re.ASCII)
-_ID = r"^[A-Za-z0-9_-]{11}\z"
-_TIMES = r"^[0-9]{1,7}(?:\.[0-9]{1,6})?\z"
-_PIECE = 1 << 22
+_NAMES = ("video_id", "time", "x1", "y1", "x2", "y2", "action_id", "person_id")
+_SECONDS = re.compile(r"\d{1,7}(?:\.\d{1,6})?\Z", re.ASCII)
+_WHOLE_SECONDS = re.compile(r"\d{1,7}\Z", re.ASCII)
+_FRACTION = re.compile(r"(?:[01](?:\.\d{0,40})?|\.\d{1,40}|\d(?:\.\d{0,40})?[eE]-\d{1,3})\Z", re.ASCII)
+_WHOLE = re.compile(r"\d{1,9}\Z", re.ASCII)
+_WORDS = pa.dictionary(pa.int32(), pa.string())
+_PIECE, _BLOCK = 1 << 22, 1 << 20
 THREADS = min(4, os.cpu_count() or 1)
 """Arrow and numpy leave Python's lock to others while they work."""
 
@@ -65,9 +76,93 @@ class BoxTable:
     key_frames: pa.Table
     rejected: pa.Table
 
+    @classmethod
+    def empty(cls) -> BoxTable:
+        return cls(*(schema.empty_table() for schema in (BOXES, KEY_FRAMES, REJECTED)))
+
+
+class _Bad(Exception):
+    """A row cannot be used: a reason and a phrase."""
+
+    def __init__(self, reason: Reason, phrase: str) -> None:
+        super().__init__(phrase)
+        self.reason, self.phrase = reason, phrase
+
 
 class _Odd(Exception):
-    """The file holds something that Arrow reads, or may read, and a row must not hold."""
+    """A piece holds something that Arrow does not read, or reads in another way than line by line."""
+
+
+class _Grammar:
+    """What each value of a row may be. The ways of reading a file have this in common, and nothing else decides."""
+
+    def __init__(self, form: Form, actions: Collection[int] | None) -> None:
+        self.form, self._actions = form, actions
+        self.widths = {"ava": (8,), "ava_kinetics": (7, 2), "excluded": (2,)}[form]
+        self.cells: tuple[Callable[[str], Any], ...] = (
+            self._video, self._time, *[_fraction] * 4, self._action, _person
+        )  # fmt: skip
+        # Millions of rows hold few different texts.
+        self._remembering = tuple(lru_cache(maxsize=1 << 14)(cell) for cell in self.cells)
+
+    def fields(self, text: str) -> list[str]:
+        """A line's columns. Raises :class:`_Bad` when they are not as many as meant."""
+        if '"' in text:
+            raise _Bad(Reason.BAD_ROW, "it has quotes, which readers take for part of a value: write it without")
+        found = text.split(",")
+        if self.form == "ava":
+            found = found[: self.widths[0]]
+        if len(found) not in self.widths:
+            wanted = {"ava": "at least 8", "ava_kinetics": "7 (or 2 for nobody)", "excluded": "2"}[self.form]
+            raise _Bad(Reason.BAD_ROW, f"{len(found)} columns, where {wanted} are meant")
+        return found
+
+    def row(self, text: str) -> tuple[Any, ...]:
+        """A line's values. Raises :class:`_Bad`."""
+        values = tuple(cell(field) for cell, field in zip(self._remembering, self.fields(text), strict=False))
+        if len(values) > 2:
+            x1, y1, x2, y2 = values[2:6]
+            if x1 > x2 or y1 > y2:
+                raise _Bad(Reason.BAD_ROW, f"the box {x1:g},{y1:g},{x2:g},{y2:g} is turned round")
+        return values
+
+    @staticmethod
+    def _video(text: str) -> str:
+        if not is_youtube_id(text):
+            raise _Bad(Reason.BAD_ID, f"{visible(text, 60)!r} is no YouTube id of 11 characters")
+        return text
+
+    def _time(self, text: str) -> str:
+        if self.form == "ava_kinetics":
+            if not _SECONDS.match(text) or float(text) == 0:
+                raise _Bad(
+                    Reason.BAD_TIME, f"{visible(text, 40)!r} is not a time above 0 in seconds, of six decimals at most"
+                )
+        elif not _WHOLE_SECONDS.match(text):
+            raise _Bad(Reason.BAD_TIME, f"{visible(text, 40)!r} is not a time in whole seconds")
+        elif self.form == "ava" and not FIRST_KEY <= int(text) <= LAST_KEY:
+            raise _Bad(Reason.BAD_TIME, f"second {text} is not one of AVA's key frames, {FIRST_KEY} to {LAST_KEY}")
+        return text
+
+    def _action(self, text: str) -> int:
+        if not _WHOLE.match(text) or not 1 <= int(text) <= MAX_ACTION:
+            raise _Bad(Reason.BAD_LABEL, f"{visible(text, 20)!r} is no action id of 1..{MAX_ACTION}")
+        if self._actions is not None and int(text) not in self._actions:
+            raise _Bad(Reason.UNKNOWN_LABEL, f"the action {text} is not in the action list")
+        return int(text)
+
+
+def _fraction(text: str) -> float:
+    # Ten digits and an exponent below zero can still be more than 1: '9e-0'.
+    if not _FRACTION.match(text) or float(text) > 1:
+        raise _Bad(Reason.BAD_ROW, f"the coordinate {visible(text, 30)!r} is not a number in 0..1")
+    return float(text)
+
+
+def _person(text: str) -> int:
+    if not _WHOLE.match(text):
+        raise _Bad(Reason.BAD_ROW, f"{visible(text, 20)!r} is no person id")
+    return int(text)
 
 
 class Runs:
@@ -97,175 +192,156 @@ def key_frame_runs(table: pa.Table | pa.RecordBatch) -> Runs:
     return Runs(begins)
 
 
-def is_video_name(text: str) -> bool:
-    """A YouTube id, or the name of a clip cut from such a video (``ID_SSSSSS_EEEEEE``)."""
-    if is_youtube_id(text):
-        return True
-    try:
-        name = parse_clip_id(text)
-    except ValueError:
-        return False
-    return is_youtube_id(name.video_id) and name.start < name.end and str(name) == text
+def read_boxes(path: Path, form: Form, actions: Collection[int] | None = None) -> BoxTable:
+    """All rows of a csv of boxes, in its order, good or rejected.
 
-
-def read_boxes(path: Path) -> BoxTable:
-    """All rows of a csv of boxes, whichever of the three forms they have. Raises :class:`UserError` when it cannot be read."""
+    ``actions``: the ids of the action list; a row of any other is rejected (``None``: all of 1..80 are known).
+    Raises :class:`UserError` when the file cannot be read.
+    """
+    grammar = _Grammar(form, actions)
     try:
-        if path.stat().st_size == 0:
-            return BoxTable(BOXES.empty_table(), KEY_FRAMES.empty_table(), REJECTED.empty_table())
-        return _read_whole(path) or _read_rows(path)
+        pieces = _pieces(path)
+        with ThreadPoolExecutor(THREADS) as pool:
+            parts = list(pool.map(partial(_read_piece, path, grammar), pieces))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def _read_whole(path: Path) -> BoxTable | None:
-    """The file by Arrow's own reader; None when anything in it is odd."""
-    with open(path, "rb") as handle:
-        first = handle.readline(8192).count(b",") + 1
-    # A file that begins with a key frame without boxes has wider rows further down: that attempt ends at the first of them.
-    return next((table for width in dict.fromkeys((first, 7, 8)) if (table := _read_width(path, width))), None)
-
-
-def _read_width(path: Path, width: int) -> BoxTable | None:
-    if width not in (2, 7, 8):
-        return None
-    try:
-        with ThreadPoolExecutor(THREADS) as pool:
-            boxes, frames = zip(*pool.map(partial(_read_piece, path, width), _pieces(path)), strict=True)
-    except (pa.ArrowInvalid, _Odd):
-        return None
-    return BoxTable(pa.concat_tables(boxes), pa.concat_tables(frames), REJECTED.empty_table())
+    if not parts:
+        return BoxTable.empty()
+    tables, counts = zip(*parts, strict=True)
+    rejected = []
+    for table, before in zip(tables, accumulate(counts, initial=0), strict=False):
+        lines = pc.add(table.rejected["line"], before)
+        rejected.append(table.rejected.set_column(0, REJECTED.field("line"), lines))
+    return BoxTable(
+        pa.concat_tables([table.boxes for table in tables]),
+        pa.concat_tables([table.key_frames for table in tables]),
+        pa.concat_tables(rejected),
+    )
 
 
 def _pieces(path: Path) -> list[tuple[int, int]]:
-    """Where the pieces of a file begin and end."""
+    """Where the pieces of a file begin and end; each is whole lines."""
     size, ends = path.stat().st_size, [0]
     with open(path, "rb") as handle:
         while ends[-1] < size:
             handle.seek(ends[-1] + _PIECE)
-            if len(handle.readline(MAX_RECORD_BYTES)) == MAX_RECORD_BYTES:
-                raise _Odd
+            while (text := handle.readline(_BLOCK)) and not text.endswith(b"\n"):
+                pass
             ends.append(min(handle.tell(), size))
     return list(pairwise(ends))
 
 
-def _read_piece(path: Path, width: int, piece: tuple[int, int]) -> tuple[pa.Table, pa.Table]:
-    """Boxes, and key frames without any."""
+def _read_piece(path: Path, grammar: _Grammar, piece: tuple[int, int]) -> tuple[BoxTable, int]:
+    """A piece's rows, whose rejected ones are numbered from the piece's beginning; and how many lines it has."""
+    begin, end = piece
+    with open(path, "rb") as handle:
+        handle.seek(begin)
+        if end - begin <= _PIECE + _BLOCK:  # else it is one endless line, which nobody holds
+            text = handle.read(end - begin)
+            try:
+                return _read_whole(text, grammar, first=not begin), _line_count(text)
+            except (_Bad, _Odd):
+                handle.seek(begin)
+        return _read_rows(handle, end, grammar)
+
+
+def _read_whole(text: bytes, grammar: _Grammar, *, first: bool) -> BoxTable:
+    """A piece by Arrow's own reader. Raises when anything in it is odd."""
+    text = text.removeprefix(BOM) if first else text
+    # Arrow takes a mark off each text that it gets, and a lone carriage return for a line end.
+    if not text.isascii() or text.count(b"\r") != text.count(b"\r\n"):
+        raise _Odd
+    # A piece that begins with a key frame without boxes has wider rows further down: that attempt ends at the first of them.
+    begins = text.partition(b"\n")[0].count(b",") + 1
+    for width in sorted(grammar.widths, key=lambda width: width != begins):
+        try:
+            return _read_width(text, width, grammar)
+        except pa.ArrowInvalid:
+            continue
+    raise _Odd
+
+
+def _read_width(text: bytes, width: int, grammar: _Grammar) -> BoxTable:
     short: list[str] = []
 
     def other(row: csv.InvalidRow) -> str:
         short.append(row.text)
-        return "skip" if row.actual_columns == 2 else "error"
+        return "skip" if row.actual_columns in grammar.widths and row.actual_columns < width else "error"
 
-    with open(path, "rb") as handle:
-        handle.seek(piece[0])
-        table = _columns(handle.read(piece[1] - piece[0]), width, other)
+    columns = _columns(text, width, grammar, other)
     if width == 2:
-        boxes, frames = BOXES.empty_table(), table
+        boxes, frames = {name: pa.array([], BOXES.field(name).type) for name in BOXES.names}, columns
     else:
-        boxes, frames = table, KEY_FRAMES.remove(2).empty_table()
-        if short:
-            frames = _columns("\n".join(short).encode(), 2)
-        if width == 7:
-            boxes = boxes.append_column("person_id", pa.repeat(pa.scalar(NOBODY, pa.int32()), boxes.num_rows))
-    runs = key_frame_runs(boxes)
-    heads = runs.heads(boxes)
-    if not (_names_are_fine(heads) and _names_are_fine(frames) and _numbers_are_fine(boxes)):
-        raise _Odd
-    if width != 2:
-        boxes = boxes.add_column(2, "second", runs.spread(_seconds(heads["time"])))
-    return boxes.select(BOXES.names), frames.append_column("second", _seconds(frames["time"]))
+        boxes = columns
+        boxes.setdefault("person_id", pa.repeat(pa.scalar(NOBODY, pa.int32()), len(columns["time"])))
+        frames = _columns("\n".join(short).encode(), 2, grammar) if short else {}
+        turned = np.asarray(pc.or_(pc.greater(boxes["x1"], boxes["x2"]), pc.greater(boxes["y1"], boxes["y2"])))
+        if turned.any():
+            raise _Odd
+    key_frames = pa.table({name: frames[name] for name in KEY_FRAMES.names}) if frames else KEY_FRAMES.empty_table()
+    return BoxTable(
+        pa.table({name: boxes[name] for name in BOXES.names}, schema=BOXES),
+        key_frames.cast(KEY_FRAMES),
+        REJECTED.empty_table(),
+    )
 
 
-def _columns(text: bytes, width: int, other: Callable[[csv.InvalidRow], str] | None = None) -> pa.Table:
-    names = ["video_id", "time", "x1", "y1", "x2", "y2", "action_id", "person_id"][:width]
-    return csv.read_csv(
+def _columns(
+    text: bytes, width: int, grammar: _Grammar, other: Callable[[csv.InvalidRow], str] | None = None
+) -> dict[str, pa.Array]:
+    """The columns of a text, each value as the grammar has it, and ``second``. Raises what Arrow and the grammar raise."""
+    names = _NAMES[:width]
+    table = csv.read_csv(
         pa.BufferReader(text),
         # In a thread of Arrow's own each call of ``other`` would cost several times as much.
         csv.ReadOptions(column_names=names, use_threads=False, block_size=len(text) + 1),
         csv.ParseOptions(quote_char=False, ignore_empty_lines=True, invalid_row_handler=other),
         csv.ConvertOptions(
-            column_types={name: BOXES.field(name).type for name in names},
-            null_values=[],
-            strings_can_be_null=False,
-            check_utf8=True,
+            column_types=dict.fromkeys(names, _WORDS), null_values=[], strings_can_be_null=False, check_utf8=True
         ),
-    )
+    ).combine_chunks()
+    found: dict[str, pa.Array] = {}
+    for name, cell in zip(names, grammar.cells, strict=False):
+        column = table[name].chunk(0) if table[name].num_chunks else pa.array([], _WORDS)
+        words = column.dictionary.to_pylist()
+        found[name] = pa.array([cell(word) for word in words], BOXES.field(name).type).take(column.indices)
+        if name == "time":
+            found["second"] = pa.array([_whole(word) for word in words], pa.int64()).take(column.indices)
+    return found
 
 
-def _seconds(times: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.cast(pc.floor(pc.cast(times, pa.float64())), pa.int64())
+def _line_count(text: bytes) -> int:
+    return text.count(b"\n") + (not text.endswith(b"\n"))
 
 
-def _names_are_fine(frames: pa.Table) -> bool:
-    if not pc.all(pc.match_substring_regex(frames["time"], _TIMES), min_count=0).as_py():
-        return False
-    names = frames["video_id"]
-    others = names.filter(pc.invert(pc.match_substring_regex(names, _ID)))  # clips, or worse
-    return all(map(is_video_name, others.unique().to_pylist()))
+def _whole(time: str) -> int:
+    return int(time.partition(".")[0])
 
 
-def _numbers_are_fine(boxes: pa.Table) -> bool:
-    for low, high in (("x1", "x2"), ("y1", "y2")):
-        least, most = boxes[low].to_numpy(), boxes[high].to_numpy()
-        # A NaN is not less than anything; no coordinate has a sign, not even zero.
-        if not ((least <= most) & (most <= 1) & ~np.signbit(least)).all():
-            return False
-    actions, people = boxes["action_id"].to_numpy(), boxes["person_id"].to_numpy()
-    return bool(((actions >= 1) & (actions <= MAX_ACTION) & (people >= NOBODY)).all())
-
-
-def _read_rows(path: Path) -> BoxTable:
+def _read_rows(handle: IO[bytes], end: int, grammar: _Grammar) -> tuple[BoxTable, int]:
+    """A piece line by line; and how many lines it has."""
     boxes: dict[str, list[Any]] = {name: [] for name in BOXES.names}
     frames: dict[str, list[Any]] = {name: [] for name in KEY_FRAMES.names}
     rejected: dict[str, list[Any]] = {name: [] for name in REJECTED.names}
-    with open(path, "rb") as handle:
-        for line, reason, evidence, fields, text in _rows(handle):
-            if reason is not None:
-                values: tuple[Any, ...] = (line, str(reason), evidence, visible(text))
-                target = rejected
-            else:
-                second = int(fields[1].partition(".")[0])
-                values = (*fields[:2], second)
-                target = frames
-                if len(fields) > 2:
-                    person = int(fields[7]) if len(fields) > 7 else NOBODY
-                    values = (*values, *(float(text) for text in fields[2:6]), int(fields[6]), person)
-                    target = boxes
-            for column, value in zip(target.values(), values, strict=True):
-                column.append(value)
-    return BoxTable(
-        pa.table(boxes, schema=BOXES), pa.table(frames, schema=KEY_FRAMES), pa.table(rejected, schema=REJECTED)
-    )
-
-
-def _rows(handle: Any) -> Iterator[tuple[int, Reason | None, str, list[str], str]]:
-    for record in records(Lines(handle), 8):
-        fields = record.fields
-        if fields is None:
-            yield record.line, Reason.BAD_ROW, record.problem, [], record.raw
+    first, lines, number = not handle.tell(), Lines(handle), 0
+    while handle.tell() < end and (read := lines.next()) is not None:
+        number = read[0]
+        text, problem = line_text(read)
+        text = text.removeprefix("\ufeff") if first and number == 1 else text
+        if not problem and not text.strip():
             continue
-        reason, evidence = _problem(fields)
-        yield record.line, reason, evidence, fields, record.raw
-
-
-def _problem(fields: list[str]) -> tuple[Reason | None, str]:
-    """Why a row cannot be used: a reason and a phrase."""
-    if len(fields) not in (2, 7, 8):
-        return Reason.BAD_ROW, f"{len(fields)} columns, where 2, 7 or 8 are meant"
-    if not is_video_name(fields[0]):
-        return Reason.BAD_ID, f"{visible(fields[0], 60)!r} is neither a YouTube id nor a clip of one"
-    if not _TIME.match(fields[1]):
-        return Reason.BAD_TIME, f"{visible(fields[1], 40)!r} is not a time in seconds"
-    if len(fields) == 2:
-        return None, ""
-    if not all(text and _FRACTION.match(text) for text in fields[2:6]):
-        return Reason.BAD_ROW, "a coordinate is not a number in 0..1"
-    x1, y1, x2, y2 = (float(text) for text in fields[2:6])
-    if not (0 <= x1 <= x2 <= 1 and 0 <= y1 <= y2 <= 1):
-        return Reason.BAD_ROW, f"the box {x1:g},{y1:g},{x2:g},{y2:g} is not inside the picture, or turned round"
-    if not _WHOLE.match(fields[6]) or not 1 <= int(fields[6]) <= MAX_ACTION:
-        return Reason.BAD_LABEL, f"{visible(fields[6], 20)!r} is no action id of 1..{MAX_ACTION}"
-    if len(fields) > 7 and (not _WHOLE.match(fields[7]) or int(fields[7]) < NOBODY):
-        return Reason.BAD_ROW, f"{visible(fields[7], 20)!r} is no person id"
-    return None, ""
+        try:
+            if problem:
+                raise _Bad(Reason.BAD_ROW, problem)
+            values = grammar.row(text)
+        except _Bad as bad:
+            target, values = rejected, (number, str(bad.reason), bad.phrase, visible(text))
+        else:
+            target = boxes if len(values) > 2 else frames
+            values = (*values[:2], _whole(values[1]), *values[2:])
+            if len(values) == len(BOXES.names) - 1:
+                values = (*values, NOBODY)
+        for column, value in zip(target.values(), values, strict=True):
+            column.append(value)
+    tables = ((boxes, BOXES), (frames, KEY_FRAMES), (rejected, REJECTED))
+    return BoxTable(*(pa.table(columns, schema=schema) for columns, schema in tables)), number

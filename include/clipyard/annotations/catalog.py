@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clipyard.annotations.kinetics_csv import CsvRow, GoodRow, RejectedRow, read_kinetics_csv
+from clipyard.annotations.kinetics_csv import CsvRow, GoodRow, RejectedRow, read_kinetics_csv, why_no_row_is_good
 from clipyard.annotations.labels import LabelIndex, index_labels
+from clipyard.errors import UserError
 from clipyard.files import sha256_of
 from clipyard.manifest import CATALOG_FIELDS, ManifestWriter, Row, schema_of
 from clipyard.reasons import Reason, Status
@@ -96,7 +97,7 @@ def build_catalog(
     """Write the catalog of the csvs by split (in that order, rows in csv order) to ``out``.
 
     Rows are numbered by :func:`index_labels`; a row whose label it does not know is rejected as ``unknown_label``.
-    Raises :class:`UserError` for a file that is no annotation csv, or when no label index can be trusted.
+    Raises :class:`UserError` for a file that is no annotation csv or has no good row, and when no label index can be trusted.
     """
     labels = index_labels(csvs, label_map=label_map, expected=expected_labels)
     summaries: dict[str, SplitSummary] = {}
@@ -106,4 +107,7 @@ def build_catalog(
             summary = summaries[split] = SplitSummary(str(path), sha256_of(path))
             for row in _rows(rows, split, labels, summary):
                 writer.write(row)
+            if summary.rows and not summary.good:
+                why = why_no_row_is_good(path, split) or f"none of its labels is among the {labels.origin}'s"
+                raise UserError(f"{path}: {why}.")
     return CatalogSummary(summaries, labels.names, labels.origin)

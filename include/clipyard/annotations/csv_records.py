@@ -14,6 +14,8 @@ from typing import IO, NamedTuple
 MAX_RECORD_BYTES = 8192
 """A published row has less than 100 bytes; anything longer than this is rejected without being held."""
 _MAX_RECORD_LINES = 8
+BOM = b"\xef\xbb\xbf"
+"""The byte order mark that some programs write before UTF-8."""
 
 
 class Record(NamedTuple):
@@ -64,6 +66,17 @@ class Lines:
             self._ahead.popleft()
 
 
+def line_text(line: tuple[int, bytes, bool]) -> tuple[str, str]:
+    """The text of a line of :class:`Lines`, and why it cannot be used (``""`` when it can; else the text is what can be shown of it)."""
+    _, body, too_long = line
+    if too_long:
+        return body[:1000].decode(errors="backslashreplace"), f"the line is longer than {MAX_RECORD_BYTES} bytes"
+    try:
+        return body.decode(), ""
+    except UnicodeDecodeError as error:
+        return body.decode(errors="backslashreplace"), f"the line is not UTF-8 (byte {error.start + 1} of it)"
+
+
 def _fields(text: str) -> list[str] | None:
     """One record's fields, or None when the quotes do not work out."""
     if '"' not in text and "\r" not in text:
@@ -106,16 +119,10 @@ def _spanning(first: str, lines: Lines, columns: int) -> tuple[list[str], str, i
 def records(lines: Lines, columns: int) -> Iterator[Record]:
     """The records of the remaining lines, each checked to have ``columns`` fields. Blank lines are not records."""
     while (read := lines.next()) is not None:
-        number, body, too_long = read
-        if too_long:
-            raw = visible(body[:1000].decode(errors="backslashreplace"))
-            yield Record(number, None, f"the line is longer than {MAX_RECORD_BYTES} bytes", raw)
-            continue
-        try:
-            text = body.decode()
-        except UnicodeDecodeError as error:
-            raw = visible(body.decode(errors="backslashreplace"))
-            yield Record(number, None, f"the line is not UTF-8 (byte {error.start + 1} of it)", raw)
+        number = read[0]
+        text, problem = line_text(read)
+        if problem:
+            yield Record(number, None, problem, visible(text))
             continue
         if not text.strip():
             continue

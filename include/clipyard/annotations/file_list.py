@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from clipyard.annotations.csv_records import Lines, line_text, visible
 from clipyard.errors import UserError
 from clipyard.files import read_json, writing
 
@@ -79,7 +80,7 @@ def _numbers(path: Path, number: int, fields: list[str]) -> list[int]:
     try:
         return [int(text) for text in fields]
     except ValueError as error:
-        raise UserError(f"{path}, line {number}: {' '.join(fields)!r} are not whole numbers.") from error
+        raise UserError(f"{path}, line {number}: '{visible(' '.join(fields), 80)}' are not whole numbers.") from error
 
 
 def _video(path: Path, number: int, line: str, multi_label: bool) -> ListEntry:
@@ -105,8 +106,8 @@ def _from_json(path: Path, number: int, value: Any) -> ListEntry:
         name = value["filename"] if "filename" in value else value["frame_dir"]
         frames = None if "filename" in value else int(value["total_frames"])
         labels = tuple(int(label) for label in (labels if isinstance(labels, list) else [labels]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}, entry {number}: not an entry of a list file ({error!r}).") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{path}, entry {number}: not an entry of a list file ({visible(repr(error), 80)}).") from error
     return ListEntry(str(name), labels, frames)
 
 
@@ -123,14 +124,26 @@ def read_list(
             raise UserError(f"{path} is not a list file: expected a JSON array.")
         yield from (_from_json(path, number, entry) for number, entry in enumerate(value, start=1))
         return
-    with open(path, encoding="utf-8") as handle:
-        for number, line in enumerate(handle, start=1):
-            if not (text := line.strip()):
-                raise UserError(f"{path}, line {number}: the line is blank.")
-            if format_ == "videos":
-                yield _video(path, number, text, multi_label)
-            else:
-                yield _rawframes(path, number, text, with_offset)
+    for number, text in _lines(path):
+        if format_ == "videos":
+            yield _video(path, number, text, multi_label)
+        else:
+            yield _rawframes(path, number, text, with_offset)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file without the blanks around them; a blank, long or damaged one is a :class:`UserError`."""
+    try:
+        with open(path, "rb") as handle:
+            lines = Lines(handle)
+            while (line := lines.next()) is not None:
+                text, problem = line_text(line)
+                text = text.removeprefix("\ufeff") if line[0] == 1 else text
+                if problem or not text.strip():
+                    raise UserError(f"{path}, line {line[0]}: {problem or 'the line is blank'}.")
+                yield line[0], text.strip()
+    except OSError as error:
+        raise UserError(f"The list {path} cannot be read: {error.strerror}.") from error
 
 
 def reference_shuffle(entries: list[T], seed: int, *, before: int = 0) -> None:

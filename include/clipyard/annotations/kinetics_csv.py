@@ -19,12 +19,14 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from clipyard.annotations.csv_records import Lines, Record, records, visible
+from clipyard.annotations.csv_records import BOM, Lines, Record, records, visible
 from clipyard.errors import UserError
 from clipyard.ids import clip_id, is_youtube_id, label_problem, normalise_label
 from clipyard.reasons import Reason
@@ -34,15 +36,16 @@ HEADERS = (
     "label,youtube_id,time_start,time_end,split",
     "youtube_id,time_start,time_end,split",
 )
-"""The published headers. The order of the columns is free, and ``status,reason`` of a download report may follow."""
+"""The published headers. The order of the columns is free, and there may be others, which are not looked at."""
 
 MAX_SECONDS = 10_000_000
 """Times from here on are damage, not video (the longest published one is 14,856)."""
 UNLABELLED_DIR = "test"
 """The crawler's folder for rows of a csv without labels."""
 
+_PUBLISHED = frozenset(HEADERS[0].split(","))
+_READ = ("label", "youtube_id", "time_start", "time_end")
 _REQUIRED = frozenset({"youtube_id", "time_start", "time_end"})
-_KNOWN = _REQUIRED | {"label", "split", "is_cc", "status", "reason"}
 _LABELLED_SPLITS = frozenset({"train", "val"})
 _label_problem = lru_cache(maxsize=2048)(label_problem)
 _NUMBER = re.compile(r"[+-]?\d{1,20}(\.\d{0,20})?([eE][+-]?\d{1,3})?\Z", re.ASCII)
@@ -86,16 +89,23 @@ def _header(path: Path, lines: Lines) -> list[str]:
         pass
     if read is None:
         raise UserError(f"{path} is empty: expected an annotation csv that begins with {expected}.")
-    start = read[1].removeprefix(b"\xef\xbb\xbf")
+    start = read[1].removeprefix(BOM)
+    if b"\0" in start[:2000]:
+        raise UserError(
+            f"{path} holds NUL bytes, as UTF-16 and damaged files do: save it as UTF-8; expected {expected}."
+        )
     if start.lstrip()[:1] == b"<":
         raise UserError(f"{path} is an HTML or XML page, not a csv: download it again; expected {expected}.")
     try:
         names = [name.strip() for name in next(csv.reader([start.decode()]))]
     except (UnicodeDecodeError, csv.Error, StopIteration):
         names = []
-    if read[2] or not set(names) >= _REQUIRED or not set(names) <= _KNOWN or len(set(names)) != len(names):
+    if read[2] or not set(names) >= _REQUIRED or any(names.count(name) > 1 for name in _READ):
         shown = visible(start.decode(errors="backslashreplace"), 80)
         raise UserError(f"{path} begins with '{shown}', which is no Kinetics header: expected {expected}.")
+    for wanted in {"label"} - set(names):  # it may lack; not be misspelt
+        if meant := get_close_matches(wanted, [name.lower() for name in names], 1, 0.8):
+            raise UserError(f"{path} has a column '{meant[0]}': name it '{wanted}'; expected {expected}.")
     return names
 
 
@@ -154,6 +164,45 @@ def read_kinetics_csv(path: Path, split: str) -> Iterator[CsvRow]:
         yield RejectedRow(record.line, *checked, visible(record.raw))
 
 
+_LOOK = 2000
+
+
+def why_no_row_is_good(path: Path, split: str) -> str:
+    """What is wrong with a csv all of whose rows are rejected, as one phrase; ``""`` when it has none, or a good one.
+
+    Looked at are the first :data:`_LOOK` rows. Errors as :func:`read_kinetics_csv`.
+    """
+    names, columns = read_header(path), _columns(path, split)
+    whole, sentences = [], Counter[str]()
+    for _, record in zip(range(_LOOK), read_records(path), strict=False):
+        checked = _check(record, columns)
+        if isinstance(checked, GoodRow):
+            return ""
+        sentences[checked[1]] += 1
+        if not record.problem and record.fields is not None:
+            whole.append(record.fields)
+
+    def share(test: Callable[[list[str]], bool]) -> float:
+        return sum(map(test, whole)) / len(whole) if whole else 0.0
+
+    for at, name in enumerate(names):
+        if at != columns.video_id and share(lambda fields, at=at: is_youtube_id(fields[at])) > _MOST:  # type: ignore[misc]
+            return f"the column '{name}' holds what 'youtube_id' should: columns are swapped"
+    if share(lambda fields: _turned(fields[columns.start], fields[columns.end])) > _MOST:
+        return "'time_end' lies before 'time_start' in nearly all rows: the two columns are swapped"
+    if columns.label is not None and share(lambda fields: not fields[columns.label or 0].strip()) > _MOST:
+        return "the column 'label' is empty: fill it, or take it out of a test csv without labels"
+    return f"no row can be used, most of them because {sentences.most_common(1)[0][0]}" if sentences else ""
+
+
+_MOST = 0.9
+
+
+def _turned(start: str, end: str) -> bool:
+    first, last = parse_seconds(start), parse_seconds(end)
+    return first is not None and last is not None and first > last
+
+
 class _Columns(NamedTuple):
     """Where the columns are; ``label`` is None in a csv without labels."""
 
@@ -161,11 +210,14 @@ class _Columns(NamedTuple):
     video_id: int
     start: int
     end: int
+    published: tuple[int, ...]
+    """Those that a published csv has too."""
 
     @classmethod
     def of(cls, names: list[str]) -> _Columns:
         label = names.index("label") if "label" in names else None
-        return cls(label, *(names.index(name) for name in ("youtube_id", "time_start", "time_end")))
+        published = tuple(at for at, name in enumerate(names) if name in _PUBLISHED)
+        return cls(label, *(names.index(name) for name in ("youtube_id", "time_start", "time_end")), published)
 
 
 def _columns(path: Path, split: str) -> _Columns:
@@ -191,11 +243,23 @@ def read_labels(path: Path, split: str) -> set[str]:
 
 
 def _check(record: Record, columns: _Columns) -> GoodRow | tuple[Reason, str]:
+    checked = _checked(record, columns)
+    if isinstance(checked, GoodRow) or "\0" not in "".join(record.fields or ()):
+        return checked
+    return checked[0], f"a NUL byte stands in the row; {checked[1]}"
+
+
+def _checked(record: Record, columns: _Columns) -> GoodRow | tuple[Reason, str]:
     line, fields, problem, _ = record
-    at_label, at_id, at_start, at_end = columns
+    at_label, at_id, at_start, at_end, _ = columns
     if problem or fields is None:
         in_label = fields is not None and at_label is not None and "\n" in "".join(fields[at_label : at_label + 1])
-        return Reason.BAD_LABEL if in_label else Reason.BAD_ROW, problem
+        if in_label:
+            return Reason.BAD_LABEL, problem
+        # What stands in other columns is nobody's business, a line end neither.
+        spans = fields is not None and any("\n" in field for field in fields)
+        if fields is None or not spans or any("\n" in fields[at] for at in columns.published):
+            return Reason.BAD_ROW, problem
     video_id = fields[at_id]
     if not is_youtube_id(video_id):
         return Reason.BAD_ID, "the id is not 11 characters of A-Z, a-z, 0-9, '-' and '_'"

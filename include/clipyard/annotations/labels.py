@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clipyard.annotations.kinetics_csv import read_header, read_labels
+from clipyard.annotations.kinetics_csv import read_header, read_labels, why_no_row_is_good
 from clipyard.errors import UserError
 from clipyard.files import writing
 from clipyard.ids import label_problem, normalise_label
 
 TRAIN = "train"
 _MAX_MAP_BYTES = 16_000_000
+_SPLITS = frozenset({"train", "val", "validate", "validation", "test"})
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,10 @@ def index_labels(csvs: Mapping[str, Path], *, label_map: Path | None, expected: 
     if TRAIN in csvs:
         index = LabelIndex.from_labels(read_labels(csvs[TRAIN], TRAIN), "train csv")
         if not index.names:
-            raise UserError(f"{csvs[TRAIN]} has no usable row, so classes cannot be numbered: download it again.")
+            why = why_no_row_is_good(csvs[TRAIN], TRAIN) or "it has no rows: download it again"
+            raise UserError(f"{csvs[TRAIN]}: classes cannot be numbered, because {why}.")
+        if set(index.names) <= _SPLITS:
+            raise UserError(f"{csvs[TRAIN]}: the column 'label' holds the names of splits: columns are swapped.")
         return index
     if csvs and not any("label" in read_header(path) for path in csvs.values()):
         return LabelIndex((), "no labels")

@@ -1,30 +1,28 @@
 """Person proposals: a pickle of ``{'{video_id},{second:04d}': array of [x1, y1, x2, y2, score]}``, all numbers in 0..1.
 
-Pickles are programs. The ones from the net are read by an unpickler that knows three names of numpy and gives each a
-stand-in that only keeps what it is told; arrays are made from that afterwards. Nothing else of a pickle is ever called.
+Pickles are programs: how those of strangers are read is in :mod:`~clipyard.annotations.safe_pickle`.
 """
 
 from __future__ import annotations
 
-import math
 import pickle
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
+from clipyard.annotations import safe_pickle
 from clipyard.errors import UserError
 from clipyard.files import writing
 
 Boxes = npt.NDArray[np.float64]
 """(N, 5) rows ``x1, y1, x2, y2, score``, or (N, 4) without scores; fractions of the picture's width and height."""
 
+_PIXELS = 2
+"""A fraction of the picture that is larger than this was never one."""
 KEY = re.compile(r"[A-Za-z0-9_-]{1,64},\d{4,7}\Z", re.ASCII)
-MAX_BYTES = 2_000_000_000
-_NUMBERS = re.compile(r"([<>=|]?)([fiu])([1248])\Z", re.ASCII)
 _OLD_NAME, _NEW_NAME = b"cnumpy.core.multiarray\n_reconstruct\n", b"cnumpy._core.multiarray\n_reconstruct\n"
 
 
@@ -33,81 +31,8 @@ def proposal_key(video_id: str, second: int) -> str:
     return f"{video_id},{second:04d}"
 
 
-class _Dtype:
-    """Stands for ``numpy.dtype``."""
-
-    def __init__(self, name: object, *_: object) -> None:
-        self.name, self.order = str(name), "="
-
-    def __setstate__(self, state: object) -> None:
-        if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">", "=", "|"):
-            self.order = str(state[1])
-
-    def numpy(self) -> np.dtype[Any]:
-        found = _NUMBERS.match(self.name)
-        if found is None:
-            raise ValueError(f"values of type {self.name[:40]!r}")
-        return np.dtype(f"{(found[1] or self.order).replace('|', '=')}{found[2]}{found[3]}")
-
-
-class _Array:
-    """Stands for ``numpy.ndarray``."""
-
-    def __init__(self) -> None:
-        self.state: tuple[Any, ...] = ()
-
-    def __setstate__(self, state: object) -> None:
-        self.state = state if isinstance(state, tuple) else ()
-
-    def numpy(self) -> npt.NDArray[Any]:
-        shape, dtype, fortran, raw = self.state[-4:]
-        raw = raw.encode("latin-1") if isinstance(raw, str) else raw  # python 2
-        if not isinstance(raw, bytes | bytearray) or not isinstance(dtype, _Dtype) or not isinstance(shape, tuple):
-            raise ValueError("an array of something else than numbers")
-        kind = dtype.numpy()
-        if not all(isinstance(n, int) and n >= 0 for n in shape) or math.prod(shape) * kind.itemsize != len(raw):
-            raise ValueError(f"an array whose shape {shape!r} does not fit its {len(raw)} bytes"[:200])
-        return np.frombuffer(raw, kind).reshape(shape, order="F" if fortran else "C")
-
-
-def _reconstruct(*_: object) -> _Array:
-    return _Array()
-
-
-def _from_buffer(raw: object, dtype: object, shape: object, order: object = "C") -> _Array:
-    array = _Array()
-    array.state = (shape, dtype, order == "F", raw)
-    return array
-
-
-def _latin1(text: object, encoding: object = "latin1") -> bytes:
-    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError("it encodes text")
-    return text.encode("latin-1")
-
-
-_KNOWN: dict[tuple[str, str], Any] = {
-    ("numpy", "dtype"): _Dtype,
-    ("numpy", "ndarray"): "numpy.ndarray",  # only ever an argument
-    ("_codecs", "encode"): _latin1,
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _reconstruct for core in ("core", "_core")},
-    **{(f"numpy.{core}.numeric", "_frombuffer"): _from_buffer for core in ("core", "_core")},
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _KNOWN[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"it wants to call {module}.{name}"[:200]) from None
-
-    def persistent_load(self, pid: object) -> NoReturn:
-        raise pickle.UnpicklingError("it refers to something outside")
-
-
 def _boxes(value: object) -> Boxes:
-    array = value.numpy() if isinstance(value, _Array) else np.array(value, dtype=np.float64)
+    array = value.numpy() if isinstance(value, safe_pickle.Array) else np.array(value, dtype=np.float64)
     boxes = np.ascontiguousarray(array, dtype=np.float64)
     if problem := boxes_problem(boxes):
         raise ValueError(problem)
@@ -120,7 +45,14 @@ def boxes_problem(boxes: Boxes) -> str | None:
         return f"its shape is {boxes.shape}, not (N, 5) or (N, 4)"
     if not len(boxes):
         return "it is empty: a key without boxes must not be stored"
-    if not np.isfinite(boxes).all() or boxes.min() < 0 or boxes.max() > 1:
+    if not np.isfinite(boxes).all():
+        return "it holds numbers that are not finite"
+    most = boxes[:, :4].max()
+    if most > _PIXELS:
+        return f"its boxes are in pixels (numbers up to {most:g}), where fractions 0..1 of the picture are meant"
+    if boxes.shape[1] == 5 and 1 < (score := boxes[:, 4].max()) <= 100:
+        return f"its scores are in per cent (numbers up to {score:g}), where 0..1 is meant"
+    if boxes.min() < 0 or boxes.max() > 1:
         return "it holds numbers outside 0..1"
     if (boxes[:, 0] >= boxes[:, 2]).any() or (boxes[:, 1] >= boxes[:, 3]).any():
         return "a box has no area"
@@ -132,17 +64,7 @@ def read_proposals(path: Path) -> tuple[dict[str, Boxes], dict[str, str]]:
 
     Raises :class:`UserError` when the file is not such a pickle, or wants to call anything but numpy's own array maker.
     """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path} is larger than {MAX_BYTES} bytes: that is not a proposal file.")
-        with open(path, "rb") as handle:
-            content = _Unpickler(handle, encoding="latin1").load()
-    except OSError as error:
-        raise UserError(f"The proposals {path} cannot be read: {error.strerror}.") from error
-    except MemoryError:
-        raise UserError(f"{path} claims more data than it holds: it is damaged or hostile.") from None
-    except Exception as error:  # noqa: BLE001  a damaged pickle raises whatever its bytes lead to
-        raise UserError(f"{path} is no proposal file, and was not executed: {error}"[:400].rstrip(".") + ".") from None
+    content = safe_pickle.load(path, "proposal file")
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, not a dict of proposals.")
     good: dict[str, Boxes] = {}

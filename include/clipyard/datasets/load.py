@@ -7,31 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from clipyard.datasets.model import DatasetSpec
+from clipyard.datasets.safe_yaml import read_yaml
 from clipyard.errors import SpecError
 
 PACKAGED = Path(__file__).parent
-MAX_BYTES = 1_000_000
-MAX_DEPTH = 50
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def _refuse_bombs(text: str, path: Path) -> None:
-    """Small files that grow when they are read: deep nesting (libyaml's composer would crash) and aliases."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        line = event.start_mark.line + 1 if event.start_mark else 1
-        if isinstance(event, yaml.AliasEvent):
-            raise SpecError(f"{path}, line {line}: write '*{event.anchor}' out: aliases are not read.")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise SpecError(f"{path}, line {line}: nested deeper than {MAX_DEPTH} levels.")
 
 
 def _line_of(node: yaml.Node | None, path: Iterable[str | int]) -> int:
@@ -71,22 +55,7 @@ def _duplicate_key(node: yaml.Node | None, path: str = "") -> tuple[str, int] | 
 
 def load_spec(path: Path) -> DatasetSpec:
     """Load one YAML. Raises :class:`SpecError` with one sentence."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SpecError(f"{path} is larger than {MAX_BYTES} bytes: that is not a data set's YAML.")
-        text = path.read_text(encoding="utf-8")
-        _refuse_bombs(text, path)
-        node = yaml.compose(text, Loader=_Loader)
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506  a safe loader, in C where there is one
-    except OSError as error:
-        raise SpecError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8.") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SpecError(f"{path}, line {line}: not valid YAML: {error.problem}.") from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise SpecError(f"{path}: not valid YAML: {' '.join(str(error).split())[:200]}.") from error
+    node, value = read_yaml(path, "a data set's YAML")
     if not isinstance(value, dict):
         raise SpecError(f"{path}, line 1: a data set's YAML is a mapping that begins with 'schema: dataset-spec/v1'.")
     if twice := _duplicate_key(node):

@@ -34,6 +34,8 @@ class _Seen:
 
     rows: dict[str, int] = field(default_factory=dict)
     key_frames: dict[str, int] = field(default_factory=dict)
+    rows_of: dict[str, pd.Series[int]] = field(default_factory=dict)
+    """Rows by video, excluded ones too, in their splits."""
     videos: dict[str, pd.Series[str]] = field(default_factory=dict)
 
 
@@ -57,7 +59,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     yield from _key_frame_counts(spec, seen)
     yield checksums(spec, sorted(seen.rows), data)
     if ava:
-        yield _listed(usable, seen)
+        yield _listed(usable, seen, params)
     yield _splits(seen)
     if not ava:
         yield from windows.suites(spec, run, data, usable, seen.videos.get(TRAIN))
@@ -135,6 +137,7 @@ def _split(
     frames = pd.concat([boxes[list(box_rows.FRAME_COLUMNS)], others], ignore_index=True)
     seen.key_frames[split] = len(frames.drop_duplicates(["video_id", "time"]))
     seen.videos[split] = pd.concat([frames["video_id"], excluded["video_id"]]).drop_duplicates().reset_index(drop=True)
+    seen.rows_of[split] = pd.concat([frames["video_id"], excluded["video_id"]]).value_counts(sort=False)
     yield box_rows.frame_suite(split, frames, ava=ava)
     if ava:
         yield _excluded(split, boxes, excluded, evaluated)
@@ -182,12 +185,16 @@ def _csvs(catalog: pd.DataFrame, seen: _Seen, unlabelled: str) -> Suite:
                  [Rule("ava.csv", BETWEEN, {"column": "rows", "min_value": 1}, show=("rows",))])  # fmt: skip
 
 
-def _listed(usable: pd.DataFrame, seen: _Seen) -> Suite:
-    """One row for each annotated or excluded video."""
+def _listed(usable: pd.DataFrame, seen: _Seen, params: GateParams) -> Suite:
+    """One row for each annotated or excluded video. It blocks by the share of their csv rows: one misspelt id is one row."""
     parts = [pd.DataFrame({"item_id": f"{split}/" + ids, "video_id": ids}) for split, ids in seen.videos.items()]
     table = pd.concat([pd.DataFrame({"item_id": [], "video_id": []}, dtype="str"), *parts], ignore_index=True)
+    table["rows"] = [int(seen.rows_of[split][video]) for split, ids in seen.videos.items() for video in ids]
     table["listed"] = among(table["item_id"], usable["item_id"])
-    return Suite("listed", table, [Rule("ava.in_list", IN_SET, {"column": "listed", "value_set": [True]})])
+    lost, rows = table.loc[~table["listed"], "rows"].sum(), table["rows"].sum()
+    rule = Rule("ava.in_list", IN_SET, {"column": "listed", "value_set": [True]}, show=("rows",),
+                severity="error" if lost > params.rejected_error * rows else "warn")  # fmt: skip
+    return Suite("listed", table, [rule])
 
 
 def _key_frame_counts(spec: DatasetSpec, seen: _Seen) -> Iterator[Suite]:

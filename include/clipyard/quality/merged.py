@@ -32,7 +32,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     """The suites of the gate ``merged``."""
     told = run.json("merged")
     try:
-        merged = inside(data.root, str(told["csv"]))
+        merged, _ = (inside(data.root, str(told[name])) for name in ("csv", "ava_csv"))
     except (KeyError, UserError) as error:
         raise ManifestError(f"{run.run_dir / 'merged.json'} names no csv ({error}); run the merge again.") from error
     yield from _csv(spec, run, data, merged, told)
@@ -67,7 +67,8 @@ def _csv(spec: DatasetSpec, run: RunTables, data: DataRoot, path: Path, told: di
         relations.append(_relation("merged/kinetics_rows", first, prepared, "rows of clips, as prepared"))
     sources = {
         "kinetics": data.dataset(spec.root, "kinetics_train.csv"),
-        "ava": data.dataset(AVA, "annotations", path.name),
+        # AVA's rows as they were checked: what could not be used is not merged.
+        "ava": inside(data.root, str(told["ava_csv"])),
     }
     parts = {name: read_lines(source, blank=False) for name, source in sources.items() if source.is_file()}
     if "ava" in parts:

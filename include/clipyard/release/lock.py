@@ -80,7 +80,8 @@ def _row(line: bytes, number: int, path: Path) -> LockRow:
         if not all(text.isprintable() for text in (row.path, row.clip_id, row.split, row.sha256)):
             raise ValueError("a name does not print")
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise UserError(f"{path}, line {number} is not a clip of a lock file ({error}): get the file again.") from error
+        said = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}, line {number} is not a clip of a lock file ({said}): get the file again.") from error
     return row
 
 
@@ -150,7 +151,7 @@ def _header(line: bytes, path: Path) -> LockHeader:
     try:
         return LockHeader(**{key: value for key, value in values.items() if key in known})
     except TypeError as error:
-        raise UserError(f"{path} is not a lock file: its header is not complete ({error}).") from error
+        raise UserError(f"{path} is not a lock file: its header is not complete ({str(error)[:200]}).") from error
 
 
 @dataclass

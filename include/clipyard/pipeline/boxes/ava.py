@@ -8,7 +8,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from clipyard.annotations.action_list import publish_action_list
+from clipyard.annotations.ava_csv import write_key_frames
 from clipyard.annotations.ava_time import AVA_START
+from clipyard.annotations.box_csv import BoxTable
 from clipyard.errors import UserError
 from clipyard.files import write_json
 from clipyard.ids import is_youtube_id
@@ -16,7 +19,7 @@ from clipyard.manifest import CATALOG_FIELDS, ManifestWriter, Row, schema_of
 from clipyard.pipeline.boxes import ava_files, common, proposals
 from clipyard.pipeline.boxes.detection import ava_key_frames
 from clipyard.pipeline.boxes.jobs import ava_jobs
-from clipyard.pipeline.boxes.tables import load, rejected_item, rejected_rows, write_tables
+from clipyard.pipeline.boxes.tables import has, load, rejected_item, rejected_rows, write_tables
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.params import AvaParams
 from clipyard.pipeline.stage import NothingToDo, Say, Stage, begin, needs_plan, tell_ledger
@@ -26,6 +29,7 @@ from clipyard.reasons import Reason, Status
 LAST_SECOND = 1801
 """End of the excerpt, exclusive."""
 TEST = "test"
+_MAX_LIST_BYTES = 16_000_000
 
 
 def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
@@ -35,7 +39,7 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     # Splits whose files are there already are in the catalog too: it must not forget what an earlier run made.
     known = [s for s in ctx.spec.parts if s in ctx.splits or ava_files.are_there(ctx.spec, ctx.data, version, s)]
     files = ava_files.obtain(ctx.spec, ctx.data, version, known, say)
-    splits = write_tables(ctx.folder, files.splits, files.actions, files.evaluated)
+    splits = write_tables(ctx.folder, files.splits, "ava", files.actions, files.evaluated)
     counts = _write_catalog(ctx, files.lists)
     write_json(ctx.folder / "catalog.json", {"splits": splits, "version": version, "obtained": files.obtained})
     tell_ledger(ctx)
@@ -56,7 +60,7 @@ def _write_catalog(ctx: RunContext, lists: dict[str, Path]) -> Counter[str]:
                 video = PurePosixPath(name).stem
                 if split != TEST and video not in annotated[split]:
                     continue  # of the other split: train and val share a list
-                if video in listed or not is_youtube_id(video):
+                if video in listed or not is_youtube_id(video) or "/" in name:
                     reason = Reason.DUPLICATE if video in listed else Reason.BAD_ID
                     writer.write(rejected_item(f"{split}/#file-{line}", split, reason, name[:200], line))
                     continue
@@ -74,10 +78,16 @@ def _write_catalog(ctx: RunContext, lists: dict[str, Path]) -> Counter[str]:
 
 def _file_names(path: Path) -> Iterator[tuple[int, str]]:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The list of file names {path} cannot be read: {error}.") from error
-    for number, line in enumerate(text.splitlines(), 1):
+        if path.stat().st_size > _MAX_LIST_BYTES:
+            raise UserError(f"{path} is larger than {_MAX_LIST_BYTES} bytes: that is not a list of file names.")
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"The list of file names {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"The list of file names {path} is not UTF-8 (byte {error.start}): save it as UTF-8."
+        ) from error
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield number, line.strip()
 
@@ -118,13 +128,20 @@ def make_proposals(ctx: RunContext, say: Say) -> dict[str, Any]:
 def release(ctx: RunContext, say: Say) -> str:
     """Publish the lock, what is missing, and the annotation files that the data set is read with."""
     version = ctx.chosen(AvaParams).version
-    folder = ctx.data.dataset(ctx.spec.root, "annotations")
-    files = {path.name: path for path in folder.glob(f"ava_*_excluded_timestamps_{version}.csv")}
-    files |= {path.name: path for path in folder.glob("ava_action_list_*.pbtxt")}
+    files = {}
+    for name in ava_files.action_lists(version):
+        files[name] = ctx.folder / common.READABLE / name
+        publish_action_list(ctx.data.dataset(ctx.spec.root, ava_files.FOLDER, name), files[name])
+    for split in ctx.spec.parts:
+        if has(ctx.folder, split, "excluded"):
+            name = ava_files.excluded_name(split, version)
+            files[name] = ctx.folder / common.READABLE / name
+            write_key_frames(load(ctx.folder, split, "excluded"), files[name])
     frames = ctx.data.dataset(ctx.spec.root, ctx.spec.layout["rawframes"])
     for split in ctx.splits if ctx.chosen(AvaParams).frames else ():
         if split != TEST:
-            files |= common.readable(ctx, say, folder / f"ava_{split}_{version}.csv", frames)
+            table = BoxTable(*(load(ctx.folder, split, what) for what in ("boxes", "key_frames", "rejected")))
+            files |= common.readable(ctx, say, f"ava_{split}_{version}.csv", table, frames)
     return common.release(ctx, say, files)
 
 

@@ -47,6 +47,15 @@ def _names(split: str, version: str) -> tuple[str, str, str]:
     return listed, f"ava_{split}_{version}.csv", f"ava_{split}_excluded_timestamps_{version}.csv"
 
 
+def excluded_name(split: str, version: str) -> str:
+    return _names(split, version)[2]
+
+
+def action_lists(version: str) -> tuple[str, str]:
+    """All actions, and the evaluated ones."""
+    return f"ava_action_list_{version}.pbtxt", _EVALUATED[version]
+
+
 def are_there(spec: DatasetSpec, data: DataRoot, version: str, split: str) -> bool:
     """Whether a split's files were obtained before."""
     listed, csv, excluded = _names(split, version)
@@ -57,7 +66,7 @@ def are_there(spec: DatasetSpec, data: DataRoot, version: str, split: str) -> bo
 def obtain(spec: DatasetSpec, data: DataRoot, version: str, splits: Sequence[str], say: Say) -> Files:
     """AVA's csvs, excluded timestamps, action lists and lists of file names."""
     names = {split: _names(split, version) for split in splits}
-    actions, evaluated = f"ava_action_list_{version}.pbtxt", _EVALUATED[version]
+    actions, evaluated = action_lists(version)
     wanted = [FileWanted(f"{FOLDER}/{actions}"), FileWanted(f"{FOLDER}/{evaluated}")]
     for split, (listed, csv, excluded) in names.items():
         wanted.append(FileWanted(f"{FOLDER}/{listed}"))

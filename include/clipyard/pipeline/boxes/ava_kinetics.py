@@ -15,7 +15,7 @@ from clipyard.manifest import Row
 from clipyard.pipeline.boxes import ava_files, common, prepare, proposals
 from clipyard.pipeline.boxes.detection import window_key_frames
 from clipyard.pipeline.boxes.jobs import ava_kinetics_jobs
-from clipyard.pipeline.boxes.merge import merge
+from clipyard.pipeline.boxes.merge import CHECKED, TRAIN_CSV, check_ava, checked_ava, merge
 from clipyard.pipeline.boxes.tables import write_tables
 from clipyard.pipeline.boxes.windows import (
     TRAIN,
@@ -49,7 +49,7 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
         ava = find_spec(AVA, ctx.settings.dataset_folders)
         ava_files.obtain(ava, ctx.data, AVA_VERSION, ["train", "val"], say)
         ava_files.obtain_proposals(ava, ctx.data, ["train", "val"], say)
-    splits = write_tables(ctx.folder, files.splits, files.actions, files.evaluated)
+    splits = write_tables(ctx.folder, files.splits, "ava_kinetics", files.actions, files.evaluated)
     rows = {split: _windows(ctx, split, say) for split in known}
     count = write_catalog(ctx.folder, known, rows, ctx.catalog)
     write_json(ctx.folder / "catalog.json", {"splits": splits, "obtained": files.obtained})
@@ -139,9 +139,18 @@ def merge_with_ava(ctx: RunContext, say: Say) -> dict[str, Any]:
     ava = find_spec(AVA, ctx.settings.dataset_folders)
     own = _proposal_file(ctx, TRAIN)
     made = (ctx.folder / "proposals" / f"{TRAIN}.json").exists()
+    theirs = ctx.data.dataset(ava.root)
+    actions = theirs / ava_files.FOLDER / ava_files.action_lists(AVA_VERSION)[0]
+    rejected = check_ava(theirs, actions, ctx.folder).rejected.num_rows
     numbers = merge(
-        ctx.data.dataset(ctx.spec.root), ctx.data.dataset(ava.root), kinetics_proposals=own if made else None
+        ctx.data.dataset(ctx.spec.root),
+        theirs,
+        ctx.folder / CHECKED / TRAIN_CSV,
+        kinetics_proposals=own if made else None,
     )
+    numbers["ava_rejected"] = rejected
+    if rejected:
+        say("%s", f"{rejected} rows of AVA's csv cannot be used and are not merged; left_out_of_{TRAIN_CSV} says why")
     told = {key: _told(ctx, value) for key, value in numbers.items()}
     write_json(ctx.folder / "merged.json", told)
     say("%s", f"{numbers['kinetics_rows']} + {numbers['ava_rows']} rows, {numbers['links']} videos of AVA linked")
@@ -154,7 +163,7 @@ def _told(ctx: RunContext, value: Any) -> Any:
 
 def release(ctx: RunContext, say: Say) -> str:
     """Publish the lock, what is missing, the annotations with the exact times beside them, and the proposals."""
-    from clipyard.annotations.ava_kinetics import write_times
+    from clipyard.annotations.ava_kinetics import row_lines, write_times
 
     root = ctx.data.dataset(ctx.spec.root)
     files: dict[str, Path] = {}
@@ -173,9 +182,9 @@ def release(ctx: RunContext, say: Say) -> str:
         files |= {Path(merged[key]).name: ctx.data.root / merged[key] for key in ("proposals",) if key in merged}
         # frame_folders passes over links, which AVA's films are here: they are counted where they lie.
         ava = find_spec(AVA, ctx.settings.dataset_folders)
-        files |= common.readable(
-            ctx, say, ctx.data.root / merged["csv"], ctx.data.dataset(ava.root, ava.layout["rawframes"])
-        )
+        frames = ctx.data.dataset(ava.root, ava.layout["rawframes"])
+        clips = (bytes(text) for text in row_lines(prepare.prepared_boxes(ctx, TRAIN)))
+        files |= common.readable(ctx, say, TRAIN_CSV, checked_ava(ctx.folder), frames, before=clips)
     if ctx.spec.arrangement == "flat":
         for split in ctx.splits:
             name = Path(ctx.spec.parts[split]).name

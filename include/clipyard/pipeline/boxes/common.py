@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clipyard.annotations.ava_kinetics import frame_folders
+from clipyard.annotations.box_csv import BoxTable
 from clipyard.errors import UserError
 from clipyard.files import read_json, write_json
 from clipyard.ids import is_youtube_id
@@ -107,18 +108,27 @@ def detector_name(ctx: RunContext) -> str:
     )
 
 
-def readable(ctx: RunContext, say: Say, source: Path, frames: Path) -> dict[str, Path]:
-    """A csv of AVA for the release, without what cannot be read; ``frames`` is the folder of the films' images."""
-    folder = ctx.folder / "readable"
-    target, left = folder / source.name, folder / f"left_out_of_{source.name}"
+READABLE = "readable"
+"""Folder of the files that were written for the release."""
+
+
+def readable(
+    ctx: RunContext, say: Say, name: str, table: BoxTable, frames: Path, before: Iterable[bytes] = ()
+) -> dict[str, Path]:
+    """The csv ``name`` of AVA for the release, written from what was checked, and the table of what is left out of it.
+
+    ``frames`` is the folder of the films' images; see :func:`write_readable`.
+    """
+    folder = ctx.folder / READABLE
+    target, left = folder / name, folder / f"left_out_of_{name}"
 
     @cache
     def images(video: str) -> int:
         return frame_folders(frames, [video]).get(video, 0) if is_youtube_id(video) else 0
 
-    lines = write_readable(source, target, left, images)
+    lines = write_readable(table.boxes, table.rejected, target, left, images, before=before)
     if lines:
-        say("%s", f"{source.name}: {lines} rows are left out of the release, because their images are not there")
+        say("%s", f"{name}: {lines} rows are left out of the release; {left.name} says why")
     return {target.name: target, left.name: left}
 
 

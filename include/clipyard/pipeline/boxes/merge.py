@@ -7,14 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
+from clipyard.annotations.action_list import read_action_list
+from clipyard.annotations.ava_csv import write_boxes
 from clipyard.annotations.ava_kinetics import merge_csv
+from clipyard.annotations.box_csv import KEY_FRAMES, BoxTable, read_boxes
 from clipyard.annotations.proposals import merge_proposals, read_proposals, write_proposals
 from clipyard.errors import UserError
 from clipyard.files import disk_errors, inside, publish, temporary_beside
-from clipyard.ids import is_youtube_id
+from clipyard.ids import is_youtube_id, parse_clip_id
+from clipyard.pipeline.boxes.tables import save
 
 TRAIN_CSV = "ava_train_v2.2.csv"
+CHECKED = "ava"
+"""Folder of a run with AVA's own annotations as they were checked."""
 TRAIN_PROPOSALS = "ava_dense_proposals_train.FAIR.recall_93.9.pkl"
 
 
@@ -65,17 +72,44 @@ def link_frames(ava: Path, target: Path) -> int:
     return count
 
 
-def merge(kinetics: Path, ava: Path, *, kinetics_proposals: Path | None) -> dict[str, Any]:
+def check_ava(ava: Path, actions: Path, run: Path) -> BoxTable:
+    """Read AVA's train csv, and leave its good rows and all tables in ``{run}/ava``; AVA's own file stays as it is.
+
+    Raises :class:`UserError` when the file is not there or holds clips of Kinetics already: it was merged before.
+    """
+    source = ava / "annotations" / TRAIN_CSV
+    table = read_boxes(source, "ava", read_action_list(actions))
+    for row in table.rejected["text"].to_pylist():
+        name = row.partition(",")[0]
+        try:
+            parse_clip_id(name)
+        except ValueError:
+            continue
+        raise UserError(f"{source} already holds '{name[:60]}' of Kinetics: merge into AVA's own, unmerged file.")
+    write_boxes(table.boxes, run / CHECKED / TRAIN_CSV)
+    save(table.boxes, run / CHECKED / "train.boxes.parquet")
+    save(table.rejected, run / CHECKED / "train.rejected.parquet")
+    return table
+
+
+def checked_ava(run: Path) -> BoxTable:
+    """What :func:`check_ava` left."""
+    parts = (pq.read_table(run / CHECKED / f"train.{what}.parquet") for what in ("boxes", "rejected"))
+    boxes, rejected = parts
+    return BoxTable(boxes, KEY_FRAMES.empty_table(), rejected)
+
+
+def merge(kinetics: Path, ava: Path, ava_csv: Path, *, kinetics_proposals: Path | None) -> dict[str, Any]:
     """Merge into ``{kinetics}/annotations`` and ``{kinetics}/rawframes``; both are data sets' folders. Returns the numbers.
 
-    Raises :class:`UserError` when one of AVA's files is not there or was merged before.
+    ``ava_csv``: AVA's rows of train as :func:`check_ava` wrote them. Raises :class:`UserError` when a file is not there.
     """
     annotations = kinetics / "annotations"
     copy_annotations(ava / "annotations", annotations)
-    rows, ava_rows = merge_csv(
-        kinetics / "kinetics_train.csv", ava / "annotations" / TRAIN_CSV, annotations / TRAIN_CSV
-    )
-    numbers: dict[str, Any] = {"kinetics_rows": rows, "ava_rows": ava_rows, "csv": annotations / TRAIN_CSV}
+    rows, ava_rows = merge_csv(kinetics / "kinetics_train.csv", ava_csv, annotations / TRAIN_CSV)
+    numbers: dict[str, Any] = {
+        "kinetics_rows": rows, "ava_rows": ava_rows, "csv": annotations / TRAIN_CSV, "ava_csv": ava_csv,
+    }  # fmt: skip
     if kinetics_proposals is not None and (ava / "annotations" / TRAIN_PROPOSALS).exists():
         numbers |= _merge_proposals(
             kinetics_proposals, ava / "annotations" / TRAIN_PROPOSALS, annotations / TRAIN_PROPOSALS

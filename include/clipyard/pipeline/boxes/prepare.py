@@ -119,6 +119,11 @@ def _write_left(ctx: RunContext, split: str, left: pa.Table) -> int:
 _NO_CLIP = ("no_clip", "no clip that is there reaches beyond this time on both sides")
 
 
+def prepared_boxes(ctx: RunContext, split: str) -> pa.Table:
+    """The rows of a split's csv, as they were prepared."""
+    return pq.read_table(ctx.folder / FOLDER / f"{split}.boxes.parquet")
+
+
 def annotated(ctx: RunContext, split: str) -> pa.Table:
     """``video_id`` (the clip), ``second`` and ``time`` of all prepared rows: boxes, and outside train key frames without any."""
     names = ["video_id", "second", "time"]

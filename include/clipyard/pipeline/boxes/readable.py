@@ -1,16 +1,21 @@
-"""AVA's csvs without the rows that no reader could read: of films that are missing, and of seconds whose images are.
+"""AVA's csvs for a release: the checked rows that a reader can read, and a table of all others.
 
-The official files stay as they are. mmaction2's readers stop at the first image that is not there, so that a release holds a csv of
-what can be read, and a table of what was left out.
+The official files stay as they are. mmaction2's readers stop at the first image that is not there and at the first row that they do
+not understand, so that a release holds a csv written from the checked tables, of films and seconds whose images are there.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
-from clipyard.annotations.ava_kinetics import AVA_ID_LENGTH
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clipyard.annotations.ava_csv import box_lines
 from clipyard.annotations.ava_time import image_of
 from clipyard.files import writing
 
@@ -19,31 +24,64 @@ READER_IMAGES = 32
 LEFT_COLUMNS = ("video_id", "second", "rows", "reason")
 
 
+class _Left(NamedTuple):
+    """Rows of one kind that are not in the release; ``second`` is empty for a row that could not be read."""
+
+    video_id: str
+    second: str
+    rows: int
+    reason: str
+
+
 def last_image(second: int) -> int:
     """The last image that a reader takes for a second of a film."""
     return image_of(second) + READER_IMAGES
 
 
-def write_readable(source: Path, target: Path, left: Path, images: Callable[[str], int]) -> int:
-    """Write ``target``, the lines of ``source`` that can be read, and ``left``, the seconds of the others; returns the lines left out.
+def write_readable(
+    boxes: pa.Table,
+    rejected: pa.Table,
+    target: Path,
+    left: Path,
+    images: Callable[[str], int],
+    *,
+    before: Iterable[bytes] = (),
+) -> int:
+    """Write ``target``, the rows of ``boxes`` that can be read, and ``left``, all others with the reason; returns their number.
 
-    ``images``: the number of a film's images, asked for each line. Rows of Kinetics clips, which were made from their images, are kept.
+    ``boxes``, ``rejected``: as :class:`~clipyard.annotations.box_csv.BoxTable` has them, of an AVA csv. ``images``: the number of a
+    film's images. ``before``: lines that stand before AVA's (the rows of Kinetics clips, which were made from their images).
     """
-    gone: dict[tuple[str, int], int] = {}
-    with open(source, encoding="utf-8") as lines, writing(target) as out:
-        for line in lines:
-            video, _, rest = line.partition(",")
-            if len(video) == AVA_ID_LENGTH:
-                second = int(rest.partition(",")[0].partition(".")[0])
-                if last_image(second) > images(video):
-                    gone[video, second] = gone.get((video, second), 0) + 1
-                    continue
-            out.write(line if line.endswith("\n") else f"{line}\n")
+    frames = boxes.group_by(["video_id", "second"], use_threads=False).aggregate([([], "count_all")])
+    gone = [
+        _Left(video, f"{second:04d}", rows, _why(second, images(video)))
+        for video, second, rows in zip(*(frames[name].to_pylist() for name in frames.column_names), strict=True)
+        if last_image(second) > images(video)
+    ]
+    if gone:
+        keys = pa.table({"video_id": [one.video_id for one in gone], "second": [int(one.second) for one in gone]})
+        boxes = boxes.filter(pc.invert(pc.is_in(_key(boxes), value_set=_key(keys))))
+    with writing(target, "wb") as out:
+        out.writelines(chain(before, box_lines(boxes)))
+    all_left = [*gone, *_rejected(rejected)]
     with writing(left) as handle:
         table = csv.writer(handle, lineterminator="\n")
         table.writerow(LEFT_COLUMNS)
-        for (video, second), rows in gone.items():
-            have = images(video)
-            why = f"its images end at {have}, {last_image(second)} are needed" if have else "the film has no images"
-            table.writerow((video, second, rows, why))
-    return sum(gone.values())
+        table.writerows(all_left)
+    return sum(one.rows for one in all_left)
+
+
+def _why(second: int, have: int) -> str:
+    return f"its images end at {have}, {last_image(second)} are needed" if have else "the film has no images"
+
+
+def _key(table: pa.Table) -> pa.Array:
+    return pc.binary_join_element_wise(
+        table["video_id"].combine_chunks(), pc.cast(table["second"], pa.string()).combine_chunks(), ","
+    )
+
+
+def _rejected(rejected: pa.Table) -> Iterator[_Left]:
+    for row in rejected.to_pylist():
+        name = row["text"].partition(",")[0]
+        yield _Left(name[:60], "", 1, f"line {row['line']}: {row['reason']}, {row['evidence']}")

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clipyard.annotations.action_list import read_action_list
-from clipyard.annotations.box_csv import BOXES, KEY_FRAMES, REJECTED, BoxTable, read_boxes
+from clipyard.annotations.box_csv import BOXES, KEY_FRAMES, REJECTED, BoxTable, Form, read_boxes
 from clipyard.files import disk_errors, publish, sha256_of, temporary_beside, write_json
 from clipyard.manifest import Row
 from clipyard.reasons import Reason, Status
@@ -42,22 +42,29 @@ def save(table: pa.Table, path: Path) -> None:
         beside.unlink(missing_ok=True)
 
 
+def has(run: Path, split: str, what: str) -> bool:
+    """Whether the split has such a table; see :func:`load`."""
+    return (run / FOLDER / f"{split}.{what}.parquet").exists()
+
+
 def load(run: Path, split: str, what: str) -> pa.Table:
     """A table of the run; empty when the split has none. ``what``: boxes, key_frames, excluded, rejected or excluded_rejected."""
-    path = run / FOLDER / f"{split}.{what}.parquet"
-    if path.exists():
-        return pq.read_table(path)
+    if has(run, split, what):
+        return pq.read_table(run / FOLDER / f"{split}.{what}.parquet")
     schemas = {"boxes": BOXES, "rejected": REJECTED, "excluded_rejected": REJECTED}
     return schemas.get(what, KEY_FRAMES).empty_table()
 
 
-def write_tables(run: Path, files: dict[str, SplitFiles], actions: Path, evaluated: Path | None) -> dict[str, Any]:
-    """Read every split's files and write their tables; returns ``catalog.json``'s ``splits``."""
+def write_tables(
+    run: Path, files: dict[str, SplitFiles], form: Form, actions: Path, evaluated: Path | None
+) -> dict[str, Any]:
+    """Read every split's files and write their tables; returns ``catalog.json``'s ``splits``. ``form``: that of the csvs of boxes."""
     splits: dict[str, Any] = {}
+    names = read_action_list(actions)
     for split, one in files.items():
-        read = read_boxes(one.csv) if one.csv else BoxTable(*(s.empty_table() for s in (BOXES, KEY_FRAMES, REJECTED)))
+        read = read_boxes(one.csv, form, names) if one.csv else BoxTable.empty()
         if one.excluded is not None:
-            excluded = read_boxes(one.excluded)
+            excluded = read_boxes(one.excluded, "excluded")
             save(excluded.key_frames, run / FOLDER / f"{split}.excluded.parquet")
             save(excluded.rejected, run / FOLDER / f"{split}.excluded_rejected.parquet")
         for what, table in (("boxes", read.boxes), ("key_frames", read.key_frames), ("rejected", read.rejected)):
@@ -69,7 +76,6 @@ def write_tables(run: Path, files: dict[str, SplitFiles], actions: Path, evaluat
             "rows": good + read.rejected.num_rows, "good": good, "rejected": reasons,
             "labels": pc.count_distinct(read.boxes["action_id"]).as_py(),
         }  # fmt: skip
-    names = read_action_list(actions)
     chosen = sorted(read_action_list(evaluated)) if evaluated is not None else sorted(names)
     write_json(run / FOLDER / "actions.json", {"names": {str(k): v for k, v in names.items()}, "evaluated": chosen})
     return splits
