@@ -94,6 +94,12 @@ class Settings:
     budget_pause: float = 2.0
     source_cache_gb: float = 10.0
 
+    @property
+    def has_ledger(self) -> bool:
+        """False for a SQLite ledger that no run has made yet: to look must not make it."""
+        kind, _, path = self.ledger_url.partition(":///")
+        return kind != "sqlite" or Path(path).exists()
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, *, data: Path | None = None) -> Settings:
         root = (data or Path(environ.get("CLIPYARD_DATA") or "data")).absolute()

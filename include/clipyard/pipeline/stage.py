@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from clipyard.errors import UserError
 from clipyard.files import read_json, sweep_unfinished
 from clipyard.pipeline.context import RunContext, update_run_file
+from clipyard.pipeline.failures import failures_of
 from clipyard.quality.params import GateParams
 
 if TYPE_CHECKING:
@@ -42,14 +45,46 @@ def needs_catalog(ctx: RunContext) -> None:
         raise NothingToDo("There is no catalog, because nothing was to be done.")
 
 
+def needs_made(ctx: RunContext, name: str, stage: str) -> None:
+    """A file of the run that an earlier stage makes."""
+    if not (ctx.folder / name).exists():
+        raise NothingToDo(f"There is no {name}, because the run never came through '{stage}'.")
+
+
 def begin(ctx: RunContext) -> None:
-    """The run's file is written, what killed writers left is removed. A refresh of what was never run ends here."""
+    """The run's file is written, what killed writers left is removed, and what the run names is looked for on this machine.
+
+    A refresh of what was never run ends here.
+    """
+    from clipyard.pipeline.param_checks import check_here
     from clipyard.steps.tools import tool_versions
 
     if ctx.kind == "refresh" and not ctx.state.exists():
         raise NothingInThisRun(f"{ctx.spec.name} was never run, so there is nothing to look at again.")
+    _refuse_another_run(ctx)
     update_run_file(ctx, started=datetime.now(UTC).isoformat(), title=ctx.spec.title, tools=tool_versions())
     sweep_unfinished(ctx.data.runs(ctx.spec.name))
+    check_here(ctx.params, ctx.spec, steps_here=ctx.in_process or _runtime(ctx, os.environ) == "process")
+
+
+def _runtime(ctx: RunContext, environ: Mapping[str, str]) -> str:
+    """Where the step that brings the items runs."""
+    step = "download" if ctx.spec.annotation_format == "ava_csv" else "fetch"
+    return environ.get(f"CLIPYARD_RUNTIME_{step.upper()}") or environ.get("CLIPYARD_RUNTIME") or "process"
+
+
+def _refuse_another_run(ctx: RunContext) -> None:
+    """A dry run or a refresh under the name of another run would take its plan and its report away."""
+    path = ctx.folder / "run.json"
+    if not path.exists():
+        return
+    before = read_json(path)
+    params = before.get("params") or {}
+    what = "a refresh" if before.get("kind") == "refresh" else "a full run"
+    if before.get("kind", ctx.kind) != ctx.kind:
+        raise UserError(f"The run '{ctx.run}' of {ctx.spec.name} is {what}: give this one a name of its own.")
+    if ctx.params.dry_run and not params.get("dry_run") and ctx.plan_file.exists():
+        raise UserError(f"The run '{ctx.run}' of {ctx.spec.name} was no dry run: give the dry run a name of its own.")
 
 
 def tell_ledger(ctx: RunContext) -> None:
@@ -116,7 +151,7 @@ def report(ctx: RunContext, say: Say) -> str:
     from clipyard.pipeline.summary import run_summary
     from clipyard.report import write_report
 
-    if not (ctx.folder / "run.json").exists():
+    if not (ctx.folder / "run.json").exists() and not failures_of(ctx.folder):
         raise NothingToDo("The run did not begin, so there is nothing to report.")
     update_run_file(ctx, ended=datetime.now(UTC).isoformat())
     with ctx.ledger() as ledger:

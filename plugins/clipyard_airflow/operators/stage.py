@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseOperator
@@ -30,7 +31,9 @@ class StageOperator(BaseOperator):
         from clipyard.pipeline.stages import NothingInThisRun, NothingToDo, run_stage
 
         try:
-            run = make_context(self.dataset, context["run_id"], dict(context["params"]), kind=self.kind)  # type: ignore[arg-type]
+            run = make_context(self.dataset, context["run_id"], dict(context["params"]), kind=self.kind, started=True)  # type: ignore[arg-type]
+            if self.stage == "report":
+                self._note_lost_tasks(run.folder, context)
             return run_stage(self.stage, run, say=self.log.info)
         except NothingInThisRun as nothing:
             # All at once, whatever their trigger rules: twenty tasks that skip one another take a minute of the pools.
@@ -40,3 +43,16 @@ class StageOperator(BaseOperator):
             raise AirflowSkipException(str(nothing)) from None
         except ClipyardError as error:
             raise airflow_error(error) from None
+
+    def _note_lost_tasks(self, folder: Path, context: Context) -> None:
+        """Tasks that failed and could not say why (killed, out of time) are failures of the run too."""
+        from clipyard.pipeline.failures import failures_of, note_failure
+
+        run_id = str(context["run_id"])
+        states = context["ti"].get_task_states(dag_id=context["dag"].dag_id, run_ids=[run_id]).get(run_id, {})
+        said = {failure.part for failure in failures_of(folder)}
+        for task in sorted(name for name, state in states.items() if state == "failed"):
+            part = task.partition("[")[0]
+            if part not in said and not part.startswith("gate_"):
+                said.add(part)
+                note_failure(folder, part, "The task failed without a word of its own; its log says more.")
