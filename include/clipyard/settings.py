@@ -93,6 +93,8 @@ class Settings:
     """Questions to YouTube in an hour; None: what YouTube is known to bear (more with cookies)."""
     budget_pause: float = 2.0
     source_cache_gb: float = 10.0
+    keep_runs: int = 0
+    """Run folders of a data set that are kept; 0: all."""
 
     @property
     def has_ledger(self) -> bool:
@@ -114,4 +116,5 @@ class Settings:
             budget_per_hour=int(_number(environ, "CLIPYARD_BUDGET_PER_HOUR", 0)) or None,
             budget_pause=_number(environ, "CLIPYARD_BUDGET_PAUSE", 2.0),
             source_cache_gb=_number(environ, "CLIPYARD_SOURCE_CACHE_GB", 10.0),
+            keep_runs=int(_number(environ, "CLIPYARD_KEEP_RUNS", 0)),
         )

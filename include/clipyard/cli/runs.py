@@ -143,10 +143,14 @@ def _existing(dataset: str, run_name: str | None, data: Path | None) -> RunConte
 def _made_again(name: str, ctx: RunContext) -> Any:
     """What a stage returns; a sentence and exit code 2 when the run never came so far."""
     from clipyard.errors import UserError
+    from clipyard.pipeline.publish import SameRelease
     from clipyard.pipeline.stages import NothingToDo, run_stage
 
     try:
         return run_stage(name, ctx, say=say)
+    except SameRelease as same:
+        say("%s", str(same))
+        return same.folder
     except NothingToDo as nothing:
         raise UserError(f"{ctx.spec.name}, run {ctx.run}: {nothing}") from nothing
 

@@ -20,6 +20,7 @@ from clipyard.pipeline.stage import (
     gate,
     needs_catalog,
     needs_made,
+    needs_other_annotations,
     needs_plan,
     tell_ledger,
 )
@@ -75,6 +76,7 @@ def _gate(ctx: RunContext, say: Say, *, name: str) -> str:
     chosen = ctx.chosen(KineticsParams)
     if name == "annotations":
         needs_catalog(ctx)
+        needs_other_annotations(ctx)
     else:
         needs_plan(ctx)
     if name == "frames" and not (chosen.resize or chosen.frames):

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from clipyard.errors import UserError
-from clipyard.files import read_json, sweep_unfinished
+from clipyard.files import read_json, sweep_unfinished, write_json
 from clipyard.pipeline.context import RunContext, update_run_file
 from clipyard.pipeline.failures import failures_of
+from clipyard.pipeline.old_runs import remove_old_runs
 from clipyard.quality.params import GateParams
 
 if TYPE_CHECKING:
@@ -102,11 +103,13 @@ def plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
 
     needs_catalog(ctx)
     if (kept := existing_plan(ctx)) is not None:
+        if read_json(ctx.plan_file).get("nothing_due"):
+            raise NothingInThisRun("Nothing was due when this run was planned, so there is nothing to go on with.")
         say("%s", "The plan of this run is kept: what is done stays done, the rest goes on.")
         return kept
     made = make_plan(ctx)
     jobs = write_jobs(ctx, made)
-    write_plan(ctx, made, jobs)
+    written = write_plan(ctx, made, jobs)
     counts = made.counts
     held = sum(counts["held"].values())
     say(
@@ -114,7 +117,51 @@ def plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
         f"{counts['selected']} items selected, {counts['asked']} to ask for from {counts['videos']} videos in "
         f"{counts['shards']} shards, {held} left alone because their time has not come.",
     )
+    if _nothing_changes(ctx, counts):
+        write_json(ctx.plan_file, {**written, "nothing_due": True})
+        record(ctx, say)
+        report(ctx, say)
+        raise NothingInThisRun(
+            f"Nothing of {ctx.spec.name} is due, and its newest release holds what is there: the run ends here."
+        )
     return counts
+
+
+_CHANGE_NOTHING = frozenset(
+    {
+        "limit",
+        "sources",
+        "annotation_sources",
+        "local_folder",
+        "mirror_url",
+        "shards",
+        "jobs",
+        "retry_all",
+        "as_of",
+        "splits",
+    }
+)
+"""Parameters that decide what is asked, and from whom, but not what is made of it."""
+
+
+def _nothing_changes(ctx: RunContext, counts: Mapping[str, Any]) -> bool:
+    """Whether a refresh asks for nothing, is to make nothing else, and finds the newest release as current as it can be."""
+    from clipyard.pipeline.param_checks import parse_run_params
+    from clipyard.pipeline.publish import release_is_current
+
+    if ctx.kind != "refresh" or ctx.params.dry_run or counts["asked"] or counts["shards"]:
+        return False
+    usual = parse_run_params({}, ctx.spec)
+    chosen = {name for name in type(usual).model_fields if getattr(ctx.params, name) != getattr(usual, name)}
+    return chosen <= _CHANGE_NOTHING and release_is_current(ctx)
+
+
+def needs_other_annotations(ctx: RunContext) -> None:
+    """For the first gate of a refresh: the files that the newest release was made of have passed it."""
+    from clipyard.pipeline.publish import same_annotations
+
+    if ctx.kind == "refresh" and same_annotations(ctx):
+        raise NothingToDo("The annotation files and the YAML are those of the newest release, which passed this gate.")
 
 
 def shards(ctx: RunContext, say: Say, *, step: str) -> list[dict[str, str]]:
@@ -160,4 +207,6 @@ def report(ctx: RunContext, say: Say) -> str:
         path = write_report(ctx.spec, ctx.data, ctx.run, ledger, ctx.now())
     say("%s", run_summary(ctx.data, ctx.spec.name, ctx.run)["sentence"])
     say("%s", f"Report: {path}")
+    for name in remove_old_runs(ctx):
+        say("%s", f"The folder of the old run {name} was removed (CLIPYARD_KEEP_RUNS is {ctx.settings.keep_runs}).")
     return str(path)

@@ -87,6 +87,7 @@ def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, 
         boxes=collect_boxes(spec, data.root, folder, params),
         failures=failures,
         part=_part(params, plan),
+        nothing_due=bool(plan.get("nothing_due")),
     )
 
 

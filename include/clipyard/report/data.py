@@ -267,5 +267,7 @@ class Report:
     with_boxes: bool = False
     boxes: Boxes | None = None
     failures: tuple[Failure, ...] = ()
+    nothing_due: bool = False
+    """A refresh that asked for nothing: what it reports is what the newest release holds."""
     part: str = ""
     """What makes the run one that tells little of the whole data set: ``dry run``, ``trial``; else empty."""

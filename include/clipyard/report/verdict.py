@@ -42,11 +42,17 @@ def _level(report: Report) -> tuple[Level, str, str]:
         return "warn", "Empty", f"This run had nothing to do: no {report.noun} was selected."
     if not total.present:
         return "bad", "Nothing here", f"None of the {plural(total.expected, report.noun)} of this run is here."
+    if total.absent and report.nothing_due:
+        return (
+            "warn",
+            "Nothing due",
+            f"Nothing was due, and nothing changed since the newest release: {_present(report)}.",
+        )
     if total.absent:
         return "warn", "Incomplete", f"Usable, but not complete: {_present(report)}."
     if any(gate.level == "warn" for gate in report.gates):
         return "warn", "Check the warnings", f"All {plural(total.expected, report.noun)} are here, with warnings."
-    if not report.gates:
+    if not report.gates and not report.nothing_due:
         return "warn", "Unchecked", f"All {plural(total.expected, report.noun)} are here, but no gate has checked them."
     return "good", "Complete", f"All {plural(total.expected, report.noun)} are here, and every check held."
 

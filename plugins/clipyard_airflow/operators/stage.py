@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
@@ -11,6 +11,9 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from clipyard.errors import ClipyardError
 
 from clipyard_airflow.operators.outcome import airflow_error
+
+if TYPE_CHECKING:
+    from clipyard.pipeline.context import RunContext
 
 
 class StageOperator(BaseOperator):
@@ -34,7 +37,9 @@ class StageOperator(BaseOperator):
             run = make_context(self.dataset, context["run_id"], dict(context["params"]), kind=self.kind, started=True)  # type: ignore[arg-type]
             if self.stage == "report":
                 self._note_lost_tasks(run.folder, context)
-            return run_stage(self.stage, run, say=self.log.info)
+            result = run_stage(self.stage, run, say=self.log.info)
+            self._announce(run, context)
+            return result
         except NothingInThisRun as nothing:
             # All at once, whatever their trigger rules: twenty tasks that skip one another take a minute of the pools.
             self.log.info("%s", nothing)
@@ -43,6 +48,22 @@ class StageOperator(BaseOperator):
             raise AirflowSkipException(str(nothing)) from None
         except ClipyardError as error:
             raise airflow_error(error) from None
+
+    def _announce(self, run: RunContext, context: Context) -> None:
+        """Events only for what is whole and has changed; the outlets stay in the DAG, for whoever looks at what it makes."""
+        from clipyard.pipeline.announce import announcement
+
+        told = []
+        for outlet in self.outlets:
+            extra = announcement(run, str(outlet.name).rpartition("/")[2])
+            if extra is None:
+                self.log.info(
+                    "%s is not announced: nothing changed, or this run is not about the whole data set.", outlet.name
+                )
+                continue
+            context["outlet_events"][outlet].extra = extra
+            told.append(outlet)
+        self.outlets = told
 
     def _note_lost_tasks(self, folder: Path, context: Context) -> None:
         """Tasks that failed and could not say why (killed, out of time) are failures of the run too."""

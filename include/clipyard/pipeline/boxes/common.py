@@ -19,7 +19,17 @@ from clipyard.pipeline.boxes.readable import write_readable
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.params import AvaParams, BoxParams, DetectParams
 from clipyard.pipeline.publish import publish_release
-from clipyard.pipeline.stage import NothingToDo, Say, WriteJobs, gate, needs_catalog, needs_made, needs_plan, plan
+from clipyard.pipeline.stage import (
+    NothingToDo,
+    Say,
+    WriteJobs,
+    gate,
+    needs_catalog,
+    needs_made,
+    needs_other_annotations,
+    needs_plan,
+    plan,
+)
 from clipyard.pipeline.step_params import Job
 from clipyard.quality.params import GateParams
 from clipyard.report.missing import write_missing
@@ -67,6 +77,7 @@ def run_gate(ctx: RunContext, say: Say, name: str) -> str:
     """One of the gates; skipped when what it checks was not asked for."""
     if name == "annotations":
         needs_catalog(ctx)
+        needs_other_annotations(ctx)
     else:
         needs_plan(ctx)
     chosen = ctx.chosen(BoxParams)
