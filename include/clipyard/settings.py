@@ -108,6 +108,14 @@ class Settings:
     """Id of a video that is known to be good; empty: none; None: the built-in one."""
     ytdlp_plugins: tuple[str, ...] = ()
     ytdlp_args: tuple[str, ...] = ()
+    keep_runs: int = 0
+    """Run folders of a data set that are kept; 0: all."""
+
+    @property
+    def has_ledger(self) -> bool:
+        """False for a SQLite ledger that no run has made yet: to look must not make it."""
+        kind, _, path = self.ledger_url.partition(":///")
+        return kind != "sqlite" or Path(path).exists()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, *, data: Path | None = None) -> Settings:
@@ -127,4 +135,5 @@ class Settings:
             canary=environ.get("CLIPYARD_CANARY"),
             ytdlp_plugins=tuple(environ.get("CLIPYARD_YTDLP_PLUGINS", "").replace(",", " ").split()),
             ytdlp_args=tuple(environ.get("CLIPYARD_YTDLP_ARGS", "").split()),
+            keep_runs=int(_number(environ, "CLIPYARD_KEEP_RUNS", 0)),
         )

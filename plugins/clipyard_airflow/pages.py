@@ -8,7 +8,8 @@ folders on disk, so that a report's relative links work in both places.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +24,11 @@ from airflow.api_fastapi.core_api.security import (
 )
 from clipyard.datasets.load import load_all
 from clipyard.datasets.model import DatasetSpec
+from clipyard.errors import ClipyardError
+from clipyard.ledger import Ledger
 from clipyard.report.index import (
     MAX_RUNS,
-    latest_summaries,
+    data_set_lines,
     list_runs,
     read_summary,
     render_index,
@@ -130,13 +133,29 @@ class _Pages:
     def _data(self) -> DataRoot:
         return self._settings().data
 
+    @contextmanager
+    def _ledger(self) -> Iterator[Ledger | None]:
+        """The ledger; None where this server cannot open it (no rights, no route to its database), or before the first run."""
+        settings = self._settings()
+        if not settings.has_ledger:
+            yield None
+            return
+        try:
+            opened = Ledger.open(settings.ledger_url)
+        except ClipyardError:
+            yield None
+            return
+        with opened:
+            yield opened
+
     def index(self, request: Request, user: GetUserDep) -> str:
         specs, errors = self._specs()
-        lines = [
-            replace(line, runs_href=f"dataset/{line.dataset}" if line.run else None)
-            for line in latest_summaries(self._data, specs.values())
-            if _allowed(request, user, line.dataset)
-        ]
+        with self._ledger() as ledger:
+            lines = [
+                replace(line, runs_href=f"dataset/{line.dataset}" if line.last.run else None)
+                for line in data_set_lines(self._data, specs.values(), ledger)
+                if _allowed(request, user, line.dataset)
+            ]
         return render_index(lines, datetime.now(UTC), errors=errors)
 
     def dataset(self, request: Request, user: GetUserDep, dataset: str) -> str:

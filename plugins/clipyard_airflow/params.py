@@ -8,7 +8,7 @@ from airflow.sdk import Param
 from clipyard.datasets.model import DatasetSpec
 from clipyard.pipeline.params import default_params, params_model
 
-_REFRESH_LEAVES_OUT = frozenset({"limit", "label_map"})
+_REFRESH_LEAVES_OUT = frozenset({"limit"})
 
 
 def run_params(spec: DatasetSpec, kind: str) -> dict[str, Param]:
@@ -36,7 +36,8 @@ def _rules(name: str, schema: dict[str, Any], spec: DatasetSpec) -> dict[str, An
     rules["title"] = name.replace("_", " ").capitalize()
     if name == "splits":
         rules |= {"examples": list(spec.parts), "items": {"type": "string", "enum": list(spec.parts)}}
-    elif name == "sources":
-        known = [source.id for source in spec.item_sources]
+    elif name in ("sources", "annotation_sources"):
+        of = spec.item_sources if name == "sources" else spec.annotation_sources
+        known = [source.id for source in of]
         rules |= {"examples": known, "items": {"type": "string", "enum": known}}
     return rules

@@ -54,3 +54,9 @@ class ClipyardPlugin(AirflowPlugin):
         from clipyard_airflow.pages import make_app
 
         return [{"name": "clipyard", "app": make_app(), "url_prefix": PREFIX}]
+
+    @property
+    def fastapi_root_middlewares(self) -> list[Any]:  # type: ignore[override]
+        from clipyard_airflow.trigger import CheckedTrigger
+
+        return [{"name": "clipyard parameters", "middleware": CheckedTrigger}]

@@ -400,3 +400,57 @@ def test_a_name_that_is_taken(tmp_path: Path) -> None:
     assert len(errors) == 1
     assert "the name 'kinetics400' is already taken by" in str(errors[0])
     assert str(tmp_path / "mine.yaml") in str(errors[0])
+
+
+RUNNABLE = """
+schema: dataset-spec/v1
+name: own
+title: Own
+family: crawl
+task: action-recognition
+root: own
+access: {kind: open}
+annotation_format: kinetics_csv
+layout: {annotations: annotations, videos: "videos_{part}"}
+labels: {source: annotation}
+splits: [{parts: {train: annotations/train.csv}}]
+sources: [{id: disk, kind: local, provides: items, content: clip, path: /clips}]
+lists: {videos: "own_{part}_list_videos.txt"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (', videos: "videos_{part}"', "", "line 10: key 'layout': a run of kinetics_csv needs the folder 'videos'"),
+        ("splits: [{parts: {train: annotations/train.csv}}]\n", "", "key 'splits': a run needs at least one split"),
+        ("provides: items, content: clip", "provides: annotations", "key 'sources': a run needs a source that provides items"),
+        ("kind: local, provides: items, content: clip, path: /clips", "kind: torrent, provides: items",
+         "line 13: key 'sources.0.kind': items cannot be had from a source of kind 'torrent'"),
+        ('lists: {videos: "own_{part}_list_videos.txt"}\n', "", "key 'lists': a run of kinetics_csv needs the name of the list"),
+        ("kinetics_csv", "ava_csv", "key 'layout': a run of ava_csv needs the folder 'excerpts'"),
+        ("kinetics_csv", "ava_kinetics_csv", "key 'layout': a run of ava_kinetics_csv needs the folder 'rawframes'"),
+        ("layout: {annotations: annotations,", "variants: [v3]\ndefault_variant: v3\nannotation_format: ava_csv\n"
+         "layout: {excerpts: e, rawframes: r,", "line 10: key 'default_variant': the versions of AVA are v2.1 and v2.2"),
+    ],
+    ids=["videos", "splits", "items", "kind", "lists", "excerpts", "rawframes", "version"],
+)  # fmt: skip
+def test_what_a_run_needs_is_asked_for_when_a_yaml_is_loaded(tmp_path: Path, old: str, new: str, words: str) -> None:
+    text = RUNNABLE.replace("annotation_format: kinetics_csv\n", "") if "default_variant" in new else RUNNABLE
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
+    load_spec(file)
+    file.write_text(text.replace(old, new))
+    with pytest.raises(SpecError) as raised:
+        load_spec(file)
+    assert words in str(raised.value)
+
+
+def test_a_crawl_without_an_annotation_format_is_described_only(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(RUNNABLE.replace("annotation_format: kinetics_csv\n", ""))
+    assert not load_spec(file).is_runnable
+    with pytest.raises(
+        SpecError, match="line 5: key 'family': a run of family 'crawl' needs annotation_format, one of kinetics_csv"
+    ):
+        load_spec(file, to_run=True)

@@ -9,6 +9,7 @@ import re
 import shutil
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from clipyard.settings import DataRoot
 from report_fixture import (
     CATALOG,
     NOW,
+    RESULTS,
     RUN,
     STATE,
     World,
@@ -319,4 +321,79 @@ def test_the_index_has_every_data_set_and_survives_a_damaged_summary(world: Worl
     (data.run("kinetics400", RUN) / "report" / "summary.json").write_text('{"title": 3}')
     text = write_index(data, [], NOW).read_text()
     assert "cannot be read" in text
+    counts = {"expected": "<many>", "present": 1}
+    summary = {"title": "T", "at": "x", "level": "good", "word": "w", "headline": "h", "counts": counts, "gates": {}}
+    (data.run("kinetics400", RUN) / "report" / "summary.json").write_text(json.dumps(summary))
+    assert "cannot be read (ValueError)" in write_index(data, [], NOW).read_text()
     assert write_index(DataRoot(tmp_path / "new"), [], NOW).read_text().count("No data set has run yet") == 1
+
+
+def test_the_index_shows_the_data_set_and_not_a_trial_or_a_dry_run(world: World, tmp_path: Path) -> None:
+    """A trial and a dry run after it are a second line: the numbers stay those of the ledger, the verdict that of the whole run."""
+    shutil.copytree(world.data.root, tmp_path / "copy")
+    data = DataRoot(tmp_path / "copy")
+    rows = list(read_rows(world.folder / "recorded.parquet"))
+    present = sum(row["status"] == "done" for row in rows)
+    with Ledger.open(f"sqlite:///{data.private / 'ledger.sqlite'}") as ledger:
+        before = write_index(data, [world.spec], NOW, ledger).read_text()
+        for hour, name, params in ((1, "trial", {"limit": 1}), (2, "dry", {"dry_run": True})):
+            trial = World(world.spec, data, name, "")
+            write_rows(trial.folder / "catalog.parquet", CATALOG, list(read_rows(world.folder / "catalog.parquet")))
+            write_json(
+                trial.folder / "run.json", {"started": (NOW + timedelta(hours=hour)).isoformat(), "params": params}
+            )
+            if name == "trial":
+                write_rows(
+                    trial.folder / "recorded.parquet", STATE, [row for row in rows if row["status"] == "done"][:2]
+                )
+            write_report(trial.spec, data, name, ledger, NOW)
+            page = Page(write_index(data, [world.spec], NOW, ledger).read_text())
+            assert f"{present} of {len(rows)} (" in page.text
+            assert f"Last run ({'trial' if name == 'trial' else 'dry run'}): " in page.text
+            assert page.tags["tr"] == 2 and "Incomplete" in page.text and "Dry run" not in page.text
+    assert f"{present} of {len(rows)} (" in before and "Last run: " in before
+    assert "ledger was not asked" in write_index(data, [world.spec], NOW).read_text()
+
+
+def test_a_split_that_nobody_asked_for_is_named_and_not_counted(tmp_path: Path) -> None:
+    world = bare(tmp_path)
+    rows = catalog_rows(2, 3, random.Random(2))
+    other = [
+        row | {"split": "train", "item_id": "train" + row["item_id"][3:]} for row in rows if row["status"] == "done"
+    ]
+    found = result_rows(rows, random.Random(2), NOW, "kinetics400", 1e-9)
+    write_rows(world.folder / "catalog.parquet", CATALOG, [*rows, *other])
+    write_rows(world.folder / "results.parquet", RESULTS, found[:4])
+    with Ledger.open(f"sqlite:///{world.data.private / 'ledger.sqlite'}") as ledger:
+        ledger.sync_catalog("kinetics400", world.folder / "catalog.parquet")
+        ledger.record("kinetics400", RUN, "default", [world.folder / "results.parquet"], NOW)
+        text = Page(write_index(world.data, [world.spec], NOW, ledger).read_text()).text
+    assert "4 of 6 (66.6 %)" in text
+    assert "2 items not asked for yet; nothing of train was ever asked for" in text
+
+
+def test_a_failed_run_is_red_whatever_is_there(tmp_path: Path) -> None:
+    """A step that failed after everything was recorded, and a stage that ended with an error."""
+    world = bare(tmp_path)
+    rng = random.Random(3)
+    whole = without_attempts(result_rows(catalog_rows(2, 5, rng), rng, NOW, "kinetics400", 1e-9))
+    write_json(world.folder / "gates" / "clips.json", gate_json("clips", "pass", check("clips.facts", "facts")))
+    small(world, whole)
+    assert report(world)["verdict"]["level"] == "good"
+    write_json(
+        world.folder / "resize" / "part-00000.result.json",
+        {"exit": 10, "sentence": "There is no ffmpeg.", "counts": {}},
+    )
+    small(world, [*whole[:-1], whole[-1] | {"status": "missing", "reason": "private"}])
+    verdict = report(world)["verdict"]
+    assert (verdict["level"], verdict["word"]) == ("bad", "Failed")
+    assert verdict["headline"] == "“resize” failed: 1 of 1 shard: There is no ffmpeg."
+    assert verdict["wrong"][0].startswith("9 of 10 clips are here")
+    note = {"part": "release", "sentence": "The disk is full.", "at": NOW.isoformat()}
+    write_json(world.folder / "failures" / "release.json", note)
+    (world.folder / "failures" / "torn.json").write_text("{")
+    text = small(world, whole)
+    assert report(world)["verdict"]["headline"] == "“release” failed: The disk is full."
+    assert "release" in Page(text).text and ["release", "failed"] in [
+        [s["name"], s["state"]] for s in report(world)["stages"]
+    ]

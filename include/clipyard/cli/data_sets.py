@@ -31,10 +31,17 @@ def datasets() -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def spec(file: Path) -> None:
-    """Check one data set's YAML."""
+    """Check one data set's YAML: the keys, and all that a run needs."""
     from clipyard.datasets.load import load_spec
+    from clipyard.pipeline.param_checks import parse_run_params
 
-    loaded = load_spec(file)
+    loaded = load_spec(file, to_run=True)
+    if not loaded.is_runnable:
+        click.echo(
+            f"{file}: {loaded.name} ({loaded.title}) is a valid description; this version cannot run family '{loaded.family}'."
+        )
+        return
+    parse_run_params({}, loaded)
     click.echo(f"{file}: {loaded.name} ({loaded.title}) is a valid data set of family '{loaded.family}'.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ _run_options = chain(
     click.option("--class", "classes", multiple=True, help="Only this class (again for more)."),
     click.option("--limit", type=click.IntRange(1), help="At most this many clips of each split."),
     click.option("--source", "sources", multiple=True, help="Source to try, in this order (again for more)."),
+    click.option("--annotation-source", "annotation_sources", multiple=True,
+                 help="Source of the annotation files to ask, in this order (again for more)."),
     click.option("--local-folder", help="A folder with clips or videos that you have."),
     click.option("--mirror-url", help="URL template of a mirror: http://host/{clip}.mp4"),
     click.option("--resize/--no-resize", default=None, help="Also make short-edge copies."),
@@ -31,7 +34,8 @@ _run_options = chain(
     click.option("--frame-height", type=int, help="Fixed frame height, pixels."),
     click.option("--frame-rate", type=float, help="Frames per second of raw frames; 0 keeps every frame."),
     click.option("--shards", type=click.IntRange(1, 1000), help="Into how many shards the work is cut."),
-    click.option("--jobs", default=2, show_default=True, help="Parallel items."),
+    click.option("--jobs", type=int, help="Parallel items. Default: 2."),
+    click.option("--dry-run", is_flag=True, help="Only plan: say what would be asked for, and stop."),
     click.option("--retry-all", is_flag=True, help="Ask again for everything missing, also what is not due."),
     click.option("--as-of", help="Pretend that it is this time (ISO 8601 with time zone)."),
     click.option("--label-map", help="A label map file; default: the train csv."),
@@ -55,25 +59,35 @@ def _assigned(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _context(kind: Kind, values: dict[str, Any], *, dry_run: bool = False) -> RunContext:
-    dataset, data, name = values.pop("dataset"), values.pop("data"), values.pop("run_name")
+def _params(values: dict[str, Any], *, plan: bool) -> dict[str, Any]:
+    """The run's parameters, of options and ``--set`` alike. One that is given twice is refused: either would be dropped."""
+    from clipyard.errors import UserError
+
     params = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
-    others = dict(_assigned(text) for text in params.pop("others"))
-    params = {key: value for key, value in params.items() if value not in (None, [], "")} | others
-    return make_context(
-        dataset,
-        name or new_run(kind),
-        {**params, "dry_run": dry_run},
-        kind=kind,
-        settings=settings_for(data),
-        in_process=True,
-    )
+    others = params.pop("others")
+    params = {
+        key: value for key, value in params.items() if value not in (None, [], "", False) or key in ("resize", "frames")
+    }
+    params = {key: value for key, value in params.items() if value is not None}
+    for name, value in map(_assigned, others):
+        if name in params:
+            raise UserError(f"The parameter '{name}' is given twice: leave one of them out.")
+        params[name] = value
+    if plan and params.setdefault("dry_run", True) is not True:
+        raise UserError("'clipyard plan' is a dry run: use 'clipyard run' to ask for the clips.")
+    return params
 
 
-def _go(kind: Kind, values: dict[str, Any], *, dry_run: bool = False) -> None:
+def _context(kind: Kind, values: dict[str, Any], *, plan: bool = False) -> RunContext:
+    dataset, data, name = values.pop("dataset"), values.pop("data"), values.pop("run_name")
+    params = _params(values, plan=plan)
+    return make_context(dataset, name or new_run(kind), params, kind=kind, settings=settings_for(data), in_process=True)
+
+
+def _go(kind: Kind, values: dict[str, Any], *, plan: bool = False) -> None:
     from clipyard.pipeline.run import run_all
 
-    summary = run_all(_context(kind, values, dry_run=dry_run), say)
+    summary = run_all(_context(kind, values, plan=plan), say)
     click.echo(summary["sentence"])
 
 
@@ -95,7 +109,7 @@ def refresh(**values: Any) -> None:
 @_run_options
 def plan(**values: Any) -> None:
     """Say what a run would ask for, and stop (a dry run)."""
-    _go("full", values, dry_run=True)
+    _go("full", values, plan=True)
 
 
 def _stage_names() -> list[str]:
@@ -118,8 +132,27 @@ def _existing(dataset: str, run_name: str | None, data: Path | None) -> RunConte
         raise UserError(
             f"{dataset} has no run {run_name or 'yet'} below {folder}; start one with 'clipyard run {dataset}'."
         )
-    content = read_json(path)
-    return make_context(dataset, content["run"], content["params"], kind=content["kind"], settings=settings)
+    try:
+        about = read_json(path)
+        run, params, kind = str(about["run"]), dict(about["params"]), about["kind"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is not the file of a run ({error!r}): start the run again under its name.") from error
+    return make_context(dataset, run, params, kind=kind, settings=settings, started=True)
+
+
+def _made_again(name: str, ctx: RunContext) -> Any:
+    """What a stage returns; a sentence and exit code 2 when the run never came so far."""
+    from clipyard.errors import UserError
+    from clipyard.pipeline.publish import SameRelease
+    from clipyard.pipeline.stages import NothingToDo, run_stage
+
+    try:
+        return run_stage(name, ctx, say=say)
+    except SameRelease as same:
+        say("%s", str(same))
+        return same.folder
+    except NothingToDo as nothing:
+        raise UserError(f"{ctx.spec.name}, run {ctx.run}: {nothing}") from nothing
 
 
 _existing_options: Callable[..., Any] = chain(
@@ -156,24 +189,24 @@ def stage(name: str, dataset: str, run_name: str | None, data: Path | None) -> N
 def report(dataset: str | None, run_name: str | None, index: bool, data: Path | None) -> None:
     """Write a run's report again, or the index of all data sets; prints the path."""
     from clipyard.errors import UserError
-    from clipyard.pipeline.stages import run_stage
 
     if index:
         from clipyard.datasets.load import load_all
+        from clipyard.ledger import Ledger
         from clipyard.report import write_index
 
         settings = settings_for(data)
-        click.echo(write_index(settings.data, load_all(settings.dataset_folders)[0].values(), datetime.now(UTC)))
+        specs = load_all(settings.dataset_folders)[0].values()
+        with Ledger.open(settings.ledger_url) if settings.has_ledger else nullcontext() as ledger:
+            click.echo(write_index(settings.data, specs, datetime.now(UTC), ledger))
         return
     if dataset is None:
         raise UserError("Name a data set, or use --index.")
-    click.echo(run_stage("report", _existing(dataset, run_name, data), say=say))
+    click.echo(_made_again("report", _existing(dataset, run_name, data)))
 
 
 @click.command()
 @_existing_options
 def release(dataset: str, run_name: str | None, data: Path | None) -> None:
     """Publish a run's lists, missing clips, label map and lock; prints the folder."""
-    from clipyard.pipeline.stages import run_stage
-
-    click.echo(run_stage("release", _existing(dataset, run_name, data), say=say))
+    click.echo(_made_again("release", _existing(dataset, run_name, data)))

@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from clipyard.datasets.model import DatasetSpec
+from clipyard.datasets.needs import run_needs
 from clipyard.datasets.safe_yaml import read_yaml
 from clipyard.errors import SpecError
 
@@ -53,15 +54,18 @@ def _duplicate_key(node: yaml.Node | None, path: str = "") -> tuple[str, int] | 
     return None
 
 
-def load_spec(path: Path) -> DatasetSpec:
-    """Load one YAML. Raises :class:`SpecError` with one sentence."""
+def load_spec(path: Path, *, to_run: bool = False) -> DatasetSpec:
+    """Load one YAML. Raises :class:`SpecError` with one sentence.
+
+    A data set may be described only, without an annotation format; ``to_run`` refuses one whose family has runs.
+    """
     node, value = read_yaml(path, "a data set's YAML")
     if not isinstance(value, dict):
         raise SpecError(f"{path}, line 1: a data set's YAML is a mapping that begins with 'schema: dataset-spec/v1'.")
     if twice := _duplicate_key(node):
         raise SpecError(f"{path}, line {twice[1]}: the key '{twice[0]}' is given twice; keep one.")
     try:
-        return DatasetSpec.model_validate(value)
+        spec = DatasetSpec.model_validate(value)
     except ValidationError as error:
         found = error.errors(include_url=False)
         # A misspelt key is also a missing one; the misspelling says more.
@@ -72,6 +76,10 @@ def load_spec(path: Path) -> DatasetSpec:
         if first["type"] == "extra_forbidden":
             reason = "unknown key; see docs/dataset-yaml.md for the keys"
         raise SpecError(f"{path}, line {_line_of(node, where)}: key '{key}': {reason}.") from error
+    for where, reason in run_needs(spec, described=not to_run):
+        key = ".".join(str(part) for part in where)
+        raise SpecError(f"{path}, line {_line_of(node, where)}: key '{key}': {reason}.")
+    return spec
 
 
 def spec_files(folders: Iterable[Path] = ()) -> list[Path]:

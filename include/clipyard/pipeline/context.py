@@ -11,7 +11,8 @@ from clipyard.datasets.load import find_spec
 from clipyard.datasets.model import DatasetSpec
 from clipyard.errors import UserError
 from clipyard.files import read_json, write_json
-from clipyard.pipeline.params import RunParams, parse_run_params
+from clipyard.pipeline.param_checks import parse_run_params
+from clipyard.pipeline.params import RunParams
 from clipyard.run_folder import RunFolder
 from clipyard.settings import DataRoot, Settings, slug
 
@@ -33,6 +34,10 @@ class RunContext:
     params: RunParams
     in_process: bool = False
     """Steps run in this process (the command line), whatever runtime is configured."""
+    problem: str = ""
+    """What is wrong with the parameters that the run was started with; ``params`` are then the defaults."""
+    given: dict[str, Any] | None = None
+    """The wrong parameters, for the report."""
 
     @property
     def data(self) -> DataRoot:
@@ -107,7 +112,7 @@ class RunContext:
             "run": self.run,
             "kind": self.kind,
             "egress": self.settings.egress,
-            "params": self.params.model_dump(mode="json"),
+            "params": self.params.model_dump(mode="json") if self.given is None else self.given,
         }
 
 
@@ -119,15 +124,25 @@ def make_context(
     kind: Kind = "full",
     settings: Settings | None = None,
     in_process: bool = False,
+    started: bool = False,
 ) -> RunContext:
-    """Load the data set and validate the parameters."""
+    """Load the data set and validate the parameters.
+
+    Wrong parameters raise UserError. Of a run that has ``started`` they make a context with a ``problem``, which the report is written with.
+    """
     settings = settings or Settings.from_env()
     spec = find_spec(dataset, settings.dataset_folders)
     if not spec.is_runnable:
         raise UserError(
             f"{spec.name} is of family '{spec.family}', which this version of Clipyard describes but cannot run yet."
         )
-    return RunContext(settings, spec, slug(run), kind, parse_run_params(params, spec), in_process)
+    name = slug(run)
+    try:
+        return RunContext(settings, spec, name, kind, parse_run_params(params, spec), in_process)
+    except UserError as error:
+        if not started:
+            raise
+        return RunContext(settings, spec, name, kind, parse_run_params({}, spec), in_process, str(error), dict(params))
 
 
 def update_run_file(ctx: RunContext, **values: Any) -> dict[str, Any]:

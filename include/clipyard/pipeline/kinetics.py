@@ -9,6 +9,7 @@ from typing import Any
 
 from clipyard.errors import RetryLater, UserError
 from clipyard.files import read_json, write_json
+from clipyard.pipeline.annotation_choice import annotation_spec, check_kept, remember
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.params import KineticsParams
 from clipyard.pipeline.stage import (
@@ -18,11 +19,12 @@ from clipyard.pipeline.stage import (
     begin,
     gate,
     needs_catalog,
+    needs_made,
+    needs_other_annotations,
     needs_plan,
     tell_ledger,
 )
 from clipyard.pipeline.stage import plan as make_plan
-from clipyard.pipeline.step_params import FLAT_FRAMES
 from clipyard.quality.params import GateParams
 
 
@@ -38,13 +40,16 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
 
     begin(ctx)
     label_map = _label_map(ctx)
-    obtained = obtain_annotations(ctx.spec, ctx.data, parts=ctx.splits)
+    spec = annotation_spec(ctx)
+    check_kept(ctx, (spec.parts[split] for split in ctx.splits))
+    obtained = obtain_annotations(spec, ctx.data, parts=ctx.splits)
     if "train" in ctx.spec.parts and "train" not in ctx.splits and label_map is None:
         # The label index comes from the train csv; without it the labels of the other csvs must be complete.
         try:
-            obtained += obtain_annotations(ctx.spec, ctx.data, parts=["train"])
+            obtained += obtain_annotations(spec, ctx.data, parts=["train"])
         except (UserError, RetryLater) as error:
             say("%s", f"Going on without the train csv: {error}")
+    remember(ctx, obtained)
     for one in obtained:
         say("%s", f"{one.part}: {one.path} ({one.source}, sha256 {one.sha256[:12]}…)")
     summary = build_catalog(
@@ -71,11 +76,11 @@ def _gate(ctx: RunContext, say: Say, *, name: str) -> str:
     chosen = ctx.chosen(KineticsParams)
     if name == "annotations":
         needs_catalog(ctx)
+        needs_other_annotations(ctx)
     else:
         needs_plan(ctx)
     if name == "frames" and not (chosen.resize or chosen.frames):
         raise NothingToDo("Neither resized copies nor frames were asked for.")
-    flat = ctx.spec.arrangement == "flat"
     params = GateParams(
         annotation_counts=chosen.annotation_counts,
         rejected_error=ctx.spec.rejected.error,
@@ -83,9 +88,10 @@ def _gate(ctx: RunContext, say: Say, *, name: str) -> str:
         resize=chosen.resize,
         short_edge=chosen.short_edge,
         frames=chosen.frames,
-        frame_short_edge=None if chosen.frame_width or flat else chosen.short_edge,
-        frame_size=(chosen.frame_width, chosen.frame_height) if chosen.frame_width and not flat else None,
-        frame_fps=float(FLAT_FRAMES["fps"]) if flat else chosen.frame_rate or None,
+        # Images of a flat layout are never enlarged, so that their short edge may be smaller.
+        frame_short_edge=None if chosen.frame_width or ctx.spec.arrangement == "flat" else chosen.short_edge,
+        frame_size=(chosen.frame_width, chosen.frame_height) if chosen.frame_width else None,
+        frame_fps=chosen.frame_rate or None,
     )
     return gate(ctx, say, name, params)
 
@@ -128,6 +134,8 @@ def release(ctx: RunContext, say: Say) -> str:
         write_label_map(LabelIndex(tuple(names)), folder / "label_map.txt")
 
     needs_plan(ctx)
+    needs_made(ctx, "recorded.parquet", "record")
+    needs_made(ctx, "lists.json", "lists")
     folder = publish_release(ctx, fill)
     say("%s", f"Release: {folder}")
     return str(folder)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from clipyard.datasets.model import AnnotationFormat, DatasetSpec
-from clipyard.errors import UserError
-from clipyard.ids import is_youtube_id
 
 MAX_SHARDS = 1000
 """Airflow maps a task at most 1,024 times; shards are mapped, never items."""
@@ -26,6 +25,10 @@ class RunParams(BaseModel):
     )
     sources: list[str] = Field(
         default=[], description="Sources in the order to try. Empty: the order of the data set's YAML."
+    )
+    annotation_sources: list[str] = Field(
+        default=[],
+        description="Sources of the annotation files: only these are asked, in this order. Empty: all, in the order of the data set's YAML.",
     )
     local_folder: str = Field(default="", description="A folder with clips or whole videos that you already have.")
     mirror_url: str = Field(
@@ -44,6 +47,26 @@ class RunParams(BaseModel):
     annotation_counts: Literal["strict", "warn"] = Field(
         default="strict", description="Row counts other than the published ones: stop (strict) or only warn."
     )
+
+    def conflicts(self, chosen: Collection[str]) -> Iterator[str]:
+        """Sentences on what was ``chosen`` (fields with other values than the defaults) and would do nothing in this run.
+
+        An option that is accepted and dropped costs days: it is refused instead.
+        """
+        if self.as_of is not None and self.as_of.tzinfo is None:
+            yield "as_of needs a time zone: write 2026-11-21T00:00:00+00:00."
+        if self.retry_all and "as_of" in chosen:
+            yield "retry_all asks for everything that is missing, so that as_of decides nothing: leave one of them out."
+        for name in ("splits", "sources", "annotation_sources"):
+            values = getattr(self, name)
+            if twice := next((value for value in values if values.count(value) > 1), None):
+                yield f"Parameter '{name}' names '{twice}' twice: leave one out."
+
+
+def _needs(names: Collection[str], chosen: Collection[str], what: str) -> Iterator[str]:
+    """A sentence when one of ``names`` was chosen, though ``what`` it is of is not made."""
+    if idle := next((name for name in names if name in chosen), None):
+        yield f"Parameter '{idle}' does nothing in this run: {what}, or leave '{idle}' out."
 
 
 class KineticsParams(RunParams):
@@ -68,12 +91,36 @@ class KineticsParams(RunParams):
     )
     label_map: str = Field(default="", description="A label map file (one class per line); default: the train csv.")
 
+    def conflicts(self, chosen: Collection[str]) -> Iterator[str]:
+        yield from super().conflicts(chosen)
+        if bool(self.frame_width) != bool(self.frame_height):
+            yield "A fixed frame size needs both frame_width and frame_height."
+        if not self.frames:
+            yield from _needs(("frame_width", "frame_height", "frame_rate"), chosen, "set frames=true")
+        if not self.frames and not self.resize:
+            yield from _needs(("short_edge",), chosen, "set resize=true or frames=true")
+        if self.frames and self.frame_width and not self.resize:
+            yield from _needs(("short_edge",), chosen, "frame_width and frame_height take its place; set resize=true")
+
+
+class FlatKineticsParams(KineticsParams):
+    """Of labelled clips in one folder (``arrangement: flat``), whose frames have a rate of their own (specification 1.13)."""
+
+    frame_rate: float = Field(
+        default=30, ge=0, le=240, description="Frames per second of raw frames; 0 keeps every frame of the video."
+    )
+
 
 class BoxParams(RunParams):
-    """Of a data set of labelled person boxes (``ava_csv``, ``ava_kinetics_csv``)."""
+    """Of a data set of labelled person boxes (``ava_csv``, ``ava_kinetics_csv``); by itself, of a flat one."""
 
     videos: list[str] = Field(default=[], description="Only these source videos (YouTube ids). Empty: all of them.")
     frames: bool = Field(default=True, description="Extract raw frames, 30 a second (JPEG): what readers train on.")
+
+
+class DetectParams(BoxParams):
+    """Of a data set of boxes whose people can be detected here."""
+
     detector: Literal["hog", "mmdet"] = Field(
         default="hog",
         description="What finds people: mmdet (a network; needs the detect image or packages) or hog (OpenCV; for trying out).",
@@ -100,8 +147,27 @@ class BoxParams(RunParams):
         description="Which image stands for a second in detection: the true one, or the one mmaction2's readers centre on.",
     )
 
+    @property
+    def detects(self) -> bool:
+        """Whether people are to be detected."""
+        return getattr(self, "proposals", "none") == "detect"
 
-class AvaParams(BoxParams):
+    def conflicts(self, chosen: Collection[str]) -> Iterator[str]:
+        yield from super().conflicts(chosen)
+        if self.detects and not self.frames:
+            yield "People are detected in frames, and frames=false makes none: also set proposals=none."
+        of_mmdet = ("detector_config", "detector_checkpoint", "detector_sha256", "detector_batch", "device", "half")
+        if not self.detects:
+            yield from _needs(("detector", *of_mmdet, "score", "frame_offset"), chosen, "set proposals=detect")
+        elif self.detector != "mmdet":
+            yield from _needs(of_mmdet, chosen, "set detector=mmdet")
+        elif self.detector_checkpoint and not self.detector_checkpoint.startswith(("http://", "https://")):
+            yield from _needs(
+                ("detector_sha256",), chosen, "it is of weights from a URL; set detector_checkpoint to one"
+            )
+
+
+class AvaParams(DetectParams):
     """Of AVA (``ava_csv``)."""
 
     version: Literal["v2.1", "v2.2"] = Field(default="v2.2", description="Version of the annotations.")
@@ -113,7 +179,7 @@ class AvaParams(BoxParams):
     )
 
 
-class AvaKineticsParams(BoxParams):
+class AvaKineticsParams(DetectParams):
     """Of AVA-Kinetics (``ava_kinetics_csv``)."""
 
     proposals: Literal["detect", "none"] = Field(
@@ -131,12 +197,18 @@ PARAMS: dict[AnnotationFormat, type[RunParams]] = {
     "ava_csv": AvaParams,
     "ava_kinetics_csv": AvaKineticsParams,
 }
+FLAT_PARAMS: dict[AnnotationFormat, type[RunParams]] = {
+    "kinetics_csv": FlatKineticsParams,
+    "ava_kinetics_csv": BoxParams,
+}
+"""Of data sets of one folder. A flat AVA-Kinetics has no detector, no merge and no choice of windows."""
 
 
 def params_model(spec: DatasetSpec) -> type[RunParams]:
     """The parameters that runs of a data set have."""
     assert spec.annotation_format is not None, f"{spec.name} has no runs"
-    return PARAMS[spec.annotation_format]
+    usual = PARAMS[spec.annotation_format]
+    return FLAT_PARAMS.get(spec.annotation_format, usual) if spec.arrangement == "flat" else usual
 
 
 def default_params(spec: DatasetSpec) -> dict[str, Any]:
@@ -146,33 +218,3 @@ def default_params(spec: DatasetSpec) -> dict[str, Any]:
                             "version": spec.default_variant}  # fmt: skip
     fields = params_model(spec).model_fields
     return {name: value for name, value in said.items() if name in fields and value is not None}
-
-
-def parse_run_params(value: dict[str, Any], spec: DatasetSpec) -> RunParams:
-    """Validate a run's parameters against the model and the data set; one sentence when something is wrong."""
-    try:
-        given = {name: one for name, one in value.items() if one is not None}  # the form's word for an empty field
-        params = params_model(spec).model_validate(default_params(spec) | given)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(top)"
-        if first["type"] == "extra_forbidden":
-            fields = ", ".join(sorted(params_model(spec).model_fields))
-            raise UserError(f"{spec.name} has no parameter '{key}'; it has {fields}.") from error
-        raise UserError(f"Parameter '{key}' of {spec.name}: {first['msg']}.") from error
-    for split in params.splits:
-        if split not in spec.parts:
-            raise UserError(f"{spec.name} has no split '{split}'; it has {', '.join(spec.parts)}.")
-    known = [source.id for source in spec.item_sources]
-    for source in params.sources:
-        if source not in known:
-            raise UserError(f"{spec.name} has no source '{source}'; it has {', '.join(known)}.")
-    if params.as_of is not None and params.as_of.tzinfo is None:
-        raise UserError("as_of needs a time zone: write 2026-11-21T00:00:00+00:00.")
-    if isinstance(params, KineticsParams) and bool(params.frame_width) != bool(params.frame_height):
-        raise UserError("A fixed frame size needs both frame_width and frame_height.")
-    if isinstance(params, BoxParams):
-        for video in params.videos:
-            if not is_youtube_id(video):
-                raise UserError(f"Parameter 'videos' of {spec.name}: {video[:40]!r} is not a YouTube id.")
-    return params

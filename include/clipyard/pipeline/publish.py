@@ -1,12 +1,16 @@
 """The release: what two labs can exchange and compare.
 
 ``{data}/.clipyard/releases/{dataset}/{run}/`` holds ``{dataset}.lock`` and what the data set adds: of Kinetics copies of the list files,
-the missing tables, the label map and the download report in the reference's form; ``latest`` names the newest one.
+the missing tables, the label map and the download report in the reference's form; ``latest`` names the newest one. A release that would
+hold the same as the newest one is not published.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,10 +18,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clipyard.files import TEMPORARY_PREFIX, read_json, sync_folder, writing
+from clipyard.errors import UserError
+from clipyard.files import TEMPORARY_PREFIX, read_json, sha256_of, sync_folder, writing
 from clipyard.pipeline.context import RunContext
+from clipyard.pipeline.stage import NothingToDo
 from clipyard.pipeline.state import PRESENT, read_state
-from clipyard.release.lock import LockHeader, LockRow, spec_hash, write_lock
+from clipyard.release.lock import LockHeader, LockRow, open_lock, spec_hash, write_lock
+from clipyard.settings import slug
 from clipyard.steps.tools import tool_versions
 
 
@@ -53,15 +60,89 @@ def _header(ctx: RunContext) -> LockHeader:
     )
 
 
+_ABOUT_ABSENCE = ("missing", "download_report")
+"""Files about what is not there: other words for it make no other release."""
+
+
+class SameRelease(NothingToDo):
+    """What would be published is published already, in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"Nothing changed: the release would be the same as {folder}.")
+        self.folder = folder
+
+
+def latest_release(ctx: RunContext) -> Path | None:
+    """The newest release's folder."""
+    try:
+        name = (ctx.data.release(ctx.spec.name) / "latest").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    folder = ctx.data.release(ctx.spec.name) / name
+    return folder if name and slug(name) == name and folder.is_dir() else None
+
+
+def release_is_current(ctx: RunContext) -> bool:
+    """Whether the newest release is of the annotation files, the YAML and the clips that are there now."""
+    folder = latest_release(ctx)
+    lock = folder / f"{ctx.spec.name}.lock" if folder else None
+    if lock is None or not lock.exists() or not same_annotations(ctx):
+        return False
+    with tempfile.TemporaryDirectory(dir=ctx.folder) as work:
+        write_lock(Path(work) / "lock", _header(ctx), _present_rows(ctx))
+        return _lock_key(Path(work) / "lock") == _lock_key(lock)
+
+
+def same_annotations(ctx: RunContext) -> bool:
+    """Whether the newest release was made of the same annotation files and the same YAML as this run."""
+    folder = latest_release(ctx)
+    if folder is None or not (ctx.folder / "catalog.json").exists():
+        return False
+    try:
+        with open_lock(folder / f"{ctx.spec.name}.lock") as lock:
+            now = _header(ctx)
+            return (lock.header.spec, dict(lock.header.annotations)) == (now.spec, dict(now.annotations))
+    except UserError:
+        return False
+
+
+def _lock_key(path: Path) -> str:
+    """A digest of a lock file, whatever tools its header names: a newer yt-dlp alone makes no other clips."""
+    hashed = hashlib.sha256()
+    with open(path, "rb") as handle:
+        header = json.loads(handle.readline())
+        header.pop("tools", None)
+        hashed.update(json.dumps(header, sort_keys=True).encode())
+        while piece := handle.read(1 << 20):
+            hashed.update(piece)
+    return hashed.hexdigest()
+
+
+def _content(folder: Path, lock: str) -> dict[str, str]:
+    """What a release says, by file."""
+    return {
+        file.name: _lock_key(file) if file.name == lock else sha256_of(file)
+        for file in folder.iterdir()
+        if not file.name.startswith(_ABOUT_ABSENCE)
+    }
+
+
 def publish_release(ctx: RunContext, fill: Callable[[Path], None]) -> Path:
-    """Write the release folder whole or not at all; returns it. ``fill`` puts the data set's own files into it."""
+    """Write the release folder whole or not at all; returns it. ``fill`` puts the data set's own files into it.
+
+    Raises :class:`SameRelease` when the newest release, of another run, holds the same.
+    """
     target = ctx.data.release(ctx.spec.name) / ctx.run
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
     temporary.mkdir()
     try:
         fill(temporary)
-        write_lock(temporary / f"{ctx.spec.name}.lock", _header(ctx), _present_rows(ctx))
+        lock = f"{ctx.spec.name}.lock"
+        write_lock(temporary / lock, _header(ctx), _present_rows(ctx))
+        latest = latest_release(ctx)
+        if latest not in (None, target) and _content(temporary, lock) == _content(latest, lock):
+            raise SameRelease(latest)
         _replace(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

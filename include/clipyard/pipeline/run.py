@@ -6,14 +6,17 @@ from typing import Any
 
 from clipyard.errors import ClipyardError, Exit, MachineError, RetryLater, ToolOutdated, UserError
 from clipyard.pipeline.context import RunContext
+from clipyard.pipeline.failures import clear_failure, note_failure
 from clipyard.pipeline.graph import graph_of
-from clipyard.pipeline.stages import NothingToDo, Say, run_stage
+from clipyard.pipeline.stages import NothingInThisRun, NothingToDo, Say, run_stage
 from clipyard.pipeline.summary import run_summary
 
 
 def _stage(name: str, ctx: RunContext, say: Say) -> Any:
     try:
         return run_stage(name, ctx, say=say)
+    except NothingInThisRun:
+        raise
     except NothingToDo as nothing:
         say("%s", f"{name}: {nothing}")
         return None
@@ -49,7 +52,14 @@ def run_all(ctx: RunContext, say: Say) -> dict[str, Any]:
             continue
         try:
             (_shards if part.is_step else _stage)(part.name, ctx, say)
+            if part.is_step:
+                clear_failure(ctx.folder, part.name)
+        except NothingInThisRun as nothing:
+            say("%s", f"{part.name}: {nothing}")
+            break
         except BaseException as error:  # noqa: BLE001  raised again below; an interrupted run has a report too
+            if part.is_step:
+                note_failure(ctx.folder, part.name, error)
             stopped = stopped or error
     if stopped is not None:
         raise stopped

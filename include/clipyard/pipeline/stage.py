@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from clipyard.files import read_json, sweep_unfinished
+from clipyard.errors import UserError
+from clipyard.files import read_json, sweep_unfinished, write_json
 from clipyard.pipeline.context import RunContext, update_run_file
+from clipyard.pipeline.failures import failures_of
+from clipyard.pipeline.old_runs import remove_old_runs
 from clipyard.quality.params import GateParams
 
 if TYPE_CHECKING:
@@ -42,14 +46,46 @@ def needs_catalog(ctx: RunContext) -> None:
         raise NothingToDo("There is no catalog, because nothing was to be done.")
 
 
+def needs_made(ctx: RunContext, name: str, stage: str) -> None:
+    """A file of the run that an earlier stage makes."""
+    if not (ctx.folder / name).exists():
+        raise NothingToDo(f"There is no {name}, because the run never came through '{stage}'.")
+
+
 def begin(ctx: RunContext) -> None:
-    """The run's file is written, what killed writers left is removed. A refresh of what was never run ends here."""
+    """The run's file is written, what killed writers left is removed, and what the run names is looked for on this machine.
+
+    A refresh of what was never run ends here.
+    """
+    from clipyard.pipeline.param_checks import check_here
     from clipyard.steps.tools import tool_versions
 
     if ctx.kind == "refresh" and not ctx.state.exists():
         raise NothingInThisRun(f"{ctx.spec.name} was never run, so there is nothing to look at again.")
+    _refuse_another_run(ctx)
     update_run_file(ctx, started=datetime.now(UTC).isoformat(), title=ctx.spec.title, tools=tool_versions())
     sweep_unfinished(ctx.data.runs(ctx.spec.name))
+    check_here(ctx.params, ctx.spec, steps_here=ctx.in_process or _runtime(ctx, os.environ) == "process")
+
+
+def _runtime(ctx: RunContext, environ: Mapping[str, str]) -> str:
+    """Where the step that brings the items runs."""
+    step = "download" if ctx.spec.annotation_format == "ava_csv" else "fetch"
+    return environ.get(f"CLIPYARD_RUNTIME_{step.upper()}") or environ.get("CLIPYARD_RUNTIME") or "process"
+
+
+def _refuse_another_run(ctx: RunContext) -> None:
+    """A dry run or a refresh under the name of another run would take its plan and its report away."""
+    path = ctx.folder / "run.json"
+    if not path.exists():
+        return
+    before = read_json(path)
+    params = before.get("params") or {}
+    what = "a refresh" if before.get("kind") == "refresh" else "a full run"
+    if before.get("kind", ctx.kind) != ctx.kind:
+        raise UserError(f"The run '{ctx.run}' of {ctx.spec.name} is {what}: give this one a name of its own.")
+    if ctx.params.dry_run and not params.get("dry_run") and ctx.plan_file.exists():
+        raise UserError(f"The run '{ctx.run}' of {ctx.spec.name} was no dry run: give the dry run a name of its own.")
 
 
 def tell_ledger(ctx: RunContext) -> None:
@@ -67,11 +103,13 @@ def plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
 
     needs_catalog(ctx)
     if (kept := existing_plan(ctx)) is not None:
+        if read_json(ctx.plan_file).get("nothing_due"):
+            raise NothingInThisRun("Nothing was due when this run was planned, so there is nothing to go on with.")
         say("%s", "The plan of this run is kept: what is done stays done, the rest goes on.")
         return kept
     made = make_plan(ctx)
     jobs = write_jobs(ctx, made)
-    write_plan(ctx, made, jobs)
+    written = write_plan(ctx, made, jobs)
     counts = made.counts
     held = sum(counts["held"].values())
     say(
@@ -81,7 +119,51 @@ def plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
     )
     if counts["absent"]:
         say("%s", f"{counts['absent']} more lie in no folder of this run's sources, and nobody else is to be asked.")
+    if _nothing_changes(ctx, counts):
+        write_json(ctx.plan_file, {**written, "nothing_due": True})
+        record(ctx, say)
+        report(ctx, say)
+        raise NothingInThisRun(
+            f"Nothing of {ctx.spec.name} is due, and its newest release holds what is there: the run ends here."
+        )
     return counts
+
+
+_CHANGE_NOTHING = frozenset(
+    {
+        "limit",
+        "sources",
+        "annotation_sources",
+        "local_folder",
+        "mirror_url",
+        "shards",
+        "jobs",
+        "retry_all",
+        "as_of",
+        "splits",
+    }
+)
+"""Parameters that decide what is asked, and from whom, but not what is made of it."""
+
+
+def _nothing_changes(ctx: RunContext, counts: Mapping[str, Any]) -> bool:
+    """Whether a refresh asks for nothing, is to make nothing else, and finds the newest release as current as it can be."""
+    from clipyard.pipeline.param_checks import parse_run_params
+    from clipyard.pipeline.publish import release_is_current
+
+    if ctx.kind != "refresh" or ctx.params.dry_run or counts["asked"] or counts["shards"]:
+        return False
+    usual = parse_run_params({}, ctx.spec)
+    chosen = {name for name in type(usual).model_fields if getattr(ctx.params, name) != getattr(usual, name)}
+    return chosen <= _CHANGE_NOTHING and release_is_current(ctx)
+
+
+def needs_other_annotations(ctx: RunContext) -> None:
+    """For the first gate of a refresh: the files that the newest release was made of have passed it."""
+    from clipyard.pipeline.publish import same_annotations
+
+    if ctx.kind == "refresh" and same_annotations(ctx):
+        raise NothingToDo("The annotation files and the YAML are those of the newest release, which passed this gate.")
 
 
 def shards(ctx: RunContext, say: Say, *, step: str) -> list[dict[str, str]]:
@@ -118,7 +200,7 @@ def report(ctx: RunContext, say: Say) -> str:
     from clipyard.pipeline.summary import run_summary
     from clipyard.report import write_report
 
-    if not (ctx.folder / "run.json").exists():
+    if not (ctx.folder / "run.json").exists() and not failures_of(ctx.folder):
         raise NothingToDo("The run did not begin, so there is nothing to report.")
     update_run_file(ctx, ended=datetime.now(UTC).isoformat())
     with ctx.ledger() as ledger:
@@ -127,4 +209,6 @@ def report(ctx: RunContext, say: Say) -> str:
         path = write_report(ctx.spec, ctx.data, ctx.run, ledger, ctx.now())
     say("%s", run_summary(ctx.data, ctx.spec.name, ctx.run)["sentence"])
     say("%s", f"Report: {path}")
+    for name in remove_old_runs(ctx):
+        say("%s", f"The folder of the old run {name} was removed (CLIPYARD_KEEP_RUNS is {ctx.settings.keep_runs}).")
     return str(path)

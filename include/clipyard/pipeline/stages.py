@@ -7,8 +7,10 @@ from importlib import import_module
 from typing import Any
 
 from clipyard.datasets.model import AnnotationFormat
+from clipyard.errors import UserError
 from clipyard.pipeline import stage
 from clipyard.pipeline.context import RunContext
+from clipyard.pipeline.failures import clear_failure, note_failure
 from clipyard.pipeline.graph import stages_of
 from clipyard.pipeline.stage import NothingInThisRun, NothingToDo, Say, Stage
 
@@ -34,6 +36,19 @@ def stages(format_: AnnotationFormat) -> dict[str, Stage]:
 
 
 def run_stage(name: str, ctx: RunContext, *, say: Say) -> Any:
-    """Run one stage; ``say`` gets ``("%s", sentence)`` like a logger."""
+    """Run one stage; ``say`` gets ``("%s", sentence)`` like a logger. Why it failed is noted for the report."""
     assert ctx.spec.annotation_format is not None
-    return stages(ctx.spec.annotation_format)[name](ctx, say)
+    try:
+        if ctx.problem and name != "report":
+            if name == "record":
+                raise NothingToDo("The run's parameters are wrong, so there is nothing to record.")
+            raise UserError(ctx.problem)
+        result = stages(ctx.spec.annotation_format)[name](ctx, say)
+    except NothingToDo:
+        clear_failure(ctx.folder, name)
+        raise
+    except BaseException as error:
+        note_failure(ctx.folder, name, error)
+        raise
+    clear_failure(ctx.folder, name)
+    return result

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from clipyard.acquire.budget import ACCOUNT_PER_HOUR, GUEST_PER_HOUR
-from clipyard.acquire.template import unset_variables
 from clipyard.datasets.load import find_spec
 from clipyard.datasets.model import Source
-from clipyard.errors import UserError
 from clipyard.files import write_json
 from clipyard.manifest import read_rows, schema_of, write_rows
 from clipyard.pipeline.context import RunContext
+from clipyard.pipeline.param_checks import addresses, replaceable, switched_off
 from clipyard.pipeline.params import KineticsParams
 from clipyard.pipeline.plan import Plan
 from clipyard.steps.unpack import PART_FIELDS, write_parts
@@ -33,25 +32,12 @@ def enabled_sources(ctx: RunContext) -> list[Source]:
     by_id = {source.id: source for source in ctx.spec.item_sources}
     order = ctx.params.sources or list(by_id)
     replaced = overrides(ctx)
-    return [
-        by_id[name]
-        for name in order
-        if name in replaced
-        or not unset_variables(" ".join([*by_id[name].all_urls, by_id[name].path or ""]), os.environ)
-    ]
+    return [by_id[name] for name in order if name in replaced or not switched_off(by_id[name], os.environ)]
 
 
 def overrides(ctx: RunContext) -> dict[str, str]:
     """Source id to address, from the run's ``local_folder`` and ``mirror_url``."""
-    found: dict[str, str] = {}
-    for kind, address in (("local", ctx.params.local_folder), ("http", ctx.params.mirror_url)):
-        if not address:
-            continue
-        ids = [s.id for s in ctx.spec.item_sources if s.kind == kind and not s.parts_list]
-        if not ids:
-            raise UserError(f"{ctx.spec.name} has no source of kind '{kind}' that an address could replace.")
-        found[ids[0]] = address
-    return found
+    return {replaceable(ctx.spec, kind)[0]: address for kind, _, address in addresses(ctx.params)}
 
 
 def fetch_params(ctx: RunContext, *, local_only: bool = False) -> dict[str, Any]:
@@ -103,16 +89,14 @@ FLAT_FRAMES: dict[str, Any] = {
     "even": True,
     "pattern": "%06d.jpg",
 }
-"""Images of a flat layout, which has one folder of clips for all splits (specification 1.13)."""
+"""Images of a flat layout, which has one folder of clips for all splits (specification 1.13). A run may choose other sizes and rates."""
 
 
 def _frames_params(ctx: RunContext) -> dict[str, Any]:
-    if ctx.spec.arrangement == "flat":
-        layout = ctx.spec.layout
-        return {"root": ctx.spec.root, "videos": layout["videos"], "out": layout["rawframes"], **FLAT_FRAMES}
     chosen = ctx.chosen(KineticsParams)
     fixed = bool(chosen.frame_width)
     return {
+        **(FLAT_FRAMES if ctx.spec.arrangement == "flat" else {}),
         "root": ctx.spec.root,
         "videos": ctx.spec.layout["videos"],
         "out": ctx.spec.layout["rawframes"],

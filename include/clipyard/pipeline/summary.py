@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clipyard.files import read_json
+from clipyard.pipeline.failures import failures_of
 from clipyard.pipeline.record import counts_of
 from clipyard.reasons import Status
 from clipyard.settings import DataRoot
@@ -56,6 +57,8 @@ def run_summary(data: DataRoot, dataset: str, run: str) -> dict[str, Any]:
 
 
 def _sentence(folder: Path, dataset: str, summary: dict[str, Any], blocked: list[str]) -> str:
+    if (failed := failures_of(folder)) and not blocked:
+        return f"{dataset}: the run failed in '{failed[0].part}': {failed[0].sentence}"
     if (folder / "plan.json").exists() and (plan := read_json(folder / "plan.json"))["dry_run"]:
         counts = plan["counts"]
         return f"{dataset}: dry run; {counts['asked']} of {counts['selected']} selected clips would be asked for."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from clipyard.datasets.model import DatasetSpec
 from clipyard.errors import ClipyardError
 from clipyard.files import read_json
 from clipyard.report.boxes import collect_boxes
-from clipyard.report.data import Items, Report, Stage, TrendRow
+from clipyard.report.data import Failure, Items, Report, Stage, TrendRow
 from clipyard.report.gates import read_gates
 from clipyard.report.history import read_history
 from clipyard.report.index import list_runs, parse_time, read_summary
@@ -56,6 +56,9 @@ def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, 
     noun = "video" if spec.annotation_format == "ava_csv" else "clip"
     items, source, (first, last) = _items(folder, noun)
     earlier = _earlier(data, spec.name, folder)
+    steps = _steps(folder, kind)
+    failures = _failures(folder, (first, *steps, last))
+    stages = (first, *steps, last, *_stages(folder, kind))
     return Report(
         dataset=spec.name,
         title=spec.title,
@@ -71,7 +74,7 @@ def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, 
         gates=read_gates(folder, earlier[0] if earlier else None),
         trend=_trend(spec.name, earlier),
         history=read_history(ledger, spec.name, run, now),
-        stages=(first, *_steps(folder, kind), last, *_stages(folder, kind)),
+        stages=_with_failures(stages, failures),
         params=_pairs({key: value for key, value in params.items() if value not in (None, "", [], False)}),
         tools=_pairs(_mapping(about.get("tools"))),
         lists=_lists(_document(folder / "lists.json")),
@@ -82,6 +85,9 @@ def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, 
         noun=noun,
         with_boxes=kind in TABLES,
         boxes=collect_boxes(spec, data.root, folder, params),
+        failures=failures,
+        part=_part(params, plan),
+        nothing_due=bool(plan.get("nothing_due")),
     )
 
 
@@ -106,6 +112,13 @@ def _pairs(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def _joined(value: Any) -> Any:
     return ", ".join(value) if isinstance(value, list) and all(isinstance(one, str) for one in value) else value
+
+
+def _part(params: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """Why the run says nothing of the whole data set; empty when it does."""
+    if plan.get("dry_run") or params.get("dry_run"):
+        return "dry run"
+    return "trial" if any(params.get(name) for name in ("limit", "classes", "videos", "kinetics_list")) else ""
 
 
 def _scope(params: Mapping[str, Any]) -> str:
@@ -136,6 +149,26 @@ def _items(folder: Path, noun: str) -> tuple[Items | None, str, tuple[Stage, Sta
         except ClipyardError as error:
             first = Stage("annotations", "failed", str(error))
     return None, "nothing", (first, last)
+
+
+def _failures(folder: Path, stages: Iterable[Stage]) -> tuple[Failure, ...]:
+    """What the run's parts noted when they failed, first failure first; then what their results and tables tell."""
+    notes = [_mapping(_document(path)) for path in (folder / "failures").glob("[!.]*.json")]
+    noted = [Failure(str(note["part"]), str(note.get("sentence"))) for note in sorted(notes, key=_at) if "part" in note]
+    names = {failure.part for failure in noted}
+    told = (Failure(stage.name, stage.sentence) for stage in stages if stage.state == "failed")
+    return (*noted, *(failure for failure in told if failure.part not in names))
+
+
+def _at(note: Mapping[str, Any]) -> str:
+    return str(note.get("at", ""))
+
+
+def _with_failures(stages: Iterable[Stage], failures: Iterable[Failure]) -> tuple[Stage, ...]:
+    """The stages, those that failed as such; one that is not in the list, such as ``release``, stands at its end."""
+    why = {failure.part: failure.sentence for failure in failures}
+    shown = [Stage(one.name, "failed", why.pop(one.name)) if one.name in why else one for one in stages]
+    return (*shown, *(Stage(name, "failed", sentence) for name, sentence in why.items()))
 
 
 def _stages(folder: Path, kind: str) -> list[Stage]:

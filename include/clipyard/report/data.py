@@ -215,6 +215,14 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A stage or step that failed, and its own sentence."""
+
+    part: str
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The first line of the page. ``wrong`` and ``next`` are sentences."""
 
@@ -258,3 +266,8 @@ class Report:
     noun: str = "clip"
     with_boxes: bool = False
     boxes: Boxes | None = None
+    failures: tuple[Failure, ...] = ()
+    nothing_due: bool = False
+    """A refresh that asked for nothing: what it reports is what the newest release holds."""
+    part: str = ""
+    """What makes the run one that tells little of the whole data set: ``dry run``, ``trial``; else empty."""

@@ -13,8 +13,8 @@ _DOES = {"bad": "blocks", "warn": "warns"}
 def verdict_of(report: Report) -> Verdict:
     """Judge a report; its own verdict is not looked at.
 
-    Red: a gate blocked, or the run ended before anything was recorded. Amber: something is missing, or a gate warned.
-    Green: everything that was asked for is here and every check held.
+    Red: a gate blocked, a stage or step failed, or the run ended before anything was recorded. Amber: something is missing, or a
+    gate warned. Green: everything that was asked for is here and every check held.
     """
     return Verdict(*_level(report), wrong=tuple(_wrong(report)), next=tuple(_next(report)))
 
@@ -26,6 +26,9 @@ def _level(report: Report) -> tuple[Level, str, str]:
         what = "the gate" if len(blocked) == 1 else "the gates"
         done = f"; {_present(report)}" if report.items_from == "recorded" else ""
         return "bad", "Blocked", f"Not usable yet: {what} {names} blocked the run{done}."
+    if report.failures:
+        first = report.failures[0]
+        return "bad", "Failed", f"“{clean(first.part, 40)}” failed: {clean(first.sentence, 360)}"
     if report.dry_run:
         return "warn", "Dry run", "This run only planned: nothing was asked for."
     if items is None or report.items_from != "recorded":
@@ -39,11 +42,17 @@ def _level(report: Report) -> tuple[Level, str, str]:
         return "warn", "Empty", f"This run had nothing to do: no {report.noun} was selected."
     if not total.present:
         return "bad", "Nothing here", f"None of the {plural(total.expected, report.noun)} of this run is here."
+    if total.absent and report.nothing_due:
+        return (
+            "warn",
+            "Nothing due",
+            f"Nothing was due, and nothing changed since the newest release: {_present(report)}.",
+        )
     if total.absent:
         return "warn", "Incomplete", f"Usable, but not complete: {_present(report)}."
     if any(gate.level == "warn" for gate in report.gates):
         return "warn", "Check the warnings", f"All {plural(total.expected, report.noun)} are here, with warnings."
-    if not report.gates:
+    if not report.gates and not report.nothing_due:
         return "warn", "Unchecked", f"All {plural(total.expected, report.noun)} are here, but no gate has checked them."
     return "good", "Complete", f"All {plural(total.expected, report.noun)} are here, and every check held."
 
@@ -56,11 +65,12 @@ def _present(report: Report) -> str:
 
 
 def _wrong(report: Report) -> list[str]:
-    said = [
-        f"Stage “{clean(stage.name, 40)}”: {clean(stage.sentence, 300)}"
-        for stage in report.stages
-        if stage.state == "failed"
-    ]
+    blocked = any(gate.level == "bad" for gate in report.gates)
+    # The first failure is the headline, unless a gate is.
+    failures = report.failures if blocked else report.failures[1:]
+    said = [f"“{clean(one.part, 40)}” failed: {clean(one.sentence, 300)}" for one in failures]
+    if report.failures and not blocked and report.items_from == "recorded":
+        said.append(f"{_present(report)}, as far as the run came.")
     said += [f"Gate “{clean(g.name, 40)}”: {clean(g.problem, 300)}" for g in report.gates if g.problem]
     said += _broken(report, "bad")
     if report.items is not None and report.items_from == "recorded":
@@ -68,7 +78,7 @@ def _wrong(report: Report) -> list[str]:
             about = words(row.reason, report.noun)
             said.append(f"{plural(row.count, report.noun)}: {clean(about.title, 60)}. {about.means}")
     said += _broken(report, "warn")
-    if report.history.problem:
+    if report.history.problem and not (report.failures and report.items is None):  # then nobody told the ledger yet
         said.append(report.history.problem)
     if len(said) > _MAX_SENTENCES:
         said[_MAX_SENTENCES - 1 :] = [f"… and {number(len(said) - _MAX_SENTENCES + 1)} more, below."]
@@ -90,6 +100,8 @@ def _next(report: Report) -> list[str]:
     said: list[str] = []
     if any(gate.level == "bad" for gate in report.gates):
         said.append("Correct what the gate names, then clear the run's failed task: finished work is kept.")
+    elif report.failures:
+        said.append("Do what the first line says, then clear the run's failed task: finished work is kept.")
     elif report.dry_run:
         said.append("Trigger the DAG without “dry run” to fetch.")
     elif report.items is None or report.items_from != "recorded":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
@@ -10,6 +11,9 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from clipyard.errors import ClipyardError
 
 from clipyard_airflow.operators.outcome import airflow_error
+
+if TYPE_CHECKING:
+    from clipyard.pipeline.context import RunContext
 
 
 class StageOperator(BaseOperator):
@@ -30,8 +34,12 @@ class StageOperator(BaseOperator):
         from clipyard.pipeline.stages import NothingInThisRun, NothingToDo, run_stage
 
         try:
-            run = make_context(self.dataset, context["run_id"], dict(context["params"]), kind=self.kind)  # type: ignore[arg-type]
-            return run_stage(self.stage, run, say=self.log.info)
+            run = make_context(self.dataset, context["run_id"], dict(context["params"]), kind=self.kind, started=True)  # type: ignore[arg-type]
+            if self.stage == "report":
+                self._note_lost_tasks(run.folder, context)
+            result = run_stage(self.stage, run, say=self.log.info)
+            self._announce(run, context)
+            return result
         except NothingInThisRun as nothing:
             # All at once, whatever their trigger rules: twenty tasks that skip one another take a minute of the pools.
             self.log.info("%s", nothing)
@@ -40,3 +48,32 @@ class StageOperator(BaseOperator):
             raise AirflowSkipException(str(nothing)) from None
         except ClipyardError as error:
             raise airflow_error(error) from None
+
+    def _announce(self, run: RunContext, context: Context) -> None:
+        """Events only for what is whole and has changed; the outlets stay in the DAG, for whoever looks at what it makes."""
+        from clipyard.pipeline.announce import announcement
+
+        told = []
+        for outlet in self.outlets:
+            extra = announcement(run, str(outlet.name).rpartition("/")[2])
+            if extra is None:
+                self.log.info(
+                    "%s is not announced: nothing changed, or this run is not about the whole data set.", outlet.name
+                )
+                continue
+            context["outlet_events"][outlet].extra = extra
+            told.append(outlet)
+        self.outlets = told
+
+    def _note_lost_tasks(self, folder: Path, context: Context) -> None:
+        """Tasks that failed and could not say why (killed, out of time) are failures of the run too."""
+        from clipyard.pipeline.failures import failures_of, note_failure
+
+        run_id = str(context["run_id"])
+        states = context["ti"].get_task_states(dag_id=context["dag"].dag_id, run_ids=[run_id]).get(run_id, {})
+        said = {failure.part for failure in failures_of(folder)}
+        for task in sorted(name for name, state in states.items() if state == "failed"):
+            part = task.partition("[")[0]
+            if part not in said and not part.startswith("gate_"):
+                said.add(part)
+                note_failure(folder, part, "The task failed without a word of its own; its log says more.")

@@ -38,7 +38,7 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     version = ctx.chosen(AvaParams).version
     # Splits whose files are there already are in the catalog too: it must not forget what an earlier run made.
     known = [s for s in ctx.spec.parts if s in ctx.splits or ava_files.are_there(ctx.spec, ctx.data, version, s)]
-    files = ava_files.obtain(ctx.spec, ctx.data, version, known, say)
+    files = ava_files.obtain(ctx.spec, ctx.data, version, known, say, run=ctx)
     splits = write_tables(ctx.folder, files.splits, "ava", files.actions, files.evaluated)
     counts = _write_catalog(ctx, files.lists)
     write_json(ctx.folder / "catalog.json", {"splits": splits, "version": version, "obtained": files.obtained})
@@ -113,7 +113,7 @@ def make_proposals(ctx: RunContext, say: Say) -> dict[str, Any]:
         raise NothingToDo("Nobody asked for proposals.")
     told = {}
     if chosen.proposals == "fetch":
-        for split, path in ava_files.obtain_proposals(ctx.spec, ctx.data, ctx.splits, say).items():
+        for split, path in ava_files.obtain_proposals(ctx.spec, ctx.data, ctx.splits, say, run=ctx).items():
             told[split] = proposals.adopt(ctx, split, path, "FAIR")
     else:
         found = common.detections(ctx)

@@ -10,7 +10,9 @@ from clipyard.acquire.annotation_files import FileWanted, obtain_files
 from clipyard.acquire.official import Obtained, obtain_annotations
 from clipyard.datasets.model import DatasetSpec
 from clipyard.files import writing
+from clipyard.pipeline.annotation_choice import annotation_spec, check_kept, remember
 from clipyard.pipeline.boxes.tables import SplitFiles
+from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.stage import Say
 from clipyard.settings import DataRoot
 
@@ -33,6 +35,18 @@ class Files:
     evaluated: Path | None
     lists: dict[str, Path] = field(default_factory=dict)
     obtained: list[dict[str, str]] = field(default_factory=list)
+
+
+def _bring(
+    run: RunContext | None, spec: DatasetSpec, data: DataRoot, wanted: Sequence[FileWanted], version: str | None = None
+) -> list[Obtained]:
+    """The files, from the sources that the run chose; ``run`` is None for files of another data set than the run's."""
+    if run is None:
+        return obtain_files(spec, data, wanted, version=version)
+    check_kept(run, (one.path for one in wanted))
+    obtained = obtain_files(annotation_spec(run), data, wanted, version=version)
+    remember(run, obtained)
+    return obtained
 
 
 def _told(obtained: Sequence[Obtained], say: Say) -> list[dict[str, str]]:
@@ -63,8 +77,10 @@ def are_there(spec: DatasetSpec, data: DataRoot, version: str, split: str) -> bo
     return all(data.dataset(spec.root, FOLDER, name).is_file() for name in names)
 
 
-def obtain(spec: DatasetSpec, data: DataRoot, version: str, splits: Sequence[str], say: Say) -> Files:
-    """AVA's csvs, excluded timestamps, action lists and lists of file names."""
+def obtain(
+    spec: DatasetSpec, data: DataRoot, version: str, splits: Sequence[str], say: Say, *, run: RunContext | None = None
+) -> Files:
+    """AVA's csvs, excluded timestamps, action lists and lists of file names. ``run``: the run of this data set, which may choose sources."""
     names = {split: _names(split, version) for split in splits}
     actions, evaluated = action_lists(version)
     wanted = [FileWanted(f"{FOLDER}/{actions}"), FileWanted(f"{FOLDER}/{evaluated}")]
@@ -72,7 +88,7 @@ def obtain(spec: DatasetSpec, data: DataRoot, version: str, splits: Sequence[str
         wanted.append(FileWanted(f"{FOLDER}/{listed}"))
         # Nothing is labelled in test, and its csv is a list that no reader asks for.
         wanted += [] if split == "test" else [FileWanted(f"{FOLDER}/{csv}"), FileWanted(f"{FOLDER}/{excluded}")]
-    told = _told(obtain_files(spec, data, list(dict.fromkeys(wanted)), version=version), say)
+    told = _told(_bring(run, spec, data, list(dict.fromkeys(wanted)), version), say)
 
     def path(name: str) -> Path:
         return data.dataset(spec.root, FOLDER, name)
@@ -98,19 +114,23 @@ def _drop_blank_lines(path: Path) -> bool:
     return True
 
 
-def obtain_proposals(spec: DatasetSpec, data: DataRoot, splits: Sequence[str], say: Say) -> dict[str, Path]:
+def obtain_proposals(
+    spec: DatasetSpec, data: DataRoot, splits: Sequence[str], say: Say, *, run: RunContext | None = None
+) -> dict[str, Path]:
     """The published proposals by split."""
     names = {split: f"{FOLDER}/{PROPOSALS.format(split=split)}" for split in splits}
-    _told(obtain_files(spec, data, [FileWanted(name) for name in names.values()]), say)
+    _told(_bring(run, spec, data, [FileWanted(name) for name in names.values()]), say)
     return {split: data.dataset(spec.root, name) for split, name in names.items()}
 
 
-def obtain_kinetics_part(spec: DatasetSpec, data: DataRoot, splits: Sequence[str], say: Say) -> Files:
+def obtain_kinetics_part(
+    spec: DatasetSpec, data: DataRoot, splits: Sequence[str], say: Say, *, run: RunContext | None = None
+) -> Files:
     """AVA-Kinetics' own csvs and action lists."""
     folder = Path(next(iter(spec.parts.values()))).parent
     wanted = [FileWanted(spec.parts[split]) for split in splits] + [FileWanted(f"{folder}/{_KINETICS_ACTIONS}")]
     wanted += [FileWanted(f"{folder}/{name}", optional=True) for name in _KINETICS_EVALUATED]
-    told = _told(obtain_files(spec, data, wanted), say)
+    told = _told(_bring(run, spec, data, wanted), say)
     files = {split: SplitFiles(data.dataset(spec.root, spec.parts[split])) for split in splits}
     found = (data.dataset(spec.root, str(folder), name) for name in _KINETICS_EVALUATED)
     evaluated = next((path for path in found if path.is_file()), None)

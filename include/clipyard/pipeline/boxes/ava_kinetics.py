@@ -37,14 +37,14 @@ AVA_VERSION = "v2.2"
 
 def _merges(ctx: RunContext) -> bool:
     """AVA joins the train split; in the flat layout, and in val and test, the Kinetics part stays alone."""
-    return ctx.chosen(AvaKineticsParams).merge and TRAIN in ctx.splits and ctx.spec.arrangement == "windows"
+    return isinstance(ctx.params, AvaKineticsParams) and ctx.params.merge and TRAIN in ctx.splits
 
 
 def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     """Obtain all annotation files, choose the windows, begin the run in the ledger."""
     begin(ctx)
     known = _known_splits(ctx)
-    files = ava_files.obtain_kinetics_part(ctx.spec, ctx.data, known, say)
+    files = ava_files.obtain_kinetics_part(ctx.spec, ctx.data, known, say, run=ctx)
     if _merges(ctx):
         ava = find_spec(AVA, ctx.settings.dataset_folders)
         ava_files.obtain(ava, ctx.data, AVA_VERSION, ["train", "val"], say)
@@ -118,9 +118,9 @@ def _proposal_file(ctx: RunContext, split: str) -> Path:
 def make_proposals(ctx: RunContext, say: Say) -> dict[str, Any]:
     """The proposals of the people that were detected."""
     needs_plan(ctx)
-    chosen = ctx.chosen(AvaKineticsParams)
     if not common.detects(ctx):
         raise NothingToDo("Nobody asked for proposals.")
+    chosen = ctx.chosen(AvaKineticsParams)
     found = common.detections(ctx)
     told = {}
     for split in ctx.splits:

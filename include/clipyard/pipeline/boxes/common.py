@@ -18,9 +18,19 @@ from clipyard.ids import is_youtube_id
 from clipyard.pipeline.boxes.detection import KeyFrame, collect, plan_detection
 from clipyard.pipeline.boxes.readable import write_readable
 from clipyard.pipeline.context import RunContext
-from clipyard.pipeline.params import AvaKineticsParams, AvaParams, BoxParams
+from clipyard.pipeline.params import AvaParams, BoxParams, DetectParams
 from clipyard.pipeline.publish import publish_release
-from clipyard.pipeline.stage import NothingToDo, Say, WriteJobs, gate, needs_catalog, needs_plan, plan
+from clipyard.pipeline.stage import (
+    NothingToDo,
+    Say,
+    WriteJobs,
+    gate,
+    needs_catalog,
+    needs_made,
+    needs_other_annotations,
+    needs_plan,
+    plan,
+)
 from clipyard.pipeline.step_params import Job
 from clipyard.quality.params import GateParams
 from clipyard.report.missing import write_missing
@@ -30,8 +40,7 @@ JOBS = "jobs.json"
 
 def make_plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
     """See :func:`clipyard.pipeline.stage.plan`. What finds people at the end is asked for now, before days of work."""
-    chosen = ctx.chosen(BoxParams)
-    if chosen.detector == "mmdet" and detects(ctx) and not mmdet_is_there(ctx):
+    if detects(ctx) and ctx.chosen(DetectParams).detector == "mmdet" and not mmdet_is_there(ctx):
         raise UserError(
             f"{ctx.spec.name} is to detect people with mmdet, which is not installed here: run its DAG with "
             "CLIPYARD_RUNTIME_DETECT=docker (or kubernetes), which uses the image clipyard-detect, or choose detector=hog (for trying "
@@ -48,9 +57,7 @@ def mmdet_is_there(ctx: RunContext, environ: Mapping[str, str] = os.environ) -> 
 
 def detects(ctx: RunContext) -> bool:
     """Whether people are detected in this run."""
-    chosen = ctx.chosen(BoxParams)
-    asked = isinstance(chosen, AvaParams | AvaKineticsParams) and chosen.proposals == "detect"
-    return chosen.frames and asked and ctx.spec.arrangement == "windows"
+    return isinstance(ctx.params, DetectParams) and ctx.params.detects
 
 
 def gate_params(ctx: RunContext) -> GateParams:
@@ -61,7 +68,7 @@ def gate_params(ctx: RunContext) -> GateParams:
         rejected_error=ctx.spec.rejected.error,
         frames=chosen.frames,
         splits=tuple(ctx.splits),
-        proposal_score=chosen.score if detects(ctx) else None,
+        proposal_score=ctx.chosen(DetectParams).score if detects(ctx) else None,
         version=ava.version if ava else None,
         excerpts=ava.excerpts if ava else None,
     )
@@ -71,6 +78,7 @@ def run_gate(ctx: RunContext, say: Say, name: str) -> str:
     """One of the gates; skipped when what it checks was not asked for."""
     if name == "annotations":
         needs_catalog(ctx)
+        needs_other_annotations(ctx)
     else:
         needs_plan(ctx)
     chosen = ctx.chosen(BoxParams)
@@ -102,7 +110,7 @@ def detections(ctx: RunContext) -> Any:
 
 
 def detector_name(ctx: RunContext) -> str:
-    chosen = ctx.chosen(BoxParams)
+    chosen = ctx.chosen(DetectParams)
     return (
         chosen.detector if chosen.detector == "hog" else chosen.detector_config or ctx.spec.detection.config or "mmdet"
     )
@@ -143,6 +151,7 @@ def release(ctx: RunContext, say: Say, files: Mapping[str, Path]) -> str:
                 shutil.copy2(file, folder / name)
 
     needs_plan(ctx)
+    needs_made(ctx, "recorded.parquet", "record")
     folder = publish_release(ctx, fill)
     say("%s", f"Release: {folder}")
     return str(folder)

@@ -21,7 +21,7 @@ from clipyard.ids import parse_clip_id
 from clipyard.manifest import RESULT_FIELDS, Row, read_rows, read_table, schema_of
 from clipyard.pipeline.boxes.tables import key_frames, load
 from clipyard.pipeline.context import RunContext
-from clipyard.pipeline.params import BoxParams
+from clipyard.pipeline.params import DetectParams
 from clipyard.pipeline.plan import VIDEOS_PER_SHARD, shard_count, write_shards
 from clipyard.pipeline.state import PRESENT, locked, write_table
 from clipyard.pipeline.step_params import Job, make_jobs
@@ -89,7 +89,7 @@ def window_key_frames(ctx: RunContext, prepared: dict[str, pa.Table], images: di
 
 
 def _reader(ctx: RunContext) -> Reader:
-    if ctx.chosen(BoxParams).frame_offset == "true":
+    if ctx.chosen(DetectParams).frame_offset == "true":
         return "true"
     return "ava" if ctx.spec.annotation_format == "ava_csv" else "ava_kinetics"
 
@@ -100,7 +100,7 @@ def _found_file(ctx: RunContext) -> Path:
 
 def detector_params(ctx: RunContext) -> dict[str, Any]:
     """What the step needs to make its detector; weights from the net are fetched here, once."""
-    chosen = ctx.chosen(BoxParams)
+    chosen = ctx.chosen(DetectParams)
     params: dict[str, Any] = {"backend": chosen.detector, "least": min(FLOOR, chosen.score)}
     if chosen.detector == "hog":
         return params

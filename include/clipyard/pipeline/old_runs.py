@@ -1,0 +1,54 @@
+"""Removal of old run folders, where ``CLIPYARD_KEEP_RUNS`` says how many of a data set's runs are kept."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+from clipyard.errors import ClipyardError
+from clipyard.files import TEMPORARY_PREFIX, read_json
+from clipyard.pipeline.context import RunContext
+
+
+def remove_old_runs(ctx: RunContext) -> list[str]:
+    """Remove the oldest ended runs beyond the setting; returns their names.
+
+    Never removed: this run, a run that has not ended, the run of the newest release, and what is not a run of ours.
+    """
+    keep = ctx.settings.keep_runs
+    if not keep:
+        return []
+    released = _released(ctx)
+    runs: list[tuple[str, Path]] = []
+    for folder in ctx.data.runs(ctx.spec.name).iterdir():
+        about = _about(folder)
+        if folder.is_symlink() or folder.name.startswith(TEMPORARY_PREFIX) or not about.get("started"):
+            continue
+        runs.append((str(about["started"]), folder))
+    removed = []
+    for _, folder in sorted(runs, reverse=True)[keep:]:
+        if folder.name in (ctx.run, released) or not _about(folder).get("ended"):
+            continue
+        # Out of sight in one step, so that a kill leaves no half of a run; what is left then is swept a day later.
+        aside = folder.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+        removed.append(folder.name)
+    return removed
+
+
+def _released(ctx: RunContext) -> str:
+    try:
+        return (ctx.data.release(ctx.spec.name) / "latest").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    try:
+        value = read_json(folder / "run.json")
+    except (OSError, ClipyardError):
+        return {}
+    return value if isinstance(value, dict) else {}
