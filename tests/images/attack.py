@@ -18,9 +18,13 @@ SECRET = "the-strangers-password"
 
 
 class _Unix(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("engine", timeout=30)
+        self.path = path
+
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self.host)
+        self.sock.connect(self.path)
 
 
 class Attack:
@@ -31,7 +35,7 @@ class Attack:
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
         address = self.what["address"]
-        connection = _Unix(address, timeout=30) if address.startswith("/") else http.client.HTTPConnection(address, timeout=30)
+        connection = _Unix(address) if address.startswith("/") else http.client.HTTPConnection(address, timeout=30)
         text = body if body is None or isinstance(body, str) else json.dumps(body)
         try:
             connection.request(method, path, text, {"Content-Type": "application/json"})
@@ -89,7 +93,11 @@ class Attack:
         return self.leaks("GET", "/containers/json?all=1", self.what["name"])
 
     def strangers_are_listed_by_a_filter(self) -> str:
-        return self.leaks("GET", "/containers/json?all=1&filters=" + quote(json.dumps({"volume": [self.what["volume"]]})), self.what["name"])
+        return self.leaks(
+            "GET",
+            "/containers/json?all=1&filters=" + quote(json.dumps({"volume": [self.what["volume"]]})),
+            self.what["name"],
+        )
 
     def volumes_are_listed(self) -> str:
         return self.leaks("GET", "/volumes", self.what["volume"])
@@ -115,7 +123,9 @@ class Attack:
 
     def folder_of_the_host(self) -> str:
         mounts = [{"Target": "/host", "Source": "/etc", "Type": "bind", "ReadOnly": True}]
-        return self.runs({"Image": self.what["image"], "Entrypoint": ["cat", "/host/hostname"], "HostConfig": {"Mounts": mounts}})
+        return self.runs(
+            {"Image": self.what["image"], "Entrypoint": ["cat", "/host/hostname"], "HostConfig": {"Mounts": mounts}}
+        )
 
     def network_of_a_stranger(self) -> str:
         return self.runs(self.step(NetworkMode=self.what["network"]) | {"Entrypoint": ["true"]})
@@ -125,7 +135,9 @@ class Attack:
 
     def rights_are_given_at_the_start(self) -> str:
         """The API before 1.24 takes the host configuration there. A newer engine may refuse the version."""
-        status, text = self.ask("POST", "/v1.22/containers/create", {"Image": self.what["image"], "Entrypoint": ["true"]})
+        status, text = self.ask(
+            "POST", "/v1.22/containers/create", {"Image": self.what["image"], "Entrypoint": ["true"]}
+        )
         if status != 201:
             return ""
         made = json.loads(text)["Id"]

@@ -68,9 +68,16 @@ def test_only_the_proxy_has_the_socket(deployment: dict[str, Any]) -> None:
 def test_the_proxy_is_told_what_workers_are_told(deployment: dict[str, Any]) -> None:
     proxy, worker = (deployment["services"][name]["environment"] for name in ("socket-proxy", "worker"))
     assert proxy.items() <= worker.items()
-    assert set(proxy) >= {f"CLIPYARD_{name}" for name in ("DATA", "DOCKER_DATA", "DOCKER_MOUNTS", "EXTRA_ROOTS", "DOCKER_NETWORK", "IMAGE", "MEMORY")}
+    assert set(proxy) >= {
+        f"CLIPYARD_{name}"
+        for name in ("DATA", "DOCKER_DATA", "DOCKER_MOUNTS", "EXTRA_ROOTS", "DOCKER_NETWORK", "IMAGE", "MEMORY")
+    }
     assert Rules.from_env(proxy).docker.user == "10001:10001"
-    about_steps = {name for name in worker if name.startswith(("CLIPYARD_DOCKER", "CLIPYARD_IMAGE"))} | {"CLIPYARD_MEMORY", "CLIPYARD_CPUS", "CLIPYARD_GPUS"}
+    about_steps = {name for name in worker if name.startswith(("CLIPYARD_DOCKER", "CLIPYARD_IMAGE"))} | {
+        "CLIPYARD_MEMORY",
+        "CLIPYARD_CPUS",
+        "CLIPYARD_GPUS",
+    }
     assert about_steps <= set(proxy)
 
 

@@ -10,9 +10,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from docker_engine import PROJECT
-
 from docker.utils.build import exclude_paths
+from docker_engine import PROJECT
 
 ROOMS = ("dags", "docker", "include", "plugins")
 FILES = {
@@ -59,7 +58,9 @@ def check(context: set[str]) -> None:
     assert context - ours == {"docker/wheels/mmcv-1-any.whl"}, "only wheels are given to a build besides what git has"
     assert {name for name in context if "/" not in name} == FILES
     assert {name.split("/")[0] for name in context if "/" in name} == set(ROOMS)
-    assert context >= {name for name in ours if name.startswith(("dags/", "include/", "plugins/"))}, "nothing is left out"
+    assert context >= {name for name in ours if name.startswith(("dags/", "include/", "plugins/"))}, (
+        "nothing is left out"
+    )
 
 
 def test_the_context_holds_sources_and_no_secret(checkout: Path) -> None:
@@ -70,9 +71,17 @@ def test_the_context_holds_sources_and_no_secret(checkout: Path) -> None:
 
 
 def test_git_ignores_the_secrets_too() -> None:
-    secret = [name for name in SECRETS if Path(name).name not in ("notes.txt", "kubeconfig", "id_rsa", "compose.override.yaml")]
+    secret = [
+        name
+        for name in SECRETS
+        if Path(name).name not in ("notes.txt", "kubeconfig", "id_rsa", "compose.override.yaml")
+    ]
     asked = subprocess.run(
-        ["git", "check-ignore", "--no-index", "--stdin"], cwd=PROJECT, text=True, capture_output=True, input="\n".join(secret)
+        ["git", "check-ignore", "--no-index", "--stdin"],
+        cwd=PROJECT,
+        text=True,
+        capture_output=True,
+        input="\n".join(secret),
     )
     if asked.returncode == 128:
         pytest.skip("This is no git checkout.")
@@ -82,7 +91,7 @@ def test_git_ignores_the_secrets_too() -> None:
 def test_what_the_engine_is_sent(checkout: Path, docker_engine: str) -> None:
     """``COPY . .`` on the real engine, as the astro CLI's base image does it."""
     name = f"clipyard-test-context:{os.getpid()}"
-    (checkout / "docker/media/Context").write_text("FROM scratch\nCOPY . /\nCMD [\"/none\"]\n")
+    (checkout / "docker/media/Context").write_text('FROM scratch\nCOPY . /\nCMD ["/none"]\n')
     subprocess.run(
         ["docker", "build", "--quiet", "--file", checkout / "docker/media/Context", "--tag", name, checkout],
         check=True, stdout=subprocess.DEVNULL,
@@ -95,5 +104,12 @@ def test_what_the_engine_is_sent(checkout: Path, docker_engine: str) -> None:
         subprocess.run(["docker", "image", "rm", name], check=True, stdout=subprocess.DEVNULL)
     with tarfile.open(fileobj=io.BytesIO(whole)) as image:
         files = {member.name for member in image if member.isfile()}
-    of_the_engine = {".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/resolv.conf", "docker/media/Context"}
+    of_the_engine = {
+        ".dockerenv",
+        "dev/console",
+        "etc/hostname",
+        "etc/hosts",
+        "etc/resolv.conf",
+        "docker/media/Context",
+    }
     check(files - of_the_engine)

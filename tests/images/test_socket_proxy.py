@@ -79,7 +79,10 @@ class Stranger:
 
     def attacked(self, address: str) -> dict[str, str]:
         done = subprocess.run(
-            [sys.executable, attack.__file__, json.dumps({**self.what, "address": address})], text=True, capture_output=True, timeout=240
+            [sys.executable, attack.__file__, json.dumps({**self.what, "address": address})],
+            text=True,
+            capture_output=True,
+            timeout=240,
         )
         assert done.returncode == 0, done.stderr
         found: dict[str, str] = json.loads(done.stdout)
@@ -99,7 +102,16 @@ def stranger(media_image: str, data: Path) -> Iterator[Stranger]:
             if attack.SECRET in run("logs", name):
                 break
             time.sleep(0.1)
-        yield Stranger({"id": one, "name": name, "volume": name, "network": name, "image": media_image, "body": step_body(media_image, data)})
+        yield Stranger(
+            {
+                "id": one,
+                "name": name,
+                "volume": name,
+                "network": name,
+                "image": media_image,
+                "body": step_body(media_image, data),
+            }
+        )
     finally:
         subprocess.run(["docker", "rm", "--force", name], capture_output=True)
         run("network", "rm", name)
@@ -123,7 +135,11 @@ def step_body(image: str, data: Path) -> dict[str, Any]:
 def test_every_attack_works_on_the_bare_socket(stranger: Stranger) -> None:
     """Else their failure before the proxy would say nothing. Old versions of the API and exports depend on the engine."""
     got = stranger.attacked(str(SOCKET))
-    assert set(attack.attacks()) - set(got) <= {"rights_are_given_at_the_start", "whole_of_a_stranger", "volume_in_the_place_of_data"}
+    assert set(attack.attacks()) - set(got) <= {
+        "rights_are_given_at_the_start",
+        "whole_of_a_stranger",
+        "volume_in_the_place_of_data",
+    }
 
 
 def test_no_attack_gets_through(proxy: str, stranger: Stranger) -> None:

@@ -81,7 +81,10 @@ Seen = list[tuple[str, str, bytes]]
 def served(folder: Path, rules: Rules) -> Iterator[tuple[str, Seen]]:
     """The proxy's address, and what reached the engine behind it."""
     seen: Seen = []
-    with _UnixServer(str(folder / "e.sock"), _Engine) as behind, Proxy(("127.0.0.1", 0), rules, folder / "e.sock") as proxy:
+    with (
+        _UnixServer(str(folder / "e.sock"), _Engine) as behind,
+        Proxy(("127.0.0.1", 0), rules, folder / "e.sock") as proxy,
+    ):
         behind.seen = seen  # type: ignore[attr-defined]
         for server in (behind, proxy):
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -110,7 +113,11 @@ def ask(address: str, method: str, path: str, body: bytes | None = None, **heade
 def body() -> dict[str, Any]:
     """What the operator's client sends for a step with a network."""
     labels = dict.fromkeys(("dag", "run", "task", "map_index", "try", "host", "process"), "x")
-    mounts = [("/data", "clipyard_data", "volume", False), ("/ssd", "/ssd", "bind", False), ("/mirror", "mirror", "volume", True)]
+    mounts = [
+        ("/data", "clipyard_data", "volume", False),
+        ("/ssd", "/ssd", "bind", False),
+        ("/mirror", "mirror", "volume", True),
+    ]
     return {
         "ExposedPorts": {}, "User": "10001:10001", "Tty": False, "OpenStdin": False, "StdinOnce": False, "AttachStdin": False,
         "AttachStdout": True, "AttachStderr": True, "Env": ["CLIPYARD_DATA=/data", "HOME=/tmp"], "Cmd": ["step", "fetch", "--data", "/data"],
@@ -305,7 +312,9 @@ def test_the_list_is_of_this_deployment_whatever_is_asked(engine: tuple[str, See
     for query in ("", "?all=1", '?all=1&filters={"label":["org.clipyard.deployment=other"]}'):
         assert ask(address, "GET", f"/containers/json{query}")[0] == 200
         (filters,) = parse_qs(urlsplit(seen[-1][1]).query)["filters"]
-        assert json.loads(filters)["label"][-1] == f"org.clipyard.deployment={RULES.deployment}", "labels are joined by 'and'"
+        assert json.loads(filters)["label"][-1] == f"org.clipyard.deployment={RULES.deployment}", (
+            "labels are joined by 'and'"
+        )
 
 
 def test_what_follows_a_request_never_reaches_the_engine(engine: tuple[str, Seen]) -> None:
@@ -314,7 +323,9 @@ def test_what_follows_a_request_never_reaches_the_engine(engine: tuple[str, Seen
     for verb in (b"POST /containers/%s/attach?stream=1", b"POST /containers/%s/start", b"GET /containers/%s/json"):
         seen.clear()
         with socket.create_connection(address.split(":"), 20) as worker:
-            head = (verb % OURS.encode()) + b" HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n"
+            head = (
+                verb % OURS.encode()
+            ) + b" HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n"
             worker.sendall(head + second)
             worker.settimeout(5)
             worker.recv(65536)
@@ -355,7 +366,11 @@ def test_it_needs_python_alone(tmp_path: Path) -> None:
                     (tmp_path / target / file.name).write_bytes(file.read_bytes())
     program = "import clipyard_airflow.socket_proxy.server as s; print(s.Rules.from_env({}).images)"
     done = subprocess.run(
-        [sys.executable, "-S", "-c", program], env={"PYTHONPATH": str(tmp_path)}, text=True, capture_output=True, cwd=tmp_path
+        [sys.executable, "-S", "-c", program],
+        env={"PYTHONPATH": str(tmp_path)},
+        text=True,
+        capture_output=True,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert "clipyard-media" in done.stdout

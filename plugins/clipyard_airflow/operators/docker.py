@@ -97,7 +97,11 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         if docker.data.startswith("/") and models.is_dir() and engine_is_ours():
             self.mounts.append(_bind(f"{docker.data}/{PRIVATE}/models", str(models), read_only=True))
         cookies = Settings.from_env().cookies
-        if cookies is not None and limits.network and not any(cookies.is_relative_to(t) for _, t in docker.mounts + docker.roots):
+        if (
+            cookies is not None
+            and limits.network
+            and not any(cookies.is_relative_to(t) for _, t in docker.mounts + docker.roots)
+        ):
             self.mounts.append(_bind(str(cookies.absolute()), str(cookies.absolute()), read_only=True))
         self.device_requests = [DeviceRequest(**_arguments(one)) for one in device_requests(limits.gpus)] or None
         self.labels = self._shard = shard_labels(docker.data, context)

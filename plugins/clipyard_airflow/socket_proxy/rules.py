@@ -47,7 +47,14 @@ _QUERIES: dict[str, frozenset[str]] = {
     "kill": frozenset({"signal"}),
     "remove": frozenset({"v", "force", "link"}),
 }
-_METHODS = {"about": ("GET", "HEAD"), "images": ("GET",), "containers": ("GET",), "json": ("GET",), "logs": ("GET",), "remove": ("DELETE",)}
+_METHODS = {
+    "about": ("GET", "HEAD"),
+    "images": ("GET",),
+    "containers": ("GET",),
+    "json": ("GET",),
+    "logs": ("GET",),
+    "remove": ("DELETE",),
+}
 _VALUE = re.compile(r"[A-Za-z0-9_.:-]{0,64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=[^\x00]*", re.DOTALL)
 
@@ -97,10 +104,14 @@ class Rules:
         root = Path(environ.get("CLIPYARD_DATA") or "/data")
         docker = DockerSettings.from_env(root, environ)
         if docker.network == "host" or ":" in docker.network:
-            raise UserError(f"CLIPYARD_DOCKER_NETWORK is '{docker.network}'; the proxy passes no network of the host or of another container.")
+            raise UserError(
+                f"CLIPYARD_DOCKER_NETWORK is '{docker.network}'; the proxy passes no network of the host or of another container."
+            )
         sources = [source for source, _, _ in docker.folders(root)]
         for source in sources:
-            if source.startswith("/") and any(Path(source).is_relative_to(one) or Path(one).is_relative_to(source) for one in _HOST):
+            if source.startswith("/") and any(
+                Path(source).is_relative_to(one) or Path(one).is_relative_to(source) for one in _HOST
+            ):
                 raise UserError(f"A step would get {source} of the host; no step may have that folder.")
             # Whoever may write the upper folder can put a link there, which the engine would follow to anywhere on its host.
             if any(other != source and source.startswith(f"{other}/") for other in sources):
@@ -146,7 +157,9 @@ class Rules:
             return Request(method, f"{version}/{kind}/json?{urlencode(asked)}")
         verb = "" if kind == "remove" else f"/{kind}"
         text = f"?{urlencode(asked, quote_via=quote)}" if asked else ""
-        return Request(method, f"{version}/containers/{{id}}{verb}{text}", container=found["id"], upgrade=kind == "attach")
+        return Request(
+            method, f"{version}/containers/{{id}}{verb}{text}", container=found["id"], upgrade=kind == "attach"
+        )
 
     def _filters(self, kind: str, text: str) -> dict[str, list[str]]:
         """Of containers those of this deployment, whatever else is asked; of images one of ours by its name."""
@@ -168,7 +181,11 @@ class Rules:
             raise Refused("Cmd: it is not 'step' and the name of a step")
         limits = self.limits[command[1]]
         labels = body.get("Labels")
-        if not isinstance(labels, dict) or set(labels) != {f"{PREFIX}{name}" for name in LABELS} or not _texts(list(labels.values())):
+        if (
+            not isinstance(labels, dict)
+            or set(labels) != {f"{PREFIX}{name}" for name in LABELS}
+            or not _texts(list(labels.values()))
+        ):
             raise Refused("Labels: they are not those of a step")
         variables = body.get("Env")
         if not _texts(variables) or not all(_VARIABLE.fullmatch(text) for text in variables):
@@ -188,7 +205,12 @@ class Rules:
         wanted["NetworkMode"] = self.docker.network if limits.network else "none"
         wanted["CpuShares"] = round((limits.cpus or 1.0) * 1024)
         wanted["Mounts"] = [
-            {"Target": target, "Source": source, "Type": "bind" if source.startswith("/") else "volume", "ReadOnly": fixed}
+            {
+                "Target": target,
+                "Source": source,
+                "Type": "bind" if source.startswith("/") else "volume",
+                "ReadOnly": fixed,
+            }
             for source, target, fixed in self.docker.folders(self.root)
         ]
         if requests := device_requests(limits.gpus):

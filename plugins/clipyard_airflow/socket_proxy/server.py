@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -53,7 +54,9 @@ class _Handler(BaseHTTPRequestHandler):
             request = self.server.rules.request(self.command, self.path, self._body())
             target = request.of(self._own(request)) if request.container else request.target
         except Refused as refused:
-            self.server.say(f"refused: {self.command} {re.sub('[^!-~]', '?', self.path.partition('?')[0])[:120]}: {refused}")
+            self.server.say(
+                f"refused: {self.command} {re.sub('[^!-~]', '?', self.path.partition('?')[0])[:120]}: {refused}"
+            )
             self._answer(403, f"Clipyard's proxy does not pass this on: {refused}.")
         except _Gone as gone:
             self._answer(404, str(gone))
@@ -109,22 +112,19 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             worker.settimeout(None)  # a step may work for hours without a word
             worker.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            try:
+            with suppress(OSError):  # the worker, or the engine, has gone away
                 _pass_on(engine, worker)
-            except OSError:
-                pass  # the worker, or the engine, has gone away
 
     def _answer(self, status: int, message: str) -> None:
         body = json.dumps({"message": message}).encode()
-        try:
+        with suppress(OSError):
             self.send_response(status)
-            for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close")):
+            headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"}
+            for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)
-        except OSError:
-            pass
 
     def log_message(self, format: str, *args: Any) -> None:
         """Only refusals are told, by :meth:`Proxy.say`."""
