@@ -6,7 +6,6 @@ any step begins), and what belongs to no running task (the DAG ``clipyard_housek
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -15,13 +14,9 @@ from typing import Any
 
 from docker.errors import APIError, NotFound
 
-PREFIX = "org.clipyard."
+from clipyard_airflow.engine import PREFIX, deployment_of
+
 _SHARD = ("dag", "run", "task", "map_index")
-
-
-def deployment_of(data: str) -> str:
-    """Tells deployments on one engine apart: those with another data root."""
-    return hashlib.sha256(data.encode()).hexdigest()[:12]
 
 
 def shard_labels(data: str, context: Mapping[str, Any]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from clipyard.demo.origin import Origin
 from clipyard.pipeline.summary import run_summary
 from clipyard.release.lock import open_lock
 from clipyard.settings import DataRoot
-from clipyard_airflow.orphans import deployment_of
+from clipyard_airflow.engine import deployment_of
 from docker_engine import containers
 from e2e_airflow import PROJECT, Airflow, until
 from test_live_scheduler import Deployment

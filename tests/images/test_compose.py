@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from clipyard_airflow.socket_proxy.rules import Rules
 
 DOCKER = Path(__file__).parents[2] / "docker"
 SECRETS = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "SECRET_KEY", "JWT_SECRET", "FERNET_KEY", "ADMIN_PASSWORD")
@@ -62,6 +63,22 @@ def test_only_the_proxy_has_the_socket(deployment: dict[str, Any]) -> None:
     proxy = deployment["services"]["socket-proxy"]
     assert proxy["read_only"] is True
     assert set(proxy.get("networks")) == {"engine"}
+
+
+def test_the_proxy_is_told_what_workers_are_told(deployment: dict[str, Any]) -> None:
+    proxy, worker = (deployment["services"][name]["environment"] for name in ("socket-proxy", "worker"))
+    assert proxy.items() <= worker.items()
+    assert set(proxy) >= {
+        f"CLIPYARD_{name}"
+        for name in ("DATA", "DOCKER_DATA", "DOCKER_MOUNTS", "EXTRA_ROOTS", "DOCKER_NETWORK", "IMAGE", "MEMORY")
+    }
+    assert Rules.from_env(proxy).docker.user == "10001:10001"
+    about_steps = {name for name in worker if name.startswith(("CLIPYARD_DOCKER", "CLIPYARD_IMAGE"))} | {
+        "CLIPYARD_MEMORY",
+        "CLIPYARD_CPUS",
+        "CLIPYARD_GPUS",
+    }
+    assert about_steps <= set(proxy)
 
 
 def test_our_containers_have_no_capabilities_and_publish_one_local_port(deployment: dict[str, Any]) -> None:

@@ -19,9 +19,10 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from clipyard.manifest import read_rows
 from clipyard_airflow.containers import ContainerSettings
-from clipyard_airflow.operators.docker import DockerSettings, DockerStepOperator
+from clipyard_airflow.engine import DockerSettings, deployment_of
+from clipyard_airflow.operators.docker import DockerStepOperator
 from clipyard_airflow.operators.process import ProcessStepOperator
-from clipyard_airflow.orphans import deployment_of, remove_ended, remove_orphans, shard_labels
+from clipyard_airflow.orphans import remove_ended, remove_orphans, shard_labels
 from docker_engine import containers
 from frames_shard import JOB, context, make_shard, manifest
 

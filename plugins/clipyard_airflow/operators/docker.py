@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,81 +11,26 @@ from airflow.providers.docker.exceptions import DockerContainerFailedException
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
-from clipyard.errors import UserError
 from clipyard.settings import PRIVATE, Settings
 from docker.errors import DockerException, ImageNotFound, NotFound
 from docker.types import DeviceRequest, Mount
 
 from clipyard_airflow.containers import ContainerSettings, step_environment
+from clipyard_airflow.engine import DockerSettings, confinement, device_requests, engine_is_ours
 from clipyard_airflow.operators.step import StepOperator
 from clipyard_airflow.orphans import remove_container, remove_orphans, shard_labels
 
 GRACE_SECONDS = 3
 """Between SIGTERM and SIGKILL when a task is cancelled; a step ends itself within three seconds."""
-PIDS = 512
-TMP_BYTES = 256 * 2**20
-_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
-_USER = re.compile(r"[0-9]{1,10}:[0-9]{1,10}")
-
-
-@dataclass(frozen=True)
-class DockerSettings:
-    """Where the engine finds the workspace, and as whom steps work.
-
-    ``data`` is the data root as the engine knows it (a folder of its host, or a volume); ``mounts`` are read-only
-    (source, target) pairs; ``user`` is ``uid:gid``.
-    """
-
-    data: str
-    mounts: tuple[tuple[str, str], ...]
-    user: str
-    network: str
-
-    @classmethod
-    def from_env(cls, root: Path, environ: Mapping[str, str] = os.environ) -> DockerSettings:
-        data = environ.get("CLIPYARD_DOCKER_DATA") or str(root)
-        if not data.startswith("/") and not _VOLUME.fullmatch(data):
-            raise UserError(
-                f"CLIPYARD_DOCKER_DATA is '{data}'; write an absolute path of the engine's host or a volume's name."
-            )
-        user = environ.get("CLIPYARD_DOCKER_USER") or f"{os.getuid()}:{os.getgid()}"
-        if not _USER.fullmatch(user):
-            raise UserError(f"CLIPYARD_DOCKER_USER is '{user}'; write two numbers, uid:gid, such as 1000:1000.")
-        return cls(
-            data=data,
-            mounts=tuple(_mount(text) for text in environ.get("CLIPYARD_DOCKER_MOUNTS", "").split(",") if text.strip()),
-            user=user,
-            network=environ.get("CLIPYARD_DOCKER_NETWORK") or "bridge",
-        )
-
-
-def _mount(text: str) -> tuple[str, str]:
-    source, colon, target = text.strip().partition(":")
-    target = target if colon else source
-    if (
-        not target.startswith("/")
-        or ".." in Path(target).parts
-        or not (source.startswith("/") or _VOLUME.fullmatch(source))
-    ):
-        raise UserError(
-            f"CLIPYARD_DOCKER_MOUNTS holds '{text.strip()}'; write /folder or SOURCE:/folder, separated by commas."
-        )
-    if "docker.sock" in source:
-        raise UserError("CLIPYARD_DOCKER_MOUNTS names the engine's socket; a step must never have it.")
-    return source, target
 
 
 def _bind(source: str, target: str, *, read_only: bool = False) -> Mount:
     return Mount(target=target, source=source, type="bind" if source.startswith("/") else "volume", read_only=read_only)
 
 
-def _gpus(asked: str) -> list[DeviceRequest] | None:
-    """The engine's words for ``all``, a number, or ``device=0,2``."""
-    if not asked:
-        return None
-    if asked.startswith("device="):
-        return [DeviceRequest(device_ids=asked.removeprefix("device=").split(","), capabilities=[["gpu"]])]
-    return [DeviceRequest(count=-1 if asked == "all" else int(asked), capabilities=[["gpu"]])]
+def _arguments(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The engine's words as docker-py's."""
+    return {"count": request["Count"], "device_ids": request["DeviceIDs"], "capabilities": request["Capabilities"]}
 
 
 class _Confining:
@@ -148,28 +91,22 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         self.image, self.command, self.user = limits.image, self.argv(data), docker.user
         self.network_mode = docker.network if limits.network else "none"
         self.environment = step_environment(data / self.job["params"], data) | limits.environment
-        self.mounts = [_bind(docker.data, str(data))]
-        self.mounts += [_bind(source, target, read_only=True) for source, target in docker.mounts]
+        self.mounts = [_bind(source, target, read_only=fixed) for source, target, fixed in docker.folders(data)]
         models = data / PRIVATE / "models"
-        if docker.data.startswith("/") and models.is_dir():  # no step writes weights
+        # No step writes weights. A proxy passes no folder below the data root: it cannot tell where a link there leads on the host.
+        if docker.data.startswith("/") and models.is_dir() and engine_is_ours():
             self.mounts.append(_bind(f"{docker.data}/{PRIVATE}/models", str(models), read_only=True))
         cookies = Settings.from_env().cookies
-        if cookies is not None and limits.network and not any(cookies.is_relative_to(t) for _, t in docker.mounts):
+        if (
+            cookies is not None
+            and limits.network
+            and not any(cookies.is_relative_to(t) for _, t in docker.mounts + docker.roots)
+        ):
             self.mounts.append(_bind(str(cookies.absolute()), str(cookies.absolute()), read_only=True))
-        self.device_requests = _gpus(limits.gpus)
+        self.device_requests = [DeviceRequest(**_arguments(one)) for one in device_requests(limits.gpus)] or None
         self.labels = self._shard = shard_labels(docker.data, context)
-        self.mem_limit, self.cpus = limits.memory, limits.cpus or 1.0
-        self._host_config = {
-            "read_only": True,
-            "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges:true"],
-            "pids_limit": PIDS,
-            "tmpfs": {"/tmp": f"size={TMP_BYTES},mode=1777"},  # noqa: S108  the container's own
-        }
-        if limits.memory is not None:
-            self._host_config["memswap_limit"] = limits.memory  # no swap beside it
-        if limits.cpus is not None:
-            self._host_config["nano_cpus"] = int(limits.cpus * 1e9)  # DockerOperator's cpus is only a share
+        self.cpus = limits.cpus or 1.0
+        self._host_config = confinement(limits)
 
     def _run(self, limits: ContainerSettings) -> tuple[int, str]:
         try:

@@ -19,8 +19,8 @@ class HousekeepingOperator(BaseOperator):
     def execute(self, context: Context) -> list[str]:
         from airflow.providers.docker.hooks.docker import DockerHook
 
-        from clipyard_airflow.operators.docker import DockerSettings
-        from clipyard_airflow.orphans import deployment_of, remove_ended
+        from clipyard_airflow.engine import DockerSettings, deployment_of
+        from clipyard_airflow.orphans import remove_ended
 
         def states(dag: str, run: str) -> Mapping[str, Any]:
             found: Mapping[str, Any] = context["ti"].get_task_states(dag_id=dag, run_ids=[run]).get(run, {})
