@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from clipyard.datasets.checks import problems
 from clipyard.datasets.model import DatasetSpec
 from clipyard.errors import SpecError
 
@@ -92,7 +93,7 @@ def load_spec(path: Path) -> DatasetSpec:
     if twice := _duplicate_key(node):
         raise SpecError(f"{path}, line {twice[1]}: the key '{twice[0]}' is given twice; keep one.")
     try:
-        return DatasetSpec.model_validate(value)
+        spec = DatasetSpec.model_validate(value)
     except ValidationError as error:
         found = error.errors(include_url=False)
         # A misspelt key is also a missing one; the misspelling says more.
@@ -103,6 +104,10 @@ def load_spec(path: Path) -> DatasetSpec:
         if first["type"] == "extra_forbidden":
             reason = "unknown key; see docs/dataset-yaml.md for the keys"
         raise SpecError(f"{path}, line {_line_of(node, where)}: key '{key}': {reason}.") from error
+    for problem in problems(spec):
+        key = ".".join(map(str, problem.where))
+        raise SpecError(f"{path}, line {_line_of(node, problem.where)}: key '{key}': {problem.text}.")
+    return spec
 
 
 def spec_files(folders: Iterable[Path] = ()) -> list[Path]:
@@ -129,6 +134,9 @@ def load_all(folders: Iterable[Path] = ()) -> tuple[dict[str, DatasetSpec], list
                 )
         except SpecError as error:
             errors.append(error)
+            continue
+        except Exception as error:  # noqa: BLE001  whatever one file makes a library raise, the others are loaded
+            errors.append(SpecError(f"{path}: cannot be read as a data set's YAML: {type(error).__name__}: {error}."))
             continue
         specs[spec.name], origin[spec.name] = spec, path
     return specs, errors
