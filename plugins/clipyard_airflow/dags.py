@@ -126,7 +126,7 @@ def build_dag(spec: DatasetSpec, kind: str = "full") -> DAG:
     )
     with dag:
         _tasks(spec, kind)
-    dag.validate()  # its schedule is looked at only here
+    dag.validate()  # type: ignore[no-untyped-call]  # its schedule is looked at only here
     return dag
 
 

@@ -66,7 +66,9 @@ def problems(spec: DatasetSpec) -> Iterator[Problem]:
 
 def _format(spec: DatasetSpec) -> Iterator[Problem]:
     if spec.family == "crawl" and spec.annotation_format is None and spec.item_sources:
-        yield Problem(("annotation_format",), "its sources provide items, so say how its annotations are read")
+        yield Problem(
+            ("annotation_format",), "its sources provide items, but it cannot run yet: say how its annotations are read"
+        )
 
 
 def _needed(spec: DatasetSpec) -> Iterator[Problem]:
@@ -235,7 +237,7 @@ def _schedule(spec: DatasetSpec) -> Iterator[Problem]:
     fields = text.split()
     good = len(fields) == 5 and all(map(_CRON_FIELD.fullmatch, fields))
     if good and importlib.util.find_spec("croniter"):  # comes with Airflow; steps do without
-        from croniter import croniter
+        from croniter import croniter  # type: ignore[import-untyped]
 
         good = croniter.is_valid(text)
     if not good:
