@@ -1,15 +1,19 @@
-"""Shows a broken data-set YAML as an import error in the UI; the other data sets keep their DAGs.
+"""Shows a broken data-set YAML, or one of which no DAG can be built, as an import error in the UI; the others keep their DAGs.
 
 Airflow skips files that do not mention both dag and airflow; this sentence is why it reads this one.
 """
 
-from clipyard.datasets.load import load_all
+from clipyard.datasets.load import load_all, spec_files
 from clipyard.errors import SpecError
 from clipyard.settings import Settings
+from clipyard_airflow.dags import build_errors
 
 settings = Settings.from_env()
 specs, errors = load_all(settings.dataset_folders)
 for name in sorted(settings.only - set(specs)):
     errors.append(SpecError(f"CLIPYARD_ONLY names '{name}', which is no data set; known: {', '.join(sorted(specs))}."))
+packaged = {path.stem for path in spec_files()}  # these are tested: trying them would only take time
+tried = [specs[name] for name in (settings.only & set(specs) or set(specs)) - packaged]
+errors += map(SpecError, build_errors(tried))
 if errors:
     raise SpecError("\n".join(str(error) for error in errors))

@@ -52,12 +52,12 @@ def test_the_command_line_wins_and_empty_means_unset(tmp_path: Path) -> None:
 
 def test_runs_of_airflow_become_folders(tmp_path: Path) -> None:
     assert slug("manual__2026-11-21T01:02:03+00:00") == "manual__2026-11-21T01_02_03_00_00"
-    root = DataRoot(tmp_path)
-    assert root.run("kinetics400", "../../etc") == tmp_path / ".clipyard/runs/kinetics400/etc"
-    assert len(slug("x" * 1000)) == 150
+    assert DataRoot(tmp_path).run("kinetics400", "mine.2") == tmp_path / ".clipyard/runs/kinetics400/mine.2"
 
 
-@pytest.mark.parametrize("text", ["", "..", "///", "...", "é"])
+@pytest.mark.parametrize(
+    "text", ["", "..", "///", "...", "é", "../../x", "a/b", "a\\b", ".hidden", "-x", "a\n", "a\x00", "x" * 151]
+)
 def test_a_run_without_a_name_is_a_sentence(text: str) -> None:
     with pytest.raises(ClipyardError, match="cannot name a run"):
         slug(text)
@@ -102,3 +102,15 @@ def test_words() -> None:
     assert {status for status in Status if status.is_present} == {Status.DONE, Status.KEPT}
     assert {str(reason) for reason in STOPS_THE_CRAWL} == {"bot_check", "rate_limit", "http_429"}
     assert len({str(reason) for reason in Reason}) == len(Reason)
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", ".x"])
+def test_a_run_never_silently_gets_another_name(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from click.testing import CliRunner
+    from clipyard.cli import main
+
+    for command in ("run", "refresh"):
+        done = CliRunner().invoke(main, [command, "kinetics_demo", "--run", name, "--data", str(tmp_path)])  # type: ignore[arg-type]
+        assert done.exit_code == Exit.USAGE, done.output
+        assert "cannot name a run" in done.output
+    assert list(tmp_path.rglob("run.json")) == []

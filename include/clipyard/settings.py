@@ -12,15 +12,21 @@ from clipyard.errors import UserError
 from clipyard.files import inside
 
 PRIVATE = ".clipyard"
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~:+ -]{0,149}", re.ASCII)
+"""What Airflow takes for a run, and blanks."""
 
 
 def slug(text: str) -> str:
-    """A run id of Airflow (``manual__2026-11-21T01:02:03+00:00``) as a folder name."""
-    name = _UNSAFE.sub("_", text).strip("._")[:150]
-    if not name:
-        raise UserError(f"{text!r} cannot name a run: use letters, digits, '-', '_' or '.'.")
-    return name
+    """A run id of Airflow (``manual__2026-11-21T01:02:03+00:00``) as a folder name.
+
+    Raises UserError for whatever else would become another name than was given.
+    """
+    if not _NAME.fullmatch(text):
+        raise UserError(
+            f"{text[:200]!r} cannot name a run: use letters, digits, '-', '_' or '.', begin with none of '-' and '.', "
+            "and take 150 characters at most."
+        )
+    return re.sub(r"[~:+ ]", "_", text)
 
 
 @dataclass(frozen=True)

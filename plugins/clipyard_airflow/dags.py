@@ -5,6 +5,7 @@ Their tasks are the parts of :mod:`clipyard.pipeline.graph`, then the verdict.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,8 @@ from clipyard_airflow.operators.stage import StageOperator
 from clipyard_airflow.operators.verdict import VerdictOperator
 from clipyard_airflow.params import run_params
 from clipyard_airflow.runtimes import step_operator
+
+log = logging.getLogger(__name__)
 
 DEFAULTS: dict[str, Any] = {
     "retries": 3,
@@ -68,7 +71,7 @@ def build_dags(
     specs: Iterable[DatasetSpec], formats: Collection[AnnotationFormat], only: Collection[str] = ()
 ) -> dict[str, DAG]:
     """The DAGs of all data sets of some formats, or of those that ``only`` names. A worker, which wants one DAG, gets that one: each task
-    parses the file, and would wait for all the others.
+    parses the file, and would wait for all the others. A DAG that cannot be built costs no other; :func:`build_errors` says why.
     """
     asked = get_parsing_context().dag_id
     dags: dict[str, DAG] = {}
@@ -76,8 +79,24 @@ def build_dags(
         if spec.is_runnable and spec.annotation_format in formats and (not only or spec.name in only):
             for kind, name in (("full", spec.name), ("refresh", f"{spec.name}_refresh")):
                 if asked in (None, name):
-                    dags[name] = build_dag(spec, kind)
+                    try:
+                        dags[name] = build_dag(spec, kind)
+                    except Exception:  # whatever Airflow does not like about one data set
+                        log.exception("The DAG %s cannot be built.", name)
     return dags
+
+
+def build_errors(specs: Iterable[DatasetSpec]) -> list[str]:
+    """One sentence for each data set of which no DAG can be built."""
+    found = []
+    for spec in specs:
+        try:
+            if spec.is_runnable:
+                for kind in ("full", "refresh"):
+                    build_dag(spec, kind)
+        except Exception as error:  # noqa: BLE001  see build_dags
+            found.append(f"The data set {spec.name} gets no DAG: {type(error).__name__}: {error}.")
+    return found
 
 
 def _schedule(spec: DatasetSpec, kind: str) -> Any:
@@ -95,6 +114,7 @@ def build_dag(spec: DatasetSpec, kind: str = "full") -> DAG:
         schedule=_schedule(spec, kind),
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
+        auto_register=False,  # the files in dags/ say what there is; one that fails halfway is nowhere
         max_active_runs=1,
         tags={*spec.tags, spec.family, kind},
         doc_md=dag_doc(spec, kind),
@@ -106,6 +126,7 @@ def build_dag(spec: DatasetSpec, kind: str = "full") -> DAG:
     )
     with dag:
         _tasks(spec, kind)
+    dag.validate()  # type: ignore[no-untyped-call]  # its schedule is looked at only here
     return dag
 
 

@@ -76,6 +76,9 @@ def seen(home: Path) -> dict[str, Any]:
     )
     (extra / "broken.yaml").write_text("schema: dataset-spec/v1\nname: broken\ncolour: blue\n")
     (extra / "worse.yaml").write_text("name: [")
+    (extra / "tags.yaml").write_text(
+        text.replace("name: kinetics_demo", "name: tagged").replace("tags: [", f"tags: [{'x' * 300}, ")
+    )
     return _look(home, CLIPYARD_DATASETS=str(extra))
 
 
@@ -97,6 +100,36 @@ def test_a_broken_yaml_is_one_sentence_and_hides_nothing(seen: dict[str, Any]) -
     assert file.endswith("dataset_errors.py")
     assert "broken.yaml, line" in seen["errors"][file]
     assert "worse.yaml, line" in seen["errors"][file]
+    assert "tags.yaml, line 8: key 'tags.0'" in seen["errors"][file]
+
+
+_BUILD = """
+import json
+from clipyard.datasets.load import load_all
+from clipyard_airflow.dags import build_dags, build_errors
+good = load_all()[0]["kinetics400"]
+specs = [
+    good.model_copy(update={"name": "tags", "tags": ["x" * 300]}),
+    good.model_copy(update={"name": "clock", "refresh": good.refresh.model_copy(update={"schedule": "banana"})}),
+    good,
+]
+from airflow.sdk.definitions._internal.contextmanager import DagContext
+DagContext.current_autoregister_module_name = "__main__"
+print("@@" + json.dumps([sorted(build_dags(specs, ("kinetics_csv",))), build_errors(specs), len(DagContext.autoregistered_dags)]))
+"""
+
+
+def test_a_dag_that_cannot_be_built_takes_no_other_down(home: Path) -> None:
+    """What Airflow refuses and ``clipyard spec`` does not know of."""
+    path = os.pathsep.join([str(PROJECT / "plugins"), str(PROJECT / "include")])
+    environment = {**os.environ, "AIRFLOW_HOME": str(home), "PYTHONPATH": path, "CLIPYARD_DATA": str(home / "data")}
+    done = subprocess.run([sys.executable, "-c", _BUILD], env=environment, check=True, capture_output=True, text=True)
+    dags, errors, registered = json.loads(done.stdout.rpartition("@@")[2])
+    assert {"kinetics400", "kinetics400_refresh", "clock"} <= set(dags)
+    assert not {"tags", "tags_refresh", "clock_refresh"} & set(dags)
+    assert [error for error in errors if error.startswith("The data set tags gets no DAG: ")]
+    assert [error for error in errors if error.startswith("The data set clock gets no DAG: ")]
+    assert registered == 0, "one that fails halfway is nowhere"
 
 
 def test_nothing_heavy_happens_at_parse(seen: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from clipyard.datasets.checks import problems
 from clipyard.datasets.model import DatasetSpec
 from clipyard.datasets.needs import run_needs
 from clipyard.datasets.safe_yaml import read_yaml
@@ -79,6 +80,9 @@ def load_spec(path: Path, *, to_run: bool = False) -> DatasetSpec:
     for where, reason in run_needs(spec, described=not to_run):
         key = ".".join(str(part) for part in where)
         raise SpecError(f"{path}, line {_line_of(node, where)}: key '{key}': {reason}.")
+    for problem in problems(spec):
+        key = ".".join(map(str, problem.where))
+        raise SpecError(f"{path}, line {_line_of(node, problem.where)}: key '{key}': {problem.text}.")
     return spec
 
 
@@ -106,6 +110,9 @@ def load_all(folders: Iterable[Path] = ()) -> tuple[dict[str, DatasetSpec], list
                 )
         except SpecError as error:
             errors.append(error)
+            continue
+        except Exception as error:  # noqa: BLE001  whatever one file makes a library raise, the others are loaded
+            errors.append(SpecError(f"{path}: cannot be read as a data set's YAML: {type(error).__name__}: {error}."))
             continue
         specs[spec.name], origin[spec.name] = spec, path
     return specs, errors

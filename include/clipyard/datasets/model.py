@@ -32,12 +32,16 @@ def _relative(path: str) -> str:
 
 
 RelativePath = Annotated[str, Field(min_length=1)]
+Tag = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f,]+$")]
+"""Airflow's longest tag."""
+Variant = Annotated[str, Field(max_length=40, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+"""Goes into file names."""
 
 
 class Model(BaseModel):
-    """Unknown keys are errors, values are never changed after loading."""
+    """Unknown keys are errors, values are never changed after loading, numbers are finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Access(Model):
@@ -74,7 +78,7 @@ class Labels(Model):
 
     source: Literal["file", "folders", "annotation", "none"]
     path: str | None = None
-    count: int | None = Field(default=None, ge=1)
+    count: int | None = Field(default=None, ge=1, le=1_000_000)
     order: Literal["given", "codepoint"] = "codepoint"
     base: Literal[0, 1] = 0
     unique: bool = True
@@ -92,8 +96,8 @@ class Split(Model):
     @classmethod
     def _safe(cls, value: dict[str, str]) -> dict[str, str]:
         for part, path in value.items():
-            if not re.fullmatch(r"[a-z0-9_]+", part):
-                raise ValueError(f"part {part!r}: use lower-case letters, digits and '_'")
+            if not re.fullmatch(r"[a-z0-9_]{1,40}", part):
+                raise ValueError(f"part {part[:60]!r}: use lower-case letters, digits and '_', 40 at most")
             _relative(path)
         return value
 
@@ -102,7 +106,7 @@ class Parts(Model):
     """Numbered volumes placed by hand."""
 
     pattern: str
-    count: int = Field(ge=1)
+    count: int = Field(ge=1, le=100_000)
     unwrap_zip: bool = False
 
 
@@ -183,7 +187,7 @@ class Source(Model):
     variants: list[str] = []
     format: str | None = None
     attempts: int = Field(default=3, ge=1, le=20)
-    timeout_s: float = Field(default=60, gt=0)
+    timeout_s: float = Field(default=60, gt=0, le=86400)
 
     @field_validator("into")
     @classmethod
@@ -226,9 +230,9 @@ class Stage(Model):
     outputs: list[str] = []
     shards: int | None = Field(default=None, ge=1, le=1000)
     pool: str | None = None
-    retries: int | None = Field(default=None, ge=0)
-    timeout_h: float | None = Field(default=None, gt=0)
-    poke_min: float | None = Field(default=None, gt=0)
+    retries: int | None = Field(default=None, ge=0, le=100)
+    timeout_h: float | None = Field(default=None, gt=0, le=8760)
+    poke_min: float | None = Field(default=None, gt=0, le=1440)
 
     @field_validator("op")
     @classmethod
@@ -274,8 +278,8 @@ class Recipe(Model):
     crf: int = Field(default=20, ge=0, le=51)
     audio: Literal["copy", "aac", "none"] = "copy"
     fps: int | None = Field(default=None, ge=1, le=240)
-    max_seconds: int = Field(default=10, ge=1)
-    duration_tolerance: float = Field(default=0.5, ge=0)
+    max_seconds: int = Field(default=10, ge=1, le=86400)
+    duration_tolerance: float = Field(default=0.5, ge=0, le=3600)
     odd_picture: Literal["encode", "reject"] = "encode"
     short_edge: int = Field(default=256, ge=16, le=4320, multiple_of=2)
 
@@ -305,15 +309,15 @@ class DatasetSpec(Model):
 
     schema_: Literal["dataset-spec/v1"] = Field(alias="schema")
     name: str = Field(pattern=r"^[a-z0-9_]{1,60}$")
-    title: str
-    description: str = ""
+    title: str = Field(min_length=1, max_length=200)
+    description: str = Field(default="", max_length=5000)
     family: Family
     task: str
-    root: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
-    tags: list[str] = []
-    owner: str = "clipyard"
+    root: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")
+    tags: list[Tag] = []
+    owner: str = Field(default="clipyard", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@ -]{0,99}$")
     access: Access
-    variants: list[str] = []
+    variants: list[Variant] = []
     default_variant: str | None = None
     annotation_format: AnnotationFormat | None = None
     layout: dict[str, str]

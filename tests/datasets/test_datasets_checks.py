@@ -1,0 +1,172 @@
+"""What was called valid once, and no run could use: each is one sentence with its key and line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from clipyard.acquire.template import NAMES
+from clipyard.datasets.checks import ITEM_HOLES
+from clipyard.datasets.load import PACKAGED, load_all, load_spec
+from clipyard.errors import SpecError
+
+GOOD = """\
+schema: dataset-spec/v1
+name: mine
+title: My actions
+family: crawl
+task: action-recognition
+root: mine
+tags: [kinetics]
+access: {kind: open, page: "https://example.org/"}
+annotation_format: kinetics_csv
+layout:
+  annotations: annotations
+  videos: "videos_{part}"
+  resized: "videos_{part}_small"
+  rawframes: "rawframes_{part}"
+labels: {source: annotation, count: 5}
+splits:
+  - parts: {train: annotations/train.csv, val: annotations/val.csv}
+sources:
+  - {id: csv, kind: http, provides: annotations, url: "${BASE}/{split}.csv"}
+  - {id: mirror, kind: http, provides: items, content: clip, url: "https://example.org/{split}/{clip}.mp4", timeout_s: 30}
+  - {id: parts, kind: http, provides: items, content: clip, archive: {format: tar, into: videos}, parts_list: {train: "https://example.org/a.txt"}}
+  - {id: disk, kind: local, provides: items, content: clip, path: "${CLIPS}/{class}/{clip}.mp4"}
+  - {id: youtube, kind: youtube, provides: items, content: video}
+lists:
+  videos: "mine_{part}_videos.txt"
+refresh: {schedule: "17 4 * * 1"}
+"""
+
+BROKEN = [
+    # templates
+    ('"videos_{part}"', '"videos_{foo}"', "layout.videos", "{foo}"),
+    ('"videos_{part}"', '"videos_{part"', "layout.videos", "not well formed"),
+    ('"videos_{part}"', '"videos_{part.__class__}"', "layout.videos", "known here"),
+    ('"videos_{part}"', '"videos_{part!r}"', "layout.videos", "known here"),
+    ('"videos_{part}"', '"videos_{part:>9999999}"', "layout.videos", "known here"),
+    ('"videos_{part}"', '"videos_{}"', "layout.videos", "known here"),
+    ('"mine_{part}_videos.txt"', '"mine_{split}.txt"', "lists.videos", "{split}"),
+    ("{split}/{clip}.mp4", "{split}/{klip}.mp4", "sources.1.url", "{klip}"),
+    ("{split}/{clip}.mp4", "{split}/all.mp4", "sources.1.url", "the same file"),
+    ("{class}/{clip}.mp4", "{class}/{clip", "sources.3.path", "not well formed"),
+    ("${BASE}/{split}.csv", "${BASE}/{clip}.csv", "sources.0.url", "{clip}"),
+    ("annotations/train.csv", '"annotations/{part}.csv"', "splits.0.parts.train", "placeholders"),
+    # paths
+    ('"videos_{part}"', ".clipyard/store", "layout.videos", "Clipyard's own"),
+    ('"videos_{part}"', '"a/.Clipyard/{part}"', "layout.videos", "Clipyard's own"),
+    ('"mine_{part}_videos.txt"', '".clipyard/{part}.txt"', "lists.videos", "Clipyard's own"),
+    ("annotations/train.csv", ".clipyard/ledger.sqlite", "splits.0.parts.train", "Clipyard's own"),
+    ("into: videos", "into: .clipyard/x", "sources.2.archive.into", "Clipyard's own"),
+    ('"videos_{part}"', "./videos", "layout.videos", "no '.'"),
+    ('"videos_{part}"', "videos//x", "layout.videos", "empty names"),
+    ('"videos_{part}"', '"videos\\tx"', "layout.videos", "control characters"),
+    ('"videos_{part}"', "x" * 300, "layout.videos", "200 bytes"),
+    ('"videos_{part}_small"', '"videos_{part}"', "layout.resized", "same folder"),
+    # addresses
+    ("https://example.org/{split}/{clip}.mp4", "file:///etc/{clip}", "sources.1.url", "no address of the web"),
+    ("https://example.org/{split}/{clip}.mp4", "ftp://example.org/{clip}", "sources.1.url", "no address of the web"),
+    ("https://example.org/{split}/{clip}.mp4", "https:///{clip}", "sources.1.url", "no address of the web"),
+    ("https://example.org/{split}/{clip}.mp4", "http://[::1/{clip}", "sources.1.url", "no address of the web"),
+    ("https://example.org/{split}/{clip}.mp4", "http://h:99999/{clip}", "sources.1.url", "no address of the web"),
+    ("https://example.org/{split}/{clip}.mp4", "http://a b/{clip}", "sources.1.url", "no address of the web"),
+    ("https://example.org/a.txt", "file:///etc/passwd", "sources.2.parts_list.train", "no address of the web"),
+    ("${CLIPS}/{class}/{clip}.mp4", "http://example.org/{clip}", "sources.3.path", "no path of this machine"),
+    ("https://example.org/\"}", "javascript:alert(1)\"}", "access.page", "no address of the web"),
+    ("parts_list: {train:", "parts_list: {trian:", "sources.2.parts_list.trian", "no split"),
+    # numbers, and what Airflow takes
+    ("timeout_s: 30", "timeout_s: .inf", "sources.1.timeout_s", "finite"),
+    ("timeout_s: 30", "timeout_s: .nan", "sources.1.timeout_s", "finite"),
+    ("timeout_s: 30", "timeout_s: 1.0e300", "sources.1.timeout_s", "less than or equal"),
+    ("tags: [kinetics]", f"tags: [{'x' * 300}]", "tags.0", "100"),
+    ("tags: [kinetics]", 'tags: [""]', "tags.0", "at least 1"),
+    ("root: mine", "root: mine\nowner: \"a\\nb\"", "owner", "pattern"),
+    ("17 4 * * 1", "banana", "refresh.schedule", "cron"),
+    ("17 4 * * 1", "99 4 * * 1", "refresh.schedule", "cron"),
+    ("17 4 * * 1", "@now", "refresh.schedule", "cron"),
+    ("train: annotations", f"{'t' * 50}: annotations", "splits.0.parts", "40 at most"),
+    # what a run needs, and what none reads
+    ('  videos: "videos_{part}"\n', "", "layout", "needs the folder 'videos'"),
+    ("annotation_format: kinetics_csv\n", "", "annotation_format", "say how"),
+    ("splits:\n  - parts: {train: annotations/train.csv, val: annotations/val.csv}\n", "", "splits", "one split at least"),
+    ("  - parts: {", "  - each: {i: [1, 2]}\n    parts: {", "splits.0.each", "numbered"),
+    ('  rawframes: "rawframes_{part}"\n', "", "lists.rawframes", "no folder 'rawframes'"),
+    ("lists:\n", "lists:\n  flow: x.txt\n", "lists.flow", "lists of videos and of rawframes"),
+    ("lists:\n", "checks: [C01]\nlists:\n", "checks", "nothing reads it"),
+    ("lists:\n", "compat: {a: 1}\nlists:\n", "compat", "nothing reads it"),
+    ("timeout_s: 30", "fallback: manual", "sources.1.fallback", "nothing reads it"),
+    ("labels:", "item: {rgb_pattern: img.jpg}\nlabels:", "item.rgb_pattern", "by its number"),
+    ("labels:", 'item: {rgb_pattern: "{:05d}/{}.jpg"}\nlabels:', "item.rgb_pattern", "by its number"),
+    ("timeout_s: 30", "sha256: abc", "sources.1.sha256", "64 hexadecimal"),
+]  # fmt: skip
+
+
+def test_the_good_one_is_good(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD)
+    assert load_spec(path).is_runnable
+    path.write_text(GOOD.replace("17 4 * * 1", "@daily"))
+    assert load_spec(path).refresh.schedule == "@daily"
+
+
+@pytest.mark.parametrize(("old", "new", "key", "says"), BROKEN, ids=[f"{b[2]}-{b[1][:30]!r}" for b in BROKEN])
+def test_a_spec_that_no_run_could_use(old: str, new: str, key: str, says: str, tmp_path: Path) -> None:
+    assert old in GOOD
+    text = GOOD.replace(old, new, 1)
+    if key == "lists.rawframes":
+        text = text.replace("lists:\n", "lists:\n  rawframes: frames_{part}.txt\n")
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecError) as caught:
+        load_spec(path)
+    sentence = str(caught.value)
+    assert f"key '{key}'" in sentence and says in sentence, sentence
+    line = int(re.search(r"line (\d+)", sentence)[1])  # type: ignore[index]
+    if key.partition(".")[0] not in ("splits", "annotation_format", "lists", "layout", "owner"):
+        assert new.strip().splitlines()[0][:20].split(":")[0] in text.splitlines()[line - 1], sentence
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["tags_weird", "layout_fmt_unknown", "dead_keys", "three_splits", "no_videos_layout", "no_annotation_format"],
+)
+def test_cases_that_were_called_valid(name: str) -> None:
+    cases = Path(__file__).parents[3] / "shared/cases"
+    path = next((p for p in (cases / "hostile" / f"{name}.yaml", cases / "yaml" / f"{name}.yaml") if p.exists()), None)
+    if path is None:
+        pytest.skip("../shared/cases is not there")
+    with pytest.raises(SpecError, match=r"line \d+: key '"):
+        load_spec(path)
+
+
+def test_the_packaged_ones_hold_all_of_it() -> None:
+    assert load_all()[1] == []
+    assert len(load_all()[0]) == len(list(PACKAGED.glob("*.yaml")))
+
+
+def test_the_names_in_addresses_are_those_that_sources_fill() -> None:
+    assert set(ITEM_HOLES) == set(NAMES)
+
+
+def test_whatever_one_file_makes_a_library_raise_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clipyard.datasets import load
+
+    read = load.load_spec
+
+    def odd(path: Path) -> object:
+        if path.name == "odd.yaml":
+            raise OverflowError("too large")
+        return read(path)
+
+    monkeypatch.setattr(load, "load_spec", odd)
+    (tmp_path / "odd.yaml").write_text(GOOD)
+    (tmp_path / "mine.yaml").write_text(GOOD)
+    specs, errors = load_all([tmp_path])
+    assert "mine" in specs
+    assert [str(error) for error in errors] == [
+        f"{tmp_path}/odd.yaml: cannot be read as a data set's YAML: OverflowError: too large."
+    ]
