@@ -284,7 +284,7 @@ def test_an_upgrade_ends_the_cool_down_of_a_stale_tool(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ['{"heard": 5, "asking": 7}', '{"heard": [[1], ["a", "nonsense"], ["a", 5], 3]}',
-                                  '{"asking": {"x": "y", "a:b:c": 1e300}}'])  # fmt: skip
+                                  '{"asking": {"x": "y", "a:b:c": 1e300}}', '{"heard": [[NaN, 1e999]]}'])  # fmt: skip
 def test_a_damaged_row_is_no_row(text: str, tmp_path: Path) -> None:
     (tmp_path / "breaker.json").write_text(text)
     breaker = Breaker(tmp_path, row=2)

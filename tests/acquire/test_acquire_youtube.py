@@ -397,7 +397,7 @@ def test_breaker_and_budget_stand_before_every_request(playbook: Path, tmp_path:
     assert calls(playbook) == [other, ID], "nothing is asked while it is open"
     clock[0] += 6 * 3600 + 1
     assert fails(one, tmp_path / "s", Want(other, 1, 2)).reason is Reason.PRIVATE  # the probe; an answer closes it
-    assert breaker.check() is None and [e["event"] for e in breaker.history()] == ["opened", "closed"]
+    assert breaker.peek() is None and [e["event"] for e in breaker.history()] == ["opened", "closed"]
     spent = fails(one, tmp_path / "s")
     assert spent.reason is Reason.WAITING and "budget" in spent.evidence and (spent.retry_after or 0) > 120
 
