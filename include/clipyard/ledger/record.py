@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -118,13 +119,13 @@ class _Heard(NamedTuple):
     """What a manifest says as a whole."""
 
     alike: frozenset[tuple[str, Reason]]  # sources that said one thing of many videos, see policy.distrusted
-    gave: dict[str, str]  # when each source gave bytes last, ISO 8601
+    gave: dict[str, datetime]  # when each source gave bytes last
 
 
 def _heard(manifest: Path) -> _Heard:
     """Reads the attempts once; of each answer no more than :data:`~clipyard.ledger.policy.MANY` videos are counted."""
     videos: dict[tuple[str, str], set[str]] = {}
-    gave: dict[str, str] = {}
+    gave: dict[str, datetime] = {}
     if "attempts" not in pq.read_schema(manifest).names:
         return _Heard(frozenset(), gave)
     with pq.ParquetFile(manifest) as file:
@@ -137,7 +138,9 @@ def _heard(manifest: Path) -> _Heard:
                 if len(known) < MANY:
                     known.add(video)
                 if reason == Reason.OK:
-                    gave[source] = max(at, gave.get(source, at))
+                    with suppress(ValueError, TypeError):  # garbage is refused with its row
+                        when = _moment(at)
+                        gave[source] = max(when, gave.get(source, when))
     counts = {(source, _REASONS[r]): len(known) for (source, r), known in videos.items() if r in _REASONS}
     return _Heard(distrusted(counts), gave)
 
@@ -147,7 +150,7 @@ def _doubted(one: _Told, heard: _Heard) -> _Told:
     unknown = any(
         a.reason is one.reason
         and a.evidence.startswith(UNKNOWN_SENTENCE)
-        and (a.source not in heard.gave or _moment(heard.gave[a.source]) < a.at)
+        and (a.source not in heard.gave or heard.gave[a.source] < a.at)
         for a in one.attempts
     )
     return replace(one, reason=Reason.EGRESS_REFUSED) if unknown or (one.source, one.reason) in heard.alike else one
