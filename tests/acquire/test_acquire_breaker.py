@@ -8,9 +8,10 @@ import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 
 import pytest
-from clipyard.acquire.breaker import COOL_DOWN, HOUR, Breaker
+from clipyard.acquire.breaker import COOL_DOWN, HOUR, Breaker, BreakerOpen
 from clipyard.acquire.statefile import StateFile
 from clipyard.reasons import Reason
 from fake_youtube import run_python
@@ -27,41 +28,48 @@ def breaker(tmp_path: Path, clock: Clock) -> Breaker:
     return Breaker(tmp_path / "egress", clock=clock)
 
 
+def check(breaker: Breaker) -> BreakerOpen | None:
+    """None: go on and ask."""
+    leave = breaker.enter(Event())
+    return leave if isinstance(leave, BreakerOpen) else None
+
+
 def hours(breaker: Breaker, clock: Clock) -> float:
     stop = breaker.peek()
     assert stop is not None
     return (stop.resume_at.timestamp() - clock.now) / HOUR
 
 
-def test_closed_at_first_and_asking_leaves_no_file(breaker: Breaker, tmp_path: Path) -> None:
-    assert breaker.check() is None and breaker.peek() is None
+def test_closed_at_first(breaker: Breaker, tmp_path: Path) -> None:
+    assert breaker.peek() is None and not (tmp_path / "egress").exists()
+    assert check(breaker) is None and check(breaker) is None
     breaker.success()
-    breaker.inconclusive()
-    assert not (tmp_path / "egress").exists()
+    breaker.left()
+    assert breaker.peek() is None and breaker.history() == []
 
 
 def test_opens_for_the_time_of_its_reason(breaker: Breaker, clock: Clock) -> None:
     breaker.open(Reason.RATE_LIMIT, "too fast\nreally")
-    stop = breaker.check()
+    stop = check(breaker)
     assert stop is not None and stop.resume_at == datetime.fromtimestamp(NOW + HOUR, UTC)
     assert (stop.reason, stop.evidence) == (Reason.RATE_LIMIT, "too fast really")
     assert "rate_limit" in stop.sentence() and "UTC" in stop.sentence()
     clock.now += HOUR - 1
-    assert breaker.check() is not None
+    assert check(breaker) is not None
     clock.now += 2
-    assert breaker.check() is None
+    assert check(breaker) is None
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in COOL_DOWN])
 def test_only_what_can_be_ours_opens_it(breaker: Breaker, reason: Reason) -> None:
-    assert breaker.open(reason, "x") is None and breaker.check() is None
+    assert breaker.open(reason, "x") is None and check(breaker) is None
 
 
 def test_the_other_side_may_ask_for_more_but_not_for_ever(breaker: Breaker, clock: Clock) -> None:
     breaker.open(Reason.RATE_LIMIT, retry_after=3 * HOUR)
     assert hours(breaker, clock) == 3
     clock.now += 3 * HOUR
-    assert breaker.check() is None
+    assert check(breaker) is None
     breaker.open(Reason.RATE_LIMIT, retry_after=1e9)
     assert hours(breaker, clock) == 24
 
@@ -70,11 +78,11 @@ def test_one_probe_after_the_cool_down_and_success_closes(breaker: Breaker, cloc
     breaker.open(Reason.BOT_CHECK)
     clock.now += 6 * HOUR
     assert breaker.peek() is None, "a probe may be made; looking takes none"
-    assert breaker.check() is None
-    waiting = breaker.check()
+    assert check(breaker) is None
+    waiting = check(breaker)
     assert waiting is not None and 0 < waiting.resume_at.timestamp() - clock.now <= 60
     breaker.success()
-    assert breaker.check() is None and breaker.check() is None
+    assert check(breaker) is None and check(breaker) is None
 
 
 def test_reopening_right_after_doubles_up_to_a_day(breaker: Breaker, clock: Clock) -> None:
@@ -83,14 +91,14 @@ def test_reopening_right_after_doubles_up_to_a_day(breaker: Breaker, clock: Cloc
         breaker.open(Reason.BOT_CHECK)
         waits.append(hours(breaker, clock))
         clock.now += waits[-1] * HOUR
-        assert breaker.check() is None
+        assert check(breaker) is None
     assert waits == [6, 12, 24, 24]
     breaker.success()
     clock.now += HOUR  # soon after closing: still the same trouble
     breaker.open(Reason.RATE_LIMIT)
     assert hours(breaker, clock) == 16
     clock.now += 16 * HOUR
-    assert breaker.check() is None
+    assert check(breaker) is None
     breaker.success()
     clock.now += 3 * HOUR  # a new one
     breaker.open(Reason.RATE_LIMIT)
@@ -103,25 +111,25 @@ def test_tasks_that_were_under_way_do_not_prolong_it(breaker: Breaker, clock: Cl
     for _ in range(5):
         breaker.open(Reason.RATE_LIMIT)
     breaker.success()  # an answer to an older question
-    breaker.inconclusive()
+    breaker.left()
     assert hours(breaker, clock) == pytest.approx(1 - 100 / HOUR) and len(breaker.history()) == 1
 
 
 def test_a_probe_that_learnt_nothing_lets_another_try(breaker: Breaker, clock: Clock) -> None:
     breaker.open(Reason.RATE_LIMIT)
     clock.now += HOUR
-    assert breaker.check() is None and breaker.check() is not None
-    breaker.inconclusive()
-    assert breaker.check() is None and breaker.check() is not None
+    assert check(breaker) is None and check(breaker) is not None
+    breaker.left()
+    assert check(breaker) is None and check(breaker) is not None
     clock.now += 901  # the probe was killed: its lease is over
-    assert breaker.check() is None and breaker.check() is not None
+    assert check(breaker) is None and check(breaker) is not None
 
 
 def test_clock_set_back(breaker: Breaker, clock: Clock) -> None:
     breaker.open(Reason.BOT_CHECK)
     clock.now -= 30 * 24 * HOUR
-    assert breaker.check() is None, "nobody opened it in the future: try once"
-    assert breaker.check() is not None
+    assert check(breaker) is None, "nobody opened it in the future: try once"
+    assert check(breaker) is not None
 
 
 @pytest.mark.parametrize(
@@ -138,9 +146,9 @@ def test_a_damaged_file_counts_as_closed_and_is_written_anew(breaker: Breaker, t
     path = tmp_path / "egress" / "breaker.json"
     path.parent.mkdir()
     path.write_bytes(text.encode("latin-1"))
-    assert breaker.check() is None and breaker.peek() is None
+    assert check(breaker) is None and breaker.peek() is None
     assert breaker.open(Reason.BOT_CHECK, "x") is not None
-    assert json.loads(path.read_text())["state"] == "open" and breaker.check() is not None
+    assert json.loads(path.read_text())["state"] == "open" and check(breaker) is not None
 
 
 @pytest.mark.parametrize("probe", ["1", "[1]", '{"who": 5, "at": "x"}', '{"at": 1e200}'])
@@ -149,8 +157,8 @@ def test_a_damaged_probe_is_no_probe(breaker: Breaker, clock: Clock, tmp_path: P
     path = tmp_path / "egress" / "breaker.json"
     path.write_text(path.read_text().rstrip()[:-1] + f', "probe": {probe}}}')
     clock.now += HOUR
-    breaker.inconclusive()
-    assert breaker.check() is None and breaker.check() is not None
+    breaker.left()
+    assert check(breaker) is None and check(breaker) is not None
 
 
 def test_history_is_kept_small_and_survives_torn_lines(
@@ -160,7 +168,7 @@ def test_history_is_kept_small_and_survives_torn_lines(
     for _ in range(15):
         breaker.open(Reason.RATE_LIMIT, "x" * 900)
         clock.now += 24 * HOUR
-        assert breaker.check() is None
+        assert check(breaker) is None
         breaker.success()
     path = tmp_path / "egress" / "breaker.history.jsonl"
     assert path.stat().st_size < 11_000
@@ -172,11 +180,12 @@ def test_history_is_kept_small_and_survives_torn_lines(
 
 
 PROBE = """
-import sys, time
+import sys
 from pathlib import Path
-from clipyard.acquire.breaker import Breaker
+from threading import Event
+from clipyard.acquire.breaker import Breaker, BreakerOpen
 breaker = Breaker(Path(sys.argv[1]), clock=lambda: float(sys.argv[2]))
-print(sum(breaker.check() is None for _ in range(50)))
+print(sum(not isinstance(breaker.enter(Event()), BreakerOpen) for _ in range(50)))
 """
 
 

@@ -278,9 +278,10 @@ def test_a_stale_tool_names_the_last_warning() -> None:
         ([runtime], "No supported JavaScript runtime"),
         ([runtime, "[youtube] n challenge solving failed: Some formats may be missing"], "n challenge solving failed"),
         ([sabr, "[youtube] Malformed storyboard 3"], "SABR"),
-        (["[youtube] Something else"], "Something else"),
+        (["[youtube] Something else", f"ERROR: {hollow}"], "Something else"),
     ):
-        answer = classify(hollow, warnings=warnings, hint="an older one", network=UP)
+        hint = "" if "Something" in said else "an older one"
+        answer = classify(hollow, warnings=warnings, hint=hint, network=UP)
         assert isinstance(answer, NotHad) and answer.reason is Reason.TOOL_STALE
         assert "Requested format" in answer.evidence and said in answer.evidence and "older" not in answer.evidence
     answer = classify(hollow, hint="No supported JavaScript runtime", network=UP)

@@ -46,7 +46,7 @@ class Crawl:
         self, changed: list[dict[str, Any]], *, jobs: int = 1, canary: dict[str, Any] | None = None, **more: Any
     ) -> list[Reason]:
         """The reasons of the changed videos, in order (OK for bytes)."""
-        acts = {f"good{n:07d}": self.video for n in range(3)} | {f"new{n:08d}": act for n, act in enumerate(changed)}
+        acts = {f"good{n:07d}": self.video for n in range(1)} | {f"new{n:08d}": act for n, act in enumerate(changed)}
         self.playbook.write_text(json.dumps({**acts, CANARY: canary}))
         breaker = Breaker(self.folder / "egress", clock=self.clock, row=ROW, canary=canary is not None, tool="1")
         source = YouTubeSource(
@@ -55,7 +55,7 @@ class Crawl:
         )  # fmt: skip
         self.breaker, self.said = breaker, dict[str, NotHad]()
         names = list(acts)
-        for name in names[:3]:
+        for name in names[:1]:
             source.fetch(Want(name, 1, 2), self.folder / name, Event())
         found: dict[str, Reason] = {}
 
@@ -67,17 +67,17 @@ class Crawl:
                 except NotHad as error:
                     found[name], self.said[name] = error.reason, error
 
-        threads = [threading.Thread(target=work, args=(names[3 + n :: jobs],)) for n in range(jobs)]
+        threads = [threading.Thread(target=work, args=(names[1 + n :: jobs],)) for n in range(jobs)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return [found[name] for name in names[3:]]
+        return [found[name] for name in names[1:]]
 
     @property
     def asked(self) -> list[str]:
         """Questions since the world changed."""
-        return calls(self.playbook)[3:]
+        return calls(self.playbook)[1:]
 
 
 @pytest.fixture
@@ -86,21 +86,15 @@ def crawl(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Cr
 
 
 WORLDS: dict[str, tuple[dict[str, Any], Reason, int]] = {
-    "429": ({"get": "/status/429"}, Reason.HTTP_429, 1),
     "429, Retry-After": ({"get": "/status/429-600"}, Reason.HTTP_429, 1),
-    "quota in words": ({"say": "YouTube said: Resource has been exhausted (e.g. check quota)."}, Reason.HTTP_429, 1),
     "bot check": ({"say": "Sign in to confirm you’re not a bot"}, Reason.BOT_CHECK, 1),
     "503, Retry-After": ({"get": "/status/503-600"}, Reason.HTTP_5XX, 1),
     "503": ({"get": "/status/503"}, Reason.HTTP_5XX, ROW),
     "403 on all media": ({"url": "/status/403", "ext": "mp4", "duration": 24}, Reason.FORBIDDEN_MEDIA, ROW),
-    "404 on all media": ({"url": "/status/404", "ext": "mp4", "duration": 24}, Reason.FORBIDDEN_MEDIA, ROW),
     "a bug in an extractor": ({"bug": "KeyError"}, Reason.TOOL_STALE, ROW),
-    "no formats": ({"formats": []}, Reason.TOOL_STALE, ROW),
     "login": ({"say": "Please sign in"}, Reason.EGRESS_REFUSED, ROW),
     "unknown sentence": ({"say": "Frobnicate"}, Reason.UNAVAILABLE, ROW),
     "unavailable": ({"say": "Video unavailable"}, Reason.UNAVAILABLE, ROW),
-    "another country": ({"geo": ["DE"], "say": "not here"}, Reason.GEO, ROW),
-    "line": ({"get": "http://127.0.0.1:1/x"}, Reason.TRANSPORT, ROW),
 }
 
 
@@ -120,7 +114,7 @@ def test_a_crawl_spends_no_more_than_the_row_after_the_world_changed(name: str, 
     assert "before" in crawl.said["new00000009"].evidence and (crawl.said["new00000009"].retry_after or 0) > 60
 
 
-@pytest.mark.parametrize("name", ["503", "403 on all media", "a bug in an extractor", "unavailable"])
+@pytest.mark.parametrize("name", ["503", "unavailable"])
 def test_nor_do_several_threads(name: str, crawl: Crawl, server: Server) -> None:
     act, _, most = world(name, server)
     crawl.run([act] * 16, jobs=4)
@@ -165,10 +159,10 @@ def test_the_canary_tells_gone_videos_from_a_broken_tool(crawl: Crawl) -> None:
 @pytest.mark.parametrize(
     ("canary", "reason"),
     [
-        ({"bug": "KeyError"}, Reason.TOOL_STALE), ({"say": "Video unavailable"}, Reason.EGRESS_REFUSED),
-        ({"say": "Sign in to confirm you’re not a bot"}, Reason.BOT_CHECK),
+        ({"bug": "KeyError"}, Reason.TOOL_STALE),
+        ({"say": "Video unavailable"}, Reason.EGRESS_REFUSED),
     ],
-)  # fmt: skip
+)
 def test_a_canary_that_fails_opens_it_within_the_row(crawl: Crawl, canary: dict[str, Any], reason: Reason) -> None:
     crawl.run([{"say": "Video unavailable"}] * 8, canary=canary)
     assert len(crawl.asked) == ROW and crawl.asked[-1] == CANARY
@@ -220,8 +214,7 @@ def simulate(
     return asked[0], breaker.peek()
 
 
-@pytest.mark.parametrize("jobs", [1, 3, 12])
-@pytest.mark.parametrize("row", [1, 2, 5, 20])
+@pytest.mark.parametrize(("row", "jobs"), [(1, 3), (2, 1), (5, 12), (20, 1), (20, 8)])
 def test_no_mixture_of_refusals_spends_more(row: int, jobs: int, tmp_path: Path) -> None:
     rng = random.Random(row * jobs)
     ours = [Reason.HTTP_5XX, Reason.FORBIDDEN_MEDIA, Reason.TOOL_STALE, Reason.TRANSPORT, Reason.EGRESS_REFUSED]
@@ -291,7 +284,7 @@ def test_an_upgrade_ends_the_cool_down_of_a_stale_tool(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ['{"heard": 5, "asking": 7}', '{"heard": [[1], ["a", "nonsense"], ["a", 5], 3]}',
-                                  '{"asking": {"x": "y", "a:b:c": 1e300}}'])  # fmt: skip
+                                  '{"asking": {"x": "y", "a:b:c": 1e300}}', '{"heard": [[NaN, 1e999]]}'])  # fmt: skip
 def test_a_damaged_row_is_no_row(text: str, tmp_path: Path) -> None:
     (tmp_path / "breaker.json").write_text(text)
     breaker = Breaker(tmp_path, row=2)

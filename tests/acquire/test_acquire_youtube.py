@@ -397,7 +397,7 @@ def test_breaker_and_budget_stand_before_every_request(playbook: Path, tmp_path:
     assert calls(playbook) == [other, ID], "nothing is asked while it is open"
     clock[0] += 6 * 3600 + 1
     assert fails(one, tmp_path / "s", Want(other, 1, 2)).reason is Reason.PRIVATE  # the probe; an answer closes it
-    assert breaker.check() is None and [e["event"] for e in breaker.history()] == ["opened", "closed"]
+    assert breaker.peek() is None and [e["event"] for e in breaker.history()] == ["opened", "closed"]
     spent = fails(one, tmp_path / "s")
     assert spent.reason is Reason.WAITING and "budget" in spent.evidence and (spent.retry_after or 0) > 120
 
@@ -449,3 +449,34 @@ def test_no_forwarded_for_is_made_up(server: Server, playbook: Path, tmp_path: P
     write_playbook(playbook, **{ID: {"geo": ["DE"], "say": "not here"}})
     error = fails(source(), tmp_path / "s")
     assert error.reason is Reason.GEO and "DE" in error.evidence and len(calls(playbook)) == 1
+
+
+def test_what_yt_dlp_warns_once_for_all_is_evidence_for_each(server: Server, playbook: Path, tmp_path: Path) -> None:
+    """No JavaScript runtime is said of the first video only; the others fail for it too."""
+    runtime = "No supported JavaScript runtime could be found. Only deno is enabled by default"
+    first, other, third = ID, "aaaaaaaaaaa", "bbbbbbbbbbb"
+    warns = {**whole(server), "warn": [runtime]}
+    challenge = {"formats": [], "warn": ["n challenge solving failed: Some formats may be missing", "unrelated"]}
+    write_playbook(playbook, **{first: warns, other: {"formats": []}, third: challenge})
+    one = source()
+    one.fetch(Want(first, 1, 2), tmp_path / "s", Event()).path.unlink()
+    for name, said in ((other, "No supported JavaScript runtime"), (third, "n challenge solving failed")):
+        error = fails(one, tmp_path / "s", Want(name, 1, 2))
+        assert error.reason is Reason.TOOL_STALE and said in error.evidence
+
+
+def test_words_of_yt_dlps_debug_log_are_evidence_too(playbook: Path, tmp_path: Path) -> None:
+    """That YouTube forces SABR on its usual clients yt-dlp tells its debug log only."""
+    sabr = (
+        "Some web client https formats have been skipped as they are missing a URL. YouTube is forcing SABR streaming"
+    )
+    write_playbook(playbook, **{ID: {"formats": [], "debug": [sabr]}})
+    assert "YouTube is forcing SABR" in fails(source(), tmp_path / "s").evidence
+
+
+def test_with_cookies_content_that_is_not_available_is_about_the_account(playbook: Path, tmp_path: Path) -> None:
+    write_playbook(playbook, **{ID: {"say": "Video unavailable. This content isn’t available."}})
+    jar = tmp_path / "cookies.txt"
+    jar.write_text("# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t0\tSID\tsecret\n")
+    assert fails(source(), tmp_path / "s").reason is Reason.UNAVAILABLE
+    assert fails(source(cookies=jar), tmp_path / "s").reason is Reason.EGRESS_REFUSED

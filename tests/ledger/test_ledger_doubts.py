@@ -55,6 +55,19 @@ def test_a_mirrors_success_says_nothing_about_youtube(ledger: Ledger, tmp_path: 
     assert held(ledger) == []
 
 
+@pytest.mark.parametrize(("given", "believed"), [(0.3, True), (0.1, True), (0.05, False)])
+def test_a_success_before_the_world_changed_proves_nothing(
+    ledger: Ledger, tmp_path: Path, given: float, believed: bool
+) -> None:
+    rows = [
+        result(item(1), "missing", "unavailable", [tried("youtube", day(0.1), "unavailable", UNKNOWN)], UNKNOWN),
+        result(item(2), "done", "ok", [tried("youtube", day(given), "ok")]),
+    ]
+    ledger.begin_run("demo", "run", started=day(0))
+    ledger.record("demo", "run", "default", [manifest(tmp_path / "a.parquet", rows)], day(0.4))
+    assert bool(held(ledger)) == believed
+
+
 @pytest.mark.parametrize("reason", ["unavailable", "geo", "copyright"])
 def test_one_sentence_for_many_videos_is_about_us(calendar: Calendar, reason: str) -> None:
     clips = [item(n) for n in range(20)]

@@ -122,7 +122,7 @@ def test_the_exit_code_tells_waiting_from_upgrading(
     yard: Yard, act: dict[str, Any], exit_: Exit, reason: str, says: str
 ) -> None:
     yard.playbook.write_text(json.dumps(dict.fromkeys((GOOD, PRIVATE, BOT, LAST), act)))
-    result = yard.run(breaker_row=2)
+    result = yard.run(breaker_row=2, breaker_factor=1)
     assert (result.exit, result.reason) == (exit_, reason) and says in result.sentence
     assert len(asked(yard)) == (1 if reason == "http_429" else 2)
     assert (yard.data / "k/videos_val/yoga" / f"{clip_id(MIRRORED, 0, 3)}.mp4").exists(), "mirrors go on"
@@ -130,4 +130,4 @@ def test_the_exit_code_tells_waiting_from_upgrading(
 
 def test_it_tells_so_also_when_nothing_is_left_to_wait(yard: Yard) -> None:
     yard.playbook.write_text(json.dumps({name: {"bug": "KeyError"} for name in (GOOD, PRIVATE, BOT, LAST)}))
-    assert yard.run(breaker_row=4).exit is Exit.UPGRADE and len(asked(yard)) == 4
+    assert yard.run(breaker_row=4, breaker_factor=1).exit is Exit.UPGRADE and len(asked(yard)) == 4

@@ -113,17 +113,6 @@ class Breaker:
         self._history = folder / "breaker.history.jsonl"
         self._clock, self._factor, self._lease = clock, factor, lease
 
-    def check(self) -> BreakerOpen | None:
-        """None: go on and ask. After a cool-down one caller gets None, as the probe; it must report.
-
-        For callers that ask without :meth:`enter`; what they hear does not count in the row.
-        """
-        if self._phase(self._file.read()) == "closed":
-            return None  # the usual case takes no lock
-        with self._file.locked() as state:
-            phase, now = self._phase(state), self._clock()
-            return None if phase == "closed" or self._take_probe(state, phase, now) else self._answer(state, phase, now)
-
     def enter(self, cancelled: Event) -> Pass | BreakerOpen:
         """Leave to ask one question; whoever gets it calls :meth:`answered` (or :meth:`left`) in the same thread.
 
@@ -194,7 +183,7 @@ class Breaker:
         return self._phase(state) != "closed" or any(one is reason and name != video for name, one in _heard(state))
 
     def peek(self) -> BreakerOpen | None:
-        """As :meth:`check`, but takes no probe: for reports and sensors. None also when a probe may be made."""
+        """What holds now, for reports and sensors; takes no probe. None also when a probe may be made."""
         state, now = self._file.read(), self._clock()
         phase = self._phase(state)
         if phase == "closed" or (phase == "half_open" and (not state.get("probe") or self._probe_lost(state, now))):
@@ -214,7 +203,7 @@ class Breaker:
             return self._open(state, reason, evidence, retry_after)
 
     def success(self) -> None:
-        """Bytes came (or the caller of :meth:`check` was answered): the row is over, and the trouble if it was the probe."""
+        """Bytes came: the row is over, and the trouble too if it was the probe."""
         state = self._file.read()
         if self._phase(state) != "half_open" and not state.get("heard") and _me() not in (state.get("asking") or ()):
             return
@@ -225,11 +214,6 @@ class Breaker:
                 state.pop("heard", None)
             elif phase == "half_open" and _is_mine(state.get("probe")):
                 self._close(state)  # an answer to a question asked before it opened proves nothing
-
-    def inconclusive(self) -> None:
-        """The probe learnt nothing (no network, cancelled): another may be made at once."""
-        if self._phase(self._file.read()) == "half_open":
-            self.left()
 
     def _open(self, state: State, reason: Reason, evidence: str, retry_after: float | None) -> BreakerOpen:
         """Called under the lock."""

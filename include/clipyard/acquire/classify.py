@@ -79,7 +79,7 @@ def classify(
         found = _unknown(chain)
     if found is Reason.UNAVAILABLE and not any(map(_is_plain, texts)):
         evidence = f"{UNKNOWN_SENTENCE}: {evidence}"
-    if found is Reason.TOOL_STALE and (last := last_warning(warnings) or hint) and last not in evidence:
+    if found is Reason.TOOL_STALE and (last := last_warning(warnings, hint)) and last not in evidence:
         evidence = f"{evidence} (yt-dlp warned: {last})"
     if found is Reason.TRANSPORT and (network.explains(error) or any(network.explains(line) for line in warnings)):
         found = Reason.NO_NETWORK
@@ -114,10 +114,15 @@ def _is_plain(text: str) -> bool:
     return found > 0 and not re.search(r"\w", left)
 
 
-def last_warning(warnings: Sequence[str]) -> str:
-    """The last of yt-dlp's warnings that says what it lacks, else the last one, as one short line; or nothing."""
-    lines = [re.sub(r"^(WARNING: )?\[[\w:+-]+\] ([\w-]{11}: )?", "", ANSI.sub("", line)) for line in warnings]
-    told = next((line for line in reversed(lines) if speaks_of_tools(line)), lines[-1] if lines else "")
+def last_warning(warnings: Sequence[str], hint: str = "") -> str:
+    """What yt-dlp said last of what it lacks, of this video or (``hint``) of all; else its last warning, as a short line."""
+    lines = [
+        re.sub(r"^(WARNING: )?\[[\w:+-]+\] ([\w-]{11}: )?", "", text)
+        for line in warnings
+        if not (text := ANSI.sub("", line)).startswith("ERROR:")  # the error itself
+    ]
+    last = lines[-1] if lines else ""
+    told = next((line for line in reversed(lines) if speaks_of_tools(line)), hint or last)
     return one_line(_ADVICE.sub("", told))[:200]
 
 

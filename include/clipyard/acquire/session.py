@@ -96,7 +96,7 @@ class _Log:
     def keep_hint(self, message: str, only_once: bool = False) -> None:
         """Also yt-dlp's ``write_debug``: what is usual it says there only."""
         if speaks_of_tools(message):
-            self.hint = last_warning([message])
+            self.hint = last_warning([message]) or self.hint
 
     def stop_if_cancelled(self, *_: Any) -> None:
         if self.cancelled.is_set():

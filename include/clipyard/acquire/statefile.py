@@ -32,6 +32,7 @@ class StateFile:
         """The document without taking the lock (a rename is atomic); ``{}`` when absent or unreadable."""
         try:
             value = json.loads(self.path.read_bytes())
+            json.dumps(value, allow_nan=False)  # NaN and infinity could not be written again
         except (OSError, ValueError):
             return {}
         return value if isinstance(value, dict) else {}

@@ -123,8 +123,8 @@ class YouTubeSource:
             first = error
         try:
             return self._attempt(want, folder, cancelled)
-        except NotHad as error:
-            raise (first if error.reason is Reason.WAITING and not cancelled.is_set() else error) from None
+        except NotHad as again:
+            raise (first if again.reason is Reason.WAITING and not cancelled.is_set() else again) from None
 
     def _attempt(self, want: Want, folder: Path, cancelled: Event) -> _Found:
         """One extraction and download, watched by breaker and budget."""

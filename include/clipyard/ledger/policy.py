@@ -10,8 +10,8 @@ How answers are counted:
   for everything) leaves count and date as they are.
 * Answers of one family count together: ``removed`` after two times ``unavailable`` is the third answer.
 * A failure on our side (no network, a bot check, a server's error) says nothing about the video: the count stays.
-* A sentence that is in no table, and one that a source said of all of many videos, is believed only when the source gave
-  the bytes of another video in the same run (:func:`distrusted`): else it is about us.
+* A sentence that is in no table is believed only when its source gave the bytes of another video at that time or later in
+  the same run; one that a source said of all of many videos never (:func:`distrusted`): else they are about us.
 * Delays of whole days run from midnight (UTC) of the day on which the run that asked began, so that a weekly run finds
   due what it planned a week ago, however long each of them took.
 """
@@ -137,18 +137,13 @@ MANY = 20
 _ONE_SENTENCE = frozenset({Reason.UNAVAILABLE, Reason.GEO, Reason.COPYRIGHT})
 
 
-def distrusted(answers: Mapping[tuple[str, Reason], int]) -> frozenset[tuple[str, Reason | None]]:
-    """What is not believed of a run's answers, counted by source and reason.
-
-    Pairs of a source and a reason that it gave of all of many videos; (source, None) for every source that gave bytes
-    of no video, whose unknown sentences (:data:`clipyard.reasons.UNKNOWN_SENTENCE`) are not believed either.
-    """
-    found: set[tuple[str, Reason | None]] = set()
+def distrusted(answers: Mapping[tuple[str, Reason], int]) -> frozenset[tuple[str, Reason]]:
+    """Sources and the reason that each gave of all of many videos of a run, counted by source and reason."""
+    found: set[tuple[str, Reason]] = set()
     for source in {source for source, _ in answers}:
-        if answers.get((source, Reason.OK)):
-            continue
-        found.add((source, None))
-        told = [(reason, count) for (one, reason), count in answers.items() if one == source and is_telling(reason)]
+        told = [
+            (r, count) for (one, r), count in answers.items() if one == source and (is_telling(r) or r is Reason.OK)
+        ]
         found.update((source, r) for r, count in told if len(told) == 1 and r in _ONE_SENTENCE and count >= MANY)
     return frozenset(found)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,37 +107,58 @@ def record_manifest(engine: Engine, run: RunKey, manifest: Path, now: datetime) 
     total = Recorded(0, 0, 0)
     if count_rows(manifest) and "attempts" not in pq.read_schema(manifest).names:
         raise ManifestError(f"{manifest} has no column 'attempts': only results and manifests of fetch are recorded.")
-    doubts = distrusted(_answers(manifest))
+    heard = _heard(manifest)
     for rows in pieces(read_rows(manifest, _COLUMNS), BATCH):
-        told = [_doubted(_read(row, run, manifest), doubts) for row in rows]
+        told = [_doubted(_read(row, run, manifest), heard) for row in rows]
         with writing(engine) as conn:
             total += _Batch(conn, run, now).record(rows, told)
     return total
 
 
-def _answers(manifest: Path) -> dict[tuple[str, Reason], int]:
-    """Of how many videos each source gave each reason; no more than :data:`~clipyard.ledger.policy.MANY` are counted."""
+class _Heard(NamedTuple):
+    """What a manifest says as a whole."""
+
+    alike: frozenset[tuple[str, Reason]]  # sources that said one thing of many videos, see policy.distrusted
+    gave: dict[str, datetime]  # when each source gave bytes last
+
+
+def _heard(manifest: Path) -> _Heard:
+    """Reads the attempts once; of each answer no more than :data:`~clipyard.ledger.policy.MANY` videos are counted."""
     videos: dict[tuple[str, str], set[str]] = {}
+    gave: dict[str, datetime] = {}
     if "attempts" not in pq.read_schema(manifest).names:
-        return {}
+        return _Heard(frozenset(), gave)
     with pq.ParquetFile(manifest) as file:
         for batch in file.iter_batches(columns=["video_id", "attempts"]):
             attempts = batch.column("attempts")
             told, of = attempts.flatten(), batch.column("video_id").take(pc.list_parent_indices(attempts))
-            columns = (told.field("source"), told.field("reason"), of)
-            for source, reason, video in zip(*(one.to_pylist() for one in columns), strict=True):
+            columns = (told.field("source"), told.field("reason"), told.field("at"), of)
+            for source, reason, at, video in zip(*(one.to_pylist() for one in columns), strict=True):
                 known = videos.setdefault((source, reason), set())
                 if len(known) < MANY:
                     known.add(video)
-    return {(source, _REASONS[r]): len(known) for (source, r), known in videos.items() if r in _REASONS}
+                if reason == Reason.OK:
+                    with suppress(ValueError, TypeError):  # garbage is refused with its row
+                        when = _moment(at)
+                        gave[source] = max(when, gave.get(source, when))
+    counts = {(source, _REASONS[r]): len(known) for (source, r), known in videos.items() if r in _REASONS}
+    return _Heard(distrusted(counts), gave)
 
 
-def _doubted(one: _Told, doubts: frozenset[tuple[str, Reason | None]]) -> _Told:
+def _doubted(one: _Told, heard: _Heard) -> _Told:
     """The row with a reason of ours, where its own is not believed."""
-    unknown = any(a.reason is one.reason and a.evidence.startswith(UNKNOWN_SENTENCE) for a in one.attempts)
-    if (one.source, one.reason) in doubts or (unknown and (one.source, None) in doubts):
-        return replace(one, reason=Reason.EGRESS_REFUSED)
-    return one
+    unknown = any(
+        a.reason is one.reason
+        and a.evidence.startswith(UNKNOWN_SENTENCE)
+        and (a.source not in heard.gave or heard.gave[a.source] < a.at)
+        for a in one.attempts
+    )
+    return replace(one, reason=Reason.EGRESS_REFUSED) if unknown or (one.source, one.reason) in heard.alike else one
+
+
+def _moment(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _read(row: Row, run: RunKey, manifest: Path) -> _Told:
@@ -156,8 +178,7 @@ def _attempts(values: Iterable[dict[str, Any]]) -> list[_Attempt]:
     made: list[_Attempt] = []
     seen: Counter[tuple[str, datetime]] = Counter()
     for value in values:
-        at = datetime.fromisoformat(value["at"])
-        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        at = _moment(value["at"])
         source = clean(value["source"], _NAME)
         nth = seen[source, at]
         seen[source, at] += 1

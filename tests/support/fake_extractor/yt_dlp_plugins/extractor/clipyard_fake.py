@@ -1,8 +1,8 @@
 """A YouTube that needs no network: ``clipyardfake:ID`` does what the playbook says for ID.
 
 The playbook is a JSON file that ``CLIPYARD_FAKE_PLAYBOOK`` names: ``{ID: act}`` or ``{ID: [act, act, ...]}`` (one per
-extraction, the last one for ever). An act may hold: ``warn`` (warnings), ``get`` (an address that is really asked
-for), ``say`` (an ExtractorError with that text, ``expected`` unless that is false), ``geo`` (countries), ``bug`` (the
+extraction, the last one for ever). An act may hold: ``warn`` (warnings), ``debug`` (lines of yt-dlp's debug log), ``get``
+(an address that is really asked for), ``say`` (an ExtractorError with that text, ``expected`` unless that is false), ``geo`` (countries), ``bug`` (the
 name of a built-in exception), ``wait`` (seconds), and else the info of a video: ``formats``, ``duration``, ...
 Every extraction is noted in ``{playbook}.calls`` (one line each).
 """
@@ -32,6 +32,8 @@ class ClipyardFakeIE(InfoExtractor):
             act = act[min(calls.read_text().split().count(video_id), len(act)) - 1]
         for text in act.get("warn", []):
             self.report_warning(text)
+        for text in act.get("debug", []):
+            self.write_debug(text)
         for _ in range(int(act.get("wait", 0) * 20)):
             time.sleep(0.05)
             self.to_screen("waiting")
