@@ -129,6 +129,20 @@ def test_a_train_csv_without_a_usable_row_numbers_nothing(tmp_path: Path) -> Non
             index_labels({"train": path}, label_map=None, expected=1)
 
 
+def test_a_misspelt_label_of_another_split_says_what_was_meant(tmp_path: Path, csvs: dict[str, Path]) -> None:
+    csvs["val"].write_text(
+        f"{HEADER}\nzumbaa,abcdefghijk,0,10,val\nzumba,abcdefghijl,0,10,val\nskiing,abcdefghijm,0,10,val\n"
+    )
+    build_catalog(csvs, tmp_path / "c.parquet")
+    told = [
+        row["evidence"]
+        for row in read_rows(tmp_path / "c.parquet")
+        if row["split"] == "val" and row["status"] == "rejected"
+    ]
+    assert "(is 'zumba' meant?): zumbaa" in told[0]
+    assert "meant" not in told[1]
+
+
 def test_a_split_without_a_good_row_says_what_is_wrong(tmp_path: Path, csvs: dict[str, Path]) -> None:
     for rows, why in (
         (",abcdefghijk,0,10,test\n,abcdefghijl,0,10,test\n", "the column 'label' is empty"),

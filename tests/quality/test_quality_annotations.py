@@ -125,6 +125,27 @@ def test_two_classes_with_one_index_and_an_index_out_of_range(world: World) -> N
     assert ids(found["annotations.label_index"]) == [rows[1]["item_id"]]
 
 
+def test_a_misspelt_label_is_named_and_no_row_of_another_class(world: World) -> None:
+    row = _row(world, "train")
+    right = row["class_dir"]
+    row |= {"label": f"{row['label']}s", "class_dir": f"{right}s"}
+    _rename(row)
+    classes = sorted({one["class_dir"] for one in world.catalog if one["label"]})
+    for one in world.catalog:
+        if one["label"]:
+            one["label_index"] = classes.index(one["class_dir"])
+    result = world.gate("annotations")
+    found = broken(result)
+    assert set(found) == {"annotations.label_count", "annotations.label_odd"} and result.blocked
+    assert found["annotations.label_count"].observed == 4
+    assert ids(found["annotations.label_odd"]) == [row["item_id"]]
+    assert found["annotations.label_odd"].sentence.endswith(f"'{right}s' (1 rows) resembles '{right}' (5 rows).")
+    world.spec = make_spec(labels={"source": "annotation", "count": 4})
+    assert "annotations.label_odd" not in broken(world.gate("annotations")), (
+        "as many classes as published: nothing is odd"
+    )
+
+
 def test_a_label_that_train_lacks(world: World) -> None:
     row = _row(world, "val")
     row |= {"label": "juggling", "class_dir": "juggling", "label_index": 2}
@@ -146,6 +167,7 @@ def test_row_counts_block_when_counted_and_warn_when_from_memory(world: World) -
     world.catalog = [row for row in world.catalog if row is not val]
     found = broken(world.gate("annotations"))
     assert (found["annotations.rows [val]"].severity, found["annotations.rows [val]"].worst[0]["rows"]) == ("error", 5)
+    assert found["annotations.rows [val]"].sentence.endswith("val has 5 rows; 6 are published.")
     assert "blocks" in world.gate("annotations").sentence
     own = world.gate("annotations", GateParams(annotation_counts="warn"))
     assert (own.verdict, broken(own)["annotations.rows [val]"].severity) == ("warn", "warn")

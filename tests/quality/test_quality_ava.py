@@ -309,6 +309,34 @@ def test_half_of_the_key_frames_is_the_border(ava: BoxWorld) -> None:
     assert ava.gate("proposals").blocked
 
 
+PIXELS = "its boxes are in pixels (numbers up to {n}), where fractions 0..1 of the picture are meant"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "told"),
+    [
+        ([PIXELS.format(n=300 + n) for n in range(3)], "train: none of its 3 keys can be used, 3 of them because its boxes are in pixels."),
+        (["a box has no area", *[PIXELS.format(n=640)] * 2], "train: none of its 3 keys can be used, 2 of them because its boxes are in pixels."),
+        ([], "train: it holds no key at all."),
+    ],
+)  # fmt: skip
+def test_a_proposal_file_without_a_usable_key_is_one_sentence(ava: BoxWorld, reasons: list[str], told: str) -> None:
+    ava.proposals["train"] = []
+    ava.proposals_rejected["train"] = {f"{FIRST},{902 + n:04d}": reason for n, reason in enumerate(reasons)}
+    result = ava.gate("proposals")
+    assert result.blocked
+    check = broken(result)["proposals.usable"]
+    assert check.sentence.endswith(told)
+    assert ids(check) == ["train/proposals"]
+
+
+def test_an_odd_row_of_an_unlisted_film_does_not_block(ava: BoxWorld) -> None:
+    ava.boxes["val"] += [box_row("misspelt_id", "0902", BOX, 3, 0)]
+    assert ava.gate("annotations", rejected_error=0.1).verdict == "warn"
+    check = broken(ava.gate("annotations", rejected_error=0.01))["ava.in_list"]
+    assert (check.severity, ids(check)) == ("error", ["val/misspelt_id"])
+
+
 def test_films_that_are_missing_and_excluded_key_frames_need_no_proposals(ava: BoxWorld) -> None:
     ava.recorded[0] |= {"status": "missing", "reason": "not_found", "evidence": "404"}
     ava.excluded["train"].append(key_row(SECOND, "903"))

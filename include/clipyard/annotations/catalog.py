@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +85,24 @@ def _rows(rows: Iterator[CsvRow], split: str, labels: LabelIndex, summary: Split
                     folders.add(row.class_dir)
                 yield _good(row, split, index)
                 continue
-            sentence = f"the label is not one of the {len(labels)} of the {labels.origin}"
+            sentence = (
+                f"the label is not one of the {len(labels)} of the {labels.origin}{_meant(row.class_dir, labels)}"
+            )
             row = RejectedRow(row.line, Reason.UNKNOWN_LABEL, sentence, f"{row.label},{row.clip_id}")
         rejected[str(row.reason)] += 1
         yield _rejected(row, split)
     summary.rejected = dict(sorted(rejected.items()))
     summary.labels = len(folders)
+
+
+@lru_cache(maxsize=1000)
+def _nearest(class_dir: str, names: tuple[str, ...]) -> str:
+    return next(iter(get_close_matches(class_dir, names, 1, 0.85)), "")
+
+
+def _meant(class_dir: str, labels: LabelIndex) -> str:
+    nearest = _nearest(class_dir, labels.names)
+    return f" (is '{nearest}' meant?)" if nearest else ""
 
 
 def build_catalog(

@@ -217,7 +217,8 @@ class _Columns(NamedTuple):
     def of(cls, names: list[str]) -> _Columns:
         label = names.index("label") if "label" in names else None
         published = tuple(at for at, name in enumerate(names) if name in _PUBLISHED)
-        return cls(label, *(names.index(name) for name in ("youtube_id", "time_start", "time_end")), published)
+        video_id, start, end = (names.index(name) for name in ("youtube_id", "time_start", "time_end"))
+        return cls(label, video_id, start, end, published)
 
 
 def _columns(path: Path, split: str) -> _Columns:

@@ -199,6 +199,11 @@ class _Value:
             raise ValueError("its values are many times larger than the file, because they share their parts")
 
 
+_SMALL = 8
+_ATOM = _Value(1 + _SMALL, 0, True)
+"""Stands for every small text and number: there are millions."""
+
+
 def weigh(content: mmap | bytes) -> None:
     """Read the instructions of a pickle without following them. Raises ValueError for one that breaks off, announces more than there
     is, nests deeper than :data:`MAX_DEPTH`, or would be built larger than :data:`MAX_SHARING` times its own size.
@@ -242,7 +247,7 @@ def _weigh(content: mmap | bytes) -> None:
         ):
             raise ValueError("it holds a huge number")
         if kind == "atom":
-            stack.append(_Value(1 + at - begin, 0, True))
+            stack.append(_Value(1 + at - begin, 0, True) if at - begin > _SMALL else _ATOM)
         elif kind == "mark":
             marks.append(len(stack))
         elif kind == "new":

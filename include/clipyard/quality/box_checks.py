@@ -122,6 +122,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     # proposals: where the detector sees people
     Check("proposals.file", "proposals", "error", "every annotated split has its proposal file",
           "Readers stop without it."),
+    Check("proposals.usable", "proposals", "error", "every proposal file has keys that can be used",
+          "Boxes in pixels or scores in per cent make every key unusable; readers would stop, or take the whole picture everywhere.",
+          "A-I5, AK-I6"),
     Check("proposals.count", "proposals", "error", "the file holds the keys and boxes that were counted",
           "Table and file of different runs say different things about the same keys.", "A-I5"),
     Check("proposals.rejected", "proposals", "warn", "proposals are usable",

@@ -51,6 +51,8 @@ class Rule:
     """Columns written with each unexpected row, after ``item_id``."""
     worst_by: str = ""
     """Column whose largest values are the worst, written too; else the first rows are shown."""
+    note: str = ""
+    """A sentence told with the result, such as what was sampled."""
     list_rows: bool = True
     """False: the rows stand in the file under another scope already."""
 
@@ -216,7 +218,7 @@ def _finding(rule: Rule, table: pd.DataFrame, results: Mapping[Severity, Any]) -
         worst = tuple(
             {str(key): plain(value) for key, value in row.items()} for row in ordered.head(WORST).to_dict("records")
         )
-    text = _sentence(not broken, checked, unexpected, share, levels, worst)
+    text = f"{_sentence(not broken, checked, unexpected, share, levels, worst)} {rule.note}".rstrip()
     return Finding(
         _result(rule, severity, not broken, first, sentence=text, checked=checked, unexpected=unexpected, share=share,
                 worst=worst),

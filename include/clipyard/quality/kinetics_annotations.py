@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 
 import pandas as pd
 
@@ -86,8 +87,13 @@ def part_rows(published: Expected, counts: Mapping[str, int], params: GateParams
         rule = Rule(
             "annotations.rows", IN_SET, {"column": "rows", "value_set": expected.counts}, part,
             severity=counting(params, "error") if official else "warn", show=("rows",),
+            note="" if rows in expected.counts else f"{part} has {rows:,} rows; {_either(expected.counts)} are published.",
         )  # fmt: skip
         yield Suite("rows", table, [rule])
+
+
+def _either(counts: Sequence[int]) -> str:
+    return " or ".join(f"{count:,}" for count in counts)
 
 
 def checksums(spec: DatasetSpec, parts: Iterable[str], data: DataRoot) -> Suite:
@@ -228,13 +234,17 @@ def _labels(spec: DatasetSpec, usable: pd.DataFrame, params: GateParams) -> Suit
     show = ("split", "row", "label", "label_index")
     suite = Suite("labels", labelled)
     if labelled.empty:
-        for check in ("annotations.label_index", "annotations.label_in_train", "annotations.label_order"):
+        names = ("label_index", "label_odd", "label_in_train", "label_order")
+        for check in (f"annotations.{name}" for name in names):
             suite.skipped.append((check, "no row has a label"))
         return suite
+    # A class too many is told by the number of classes: the rows of the last class have done nothing.
+    most = max(count, labelled["class_dir"].nunique()) - 1
     suite.rules.append(
         Rule("annotations.label_index", BETWEEN,
-             {"column": "label_index", "min_value": 0, "max_value": max(count - 1, 0)}, show=show)
+             {"column": "label_index", "min_value": 0, "max_value": max(most, 0)}, show=show)
     )  # fmt: skip
+    suite.rules.append(_odd(labelled, spec.labels.count, show))
     if train:
         labelled["in_train"] = labelled["class_dir"].isin(train)
         suite.rules.append(
@@ -256,6 +266,30 @@ def _labels(spec: DatasetSpec, usable: pd.DataFrame, params: GateParams) -> Suit
              {"column_A": "label_index", "column_B": "wanted_index"}, show=(*show, "wanted_index"))
     )  # fmt: skip
     return suite
+
+
+_ALIKE, _RARE = 0.85, 0.25
+
+
+def _odd(labelled: pd.DataFrame, published: int | None, show: tuple[str, ...]) -> Rule:
+    """Marks the rows of classes with hardly a row beside a class of nearly the same name. Where there are as many classes as
+    published, nothing is odd.
+    """
+    rows = labelled["class_dir"].value_counts()
+    alike: dict[str, str] = {}
+    if len(rows) != published:
+        for name, count in rows[rows <= rows.max() * _RARE].items():
+            larger = [other for other in rows.index[rows * _RARE >= count] if other != name]
+            if found := get_close_matches(str(name), larger, 1, _ALIKE):
+                alike[str(name)] = found[0]
+    labelled["alike"] = labelled["class_dir"].map(alike).fillna("")
+    told = [
+        f"'{name}' ({rows[name]:,} rows) resembles '{other}' ({rows[other]:,} rows)" for name, other in alike.items()
+    ]
+    note = f"{'; '.join(told[:5])}{' and others' * (len(told) > 5)}." if told else ""
+    return Rule(
+        "annotations.label_odd", IN_SET, {"column": "alike", "value_set": [""]}, show=(*show, "alike"), note=note
+    )
 
 
 def _unlabelled(usable: pd.DataFrame) -> Suite:

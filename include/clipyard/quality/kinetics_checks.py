@@ -35,6 +35,8 @@ CHECKS: Final[tuple[Check, ...]] = (
           "A class too few shifts every index behind it, a class too many is a typing error.", "K-I2, C07"),
     Check("annotations.label_index", "annotations", "error", "label indices are in range",
           "Training code takes the index as it is.", "K-I2, C06"),
+    Check("annotations.label_odd", "annotations", "warn", "no class has hardly a row beside one of nearly the same name",
+          "A misspelt label is a class of its own, and shifts every index behind it.", "K-I2, C07"),
     Check("annotations.label_complete", "annotations", "error", "every index stands for exactly one class",
           "A gap or a double means that lists of two runs disagree about what a number means.", "K-I2, C06"),
     Check("annotations.label_order", "annotations", "error", "classes are numbered in code-point order",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -35,6 +36,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     made = run.splits("proposals", ".parquet")
     told = {split: run.json(f"proposals/{split}") for split in made}
     yield _files(data, sorted({*made, *wanted}), told)
+    yield _usable(run, told, wanted)
     for split in made:
         boxes = run.plain(f"proposals/{split}", _COLUMNS)
         keys = boxes.drop_duplicates("key")[["key", "video_id", "second"]].reset_index(drop=True)
@@ -119,6 +121,24 @@ def _files(data: DataRoot, splits: list[str], told: dict[str, dict[str, object]]
     )
 
 
+def _usable(run: RunTables, told: dict[str, dict[str, object]], wanted: dict[str, pd.DataFrame]) -> Suite:
+    """One row for each split that has proposals: a file that is refused whole is told as one thing."""
+    problems = []
+    for split, numbers in told.items():
+        reasons = Counter(str(reason).partition(" (")[0] for reason in run.json(f"proposals/{split}.rejected").values())
+        problem = ""
+        if not int(str(numbers.get("keys", 0))) and reasons:
+            (reason, rows), total = reasons.most_common(1)[0], reasons.total()
+            problem = f"none of its {total:,} keys can be used, {rows:,} of them because {reason}"
+        elif not int(str(numbers.get("keys", 0))) and len(wanted.get(split, _none())):
+            problem = "it holds no key at all"
+        problems.append(problem)
+    table = pd.DataFrame({"item_id": [f"{split}/proposals" for split in told], "problem": problems}, dtype="str")
+    note = " ".join(f"{split}: {problem}." for split, problem in zip(told, problems, strict=True) if problem)
+    rule = Rule("proposals.usable", IN_SET, {"column": "problem", "value_set": [""]}, show=("problem",), note=note)
+    return Suite("usable", table, [rule])
+
+
 def _counts(split: str, told: dict[str, object], keys: pd.DataFrame, boxes: pd.DataFrame) -> Suite:
     table = pd.DataFrame(
         {
@@ -176,7 +196,8 @@ def _keys(run: RunTables, split: str, keys: pd.DataFrame, frames: pd.DataFrame, 
     keys["right"] = keys["key"].str.fullmatch(KEY) & (keys["key"] == key_of(keys))
     if ava:
         catalog = run.load("catalog", ("video_id", "start", "end")).drop_duplicates("video_id").set_index("video_id")
-        start, end = (keys["video_id"].map(catalog[name]).fillna(-1) for name in ("start", "end"))
+        # Of no keys at all the result would be texts.
+        start, end = (pd.to_numeric(keys["video_id"].map(catalog[name])).fillna(-1) for name in ("start", "end"))
         keys["known"] = (start <= keys["second"]) & (keys["second"] < end)
     else:
         near = [frames.assign(second=frames["second"] + step) for step in range(-NEIGHBOURS, NEIGHBOURS + 1)]
