@@ -64,6 +64,7 @@ def in_airflow(home: Path, data: Path, shards: int) -> list[float]:
     environment = {
         **os.environ, "AIRFLOW__API__PORT": str(port), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "AIRFLOW_HOME": str(home), "CLIPYARD_DATA": str(data), "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "CLIPYARD_RUNTIME": "process",
     }  # fmt: skip
     database = home / "airflow.db"
     with open(home.with_suffix(".log"), "wb") as log:

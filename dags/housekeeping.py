@@ -1,6 +1,6 @@
 """Keeps the Docker engine clean: removes containers whose Airflow task does not run.
 
-There is a DAG only where CLIPYARD_RUNTIME (or that of one step) is docker; the recipe is
+There is a DAG only where a step runs in Docker (CLIPYARD_RUNTIME, or auto); the recipe is
 ``clipyard_airflow.housekeeping.build_housekeeping``.
 """
 

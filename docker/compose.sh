@@ -36,13 +36,24 @@ service_image() {
   echo "$2=clipyard-$1:$CLIPYARD_VERSION" >>"$env"
 }
 
-[ "${1:-}" = up ] || exec "${compose[@]}" --project-name clipyard --file compose.yaml "$@"
+# Folders besides the data root are mounted into Airflow's containers too: a second file, made anew each time.
+folders() {
+  set -- "$(sed -n 's/^CLIPYARD_EXTRA_ROOTS=//p' "$env" 2>/dev/null)" "$(sed -n 's/^CLIPYARD_DOCKER_MOUNTS=//p' "$env" 2>/dev/null)"
+  CLIPYARD_EXTRA_ROOTS=${CLIPYARD_EXTRA_ROOTS-$1} CLIPYARD_DOCKER_MOUNTS=${CLIPYARD_DOCKER_MOUNTS-$2} \
+    PYTHONPATH=../include:../plugins python3 -B -m clipyard_airflow.compose_folders >.compose.folders.json
+  compose+=(--project-name clipyard --file compose.yaml --file .compose.folders.json)
+}
+if [ "${1:-}" != up ]; then
+  folders
+  exec "${compose[@]}" "$@"
+fi
 [ -s "$env" ] || make_env
+folders
 docker info >/dev/null 2>&1 || { echo "No Docker engine answers here: start one, or set DOCKER_HOST."; exit 1; }
 ./images.sh media airflow socket-proxy
 service_image postgres CLIPYARD_POSTGRES_IMAGE postgres:17-bookworm
 service_image redis CLIPYARD_REDIS_IMAGE redis:8-bookworm
-"${compose[@]}" --project-name clipyard --file compose.yaml up --detach
+"${compose[@]}" up --detach
 port=$(sed -n 's/^CLIPYARD_PORT=//p' "$env")
 echo "Airflow: http://${port:-127.0.0.1:8080}  user admin, password $(sed -n 's/^CLIPYARD_ADMIN_PASSWORD=//p' "$env")  (ready in about two minutes)"
 echo "make compose-down stops it and keeps the data (the volume clipyard_data)."

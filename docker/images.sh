@@ -21,6 +21,8 @@ if [ -z "$base" ]; then
 fi
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+# The runtime 'auto' takes an image of the same code only.
+code=$(PYTHONPATH=include:plugins python3 -B -m clipyard_airflow.code_digest)
 [ $# -gt 0 ] || set -- media airflow socket-proxy
 borrowed=()
 trap 'rm -f ${borrowed[@]+"${borrowed[@]}"}' EXIT
@@ -56,7 +58,7 @@ for name in "$@"; do
   before=$(docker image inspect --format '{{.Id}}' "$image" 2>/dev/null || true)
   log=$(mktemp)
   docker build --network host --file "docker/$folder/Dockerfile" --target "$name" --build-arg "BASE_IMAGE=$base" \
-    --build-arg "VERSION=$version" --build-arg "COMMIT=$commit" ${extra[@]+"${extra[@]}"} --tag "$image" . >"$log" 2>&1 \
+    --build-arg "VERSION=$version" --build-arg "COMMIT=$commit" --label "org.clipyard.code=$code" ${extra[@]+"${extra[@]}"} --tag "$image" . >"$log" 2>&1 \
     || { tail -30 "$log"; echo "$image could not be built; the log is $log"; exit 1; }
   rm -f "$log"
   # The image that this one replaces goes when it has no other name. Nothing else is pruned: somebody else may be building.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import groups
 import pytest
 from box_world import box_films as box_films
 from browser import chromium as chromium
+from checkout import checkout as checkout
 from clipyard.demo.data_set import DemoSet, make_demo_set
 from clipyard.demo.origin import Origin
 from docker_engine import docker_engine as docker_engine
@@ -25,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ.setdefault("CLIPYARD_RUNTIME", "process")  # by itself the machine's engine would decide what a test runs
     config.pluginmanager.register(groups)
     costs.register(config)
 

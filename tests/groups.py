@@ -28,6 +28,7 @@ SLOW_PATHS = (
     "pipeline/test_ava_run.py", "pipeline/test_run_all.py", "pipeline/test_archive_run.py", "pipeline/test_flat_kinetics.py", "demo/test_ava_set.py",  # whole runs
     "quality/",  # hundreds of runs of Great Expectations, of a second each
     "media/", "steps/test_excerpt_step.py",  # hundreds of encodes
+    "test_documented_commands.py",  # whole runs
 )  # fmt: skip
 SLOW_NAMES = ("kill", "memory_does_not_grow")
 """Whole steps that die and are run again; many thousands of rows."""

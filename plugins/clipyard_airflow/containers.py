@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import clipyard
 from clipyard.errors import UserError
@@ -126,18 +127,26 @@ def _cpus(variable: str, text: str) -> float | None:
     return value
 
 
+def read_params(params_file: Path) -> dict[str, Any]:
+    """The step's own parameters."""
+    try:
+        found: dict[str, Any] = json.loads(params_file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"{params_file} cannot be read: {error.strerror}. Clear the task 'plan': it writes it."
+        ) from error
+    except ValueError as error:
+        raise UserError(f"{params_file} is no JSON. Clear the task 'plan': it writes it.") from error
+    return found
+
+
 def step_environment(params_file: Path, data: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The variables a container gets: those that the step's own parameters name (``${CLIPYARD_MIRROR}``), and proxies.
 
     Nothing else of the worker's environment: it holds the address of Airflow's database and of the ledger.
     """
-    try:
-        # Of the YAML's addresses only: what a person wrote into the trigger form must not name a secret.
-        sources = json.loads(params_file.read_text(encoding="utf-8")).get("sources", [])
-    except OSError as error:
-        raise UserError(
-            f"{params_file} cannot be read: {error.strerror}. Clear the task 'plan': it writes it."
-        ) from error
+    # Of the YAML's addresses only: what a person wrote into the trigger form must not name a secret.
+    sources = read_params(params_file).get("sources", [])
     named = _VARIABLE.findall(json.dumps(sources))
     passed = {name: environ[name] for name in (*named, *_ALWAYS) if environ.get(name)}
     return {**passed, "CLIPYARD_DATA": str(data), "HOME": "/tmp", "USER": "clipyard"}  # noqa: S108  its own tmpfs

@@ -18,7 +18,7 @@ from clipyard_airflow.notify import SummaryNotifier
 from clipyard_airflow.operators.stage import StageOperator
 from clipyard_airflow.operators.verdict import VerdictOperator
 from clipyard_airflow.params import run_params
-from clipyard_airflow.runtimes import step_operator
+from clipyard_airflow.runtimes import places, step_operator
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ _DOC = """### {title}
 | page | {page} |
 | splits | {parts} |
 | sources, in order | {sources} |
+| steps run | {places} |
 | coverage | warns above {warn:.0%} missing, blocks above {error:.0%} |
 
 The **Data quality** tab of this DAG shows the latest report. Nothing is fetched twice: a run that was stopped goes on where it was.
@@ -64,6 +65,7 @@ def dag_doc(spec: DatasetSpec, kind: str) -> str:
         title=spec.title if kind == "full" else f"{spec.title}: refresh", description=spec.description, what=_WHAT[kind],
         licence=spec.access.licence or "see the page", page=spec.access.page or "", parts=", ".join(spec.parts),
         sources=", ".join(source.id for source in spec.item_sources), warn=spec.missing.warn, error=spec.missing.error,
+        places=places(part.name for part in graph_of(spec.annotation_format) if part.is_step),
     )  # fmt: skip
 
 

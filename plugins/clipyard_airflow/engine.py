@@ -73,6 +73,11 @@ class DockerSettings:
             *((source, target, True) for source, target in self.mounts),
         ]
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The folders that a step has besides the data root."""
+        return tuple(target for _, target in (*self.roots, *self.mounts))
+
 
 def engine_is_ours(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether the worker has the engine's socket itself, and not a proxy or an engine elsewhere."""

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from clipyard.errors import UserError
 
@@ -60,19 +61,60 @@ def _links(folder: Path, depth: int) -> Iterator[Path]:
             yield from _links(Path(entry.path), depth - 1)
 
 
-def check_links(root: Path, layout: str, known: tuple[str, ...], *, places: str) -> None:
-    """Every link in the two upper levels of a data set's layout leads to where the step can follow it.
+_PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_LOOPBACK = re.compile(r"https?://(?:localhost|127\.[0-9.]+|\[::1\])(?=[:/]|$)[^/]*", re.IGNORECASE)
 
-    ``layout`` is the data set's folder below the data root, itself perhaps a link; ``known`` are the folders that the step has besides
-    the root; ``places`` names the settings that would give it another. Raises UserError with the link and where it leads.
+
+def _addresses(params: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
+    """Where a step's sources are: addresses and folders of this machine, as far as they are the same for all items."""
+    replaced = params.get("overrides") or {}
+    for source in params.get("sources") or []:
+        given = (
+            [replaced[source.get("id")]]
+            if source.get("id") in replaced
+            else [source.get("url"), source.get("path"), *source.get("urls", [])]
+        )
+        for text in filter(None, given):
+            yield _PLACEHOLDER.split(_VARIABLE.sub(lambda found: environ.get(found[1], ""), text))[0].removeprefix(
+                "file://"
+            )
+
+
+def loopback(params: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """An address of this machine itself among a step's sources, or an empty text."""
+    return next((found[0] for text in _addresses(params, environ) if (found := _LOOPBACK.match(text))), "")
+
+
+def check_folders(
+    params: Mapping[str, Any],
+    root: Path,
+    known: tuple[str, ...],
+    environ: Mapping[str, str] = os.environ,
+    *,
+    places: str,
+) -> None:
+    """Every folder that a step needs is one that it has: links in the data set's layout, and local sources.
+
+    ``known`` are the folders that the step has besides the data root; ``places`` names the settings that would give it another. Raises
+    UserError with the folder.
     """
-    folder = root / layout if layout else root
-    inside = (str(root.resolve()), *(str(Path(one).resolve()) for one in known))
-    for link in [folder] if folder.is_symlink() else _links(folder, 2):
+    inside = (str(root.resolve()), str(root), *known, *(str(Path(one).resolve()) for one in known))
+
+    def reached(folder: str) -> bool:
+        return any(Path(folder).is_relative_to(one) for one in inside)
+
+    for folder in _addresses(params, environ):
+        if folder.startswith("/") and not reached(folder):
+            raise UserError(f"The step reads {Path(folder)}, which it does not see: let {places} name that folder.")
+    layout = str(params.get("root") or "")
+    if not layout:
+        return
+    for link in [root / layout] if (root / layout).is_symlink() else _links(root / layout, 2):
         target = Path(os.path.realpath(link))
-        if link.is_symlink() and not target.is_dir() and target.exists():
-            continue  # a file: clips are read and linked one by one
-        if not any(target.is_relative_to(one) for one in inside):
+        if target.is_file():
+            continue  # clips are followed one by one
+        if not reached(str(target)):
             raise UserError(
-                f"{link} is a link to {target}, which the step cannot reach: let {places} name that folder, and restart the workers."
+                f"{link} is a link to {target}, which the step does not see: let {places} name that folder."
             )

@@ -10,7 +10,7 @@ from airflow.sdk import DAG
 from clipyard.steps.registry import STEPS
 
 from clipyard_airflow.operators.housekeeping import HousekeepingOperator
-from clipyard_airflow.runtimes import runtime_of
+from clipyard_airflow.runtimes import place_of
 
 DAG_ID = "clipyard_housekeeping"
 
@@ -23,7 +23,7 @@ never gets another try: cancelled, failed for good, or of a run that was deleted
 
 def build_housekeeping(environ: Mapping[str, str] = os.environ) -> dict[str, DAG]:
     """The DAG by its id; empty where every step is a process or a pod (Kubernetes removes pods itself)."""
-    if all(runtime_of(step, environ) != "docker" for step in STEPS):
+    if all(place_of(step, environ).runtime != "docker" for step in STEPS):
         return {}
     with DAG(
         dag_id=DAG_ID,

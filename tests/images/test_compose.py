@@ -111,6 +111,8 @@ def test_the_passwords_are_made_once_and_are_private(tmp_path: Path) -> None:
     copy = tmp_path / "docker"
     shutil.copytree(DOCKER, copy, ignore=shutil.ignore_patterns(".env"))
     shutil.copy(DOCKER.parent / "pyproject.toml", tmp_path)
+    for name in ("include", "plugins"):
+        (tmp_path / name).symlink_to(DOCKER.parent / name)
     no_engine = {**os.environ, "DOCKER_HOST": "tcp://127.0.0.1:1"}
     compose()  # skips where there is none
     first = subprocess.run([copy / "compose.sh", "up"], env=no_engine, text=True, capture_output=True)
@@ -124,3 +126,29 @@ def test_the_passwords_are_made_once_and_are_private(tmp_path: Path) -> None:
     assert all(len(value) >= 32 for value in values.values())
     subprocess.run([copy / "compose.sh", "up"], env=no_engine, capture_output=True)
     assert (copy / ".env").read_text() == env
+
+
+def test_folders_of_the_settings_are_mounted_into_airflows_containers(tmp_path: Path) -> None:
+    copy = tmp_path / "docker"
+    shutil.copytree(DOCKER, copy, ignore=shutil.ignore_patterns(".env"))
+    for name in ("include", "plugins", "pyproject.toml"):
+        (tmp_path / name).symlink_to(DOCKER.parent / name)
+    compose()  # skips where there is none
+    secrets = "".join(f"CLIPYARD_{name}=x\n" for name in SECRETS)
+    (copy / ".env").write_text(
+        f"{secrets}CLIPYARD_EXTRA_ROOTS=/host/ssd:/ssd,frames:/frames\nCLIPYARD_DOCKER_MOUNTS=/nas\n"
+    )
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CLIPYARD_")}
+    done = subprocess.run([copy / "compose.sh", "config"], env=clean, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    services = yaml.safe_load(done.stdout)["services"]
+    for name in ("worker", "api-server"):
+        mounted = str(services[name]["volumes"])
+        assert all(word in mounted for word in ("/host/ssd", "/ssd", "/frames", "/nas"))
+        assert services[name]["environment"]["CLIPYARD_EXTRA_ROOTS"] == "/host/ssd:/ssd,frames:/frames"
+    assert "/ssd" not in str(services["postgres"].get("volumes"))
+    refused = subprocess.run(
+        [copy / "compose.sh", "config"], env={**clean, "CLIPYARD_EXTRA_ROOTS": "ssd"}, text=True, capture_output=True
+    )
+    assert refused.returncode == 2
+    assert "CLIPYARD_EXTRA_ROOTS holds 'ssd'" in refused.stderr

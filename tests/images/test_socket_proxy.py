@@ -54,7 +54,7 @@ def proxy(docker_engine: str, media_image: str, data: Path) -> Iterator[str]:
     }  # fmt: skip
     given = [f"--env={key}={value}" for key, value in settings.items()]
     with own_image("socket-proxy") as image:
-        run("run", "--detach", "--rm", f"--name={name}", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges:true",
+        run("run", "--detach", f"--name={name}", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges:true",
             "--publish=127.0.0.1::2375", *given, f"--volume={SOCKET}:{SOCKET}", image)  # fmt: skip
         try:
             address = run("port", name, "2375/tcp").split()[0]
@@ -69,6 +69,7 @@ def proxy(docker_engine: str, media_image: str, data: Path) -> Iterator[str]:
             begun = time.monotonic()
             run("stop", name)
             assert time.monotonic() - begun < 9, "it ends when it is told to"
+            run("rm", name)
 
 
 @dataclass

@@ -30,9 +30,10 @@ from clipyard.files import write_json
 from clipyard.manifest import ITEM_FIELDS, schema_of, write_rows
 from clipyard.reasons import Reason
 from clipyard.settings import DataRoot
+from clipyard_airflow.cluster import KubernetesSettings
 from clipyard_airflow.containers import ContainerSettings
 from clipyard_airflow.operators import kubernetes as runtime
-from clipyard_airflow.operators.kubernetes import KubernetesSettings, KubernetesStepOperator
+from clipyard_airflow.operators.kubernetes import KubernetesStepOperator
 from clipyard_airflow.runtimes import step_operator
 from frames_shard import make_shard, manifest
 from kubernetes.client import ApiClient, ApiException
@@ -231,6 +232,23 @@ def test_the_data_root_has_the_workers_path(environment: Path, monkeypatch: pyte
     assert mounts["/mine"]["readOnly"] is mounts["/again"]["readOnly"] is True
     assert volumes["mount-0"]["persistentVolumeClaim"] == {"claimName": "mine", "readOnly": True}
     assert volumes["mount-1"]["persistentVolumeClaim"] == {"claimName": "clipyard-data"}, "one access mode for a claim"
+
+
+def test_extra_roots_are_claims_that_a_pod_may_write(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIPYARD_EXTRA_ROOTS", "ssd:/ssd")
+    monkeypatch.setenv("CLIPYARD_KUBERNETES_MOUNTS", "ssd:/again")
+    spec = render(environment)["spec"]
+    mounts = {mount["mountPath"]: mount for mount in spec["containers"][0]["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert not mounts["/ssd"].get("readOnly") and mounts["/again"]["readOnly"] is True
+    assert (
+        volumes["root-0"]["persistentVolumeClaim"]
+        == volumes["mount-0"]["persistentVolumeClaim"]
+        == {"claimName": "ssd"}
+    )
+    monkeypatch.setenv("CLIPYARD_EXTRA_ROOTS", "/ssd")
+    with pytest.raises(UserError, match="for pods write claim:/folder"):
+        KubernetesSettings.from_env(environment)
 
 
 @pytest.mark.parametrize(("step", "network"), [("frames", "none"), ("resize", "none"), ("fetch", "egress")])

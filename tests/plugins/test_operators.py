@@ -154,8 +154,8 @@ def test_done_returns_the_counts(job: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_the_runtime_is_chosen_by_configuration_and_per_step() -> None:
-    assert runtime_of("fetch", {}) == "process"
-    with pytest.raises(UserError, match="it can be process"):
+    assert runtime_of("fetch", {}) == "auto"
+    with pytest.raises(UserError, match="it can be auto or process"):
         runtime_of("fetch", {"CLIPYARD_RUNTIME_FETCH": "teleport"})
 
 

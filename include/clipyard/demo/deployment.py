@@ -99,6 +99,8 @@ class Deployment:
         print(f"  expected {summary['expected']}, fetched {summary['present']}, missing {summary['missing']}, "
               f"failed {summary['failed']}")  # fmt: skip
         print(f"  why not: {reasons}")
+        told = dict(read_json(self.report(ran) / "report.json")["tools"])
+        print(f"  steps ran in: {told.get('steps ran in', 'none')}")
         for name, verdict in summary["gates"].items():
             gate = read_json(self.data.run(self.dataset, ran.name) / "gates" / f"{name}.json")
             failed = Counter(check["id"] for check in gate["checks"] if not check["success"])
@@ -132,7 +134,6 @@ class Deployment:
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
             "CLIPYARD_DATA": str(self.home / "data"),
             "CLIPYARD_DEMO_URL": url,
-            "CLIPYARD_RUNTIME": "process",
             "CLIPYARD_ONLY": self.dataset,
             "NO_PROXY": "127.0.0.1",
         }

@@ -76,7 +76,7 @@ def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, 
         history=read_history(ledger, spec.name, run, now),
         stages=_with_failures(stages, failures),
         params=_pairs({key: value for key, value in params.items() if value not in (None, "", [], False)}),
-        tools=_pairs(_mapping(about.get("tools"))),
+        tools=_pairs({**_ran_in(folder), **_mapping(about.get("tools"))}),
         lists=_lists(_document(folder / "lists.json")),
         annotations=_annotations(_mapping(_document(folder / "catalog.json"))),
         refresh=spec.refresh.schedule,
@@ -101,6 +101,16 @@ def _document(path: Path) -> Any:
 
 def _mapping(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _ran_in(folder: Path) -> dict[str, str]:
+    """Which runtime each step ran in, as its operator noted it beside the result; empty for runs of the command line."""
+    found: dict[str, set[str]] = {}
+    for path in sorted(folder.glob("*/part-*.result.json")):
+        if runtime := _mapping(_document(path)).get("runtime"):
+            found.setdefault(str(runtime), set()).add(path.parent.name)
+    told = "; ".join(f"{runtime}: {', '.join(sorted(steps))}" for runtime, steps in sorted(found.items()))
+    return {"steps ran in": told} if told else {}
 
 
 def _pairs(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -11,12 +11,14 @@ from airflow.providers.docker.exceptions import DockerContainerFailedException
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from clipyard.errors import UserError
 from clipyard.settings import PRIVATE, Settings
 from docker.errors import DockerException, ImageNotFound, NotFound
 from docker.types import DeviceRequest, Mount
 
-from clipyard_airflow.containers import ContainerSettings, step_environment
+from clipyard_airflow.containers import ContainerSettings, read_params, step_environment
 from clipyard_airflow.engine import DockerSettings, confinement, device_requests, engine_is_ours
+from clipyard_airflow.folders import check_folders, loopback
 from clipyard_airflow.operators.step import StepOperator
 from clipyard_airflow.orphans import remove_container, remove_orphans, shard_labels
 
@@ -63,6 +65,10 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         self._cancelled = False
 
     @property
+    def where(self) -> str:
+        return f"docker ({self.image})"
+
+    @property
     def cli(self) -> Any:
         return _Confining(self.hook.api_client, self._host_config)
 
@@ -88,6 +94,20 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
             self._remove()
 
     def _configure(self, limits: ContainerSettings, docker: DockerSettings, data: Path, context: Context) -> None:
+        params = read_params(data / self.job["params"])
+        if (
+            limits.network
+            and docker.network != "host"
+            and engine_is_ours()
+            and (address := loopback(params, os.environ))
+        ):
+            raise UserError(
+                f"{address} is an address of this machine, which a container does not reach: set CLIPYARD_DOCKER_NETWORK=host, or give another."
+            )
+        check_folders(
+            params, data, docker.targets,
+            places="CLIPYARD_EXTRA_ROOTS (to write) or CLIPYARD_DOCKER_MOUNTS (to read)",
+        )  # fmt: skip
         self.image, self.command, self.user = limits.image, self.argv(data), docker.user
         self.network_mode = docker.network if limits.network else "none"
         self.environment = step_environment(data / self.job["params"], data) | limits.environment

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +16,6 @@ from airflow.providers.cncf.kubernetes.utils.container import get_container_stat
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodLaunchTimeoutException
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
-from clipyard.errors import UserError
 from clipyard.settings import Settings
 from kubernetes.client import ApiException  # type: ignore[import-untyped, unused-ignore]
 from kubernetes.client import models as k8s
@@ -28,7 +23,9 @@ from kubernetes.config import ConfigException  # type: ignore[import-untyped, un
 from urllib3.exceptions import HTTPError
 from yaml import YAMLError
 
-from clipyard_airflow.containers import ContainerSettings, step_environment
+from clipyard_airflow.cluster import KEY, TMP, KubernetesSettings
+from clipyard_airflow.containers import ContainerSettings, read_params, step_environment
+from clipyard_airflow.folders import check_folders
 from clipyard_airflow.operators.step import StepOperator
 
 GRACE_SECONDS = 5
@@ -37,121 +34,7 @@ STARTUP_SECONDS = 600
 """How long a pod may wait for a node, and then for its image: a node that is made first needs minutes."""
 LEAVING_SECONDS = 60
 """How long a new try waits for the end of a pod that is being deleted."""
-KEY = "cookies.txt"
-TMP = "/tmp"  # noqa: S108  the container's own
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
-_USER = re.compile(r"([0-9]{1,10}):([0-9]{1,10})")
-_PATH = re.compile(r"/(?!/)[^:\x00-\x1f\x7f]{1,4000}")
 _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
-
-
-def _name(environ: Mapping[str, str], variable: str, what: str, pattern: re.Pattern[str] = _NAME) -> str:
-    """A name that Kubernetes takes (RFC 1123), or an empty text."""
-    text = environ.get(variable) or ""
-    if text and (len(text) > 253 or not pattern.fullmatch(text)):
-        raise UserError(
-            f"{variable} is {text[:300]!r}; write the name of {what}: small letters, digits and '-' inside it."
-        )
-    return text
-
-
-def _is_path(text: str) -> bool:
-    """An absolute path that can be mounted: Kubernetes takes no ':' in it."""
-    return bool(_PATH.fullmatch(text)) and ".." not in Path(text).parts and text == str(Path(text))
-
-
-@dataclass(frozen=True)
-class KubernetesSettings:
-    """Where pods run, what they mount, and as whom they work. ``mounts`` are read-only (claim, folder) pairs."""
-
-    claim: str
-    namespace: str = "default"
-    mounts: tuple[tuple[str, str], ...] = ()
-    secret: str = ""
-    user: int = 10001
-    group: int = 10001
-    service_account: str | None = None
-    config: str | None = None
-    """A kubeconfig; None: the worker's own account in the cluster it runs in."""
-
-    @classmethod
-    def from_env(cls, root: Path, environ: Mapping[str, str] = os.environ) -> KubernetesSettings:
-        """Raises UserError for anything that the Kubernetes API would refuse later, in its own words."""
-        claim = _name(environ, "CLIPYARD_KUBERNETES_CLAIM", "a PersistentVolumeClaim")
-        if not claim:
-            raise UserError(
-                "CLIPYARD_KUBERNETES_CLAIM is not set; write the name of the PersistentVolumeClaim that holds the data root."
-            )
-        if not _is_path(str(root)) or root == Path(TMP):
-            raise UserError(
-                f"CLIPYARD_DATA is {str(root)[:300]!r}; a pod can mount an absolute path without ':', such as /data."
-            )
-        config = environ.get("CLIPYARD_KUBERNETES_CONFIG") or None
-        if config is not None and not Path(config).is_absolute():
-            raise UserError(
-                f"CLIPYARD_KUBERNETES_CONFIG is {config[:300]!r}; write the absolute path of a kubeconfig file."
-            )
-        user, group = _user(environ.get("CLIPYARD_KUBERNETES_USER") or "10001:10001")
-        return cls(
-            claim=claim,
-            namespace=_name(environ, "CLIPYARD_KUBERNETES_NAMESPACE", "a namespace (at most 63 characters)", _LABEL)
-            or cls.namespace,
-            mounts=_mounts(environ.get("CLIPYARD_KUBERNETES_MOUNTS", ""), root),
-            secret=_name(environ, "CLIPYARD_KUBERNETES_SECRET", "a Secret"),
-            user=user,
-            group=group,
-            service_account=_name(environ, "CLIPYARD_KUBERNETES_SERVICE_ACCOUNT", "a ServiceAccount") or None,
-            config=config,
-        )
-
-    def cookies(self, cookies: Path | None, root: Path) -> str | None:
-        """Where the Secret's file goes for a step with network; None: no step gets it, or it lies in a volume already."""
-        if cookies is None:
-            if self.secret:
-                raise UserError(
-                    f"CLIPYARD_KUBERNETES_SECRET is '{self.secret}', but CLIPYARD_COOKIES is not set; write there the path "
-                    "that its cookies get in the pod, such as /etc/clipyard/cookies.txt."
-                )
-            return None
-        if not _is_path(str(cookies)):
-            raise UserError(f"CLIPYARD_COOKIES is {str(cookies)[:300]!r}; write an absolute path without ':'.")
-        in_volume = any(cookies.is_relative_to(folder) for folder in (str(root), *(path for _, path in self.mounts)))
-        if self.secret and in_volume:
-            raise UserError(
-                f"CLIPYARD_COOKIES is '{cookies}', inside a mounted volume, where the Secret {self.secret} cannot be "
-                "mounted; write a path outside, such as /etc/clipyard/cookies.txt."
-            )
-        if not self.secret and not in_volume:
-            raise UserError(
-                f"CLIPYARD_COOKIES is '{cookies}', which no pod has; let CLIPYARD_KUBERNETES_SECRET name a Secret that "
-                f"holds the file under the key {KEY}."
-            )
-        return str(cookies) if self.secret else None
-
-
-def _user(text: str) -> tuple[int, int]:
-    found = _USER.fullmatch(text)
-    if not found or max(int(found[1]), int(found[2])) >= 2**31:
-        raise UserError(f"CLIPYARD_KUBERNETES_USER is {text[:300]!r}; write two numbers, uid:gid, such as 10001:10001.")
-    return int(found[1]), int(found[2])
-
-
-def _mounts(text: str, root: Path) -> tuple[tuple[str, str], ...]:
-    mounts: list[tuple[str, str]] = []
-    for part in filter(None, map(str.strip, text.split(","))):
-        claim, _, path = part.partition(":")
-        if len(claim) > 253 or not _NAME.fullmatch(claim) or not _is_path(path):
-            raise UserError(
-                f"CLIPYARD_KUBERNETES_MOUNTS holds {part[:300]!r}; write claim:/folder, separated by commas."
-            )
-        if path in (TMP, *(other for _, other in mounts)) or root.is_relative_to(path):
-            raise UserError(
-                f"CLIPYARD_KUBERNETES_MOUNTS holds '{part}', and {path} is taken; write a folder that is not {TMP}, not "
-                "named twice, and not the data root or above it."
-            )
-        mounts.append((claim, path))
-    return tuple(mounts)
 
 
 def _literal(text: str) -> str:
@@ -194,6 +77,10 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
         )
         self.do_xcom_push = do_xcom_push  # the counts; to KubernetesPodOperator it means a sidecar (see run_step)
 
+    @property
+    def where(self) -> str:
+        return f"kubernetes ({self.image})"
+
     @cached_property
     def hook(self) -> KubernetesHook:
         """Access as CLIPYARD_KUBERNETES_CONFIG says, never by a connection of Airflow."""
@@ -229,6 +116,10 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
             ) from None
 
     def _configure(self, limits: ContainerSettings, cluster: KubernetesSettings, data: Path) -> None:
+        check_folders(
+            read_params(data / self.job["params"]), data, cluster.targets,
+            places="CLIPYARD_EXTRA_ROOTS (to write) or CLIPYARD_KUBERNETES_MOUNTS (to read)",
+        )  # fmt: skip
         self.jobs = limits.jobs(self.jobs)
         self.pod = self.pod_request_obj = self.remote_pod = None
         self._killed = False
@@ -289,9 +180,12 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
 
         mount("data", str(data), persistent_volume_claim=claim(cluster.claim))
         mount("tmp", TMP, empty_dir=k8s.V1EmptyDirVolumeSource(medium="Memory", size_limit="256Mi"))
+        for index, (name, path) in enumerate(cluster.roots):
+            mount(f"root-{index}", path, persistent_volume_claim=claim(name))
+        writable = {cluster.claim, *(name for name, _ in cluster.roots)}
         for index, (name, path) in enumerate(cluster.mounts):
             # A claim has one access mode in a pod: the data's own is read-only only where it is mounted.
-            source = claim(name, read_only=name != cluster.claim)
+            source = claim(name, read_only=name not in writable)
             mount(f"mount-{index}", path, read_only=True, persistent_volume_claim=source)
         if cookies is not None:
             secret = k8s.V1SecretVolumeSource(

@@ -11,7 +11,9 @@ from typing import Any
 
 import clipyard
 from airflow.sdk.definitions.context import Context
+from clipyard.errors import UserError
 
+from clipyard_airflow.folders import extra_roots
 from clipyard_airflow.operators.step import StepOperator
 
 GRACE_SECONDS = 10
@@ -25,7 +27,12 @@ class ProcessStepOperator(StepOperator):
         super().__init__(**kwargs)
         self._child: subprocess.Popen[str] | None = None
 
+    where = "process"
+
     def run_step(self, data: Path, context: Context) -> tuple[int, str]:
+        for _, folder in extra_roots(data):
+            if not Path(folder).is_dir() or not os.access(folder, os.W_OK):
+                raise UserError(f"CLIPYARD_EXTRA_ROOTS names {folder}, which is no folder that this worker can write.")
         # Found also where the package is not installed but lies in include/ (the astro CLI).
         include = str(Path(clipyard.__file__).parents[1])
         path = os.pathsep.join(filter(None, [include, os.environ.get("PYTHONPATH", "")]))

@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
 from clipyard.errors import ClipyardError
+from clipyard.files import read_json, write_json
 from clipyard.settings import Settings
 
 from clipyard_airflow.operators.outcome import airflow_error, raise_for, read_outcome
@@ -41,6 +42,11 @@ class StepOperator(BaseOperator):
             "--jobs", str(self.jobs),
         ]  # fmt: skip
 
+    @property
+    def where(self) -> str:
+        """The runtime in words, once the step has run: ``process``, ``docker (IMAGE)``. The report shows it."""
+        return "unknown"
+
     def run_step(self, data: Path, context: Context) -> tuple[int, str]:
         """Run :meth:`argv`; the exit status, and what the runtime knows of an end that the step could not tell itself."""
         raise NotImplementedError
@@ -56,6 +62,8 @@ class StepOperator(BaseOperator):
             returncode, why = self.run_step(data, context)
         except ClipyardError as error:  # the runtime's own settings
             raise airflow_error(error) from None
+        if result_file.exists():
+            write_json(result_file, {**read_json(result_file), "runtime": self.where})
         outcome = read_outcome(result_file, returncode, why)
         self.log.info("%s", outcome.sentence)
         raise_for(outcome)
