@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
-from clipyard.errors import ClipyardError
+from clipyard.errors import ClipyardError, GateBlocked
 
 from clipyard_airflow.operators.outcome import airflow_error
+from clipyard_airflow.operators.plain import explain, report_address
 
 if TYPE_CHECKING:
     from clipyard.pipeline.context import RunContext
@@ -47,7 +48,13 @@ class StageOperator(BaseOperator):
         except NothingToDo as nothing:
             raise AirflowSkipException(str(nothing)) from None
         except ClipyardError as error:
-            raise airflow_error(error) from None
+            red = airflow_error(error)
+            explain(self.log.error, red)
+            if isinstance(error, GateBlocked):
+                self.log.error(
+                    "%s", f"The report shows the rows: {report_address(self.dataset, str(context['run_id']))}"
+                )
+            raise red from None
 
     def _announce(self, run: RunContext, context: Context) -> None:
         """Events only for what is whole and has changed; the outlets stay in the DAG, for whoever looks at what it makes."""
