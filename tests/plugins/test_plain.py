@@ -84,3 +84,34 @@ def test_the_report_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     assert report_address("kinetics400", "manual__2026-01-01T00:00:00+00:00") == (
         "http://lab:8080/air/clipyard/report/kinetics400/manual__2026-01-01T00_00_00_00_00"
     )
+
+
+def test_events_only_of_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow takes ``outlets`` of the task when it has ended, and ``extra`` of its accessors."""
+    from airflow.sdk import Asset
+    from airflow.sdk.execution_time.context import OutletEventAccessors
+    from clipyard.files import write_json
+    from clipyard.manifest import schema_of, write_rows
+    from clipyard.pipeline.context import make_context
+    from clipyard.pipeline.state import STATE_SCHEMA
+
+    monkeypatch.setenv("CLIPYARD_DATA", str(tmp_path))
+    ctx = make_context("kinetics_demo", "one", {})
+    row = {field.name: None if field.nullable else "" for field in STATE_SCHEMA} | {
+        "item_id": "val/zumba/a", "split": "val", "status": "done", "reason": "ok", "path": "a.mp4", "sha256": "0" * 64
+    }  # fmt: skip
+    write_rows(ctx.state, schema_of(STATE_SCHEMA, "state"), [row])
+    write_json(ctx.folder / "run.json", {})
+
+    def told(run: str, **params: Any) -> tuple[list[Any], Any]:
+        asset = Asset(name="kinetics_demo/videos", uri="clipyard://kinetics_demo/videos")
+        stage = StageOperator(task_id="t", stage="gate_clips", dataset="kinetics_demo", kind="full", outlets=[asset])
+        events = OutletEventAccessors()
+        stage._announce(make_context("kinetics_demo", run, params), {"outlet_events": events})  # type: ignore[typeddict-item]
+        return stage.outlets, events[asset].extra
+
+    outlets, extra = told("one")
+    assert [one.name for one in outlets] == ["kinetics_demo/videos"]
+    assert (extra["release"], extra["present"], extra["by_split"]["val"]) == ("one", 1, {"present": 1, "expected": 1})
+    assert told("two")[0] == []
+    assert told("three", limit=1)[0] == []
