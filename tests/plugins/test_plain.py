@@ -10,7 +10,7 @@ import pytest
 import structlog
 from airflow.sdk.exceptions import AirflowFailException
 from clipyard_airflow.operators.plain import WIDTH, advice_first, explain, lines_of, report_address
-from clipyard_airflow.operators.stage import StageOperator
+from clipyard_airflow.operators.stage import StageOperator, note_lost_tasks
 
 GATE = (
     "The gate 'clips' blocks: clips.coverage [all]: 5 of 6 clips are missing (83 %, at most 60 % allowed). All rows are in "
@@ -115,3 +115,23 @@ def test_events_only_of_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (extra["release"], extra["present"], extra["by_split"]["val"]) == ("one", 1, {"present": 1, "expected": 1})
     assert told("two")[0] == []
     assert told("three", limit=1)[0] == []
+
+
+def test_tasks_that_were_lost_are_failures_until_they_end_well(tmp_path: Path) -> None:
+    """A killed shard, a killed gate; a gate that blocked has told why itself."""
+    from clipyard.files import write_json
+    from clipyard.pipeline.failures import failures_of, note_failure
+
+    tasks = ["plan", "fetch", "record", "gate_clips", "gate_lists", "release", "report", "verdict"]
+    write_json(tmp_path / "gates/clips.json", {})
+    note_failure(tmp_path, "plan", "It has no class 'curling'.")
+    states = {"plan": "failed", "fetch_0": "success", "fetch_1": "failed", "record": "upstream_failed", "gate_clips": "failed",
+              "gate_lists": "failed", "release": "upstream_failed", "report": "running"}  # fmt: skip
+    note_lost_tasks(tmp_path, states, tasks)
+    assert {failure.part: failure.sentence for failure in failures_of(tmp_path)} == {
+        "plan": "It has no class 'curling'.",
+        "fetch": "The task failed without a word of its own; its log says more.",
+        "gate_lists": "The task failed without a word of its own; its log says more.",
+    }
+    note_lost_tasks(tmp_path, dict.fromkeys([*states, "verdict"], "success") | {"gate_lists": "skipped"}, tasks)
+    assert failures_of(tmp_path) == []
