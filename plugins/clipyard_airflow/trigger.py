@@ -69,7 +69,8 @@ class CheckedTrigger:
         from starlette.concurrency import run_in_threadpool
         from starlette.responses import JSONResponse
 
-        messages, body = [], b""
+        messages: list[Message] = []
+        body = b""
         while len(body) <= MAX_BODY:
             message = await receive()
             messages.append(message)

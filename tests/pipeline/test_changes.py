@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from clipyard.cli import main
 from clipyard.files import read_json, write_json
 from clipyard.pipeline.announce import announcement
 from clipyard.pipeline.context import RunContext, update_run_file
@@ -152,3 +154,24 @@ def test_old_run_folders_are_removed_by_a_setting(world: World) -> None:
     assert remove_old_runs(keeping) == ["run4", "run3"]
     assert sorted(path.name for path in runs.iterdir()) == ["mine", "run1", "run2", "run5", "run6"]
     assert remove_old_runs(keeping) == []
+
+
+def test_missing_and_coverage_are_of_what_was_asked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Val was asked for, of which a clip is lost; nothing of train ever was."""
+    other = catalog_row(5, "val")
+    world.catalog.append(other)
+    run(world, "one", missing={other["item_id"]: "private"}, splits=["val"])
+    monkeypatch.setenv("CLIPYARD_DATA", str(world.root))
+    monkeypatch.delenv("CLIPYARD_LEDGER", raising=False)
+
+    def rows(*arguments: str) -> list[list[str]]:
+        done = CliRunner().invoke(main, list(arguments))
+        assert done.exit_code == 0, done.output
+        return [line.split("\t") for line in done.stdout.splitlines()[1:]]
+
+    assert [row[0] for row in rows("missing", "kinetics_demo")] == [other["item_id"]]
+    assert len(rows("missing", "kinetics_demo", "--all")) == 3
+    assert len(rows("missing", "kinetics_demo", "--reason", "not_asked")) == 2
+    assert rows("coverage", "kinetics_demo") == [["val", "", "2", "1", "0.5000"]]
+    assert [row[0] for row in rows("coverage", "kinetics_demo", "--all")] == ["train", "val"]
+    assert {(row[1], row[2]) for row in rows("coverage", "kinetics_demo", "--classes")} == {("", "2"), ("zumba", "2")}

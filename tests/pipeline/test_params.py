@@ -245,7 +245,8 @@ def test_a_run_that_died_early_tells_why(clipyard: Command) -> None:
     assert verdict["headline"].startswith(
         "“annotations” failed: The annotation file of kinetics_demo, part 'train', could not be had"
     )
-    assert "Failed" in (folder / "report/index.html").read_text()
+    page = (folder / "report/index.html").read_text()
+    assert "Failed" in page and "What the first line says, and nothing else." in page
     for command in ("release", "report"):
         done = clipyard(command, "kinetics_demo", "--run", "early", code=2 if command == "release" else 0)
         assert "Traceback" not in done.output

@@ -154,7 +154,11 @@ def test_nothing_there_at_all_blocks_with_one_sentence(world: World) -> None:
     error = result.error()
     assert isinstance(error, GateBlocked) and error.exit_code is Exit.BLOCKED
     text = str(error)
-    assert "'clips' blocks: clips.coverage [all]" in text and "20 of 20 rows" in text and lost[0] in text
+    assert (
+        "'clips' blocks: clips.coverage [all]" in text
+        and "20 of 20 clips are missing (100 %" in text
+        and lost[0] in text
+    )
     assert str(result.path.with_name("clips.rows.csv")) in text and "\n" not in text
 
 

@@ -397,3 +397,31 @@ def test_a_failed_run_is_red_whatever_is_there(tmp_path: Path) -> None:
     assert "release" in Page(text).text and ["release", "failed"] in [
         [s["name"], s["state"]] for s in report(world)["stages"]
     ]
+
+
+def test_a_blocked_gate_is_listed_once_with_what_to_do(tmp_path: Path) -> None:
+    """The headline tells the check; its other splits are in the table below, and the advice is what happens next."""
+    world = bare(tmp_path)
+    said = "5 of 6 clips are missing (83 %, at most 60 % allowed)."
+    rng = random.Random(3)
+    lost = [
+        row | {"status": "missing", "reason": "private"}
+        for row in without_attempts(result_rows(catalog_rows(2, 3, rng), rng, NOW, "kinetics400", 1e-9))
+    ]
+    checks = [
+        check(
+            "clips.coverage",
+            "enough clips are there",
+            success=False,
+            scope=scope,
+            sentence=said,
+            advice="Add a mirror.",
+        )
+        for scope in ("all", "val")
+    ]
+    write_json(world.folder / "gates" / "clips.json", gate_json("clips", "block", *checks))
+    small(world, lost)
+    verdict = report(world)["verdict"]
+    assert verdict["headline"] == f"Not usable yet, the gate “clips” blocked the run: {said}"
+    assert not [sentence for sentence in verdict["wrong"] if "clips are missing" in sentence]
+    assert verdict["next"][0] == "Add a mirror."

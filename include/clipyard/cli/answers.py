@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import click
 from clipyard.cli.common import data_option, settings_for, table
 from clipyard.errors import UserError
 from clipyard.ledger import Ledger
+from clipyard.manifest import Row
 from clipyard.reasons import Reason
 
 
@@ -23,6 +25,11 @@ def _moment(text: str | None) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _never_asked(row: Row) -> bool:
+    """An item that no run has asked for. One that a run passed over on purpose has evidence."""
+    return row["reason"] == Reason.NOT_ASKED and not row["evidence"]
+
+
 _STANDING = ("item_id", "status", "reason", "evidence", "permanent", "since", "last_attempt", "next_attempt")
 _HISTORY = ("at", "dataset", "run", "clip_id", "source", "egress", "reason", "evidence", "seconds", "bytes")
 
@@ -31,12 +38,15 @@ _HISTORY = ("at", "dataset", "run", "clip_id", "source", "egress", "reason", "ev
 @click.argument("dataset")
 @click.option("--split", help="Only this split.")
 @click.option("--reason", type=click.Choice([str(reason) for reason in Reason]), help="Only this reason.")
+@click.option("--all", "everything", is_flag=True, help="Also what no run ever asked for.")
 @data_option
-def missing(dataset: str, split: str | None, reason: str | None, data: Path | None) -> None:
-    """Items that are not there: why, since when, and when they are asked for again."""
+def missing(dataset: str, split: str | None, reason: str | None, everything: bool, data: Path | None) -> None:
+    """Items that were asked for and are not there: why, since when, and when they are asked for again."""
     settings = settings_for(data)
     with Ledger.open(settings.ledger_url) as ledger:
         rows = ledger.missing(dataset, split, Reason(reason) if reason else None, egress=settings.egress)
+        if not everything and reason != Reason.NOT_ASKED:
+            rows = (row for row in rows if not _never_asked(row))
         table(([row[name] for name in _STANDING] for row in rows), _STANDING)
 
 
@@ -64,11 +74,20 @@ def history(id_: str, data: Path | None) -> None:
 @click.command()
 @click.argument("dataset")
 @click.option("--classes", is_flag=True, help="Also per class.")
+@click.option("--all", "everything", is_flag=True, help="Of the whole data set, also what no run ever asked for.")
 @data_option
-def coverage(dataset: str, classes: bool, data: Path | None) -> None:
-    """How much of each split is there."""
-    with Ledger.open(settings_for(data).ledger_url) as ledger:
+def coverage(dataset: str, classes: bool, everything: bool, data: Path | None) -> None:
+    """How much of what was asked for is there, by split."""
+    settings = settings_for(data)
+    with Ledger.open(settings.ledger_url) as ledger:
         rows = [row for row in ledger.coverage(dataset) if classes or row.label is None]
+        if not everything:
+            unasked: Counter[tuple[str, str | None]] = Counter()
+            for row in ledger.missing(dataset, None, Reason.NOT_ASKED, egress=settings.egress):
+                if _never_asked(row):
+                    unasked.update({(row["split"], None), (row["split"], row["label"])})
+            rows = [row._replace(expected=row.expected - unasked[row.split, row.label]) for row in rows]
+            rows = [row for row in rows if row.expected]
         table(
             ((r.split, r.label, r.expected, r.present, f"{r.share:.4f}") for r in rows),
             ("split", "label", "expected", "present", "share"),

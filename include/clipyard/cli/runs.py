@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -197,7 +197,8 @@ def report(dataset: str | None, run_name: str | None, index: bool, data: Path | 
 
         settings = settings_for(data)
         specs = load_all(settings.dataset_folders)[0].values()
-        with Ledger.open(settings.ledger_url) if settings.has_ledger else nullcontext() as ledger:
+        with ExitStack() as stack:
+            ledger = stack.enter_context(Ledger.open(settings.ledger_url)) if settings.has_ledger else None
             click.echo(write_index(settings.data, specs, datetime.now(UTC), ledger))
         return
     if dataset is None:

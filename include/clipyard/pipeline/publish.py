@@ -141,7 +141,7 @@ def publish_release(ctx: RunContext, fill: Callable[[Path], None]) -> Path:
         lock = f"{ctx.spec.name}.lock"
         write_lock(temporary / lock, _header(ctx), _present_rows(ctx))
         latest = latest_release(ctx)
-        if latest not in (None, target) and _content(temporary, lock) == _content(latest, lock):
+        if latest is not None and latest != target and _content(temporary, lock) == _content(latest, lock):
             raise SameRelease(latest)
         _replace(temporary, target)
     finally:

@@ -188,9 +188,12 @@ def gate(ctx: RunContext, say: Say, name: str, params: GateParams) -> str:
     from clipyard.quality.gates import run_gate
 
     result = run_gate(name, ctx.spec, ctx.folder, ctx.data, params)
-    say("%s", result.sentence)
+    for line in result.lines:
+        say("%s", line)
     if result.blocked:
+        say("%s", f"The report shows the rows: {ctx.folder / 'report' / 'index.html'}")
         raise result.error()
+    say("%s", result.sentence)
     return str(result.verdict)
 
 

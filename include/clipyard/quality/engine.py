@@ -17,6 +17,7 @@ import pandas as pd
 
 from clipyard.quality.checks import CATALOGUE, Severity
 from clipyard.quality.results import WORST, CheckResult
+from clipyard.quality.wording import advice_of, broken_sentence
 
 _LEVELS: Final[Mapping[Severity, str]] = {"error": "critical", "warn": "warning", "info": "info"}
 _MAX_TEXT: Final = 300
@@ -127,14 +128,12 @@ class Engine:
     """One in-memory context for the suites of a gate; only the table of the suite that runs is held."""
 
     def __init__(self) -> None:
+        # Before the import, which says 214 lines. The second logger sets its own level when it is imported.
+        logging.getLogger("great_expectations").setLevel(logging.WARNING)
         import great_expectations as gx
         from great_expectations.data_context.types.base import ProgressBarsConfig
 
-        for name in (
-            "great_expectations",
-            "great_expectations.data_context.types.base",
-        ):  # the second sets its own level
-            logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
         context = gx.get_context(mode="ephemeral")
         context.enable_analytics(False)
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
@@ -218,7 +217,7 @@ def _finding(rule: Rule, table: pd.DataFrame, results: Mapping[Severity, Any]) -
         worst = tuple(
             {str(key): plain(value) for key, value in row.items()} for row in ordered.head(WORST).to_dict("records")
         )
-    text = f"{_sentence(not broken, checked, unexpected, share, levels, worst)} {rule.note}".rstrip()
+    text = f"{_sentence(rule.check, not broken, checked, unexpected, levels[severity], worst)} {rule.note}".rstrip()
     return Finding(
         _result(rule, severity, not broken, first, sentence=text, checked=checked, unexpected=unexpected, share=share,
                 worst=worst),
@@ -238,20 +237,11 @@ def _wanted(rule: Rule) -> str:
 
 
 def _sentence(
-    held: bool,
-    checked: int,
-    unexpected: int,
-    share: float,
-    levels: Mapping[Severity, float],
-    worst: Sequence[Mapping[str, Any]],
+    check: str, held: bool, checked: int, unexpected: int, limit: float, worst: Sequence[Mapping[str, Any]]
 ) -> str:
     if not unexpected:
         return f"Holds for all {checked:,} rows." if checked else "There was nothing to check."
-    limits = [f"{level} above {100 * limit:g} %" for level, limit in levels.items() if limit]
-    ids = ", ".join(str(row["item_id"]) for row in worst[:3])
-    about = f"{100 * share:.3g} %" + (f"; {', '.join(limits)}" if limits else "")
-    verb = "Does not hold" if not held else "Within the threshold, though it does not hold,"
-    return f"{verb} for {unexpected:,} of {checked:,} rows ({about}), such as {ids}."
+    return broken_sentence(check, unexpected, checked, limit, held, [row["item_id"] for row in worst])
 
 
 def _result(rule: Rule, severity: Severity, success: bool, result: Any, **more: Any) -> CheckResult:
@@ -262,6 +252,7 @@ def _result(rule: Rule, severity: Severity, success: bool, result: Any, **more: 
         if key != "batch_id"
     }
     entry = CATALOGUE[rule.check]
+    more["advice"] = "" if success else advice_of(rule.check)
     return CheckResult(
         entry.id, entry.title, severity, success, rule.scope,
         expectation={"type": config.type, "kwargs": kwargs},

@@ -42,6 +42,8 @@ class CheckResult:
     observed: Any = None
     thresholds: dict[str, float] = field(default_factory=dict)
     worst: tuple[dict[str, Any], ...] = ()
+    advice: str = ""
+    """What to do, for a check that did not hold."""
 
     @property
     def name(self) -> str:
@@ -94,15 +96,27 @@ class GateResult:
         heavy = [check for check in self.broken if check.severity != "info"]
         if not heavy:
             return f"The gate '{self.gate}' passed: {ran} checks held, {len(self.checks) - ran} were skipped."
-        first, rest = heavy[0], len(heavy) - 1
+        first = heavy[0]
+        rest = len({check.id for check in heavy}) - 1  # one that is used on several splits counts once
         more = f" {rest} more check{'s' if rest > 1 else ''} did not hold." if rest else ""
         file = self.path.with_name(self.rows_file)
         does = "blocks" if self.blocked else "warns"
         return f"The gate '{self.gate}' {does}: {first.name}: {first.sentence}{more} All rows are in {file}."
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One line for each broken check, heaviest first, with what to do; a check of several splits has one line."""
+        does = {"error": "blocks", "warn": "warns", "info": "tells"}
+        first = {check.id: check for check in reversed(self.broken)}
+        shown = [check for check in self.broken if first[check.id] is check]
+        return tuple(
+            f"{check.name} {does[check.severity]}: {check.sentence} What to do: {check.advice}" for check in shown
+        )
+
     def error(self) -> GateBlocked:
         """What to raise when the gate blocked."""
-        return GateBlocked(f"{self.sentence} What to do is in docs/checks.md under '{self.broken[0].id}'.")
+        first = self.broken[0]
+        return GateBlocked(f"{self.sentence} What to do ('{first.id}' in docs/checks.md): {first.advice}")
 
     def as_json(self) -> dict[str, Any]:
         """The content of ``gates/{gate}.json``."""

@@ -134,6 +134,7 @@ class Check:
     unexpected: int | None
     before: int | None = None
     worst: tuple[tuple[str, str], ...] = ()
+    advice: str = ""
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,7 @@ def _check(check: Mapping[str, Any], old: Mapping[str, int]) -> Check:
         unexpected=None if unexpected is None else int(unexpected),
         before=old.get(name),
         worst=tuple(_row(row) for row in list(check.get("worst") or ())[:WORST]),
+        advice=str(check.get("advice") or ""),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from clipyard.report.data import Level, Report, Verdict
+from collections.abc import Iterable
+
+from clipyard.report.data import Check, Gate, Level, Report, Verdict
 from clipyard.report.text import clean, day, number, plural, share
 from clipyard.report.words import words
 
@@ -24,8 +26,11 @@ def _level(report: Report) -> tuple[Level, str, str]:
     if blocked:
         names = " and ".join(f"“{clean(gate.name, 60)}”" for gate in blocked[:3])
         what = "the gate" if len(blocked) == 1 else "the gates"
-        done = f"; {_present(report)}" if report.items_from == "recorded" else ""
-        return "bad", "Blocked", f"Not usable yet: {what} {names} blocked the run{done}."
+        check = _heaviest(blocked)
+        why = _said(check, 260) if check is not None else ""
+        if not why and report.items_from == "recorded":
+            why = f"{_present(report)}."
+        return "bad", "Blocked", f"Not usable yet, {what} {names} blocked the run{f': {why}' if why else '.'}"
     if report.failures:
         first = report.failures[0]
         return "bad", "Failed", f"“{clean(first.part, 40)}” failed: {clean(first.sentence, 360)}"
@@ -85,20 +90,43 @@ def _wrong(report: Report) -> list[str]:
     return said
 
 
+def _heaviest(gates: Iterable[Gate]) -> Check | None:
+    """The check that blocks, which the headline tells."""
+    return next((check for gate in gates for check in gate.broken if check.level == "bad"), None)
+
+
+def _said(check: Check, limit: int) -> str:
+    return clean(check.sentence or check.title, limit)
+
+
+def _rule(check: Check) -> str:
+    """The check's id: what is used on several splits is one rule."""
+    return check.name.partition(" [")[0]
+
+
 def _broken(report: Report, level: Level) -> list[str]:
-    """Checks that did not hold, each once: coverage is checked for every split, and the first line says enough here."""
-    said: dict[str, str] = {}
+    """Checks that did not hold, each once: coverage is checked for every split, and the first line says enough here.
+
+    The one that the headline tells is left out.
+    """
+    told = _heaviest(gate for gate in report.gates if gate.level == "bad")
+    seen = {_rule(told)} if told is not None else set()
+    said: list[str] = []
     for gate in report.gates:
         for check in gate.broken:
-            if check.level == level and check.name not in said:
+            if check.level == level and _rule(check) not in seen:
+                seen.add(_rule(check))
                 what = clean(f"{check.title}: {check.sentence}" if check.sentence else check.title, 240)
-                said[check.name] = f"Gate “{clean(gate.name, 40)}” {_DOES[level]}: {what}"
-    return list(said.values())
+                said.append(f"Gate “{clean(gate.name, 40)}” {_DOES[level]}: {what}")
+    return said
 
 
 def _next(report: Report) -> list[str]:
     said: list[str] = []
     if any(gate.level == "bad" for gate in report.gates):
+        check = _heaviest(report.gates)
+        if check is not None and check.advice:
+            said.append(clean(check.advice, 400))
         said.append("Correct what the gate names, then clear the run's failed task: finished work is kept.")
     elif report.failures:
         said.append("Do what the first line says, then clear the run's failed task: finished work is kept.")

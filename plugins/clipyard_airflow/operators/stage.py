@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
-from clipyard.errors import ClipyardError
+from clipyard.errors import ClipyardError, GateBlocked
 
 from clipyard_airflow.operators.outcome import airflow_error
+from clipyard_airflow.operators.plain import explain, report_address
 
 if TYPE_CHECKING:
     from clipyard.pipeline.context import RunContext
@@ -47,7 +49,13 @@ class StageOperator(BaseOperator):
         except NothingToDo as nothing:
             raise AirflowSkipException(str(nothing)) from None
         except ClipyardError as error:
-            raise airflow_error(error) from None
+            red = airflow_error(error)
+            explain(self.log.error, red)
+            if isinstance(error, GateBlocked):
+                self.log.error(
+                    "%s", f"The report shows the rows: {report_address(self.dataset, str(context['run_id']))}"
+                )
+            raise red from None
 
     def _announce(self, run: RunContext, context: Context) -> None:
         """Events only for what is whole and has changed; the outlets stay in the DAG, for whoever looks at what it makes."""
@@ -67,13 +75,30 @@ class StageOperator(BaseOperator):
 
     def _note_lost_tasks(self, folder: Path, context: Context) -> None:
         """Tasks that failed and could not say why (killed, out of time) are failures of the run too."""
-        from clipyard.pipeline.failures import failures_of, note_failure
-
         run_id = str(context["run_id"])
         states = context["ti"].get_task_states(dag_id=context["dag"].dag_id, run_ids=[run_id]).get(run_id, {})
-        said = {failure.part for failure in failures_of(folder)}
-        for task in sorted(name for name, state in states.items() if state == "failed"):
-            part = task.partition("[")[0]
-            if part not in said and not part.startswith("gate_"):
-                said.add(part)
-                note_failure(folder, part, "The task failed without a word of its own; its log says more.")
+        note_lost_tasks(folder, states, context["dag"].task_ids)
+
+
+def note_lost_tasks(folder: Path, states: Mapping[str, Any], tasks: Collection[str]) -> None:
+    """Bring the failures that are noted in a run's ``folder`` in line with ``states`` (task, or task and ``_0``, to its state).
+
+    ``tasks`` are the names of the DAG's tasks, of which the mapped ones have a state for each shard.
+    """
+    from clipyard.pipeline.failures import clear_failure, failures_of, note_failure
+
+    failed: dict[str, bool] = {}
+    for name, state in states.items():
+        part = name if name in tasks else name.rpartition("_")[0]
+        failed[part] = failed.get(part, False) or state == "failed"
+    said = {failure.part for failure in failures_of(folder)}
+    for part, bad in failed.items():
+        if part in ("report", "verdict"):
+            continue
+        told = part in said or (
+            (folder / "gates" / f"{part.removeprefix('gate_')}.json").exists() and part.startswith("gate_")
+        )
+        if bad and not told:
+            note_failure(folder, part, "The task failed without a word of its own; its log says more.")
+        elif not bad:
+            clear_failure(folder, part)

@@ -8,11 +8,13 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
+from airflow.sdk.exceptions import AirflowException
 from clipyard.errors import ClipyardError
 from clipyard.files import read_json, write_json
 from clipyard.settings import Settings
 
 from clipyard_airflow.operators.outcome import airflow_error, raise_for, read_outcome
+from clipyard_airflow.operators.plain import explain
 
 
 class StepOperator(BaseOperator):
@@ -61,12 +63,18 @@ class StepOperator(BaseOperator):
         try:
             returncode, why = self.run_step(data, context)
         except ClipyardError as error:  # the runtime's own settings
-            raise airflow_error(error) from None
+            red = airflow_error(error)
+            explain(self.log.error, red)
+            raise red from None
         if result_file.exists():
             write_json(result_file, {**read_json(result_file), "runtime": self.where})
         outcome = read_outcome(result_file, returncode, why)
+        try:
+            raise_for(outcome)
+        except AirflowException as error:
+            explain(self.log.error, error)
+            raise
         self.log.info("%s", outcome.sentence)
-        raise_for(outcome)
         if outcome.resume_at is not None:
             self._wait(outcome.resume_at)
         return outcome.counts

@@ -8,6 +8,8 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowFailException
 
+from clipyard_airflow.operators.plain import explain, report_address
+
 
 class VerdictOperator(BaseOperator):
     """Fails when any task of the run failed: the report is written in any case, and must not make a broken run green."""
@@ -27,6 +29,10 @@ class VerdictOperator(BaseOperator):
         failed = sorted(task for task, state in states.get(run_id, {}).items() if state == "failed")
         sentence = str(run_summary(Settings.from_env().data, self.dataset, run_id)["sentence"])
         if failed:
-            raise AirflowFailException(f"{sentence} Failed: {', '.join(failed)}; the report says more.")
+            red = AirflowFailException(
+                f"{sentence} Failed: {', '.join(failed)}. Look at the report: {report_address(self.dataset, run_id)}"
+            )
+            explain(self.log.error, red)
+            raise red
         self.log.info("%s", sentence)
         return sentence

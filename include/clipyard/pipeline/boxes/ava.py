@@ -22,7 +22,7 @@ from clipyard.pipeline.boxes.jobs import ava_jobs
 from clipyard.pipeline.boxes.tables import has, load, rejected_item, rejected_rows, write_tables
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.params import AvaParams
-from clipyard.pipeline.stage import NothingToDo, Say, Stage, begin, needs_plan, tell_ledger
+from clipyard.pipeline.stage import NothingToDo, Say, Stage, needs_plan, plan, tell_ledger
 from clipyard.pipeline.step_params import Job
 from clipyard.reasons import Reason, Status
 
@@ -34,7 +34,7 @@ _MAX_LIST_BYTES = 16_000_000
 
 def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     """Obtain the annotation files, write them as tables, build the catalog of videos, begin the run in the ledger."""
-    begin(ctx)
+    common.begin(ctx)
     version = ctx.chosen(AvaParams).version
     # Splits whose files are there already are in the catalog too: it must not forget what an earlier run made.
     known = [s for s in ctx.spec.parts if s in ctx.splits or ava_files.are_there(ctx.spec, ctx.data, version, s)]
@@ -147,7 +147,7 @@ def release(ctx: RunContext, say: Say) -> str:
 
 STAGES: dict[str, Stage] = {
     "annotations": obtain,
-    "plan": partial(common.make_plan, write_jobs=ava_jobs),
+    "plan": partial(plan, write_jobs=ava_jobs),
     **{f"gate_{name}": partial(common.run_gate, name=name) for name in ("annotations", "clips", "frames", "proposals")},
     "detect_shards": detect_shards,
     "proposals": make_proposals,

@@ -27,7 +27,7 @@ from clipyard.pipeline.boxes.windows import (
 )
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.params import AvaKineticsParams
-from clipyard.pipeline.stage import NothingToDo, Say, Stage, begin, needs_plan, tell_ledger
+from clipyard.pipeline.stage import NothingToDo, Say, Stage, needs_plan, plan, tell_ledger
 from clipyard.pipeline.step_params import Job
 
 AVA, KINETICS = "ava", "kinetics700"
@@ -42,7 +42,7 @@ def _merges(ctx: RunContext) -> bool:
 
 def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     """Obtain all annotation files, choose the windows, begin the run in the ledger."""
-    begin(ctx)
+    common.begin(ctx)
     known = _known_splits(ctx)
     files = ava_files.obtain_kinetics_part(ctx.spec, ctx.data, known, say, run=ctx)
     if _merges(ctx):
@@ -197,7 +197,7 @@ _GATES = ("annotations", "clips", "frames", "boxes", "proposals", "merged")
 
 STAGES: dict[str, Stage] = {
     "annotations": obtain,
-    "plan": partial(common.make_plan, write_jobs=ava_kinetics_jobs),
+    "plan": partial(plan, write_jobs=ava_kinetics_jobs),
     **{f"gate_{name}": partial(common.run_gate, name=name) for name in _GATES},
     "boxes": boxes,
     "detect_shards": detect_shards,

@@ -23,14 +23,13 @@ from clipyard.pipeline.publish import publish_release
 from clipyard.pipeline.stage import (
     NothingToDo,
     Say,
-    WriteJobs,
     gate,
     needs_catalog,
     needs_made,
     needs_other_annotations,
     needs_plan,
-    plan,
 )
+from clipyard.pipeline.stage import begin as begin_run
 from clipyard.pipeline.step_params import Job
 from clipyard.quality.params import GateParams
 from clipyard.report.missing import write_missing
@@ -38,15 +37,15 @@ from clipyard.report.missing import write_missing
 JOBS = "jobs.json"
 
 
-def make_plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
-    """See :func:`clipyard.pipeline.stage.plan`. What finds people at the end is asked for now, before days of work."""
+def begin(ctx: RunContext) -> None:
+    """See :func:`clipyard.pipeline.stage.begin`. What finds people at the end is looked for now, before days of work."""
+    begin_run(ctx)
     if detects(ctx) and ctx.chosen(DetectParams).detector == "mmdet" and not mmdet_is_there(ctx):
         raise UserError(
             f"{ctx.spec.name} is to detect people with mmdet, which is not installed here: run its DAG with "
             "CLIPYARD_RUNTIME_DETECT=docker (or kubernetes), which uses the image clipyard-detect, or choose detector=hog (for trying "
             "out) or proposals=none."
         )
-    return plan(ctx, say, write_jobs=write_jobs)
 
 
 def mmdet_is_there(ctx: RunContext, environ: Mapping[str, str] = os.environ) -> bool:
