@@ -56,7 +56,7 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
         "obtained": [{"part": one.part, "source": one.source, "sha256": one.sha256} for one in obtained],
     }
     write_json(ctx.folder / "catalog.json", content)
-    tell_ledger(ctx)
+    tell_ledger(ctx, say)
     return {"rows": summary.rows}
 
 

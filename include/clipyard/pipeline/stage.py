@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from clipyard.files import read_json, sweep_unfinished
 from clipyard.pipeline.context import RunContext, update_run_file
 from clipyard.quality.params import GateParams
+from clipyard.run_order import next_number, run_order
+from clipyard.settings import slug
 
 if TYPE_CHECKING:
     from clipyard.pipeline.plan import Plan
@@ -48,17 +50,33 @@ def begin(ctx: RunContext) -> None:
 
     if ctx.kind == "refresh" and not ctx.state.exists():
         raise NothingInThisRun(f"{ctx.spec.name} was never run, so there is nothing to look at again.")
-    update_run_file(ctx, started=datetime.now(UTC).isoformat(), title=ctx.spec.title, tools=tool_versions())
+    number = run_order(ctx.folder)[0] or next_number(ctx.data.private / "runs")
+    update_run_file(
+        ctx, number=number, started=datetime.now(UTC).isoformat(), title=ctx.spec.title, tools=tool_versions()
+    )
     sweep_unfinished(ctx.data.runs(ctx.spec.name))
 
 
-def tell_ledger(ctx: RunContext) -> None:
-    """The catalog's items and the run."""
+def tell_ledger(ctx: RunContext, say: Say) -> None:
+    """The catalog's items and the run. A ledger that lost what the disk knows is filled again first."""
+    from clipyard.pipeline.sources import askers, of_refresh
+
+    who, later = askers(ctx), of_refresh(ctx)
+    update_run_file(ctx, sources={"keys": who.keys, "for_good": who.archives, "refresh": later.clocks})
     with ctx.ledger() as ledger:
+        if ctx.state.exists() and not ledger.knows(ctx.spec.name):
+            told = ledger.rebuild(ctx.data.private / "runs", only=slug(ctx.spec.name))
+            say(
+                "%s",
+                f"The ledger {ledger} knew nothing of {ctx.spec.name}, although it was run before: it is new, or was deleted. "
+                f"It was filled again from the runs on disk ({told.items} items, {told.attempts} attempts). What only the "
+                "old one knew is lost: if you have a backup, stop the run and restore it.",
+            )
         ledger.sync_catalog(ctx.spec.name, ctx.catalog)
         ledger.begin_run(
-            ctx.spec.name, ctx.run, kind=ctx.kind, egress=ctx.settings.egress, params=ctx.params.model_dump(mode="json")
-        )
+            ctx.spec.name, ctx.run, kind=ctx.kind, egress=ctx.settings.egress,
+            params=ctx.params.model_dump(mode="json"), sources=later.clocks,
+        )  # fmt: skip
 
 
 def plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
@@ -121,7 +139,7 @@ def report(ctx: RunContext, say: Say) -> str:
     update_run_file(ctx, ended=datetime.now(UTC).isoformat())
     with ctx.ledger() as ledger:
         if ctx.recorded.exists():
-            ledger.end_run(ctx.spec.name, ctx.run, counts_of(ctx.recorded)["status"], ended=ctx.now())
+            ledger.end_run(ctx.spec.name, ctx.run, counts_of(ctx.recorded)["status"])
         path = write_report(ctx.spec, ctx.data, ctx.run, ledger, ctx.now())
     say("%s", run_summary(ctx.data, ctx.spec.name, ctx.run)["sentence"])
     say("%s", f"Report: {path}")
