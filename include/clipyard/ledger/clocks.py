@@ -33,8 +33,8 @@ def clamp_states(conn: Connection, now: datetime) -> int:
     return moved
 
 
-def in_the_future(engine: Engine, now: datetime) -> list[str]:
-    """One sentence for each run that has times of the future, and one for what sources said then."""
+def in_the_future(engine: Engine, now: datetime, name: str | None) -> list[str]:
+    """One sentence for each run (of data set ``name``, or of all) with times of the future, one for sources' answers."""
     horizon = now + SKEW
     query = (
         sa.select(dataset.c.name, run.c.run, sa.func.coalesce(run.c.ended, run.c.started).label("at"))
@@ -42,11 +42,13 @@ def in_the_future(engine: Engine, now: datetime) -> list[str]:
         .where(sa.or_(run.c.started > horizon, run.c.ended > horizon))
         .order_by(run.c.id)
     )
+    if name is not None:
+        query = query.where(dataset.c.name == name)
     told = []
     with reading(engine) as conn:
-        for name, run_name, at in conn.execute(query):
+        for owner, run_name, at in conn.execute(query):
             told.append(
-                f"Run {run_name} of {name} ended on {at:%Y-%m-%d %H:%M} UTC, which is in the future: the clock was ahead. "
+                f"Run {run_name} of {owner} ended on {at:%Y-%m-%d %H:%M} UTC, which is in the future: the clock was ahead. "
                 "Its answers count as of the next run; nothing else is to be done."
             )
         states = sum(

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 from clipyard.errors import UserError
 from clipyard.ledger.answers import Attrition, Coverage, NextDue, ReasonCount, RunInfo
 from clipyard.ledger.bulk import is_postgres
+from clipyard.ledger.clocks import SKEW, in_the_future
 from clipyard.ledger.due import DEFAULT_SOURCES, absent
 from clipyard.ledger.engine import reading, shown
 from clipyard.ledger.models import (
@@ -35,6 +36,7 @@ from clipyard.manifest import Row
 from clipyard.reasons import Reason, Status
 
 dataset_table = dataset  # methods have a parameter of the table's name
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH = 5000
 _DAY = 86_400_000_000  # microseconds
 
@@ -184,17 +186,24 @@ class Queries:
         counts = [ReasonCount(row.split, Status(row.status), Reason(row.reason), row.items) for row in rows]
         return sorted(counts, key=lambda one: (one.split, -one.items, one.reason))
 
-    def attrition(self, dataset: str, *, per: Literal["run", "month"] = "run") -> list[Attrition]:
-        """How the share of each status and reason moved: at the end of every run, or of each month's last run."""
+    def attrition(
+        self, dataset: str, *, per: Literal["run", "month"] = "run", now: datetime | None = None
+    ) -> list[Attrition]:
+        """How the share of each status and reason moved: at the end of every run, or of each month's last run.
+
+        In the order in which runs began. A run of the future (its clock was ahead) ended when the next one did, or now.
+        """
         query = (
             sa.select(run.c.run, run.c.ended, run_count.c.status, run_count.c.reason, sa.func.sum(run_count.c["items"]))
             .select_from(run.join(run_count))
             .group_by(run.c.id, run.c.run, run.c.ended, run_count.c.status, run_count.c.reason)
-            .order_by(run.c.ended, run.c.run, run_count.c.status, run_count.c.reason)
+            .order_by(run.c.id, run_count.c.status, run_count.c.reason)
         )
         ((_, key),) = self._keys(dataset)
         with reading(self._engine) as conn:
             rows = conn.execute(query.where(run.c.dataset_id == key, run.c.ended.is_not(None))).all()
+        ends = _believed({row.run: row.ended for row in rows}, max(now or _EARLIEST, datetime.now(UTC)))
+        rows = [(name, ends[name], *rest) for name, _, *rest in rows]
         last = {ended.strftime("%Y-%m"): name for name, ended, *_ in rows}
         totals: Counter[str] = Counter()
         for name, _, _, _, items in rows:
@@ -244,6 +253,10 @@ class Queries:
         with reading(self._engine) as conn:
             return list(conn.execute(query.where(run.c.dataset_id.in_(keys))))
 
+    def in_the_future(self, now: datetime | None = None, *, dataset: str | None = None) -> list[str]:
+        """One sentence for each run of a data set (of all) that a clock that was ahead wrote into the future."""
+        return in_the_future(self._engine, now or datetime.now(UTC), dataset)
+
     def knows(self, dataset: str) -> bool:
         """Whether a run of the data set was ever begun here."""
         query = sa.select(run.c.id).select_from(run.join(dataset_table)).where(dataset_table.c.name == dataset).limit(1)
@@ -272,6 +285,16 @@ class Queries:
         if name is not None and not keys:
             raise UserError(f"The ledger {shown(self._engine.url)} knows no data set {name!r}: run it first.")
         return keys
+
+
+def _believed(ends: dict[str, datetime], now: datetime) -> dict[str, datetime]:
+    """When runs ended, in their order: one from the future no later than the next that is believed, or now."""
+    limit = now
+    found: dict[str, datetime] = {}
+    for name in reversed(ends):
+        found[name] = limit if ends[name] > now + SKEW else ends[name]
+        limit = min(limit, found[name])
+    return found
 
 
 def standing(dataset_id: int) -> sa.Select[Any]:

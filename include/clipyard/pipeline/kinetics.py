@@ -28,6 +28,8 @@ from clipyard.quality.params import GateParams
 
 def _label_map(ctx: RunContext) -> Path | None:
     given = ctx.chosen(KineticsParams).label_map
+    if ctx.kind == "refresh" and not given:  # what the data set was made with
+        given = str(ctx.last_full_params().get("label_map") or "")
     return Path(given) if given else None
 
 

@@ -40,6 +40,11 @@ def read_state(state: Path) -> pa.Table:
     return read_table(state) if state.exists() else STATE_SCHEMA.empty_table()
 
 
+def splits_of(state: Path) -> list[str]:
+    """The splits of which anything was ever asked for, sorted."""
+    return sorted(set(pc.unique(read_table(state, ["split"])["split"]).to_pylist())) if state.exists() else []
+
+
 def merged(old: pa.Table, new: pa.Table, catalog_ids: pa.Array) -> pa.Table:
     """``new`` rows replace ``old`` ones of the same item; items that left the catalog are dropped."""
     new = new.select(STATE_SCHEMA.names).cast(STATE_SCHEMA)

@@ -20,6 +20,7 @@ from clipyard.errors import SpecError, UserError
 from clipyard.files import read_json, writing
 from clipyard.report.data import Counts, Level, Report, Verdict
 from clipyard.report.render import render
+from clipyard.run_order import run_order
 from clipyard.settings import DataRoot, slug
 
 MAX_RUNS = 100
@@ -96,7 +97,7 @@ def list_runs(data: DataRoot, dataset: str) -> list[Path]:
     if not folder.is_dir():
         return []
     runs = [path for path in folder.iterdir() if _is_run(path)]
-    return sorted(runs, key=lambda path: (run_time(path), path.name), reverse=True)
+    return sorted(runs, key=run_order, reverse=True)  # by their numbers: a clock may have been ahead
 
 
 def _is_run(path: Path) -> bool:
