@@ -153,7 +153,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON document; a broken one is a :class:`UserError` that names the file."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not readable as JSON ({error}); delete it or restore it.") from error
 
 

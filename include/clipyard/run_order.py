@@ -32,7 +32,7 @@ def run_order(folder: Path, facts: Any = None) -> RunOrder:
     try:
         began = datetime.fromisoformat(str(facts.get("started")))
         began = began.replace(tzinfo=UTC) if began.tzinfo is None else began.astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         try:
             began = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
         except OSError:

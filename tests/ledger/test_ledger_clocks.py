@@ -124,7 +124,7 @@ def test_times_of_the_future_are_named(ledger: Ledger, tmp_path: Path) -> None:
     other = result(item(2), "missing", "private", [tried("youtube", AHEAD, "private")])
     record(ledger, tmp_path, "ahead", [other], AHEAD)
     told = " ".join(ledger.in_the_future(NOW, dataset="demo"))
-    assert "Run ahead of demo" in told and "1 answers" in told and "right" not in told
+    assert "Run ahead of demo" in told and "1 answers" in told and "Run right" not in told
     ledger.begin_run("demo", "next", started=NOW)
     assert "answers of sources" not in " ".join(ledger.in_the_future(NOW))
 

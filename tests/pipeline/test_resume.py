@@ -49,7 +49,9 @@ def test_shards_that_were_finished_before_the_kill_are_not_done_again(world: Wor
         assert len(ledger.history("vid00000000")) == 2, "one attempt for each of its clips"
 
 
-@pytest.mark.parametrize(("verdict", "ended", "again"), [("block", True, True), ("pass", True, False), ("block", False, False)])
+@pytest.mark.parametrize(
+    ("verdict", "ended", "again"), [("block", True, True), ("pass", True, False), ("block", False, False)]
+)
 def test_a_run_that_is_over_asks_again_when_it_is_run_again(
     world: World, verdict: str, ended: bool, again: bool
 ) -> None:

@@ -211,9 +211,9 @@ class Ledger(Queries):
 def _time(text: object) -> datetime | None:
     try:
         moment = datetime.fromisoformat(str(text))
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _runs(folder: Path, only: str | None) -> Iterable[tuple[RunOrder, datetime, Path, dict[str, Any]]]:
