@@ -20,8 +20,11 @@ from clipyard.errors import SpecError, UserError
 from clipyard.files import read_json, writing
 from clipyard.report.data import Counts, Level, Report, Verdict
 from clipyard.report.render import render
+from clipyard.run_order import run_order
 from clipyard.settings import DataRoot, slug
 
+_MOST = 10**12
+"""No data set has so many items."""
 MAX_RUNS = 100
 """Runs on one page; older ones stay on disk."""
 
@@ -58,9 +61,9 @@ def parse_time(text: object) -> datetime | None:
     """ISO 8601 with or without a zone (then UTC); None for anything else."""
     try:
         value = datetime.fromisoformat(str(text))
-    except ValueError:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except (ValueError, OverflowError):  # the first and last day of the calendar have no UTC everywhere
         return None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def run_time(folder: Path) -> datetime:
@@ -77,7 +80,7 @@ def read_summary(folder: Path, dataset: str) -> Summary:
     href = f"runs/{quote(dataset)}/{quote(folder.name)}/report/index.html"
     try:
         value = read_json(folder / "report" / "summary.json")
-        counts = None if value["counts"] is None else Counts(**value["counts"])
+        counts = None if value["counts"] is None else _counts(value["counts"])
         level = value["level"] if value["level"] in ("good", "warn", "bad") else "none"
         return Summary(
             dataset, str(value["title"]), folder.name, parse_time(value["at"]), level, str(value["word"]),
@@ -85,9 +88,16 @@ def read_summary(folder: Path, dataset: str) -> Summary:
         )  # fmt: skip
     except FileNotFoundError:
         headline = "No report yet: the run goes on, or was stopped before its report."
-    except (UserError, OSError, KeyError, TypeError, AttributeError) as error:
+    except (UserError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         headline = f"Its report cannot be read ({type(error).__name__}): write it again with 'clipyard report'."
     return Summary(dataset, dataset, folder.name, run_time(folder), "none", "No report", headline, None, {})
+
+
+def _counts(value: Any) -> Counts:
+    """Counts as they were written; ValueError or TypeError for anything else, which the page could not show."""
+    if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < _MOST for n in value.values()):
+        raise ValueError("counts are whole numbers")
+    return Counts(**value)
 
 
 def list_runs(data: DataRoot, dataset: str) -> list[Path]:
@@ -96,7 +106,7 @@ def list_runs(data: DataRoot, dataset: str) -> list[Path]:
     if not folder.is_dir():
         return []
     runs = [path for path in folder.iterdir() if _is_run(path)]
-    return sorted(runs, key=lambda path: (run_time(path), path.name), reverse=True)
+    return sorted(runs, key=run_order, reverse=True)  # by their numbers: a clock may have been ahead
 
 
 def _is_run(path: Path) -> bool:
