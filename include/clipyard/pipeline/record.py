@@ -58,8 +58,9 @@ def result_rows(ctx: RunContext, jobs: list[dict[str, str]]) -> Iterator[Row]:
     for row in read_rows(ctx.place.held):
         if row["item_id"] not in found:
             yield {**row, "key": ""}
-    for row in read_rows(ctx.place.absent):
-        yield {**row, "key": ""}
+    if ctx.place.absent.exists():  # a run that an earlier version planned has none
+        for row in read_rows(ctx.place.absent):
+            yield {**row, "key": ""}
 
 
 def record(ctx: RunContext) -> dict[str, int]:

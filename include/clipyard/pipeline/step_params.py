@@ -24,6 +24,7 @@ from clipyard.steps.unpack import PART_FIELDS, write_parts
 Job = dict[str, str]
 
 MAX_UNPACK_SHARDS = 200
+"""Of all archives together: Airflow maps the sum."""
 NEAR = frozenset({"local", "dataset"})
 """Kinds of sources that ask nobody: looked into also for what is not due."""
 
@@ -162,6 +163,7 @@ def write_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
 def _unpack_jobs(ctx: RunContext, plan: Plan) -> list[Job]:
     """Archives hold thousands of clips each: they are read only when a good share of a split is wanted."""
     jobs: list[Job] = []
+    archives = sum(source.archive is not None for source in enabled_sources(ctx))
     for source in enabled_sources(ctx):
         if source.kind != "http" or source.archive is None:
             continue
@@ -171,7 +173,7 @@ def _unpack_jobs(ctx: RunContext, plan: Plan) -> list[Job]:
         table = ctx.place.archives / f"{source.id}.parquet"
         count, problems = write_parts(source, splits, table, ctx.data, environ=os.environ)
         plan.counts.setdefault("archives", {})[source.id] = {"parts": count, "problems": problems}
-        shards = _cut(table, ctx.place.archives / source.id, source.id)
+        shards = _cut(table, ctx.place.archives / source.id, source.id, max(1, MAX_UNPACK_SHARDS // archives))
         params = {
             "source": source.id, "wanted": _relative(ctx, ctx.place.wanted), "recipe": ctx.spec.recipe.model_dump(mode="json"),
             "attempts": source.attempts, "timeout_s": source.timeout_s,
@@ -200,10 +202,10 @@ def askable_splits(ctx: RunContext, wanted: dict[str, int], catalog: dict[str, i
     return found
 
 
-def _cut(table: Path, folder: Path, prefix: str) -> list[Path]:
-    """The parts in at most 200 shards, in order."""
+def _cut(table: Path, folder: Path, prefix: str, most: int) -> list[Path]:
+    """The parts in at most ``most`` shards, in order."""
     rows = list(read_rows(table))
-    size = max(1, -(-len(rows) // MAX_UNPACK_SHARDS))
+    size = max(1, -(-len(rows) // most))
     paths = []
     for number, begin in enumerate(range(0, len(rows), size)):
         path = folder / f"{prefix}_parts-{number:05d}.parquet"
