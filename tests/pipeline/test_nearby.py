@@ -42,6 +42,10 @@ class Lab(World):
         self.plan(ctx)
         return {row["clip_id"] for shard in self.asked(ctx) for row in shard}
 
+    def _result(self, row: Row, reason: str | None) -> Row:
+        result = super()._result(row, reason)
+        return {**result, "attempts": [{**tried, "source": "mirror"} for tried in result["attempts"]]}
+
     def put(self, name: str) -> None:
         path = self.mine / name
         path.parent.mkdir(parents=True, exist_ok=True)
