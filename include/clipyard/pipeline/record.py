@@ -64,8 +64,9 @@ def result_rows(ctx: RunContext, plan: dict[str, Any], jobs: list[dict[str, str]
     for row in read_rows(ctx.place.held):
         if row["item_id"] not in found:
             yield lacks.told({**row, "key": ""})
-    for row in read_rows(ctx.place.absent):
-        yield {**row, "key": ""}
+    if ctx.place.absent.exists():  # a run that an earlier version planned has none
+        for row in read_rows(ctx.place.absent):
+            yield {**row, "key": ""}
 
 
 def _weighed(row: Row, said: Row | None) -> Row:

@@ -138,6 +138,7 @@ def write_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
 def _unpack_jobs(ctx: RunContext, plan: Plan) -> list[Job]:
     """The archives that the plan chose to read."""
     jobs: list[Job] = []
+    archives = sum(source.archive is not None for source in enabled_sources(ctx))
     for source in enabled_sources(ctx):
         splits = plan.archives.get(source.id)
         if not splits:
@@ -145,7 +146,7 @@ def _unpack_jobs(ctx: RunContext, plan: Plan) -> list[Job]:
         table = ctx.place.archives / f"{source.id}.parquet"
         count, problems = write_parts(source, splits, table, ctx.data, environ=os.environ)
         plan.counts.setdefault("archives", {})[source.id] = {"parts": count, "problems": problems}
-        shards = _cut(table, ctx.place.archives / source.id, source.id)
+        shards = _cut(table, ctx.place.archives / source.id, source.id, max(1, MAX_UNPACK_SHARDS // archives))
         params = {
             "source": source.id, "wanted": _relative(ctx, ctx.place.wanted), "recipe": ctx.spec.recipe.model_dump(mode="json"),
             "attempts": source.attempts, "timeout_s": source.timeout_s,
@@ -157,7 +158,7 @@ def _unpack_jobs(ctx: RunContext, plan: Plan) -> list[Job]:
 def _cut(table: Path, folder: Path, prefix: str) -> list[Path]:
     """The parts in at most 200 shards, in order."""
     rows = list(read_rows(table))
-    size = max(1, -(-len(rows) // MAX_UNPACK_SHARDS))
+    size = max(1, -(-len(rows) // most))
     paths = []
     for number, begin in enumerate(range(0, len(rows), size)):
         path = folder / f"{prefix}_parts-{number:05d}.parquet"
