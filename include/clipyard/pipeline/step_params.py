@@ -23,6 +23,7 @@ from clipyard.steps.unpack import PART_FIELDS, write_parts
 Job = dict[str, str]
 
 MAX_UNPACK_SHARDS = 200
+"""Of all archives together: Airflow maps the sum."""
 
 
 def fetch_params(ctx: RunContext, *, only: frozenset[str] | None = None) -> dict[str, Any]:
@@ -155,8 +156,8 @@ def _unpack_jobs(ctx: RunContext, plan: Plan) -> list[Job]:
     return jobs
 
 
-def _cut(table: Path, folder: Path, prefix: str) -> list[Path]:
-    """The parts in at most 200 shards, in order."""
+def _cut(table: Path, folder: Path, prefix: str, most: int) -> list[Path]:
+    """The parts in at most ``most`` shards, in order."""
     rows = list(read_rows(table))
     size = max(1, -(-len(rows) // most))
     paths = []
