@@ -17,7 +17,7 @@ INCLUDE = PROJECT / "include/clipyard"
 PLUGINS = PROJECT / "plugins"
 DAGS = PROJECT / "dags"
 
-GROUND = ("reasons", "errors", "files", "ids", "manifest", "store", "settings", "progress", "run_folder")
+GROUND = ("reasons", "errors", "files", "ids", "manifest", "store", "settings", "progress", "run_folder", "run_order")
 
 ROOMS: dict[str, set[str]] = {
     "datasets": set(),
@@ -47,6 +47,7 @@ GROUND_ARROWS: dict[str, set[str]] = {
     "settings": {"errors", "files"},
     "progress": set(),
     "run_folder": set(),
+    "run_order": {"errors", "files"},
 }
 
 NARROW: dict[tuple[str, str], set[str]] = {

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 import uuid
@@ -31,17 +32,52 @@ def temporary_beside(target: Path) -> Path:
     return target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{target.suffix}")
 
 
-def sweep_unfinished(folder: Path, *, older_than: float = 86_400) -> int:
-    """Delete what killed processes left unfinished below ``folder`` more than ``older_than`` seconds ago; how many
-    things.
+def owned_beside(target: Path) -> Path:
+    """A fresh name beside ``target`` (a folder or a file) that ends in its name and says which process made it."""
+    return target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}~{_host()}~{os.getpid()}-{target.name}")
+
+
+def is_abandoned(path: Path, older_than: float) -> bool:
+    """Whether nobody works on an unfinished file or folder: its process has ended, or it was not touched for so long.
+
+    A time more than a day ahead is that of a clock that was wrong, and counts as long ago.
     """
-    removed, horizon = 0, time.time() - older_than
+    owner = path.name.split("~", 2)
+    if len(owner) == 3 and owner[1] == _host():
+        pid = owner[2].partition("-")[0]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            return True
+    age = time.time() - path.stat().st_mtime
+    return age > older_than or age < -86_400
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", os.uname().nodename)[:40]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def sweep_unfinished(folder: Path, *, older_than: float = 86_400, depth: int | None = None) -> int:
+    """Delete what killed processes left unfinished below ``folder`` (see :func:`is_abandoned`); how many things.
+
+    ``depth``: how many folders deep to look; None: all.
+    """
+    removed = 0
     for place, folders, names in os.walk(folder):
         left = [name for name in (*folders, *names) if name.startswith(TEMPORARY_PREFIX)]
-        folders[:] = [name for name in folders if name not in left]
+        deep = depth is not None and len(Path(place).relative_to(folder).parts) >= depth
+        folders[:] = [] if deep else [name for name in folders if name not in left]
         for path in (Path(place, name) for name in left):
             with suppress(FileNotFoundError):
-                if path.stat().st_mtime < horizon:
+                if is_abandoned(path, older_than):
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
                     removed += 1
     return removed

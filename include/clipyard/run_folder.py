@@ -6,7 +6,8 @@
     plan/found/local-00000.parquet    items whose time has not come, but that were found on disk
     plan/archives/{source}/…          archive parts, one table a task of ``unpack``
     plan/params/{step}-{shard}.json   what a step is told
-    plan/{wanted,held,absent}.parquet all items asked for; those left alone; those that no source of the run can have
+    plan/{wanted,held,known,absent}.parquet
+                                      items asked for; left alone; asked of some sources only; that no source of the run can have
     detection/items/detect-00000.parquet
     {step}/part-00000.parquet         what a task of a step wrote
 """
@@ -55,6 +56,11 @@ class RunFolder:
     def held(self) -> Path:
         """Items that are left alone, with the reason."""
         return self.plan / "held.parquet"
+
+    @property
+    def known(self) -> Path:
+        """What the ledger knows of items for which only some sources are asked."""
+        return self.plan / "known.parquet"
 
     @property
     def absent(self) -> Path:

@@ -7,9 +7,11 @@ artefact counts as done only when its facts exist and still match the file: neve
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,14 @@ class Store:
         except (ClipyardError, OSError):  # absent, or damaged by hand: made again
             return None
         return dict(facts) if facts and isinstance(facts, dict) else None
+
+    def all_noted(self, kind: str, name: str) -> Iterator[Facts]:
+        """The facts of every artefact of that name, made with whatever recipe; damaged ones are left out."""
+        for path in self.path(kind, name, "any").parent.glob(f"{glob.escape(name)}.*.json"):
+            with suppress(ClipyardError, OSError):
+                facts = read_json(path)
+                if isinstance(facts, dict):
+                    yield dict(facts)
 
     def forget(self, kind: str, name: str, key: str, suffix: str = ".mp4") -> None:
         """Remove an artefact: the facts first, so that a kill between leaves nothing that looks done."""

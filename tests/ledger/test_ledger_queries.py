@@ -20,6 +20,11 @@ def names(ledger: Ledger, at: float = 0, **more: object) -> list[str]:
     return sorted(row["item_id"] for row in ledger.due(day(at), "demo", **more))  # type: ignore[arg-type]
 
 
+def may_be_asked(ledger: Ledger, at: float = 0, dataset: str = "demo") -> list[str]:
+    """What a full run may ask for: also what nobody ever asked for."""
+    return sorted(row["item_id"] for row in ledger.plan_refresh(dataset, day(at)).to_pylist() if row["due"])
+
+
 @pytest.fixture
 def full(ledger: Ledger, tmp_path: Path) -> Ledger:
     """Ten items of three classes: five there, one private, one never to be had here, one untried, one waiting, one rejected."""
@@ -41,10 +46,10 @@ def test_new_changed_and_left(ledger: Ledger, tmp_path: Path) -> None:
     first = catalog(tmp_path / "1.parquet", [item(1), item(2), rejected(9, "bad_id", "..")])
     assert ledger.sync_catalog("demo", first) == Synced(added=3, changed=0, left=0)
     assert ledger.sync_catalog("demo", first) == Synced(0, 0, 0)
-    assert names(ledger) == sorted([item(1)["item_id"], item(2)["item_id"]])
+    assert may_be_asked(ledger) == sorted([item(1)["item_id"], item(2)["item_id"]])
     second = catalog(tmp_path / "2.parquet", [item(2), item(3), rejected(9, "bad_time", "NaN")])
     assert ledger.sync_catalog("demo", second) == Synced(added=1, changed=1, left=1)
-    assert names(ledger) == sorted([item(2)["item_id"], item(3)["item_id"]])
+    assert may_be_asked(ledger) == sorted([item(2)["item_id"], item(3)["item_id"]])
     assert [(r.status, r.reason, r.items) for r in ledger.reasons("demo")] == [
         ("missing", "not_asked", 2), ("rejected", "bad_time", 1),
     ]  # fmt: skip
@@ -109,22 +114,25 @@ def test_plan_refresh(full: Ledger) -> None:
     assert len(rows) == table.num_rows == 10
     there = [item(n) for n in (0, 1)] + [item(n, split="val", label="tai chi") for n in (4, 5)]
     for one in [*there, item(7, split="test", label=None)]:
-        assert list(rows[one["item_id"]].values())[1:] == ["done", "ok", "", None, False]
+        assert list(rows[one["item_id"]].values())[1:6] == ["done", "ok", "", None, False]
     private, geo = rows[item(2)["item_id"]], rows[item(3)["item_id"]]
-    assert list(private.values())[1:] == ["missing", "private", "what it said", day(90).replace(hour=0), False]
-    assert list(geo.values())[1:] == ["missing", "geo", "what it said", None, False]
+    assert list(private.values())[1:] == [
+        "missing", "private", "what it said", day(90).replace(hour=0), False, 0, True,
+    ]  # fmt: skip
+    assert list(geo.values())[1:] == ["missing", "geo", "what it said", None, False, 0, True]
     again = rows[item(6, split="val", label="tai chi")["item_id"]]
     assert (again["reason"], again["next_attempt"], again["due"]) == ("transport", day(0) + timedelta(hours=2), True)
     untried = rows[item(8, split="test", label=None)["item_id"]]
-    assert list(untried.values())[1:] == ["missing", "not_asked", "", None, True]
-    assert list(rows["train/#row-99"].values())[1:] == ["rejected", "bad_id", "../../etc/passwd", None, False]
+    assert list(untried.values())[1:] == ["missing", "not_asked", "", None, True, 1, False]
+    assert list(rows["train/#row-99"].values())[1:] == ["rejected", "bad_id", "../../etc/passwd", None, False, 0, False]
 
 
 def test_plan_agrees_with_due(full: Ledger) -> None:
     for at in (0, 0.05, 0.5, 30, 89.9, 90, 10_000):
         for egress in ("default", "vpn"):
             table = full.plan_refresh("demo", day(at), egress).to_pylist()
-            assert sorted(row["item_id"] for row in table if row["due"]) == names(full, at, egress=egress)
+            due = sorted(row["item_id"] for row in table if row["due"] and row["asked"])
+            assert due == names(full, at, egress=egress)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
@@ -149,8 +157,9 @@ def test_plan_does_not_wait_for_pandas(tmp_path: Path) -> None:
 def test_due_of_splits_and_of_everything(full: Ledger, tmp_path: Path) -> None:
     assert names(full, 0.5, splits=["val"]) == [item(6, split="val", label="tai chi")["item_id"]]
     assert names(full, 0.5, splits=[]) == []
-    full.sync_catalog("other", catalog(tmp_path / "other.parquet", [item(50)]))
-    assert sorted(row["dataset"] for row in full.due(day(0.5))) == ["demo", "demo", "other"]
+    full.sync_catalog("untouched", catalog(tmp_path / "untouched.parquet", [item(50)]))
+    Calendar(full, tmp_path, "other").run(day(0), [(item(60), "transport")])
+    assert sorted(row["dataset"] for row in full.due(day(0.5))) == ["demo", "other"]
 
 
 def test_due_is_streamed(full: Ledger) -> None:
@@ -199,15 +208,17 @@ def test_reasons(full: Ledger) -> None:
 
 def test_next_due(full: Ledger) -> None:
     assert full.next_due("demo", day(0.5)) == [
-        NextDue(day(0).date(), Reason.NOT_ASKED, 1),
-        NextDue(day(0).date(), Reason.TRANSPORT, 1),
+        NextDue(day(0).date(), Reason.TRANSPORT, 1, due=True),
         NextDue(day(90).date(), Reason.PRIVATE, 1),
         NextDue(None, Reason.GEO, 1),
     ]
     assert [one.day for one in full.next_due("demo", day(0.5), per="week")] == [
-        date(2025, 12, 29), date(2025, 12, 29), date(2026, 3, 30), None,
+        date(2025, 12, 29), date(2026, 3, 30), None,
     ]  # fmt: skip
-    assert [one.day for one in full.next_due("demo", day(200))][:3] == [day(200).date()] * 3
+    assert [one.day for one in full.next_due("demo", day(200))][:2] == [day(200).date()] * 2
+    # Later on the same day is not now: the next refresh would not ask for it.
+    assert full.next_due("demo", day(0.06))[0] == NextDue(day(0).date(), Reason.TRANSPORT, 1, due=False)
+    assert names(full, 0.06) == []
 
 
 def test_attrition(ledger: Ledger, tmp_path: Path) -> None:

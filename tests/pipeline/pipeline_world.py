@@ -59,6 +59,8 @@ class World:
         return {row["item_id"]: reason for row in self.catalog if row.get("video_id") == f"vid{video:08d}"}
 
     def context(self, run: str = "one", kind: Kind = "full", **params: Any) -> RunContext:
+        """A run that asks ``origin``, unless the parameters say otherwise."""
+        params = {"sources": ["origin"], **params}
         ctx = make_context("kinetics_demo", run, params, kind=kind, settings=self.settings)
         write_rows(ctx.catalog, schema_of(CATALOG_FIELDS, "catalog"), self.catalog)
         with ctx.ledger() as ledger:

@@ -42,6 +42,10 @@ class Lab(World):
         self.plan(ctx)
         return {row["clip_id"] for shard in self.asked(ctx) for row in shard}
 
+    def _result(self, row: Row, reason: str | None) -> Row:
+        result = super()._result(row, reason)
+        return {**result, "attempts": [{**tried, "source": "mirror"} for tried in result["attempts"]]}
+
     def put(self, name: str) -> None:
         path = self.mine / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +124,7 @@ def test_of_what_is_not_due_only_what_was_found_gets_a_task(lab: Lab) -> None:
 
 def test_archives_are_somebody_to_ask_where_they_are_read(lab: Lab, tmp_path: Path) -> None:
     """Their clips come into the store after the plan was made; a split of which little is wanted is not read."""
-    (tmp_path / "paths.txt").write_text("part_0.tar.gz\n")
+    (tmp_path / "paths.txt").write_text("".join(f"part_{n}.tar.gz\n" for n in range(150)))
     text = (Path(__file__).parents[2] / "include/clipyard/datasets/kinetics400.yaml").read_text()
     begin = "https://s3.amazonaws.com/kinetics/400"
     for split in ("train", "val", "test"):
@@ -131,7 +135,11 @@ def test_archives_are_somebody_to_ask_where_they_are_read(lab: Lab, tmp_path: Pa
     lab.dataset = "kinetics400_boxed"
     ctx = lab.context(sources=["local", "cvdf"])
     assert lab.planned(ctx) == clips_of(lab.catalog)
-    assert len(run_stage("unpack_shards", ctx, say=lambda *_: None)) == 2
+    jobs = run_stage("unpack_shards", ctx, say=lambda *_: None)
+    assert len(jobs) == 150, "two parts each, of two splits: at most 200 shards of all archives"
+    parts = [row["item_id"] for job in jobs for row in read_rows(lab.root / job["items"])]
+    assert len(set(parts)) == len(parts) == 300
+    assert len({job["out"] for job in jobs}) == len(jobs)
 
 
 def test_a_folder_that_only_the_steps_have_hides_nothing(lab: Lab) -> None:

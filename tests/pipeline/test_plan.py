@@ -57,7 +57,7 @@ def test_splits_classes_and_limit(world: World) -> None:
 
 def test_an_empty_field_of_the_form_is_the_default(world: World) -> None:
     empty = dict.fromkeys(RunParams.model_fields)
-    assert world.context(**empty).params == world.context().params
+    assert world.context(**empty).params == world.context(sources=[]).params
 
 
 def test_an_unknown_class_is_a_sentence(world: World) -> None:

@@ -14,6 +14,7 @@ from clipyard.errors import Exit, UserError
 from clipyard.files import sha256_of
 from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
 from clipyard.media.frames import count_images
+from clipyard.media.tools import ffmpeg
 from clipyard.settings import DataRoot
 from clipyard.steps.frames import FramesStep
 from clipyard.steps.runner import run_step
@@ -88,6 +89,68 @@ def test_lost_and_damaged_images_are_made_again(data: Path) -> None:
     rows = frames(data)
     assert [row["status"] for row in rows] == ["done", "done", "kept"]
     assert [count_images(data / row["path"])[0] for row in rows] == [60, 50, 20]
+
+
+def own_images(data: Path, row: Row, *, quality: int = 12, film: Path | None = None) -> Path:
+    """Images as a person made them, in the folder of the layout; returns it."""
+    folder = data / "k/rawframes_val" / row["class_dir"] / row["clip_id"]
+    folder.mkdir(parents=True)
+    argv = [
+        ffmpeg().path,
+        "-v",
+        "error",
+        "-i",
+        film or clip_path(data, row),
+        "-vf",
+        "scale=85:64",
+        "-q:v",
+        str(quality),
+    ]
+    subprocess.run([*argv, "-fps_mode", "passthrough", "img_%05d.jpg"], check=True, cwd=folder)
+    return folder
+
+
+def bytes_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_persons_images_are_kept_when_they_fit_and_else_moved_away(data: Path, tmp_path: Path) -> None:
+    fits, note, other = (own_images(data, row) for row in items())
+    (note / "note.txt").write_text("mine")
+    for path in other.iterdir():
+        path.unlink()
+    other.rmdir()
+    own_images(data, items()[2], film=make_video(tmp_path / "other.mp4", 2, 10, size=(160, 120), label="another one"))
+    before = [bytes_in(folder) for folder in (fits, note, other)]
+    rows = frames(data)
+    assert [row["status"] for row in rows] == ["kept", "done", "done"]
+    assert bytes_in(fits) == before[0]
+    aside = data / ".clipyard/set-aside"
+    for folder, was, row in zip((note, other), before[1:], rows[1:], strict=True):
+        moved = aside / folder.relative_to(data)
+        assert bytes_in(moved) == was
+        assert str(moved) in row["evidence"]
+        assert count_images(folder)[0] == row["frames"]
+    assert "note.txt" in rows[1]["evidence"]
+    assert "shows something else" in rows[2]["evidence"]
+    assert [row["status"] for row in frames(data)] == ["kept"] * 3
+    assert bytes_in(fits) == before[0]
+
+
+def test_what_we_made_with_another_recipe_goes_without_a_copy(data: Path) -> None:
+    frames(data)
+    frames(data, fps=5)
+    frames(data)
+    assert not (data / ".clipyard/set-aside").exists()
+
+
+def test_a_persons_images_stay_where_ours_cannot_be_made(data: Path) -> None:
+    mine = own_images(data, items()[0])
+    (mine / "note.txt").write_text("mine")
+    before = bytes_in(mine)
+    clip_path(data, items()[0]).write_bytes(b"<!DOCTYPE html>")
+    assert frames(data)[0]["status"] == "failed"
+    assert bytes_in(mine) == before
 
 
 def test_a_fixed_size_and_the_original_size(data: Path) -> None:

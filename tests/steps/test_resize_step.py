@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from clipyard.errors import Exit
 from clipyard.files import sha256_of
 from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
 from clipyard.media.probe import probe
+from clipyard.media.tools import ffmpeg
 from clipyard.steps.resize import KIND, ResizeStep
 from clipyard.steps.runner import run_step
 from clipyard.store import Store
@@ -98,6 +100,42 @@ def test_what_was_lost_or_changed_is_made_good(data: Path) -> None:
     assert [row["status"] for row in again] == ["done", "done", "kept"]
     assert [row["sha256"] for row in again] == [row["sha256"] for row in first]
     assert all(sha256_of(data / row["path"]) == row["sha256"] for row in again)
+
+
+def own_copy(data: Path, row: Row, film: Path, *, gap: int = 10) -> Path:
+    """A dense copy as a person made it, in its place in the layout."""
+    path = data / "k/videos_val_256p_dense_cache" / row["class_dir"] / f"{row['clip_id']}.mp4"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    argv = [ffmpeg().path, "-v", "error", "-i", film, "-vf", "scale=-2:64", "-an", "-g", str(gap), "-crf", "30"]
+    subprocess.run([*argv, "-fps_mode", "passthrough", path], check=True)
+    return path
+
+
+def test_a_persons_copies_are_kept_when_they_fit_and_else_moved_away(data: Path, tmp_path: Path) -> None:
+    other = make_video(tmp_path / "other.mp4", 1, size=(160, 120), label="another one")
+    films = (clip_path(data, items()[0]), clip_path(data, items()[1]), other)
+    paths = [own_copy(data, row, film, gap=gap) for row, film, gap in zip(items(), films, (10, 99, 10), strict=True)]
+    before = [path.read_bytes() for path in paths]
+    rows = resize(data)
+    assert [row["status"] for row in rows] == ["kept", "done", "done"]
+    assert paths[0].read_bytes() == before[0]
+    for path, was, row, why in zip(paths[1:], before[1:], rows[1:], ("key frames", "something else"), strict=True):
+        moved = data / ".clipyard/set-aside" / path.relative_to(data)
+        assert moved.read_bytes() == was
+        assert str(moved) in row["evidence"]
+        assert why in row["evidence"]
+        assert sha256_of(path) == row["sha256"]
+    assert [row["status"] for row in resize(data)] == ["kept"] * 3
+    assert paths[0].read_bytes() == before[0]
+
+
+def test_a_file_in_place_of_a_copy_that_the_store_has_is_moved_away(data: Path) -> None:
+    first = resize(data)
+    place = data / first[0]["path"]
+    place.unlink()
+    place.write_bytes(b"mine")
+    assert resize(data)[0]["sha256"] == first[0]["sha256"] == sha256_of(place)
+    assert (data / ".clipyard/set-aside" / first[0]["path"]).read_bytes() == b"mine"
 
 
 def test_other_params_and_other_sources_are_made_again(data: Path) -> None:

@@ -59,6 +59,14 @@ class Listing:
 
     def names(self, folder: str, prefix: str) -> list[str]:
         """Names in ``folder`` that begin with ``prefix``, sorted; none where there is no such folder. OSError where it cannot be read."""
+        known = self._folder(folder)
+        return [] if known is None else list(known.beginning_with(os.fsencode(prefix)))
+
+    def never_has(self, folder: str) -> bool:
+        """True when the folder need not be asked about: in a snapshot, one that is not there."""
+        return self._snapshot and self._folder(folder) is None
+
+    def _folder(self, folder: str) -> _Names | None:
         with self._lock:
             known = self._known.get(folder)
             if folder in self._known and (self._snapshot or (known is not None and _holds(known, folder))):
@@ -67,7 +75,7 @@ class Listing:
                 known = self._known[folder] = _read(folder, stems=self._stems)
                 while len(self._known) > _FOLDERS:
                     self._known.popitem(last=False)
-        return [] if known is None else list(known.beginning_with(os.fsencode(prefix)))
+        return known
 
 
 def _read(folder: str, *, stems: bool) -> _Names | None:

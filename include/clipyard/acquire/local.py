@@ -37,16 +37,14 @@ class _Form(NamedTuple):
     content: Content
     suffix: str
     """What the name's template ends in (``.mp4``); empty where it does not say."""
+    is_shared: bool
+    """The folder holds the files of many clips: its name can be remembered."""
 
     @classmethod
     def of(cls, text: str, content: Content) -> _Form:
         folder, _, name = text.rpartition("/")
-        return cls(Template(folder), Template(name), content, "" if name.endswith("}") else PurePosixPath(name).suffix)
-
-    @property
-    def is_shared(self) -> bool:
-        """The folder holds the files of many clips: its name can be remembered."""
-        return not self.folder.names & _IN_NAME
+        suffix = "" if name.endswith("}") else PurePosixPath(name).suffix
+        return cls(Template(folder), Template(name), content, suffix, not Template(folder).names & _IN_NAME)
 
 
 class LocalSource:
@@ -82,7 +80,7 @@ class LocalSource:
             raise UserError(
                 f"Source '{id_}' names the folder {self._folder}, which is not there: mount it, or unset its variable."
             )
-        self._shared: dict[tuple[str, str, str | None], list[tuple[_Form, str | None]]] = {}
+        self._shared: dict[tuple[str, str, str | None], list[tuple[_Form, str | None, str]]] = {}
 
     @property
     def id(self) -> str:
@@ -94,23 +92,24 @@ class LocalSource:
 
     def _candidates(self, want: Want) -> Iterator[tuple[Path, Content]]:
         """Files that may hold the clip, the best form first."""
-        split = self._split_names.get(want.split, want.split)
-        spellings = [want] if split == want.split else [replace(want, split=split), want]
-        places = [self._places(one) for one in spellings]
-        for pairs in zip(*places, strict=True):
-            for one, (form, folder) in zip(spellings, pairs, strict=True):
-                if not form.is_shared:
-                    folder = self._place(form, one)
-                if folder is not None:
-                    for name in self._names(form, folder, one):
-                        yield Path(folder, name), form.content
+        for form, folder, split in self._places(want):
+            one = want if split == want.split else replace(want, split=split)
+            place = self._place(form, one) if folder is None else folder
+            if place is not None:
+                for name in self._names(form, place, one):
+                    yield Path(place, name), form.content
 
-    def _places(self, want: Want) -> list[tuple[_Form, str | None]]:
-        """The folders of each form for a split and class; None for one that there cannot be."""
+    def _places(self, want: Want) -> list[tuple[_Form, str | None, str]]:
+        """Each form with its folder (None: it depends on the clip) and the name of the split, for a split and class."""
         key = (want.split, want.class_dir, want.label)
         found = self._shared.get(key)
         if found is None:
-            found = [(form, self._place(form, want) if form.is_shared else None) for form in self._forms]
+            found = []
+            for form in self._forms:
+                for split in dict.fromkeys((self._split_names.get(want.split, want.split), want.split)):
+                    folder = self._place(form, replace(want, split=split)) if form.is_shared else None
+                    if not form.is_shared or (folder is not None and not self._listing.never_has(folder)):
+                        found.append((form, folder, split))
             if len(self._shared) > 1 << 16:  # hostile tables only: a data set has some thousands
                 self._shared.clear()
             self._shared[key] = found
@@ -130,8 +129,11 @@ class LocalSource:
             return []
         given = PurePosixPath(name).suffix if self._whole_files else form.suffix
         stem = name.removesuffix(given)
+        names = self._listing.names(folder, stem)
+        if not names:
+            return names
         ranked = []
-        for found in self._listing.names(folder, stem):
+        for found in names:
             suffix = found[len(stem) :].lower()
             if found == name:
                 rank = -2

@@ -15,6 +15,7 @@ from clipyard.errors import UserError
 
 _ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NUMBER_FORM = re.compile(r"(0[1-9]?d|d)?\Z")
+_PLAIN = {"{id}": "video_id", "{clip}": "clip_id"}
 NAMES = ("id", "clip", "class", "label", "split", "start", "end")
 
 
@@ -43,6 +44,7 @@ class Template:
                 known = ", ".join(f"{{{known}}}" for known in NAMES)
                 raise UserError(f"The template {text!r} of a source holds {{{name}}}; known: {known}, {{start:06d}}.")
             self._pieces.append((literal, name, form or ""))
+        self._plain = _PLAIN.get(text)
 
     @property
     def names(self) -> set[str]:
@@ -51,6 +53,8 @@ class Template:
 
     def fill(self, want: Want, safe: Callable[[str], str]) -> str:
         """The address of one clip."""
+        if self._plain is not None:  # {clip} or {id} alone, of which half a million are asked for
+            return safe(getattr(want, self._plain))
         values: dict[str, str | int] = {
             "id": want.video_id, "clip": want.clip_id, "class": want.class_dir, "label": want.label or want.class_dir,
             "split": want.split, "start": want.start, "end": want.end,

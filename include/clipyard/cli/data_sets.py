@@ -45,16 +45,23 @@ def spec(file: Path) -> None:
     click.echo(f"{file}: {loaded.name} ({loaded.title}) is a valid data set of family '{loaded.family}'.")
 
 
-def _ledger(settings: Settings) -> tuple[str, str]:
+def _ledger(settings: Settings) -> list[tuple[str, str]]:
     try:
         from clipyard.ledger import Ledger
     except ModuleNotFoundError as error:  # the image that steps run in
-        return (
-            "ok",
-            f"no ledger here ({error.name} is not installed): this is a place for steps; data root {settings.data.root}",
+        told = (
+            f"no ledger here ({error.name} is not installed): this is a place for steps; data root {settings.data.root}"
         )
-    with Ledger.open(settings.ledger_url):
-        return "ok", f"the ledger opens; data root {settings.data.root}"
+        return [("ok", told)]
+    with Ledger.open(settings.ledger_url) as ledger:
+        states = sorted((settings.data.private / "state").glob("*.parquet"))
+        unknown = [path.stem for path in states if "." not in path.stem and not ledger.knows(path.stem)]
+        return [
+            ("ok", f"the ledger opens; data root {settings.data.root}"),
+            *(("warn", sentence) for sentence in ledger.in_the_future()),
+            *(("warn", f"the ledger knows nothing of {name}, although it was run here: it is new, or was deleted; restore "
+               "it, or use 'clipyard rebuild'") for name in unknown),
+        ]  # fmt: skip
 
 
 @click.command()
@@ -75,7 +82,7 @@ def doctor(data: Path | None) -> None:
         extractor_args=settings.ytdlp_args,
     )
     rows += [(str(one.level), one.sentence) for one in found]
-    rows.append(_ledger(settings))
+    rows += _ledger(settings)
     table(rows, ("level", "finding"))
     if any(level == "fail" for level, _ in rows):
         sys.exit(int(Exit.FAIL))

@@ -122,11 +122,12 @@ def _existing(dataset: str, run_name: str | None, data: Path | None) -> RunConte
     """The context of a run that exists, with the parameters it was started with; the latest when none is named."""
     from clipyard.errors import UserError
     from clipyard.files import read_json
+    from clipyard.run_order import run_order
     from clipyard.settings import slug
 
     settings = settings_for(data)
     folder = settings.data.runs(dataset)
-    runs = sorted(folder.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    runs = sorted(folder.glob("*/run.json"), key=lambda path: run_order(path.parent))
     path = folder / slug(run_name) / "run.json" if run_name else (runs[-1] if runs else folder / "none")
     if not path.exists():
         raise UserError(

@@ -47,11 +47,15 @@ class Attrition(NamedTuple):
 
 
 class NextDue(NamedTuple):
-    """Items that will be asked for on a day (a week: from its Monday); None: never from this egress."""
+    """Items that will be asked for on a day (a week: from its Monday); None: never from this egress.
+
+    ``due``: a refresh that begins now asks for them. Other items of today wait for a later hour.
+    """
 
     day: date | None
     reason: Reason
     items: int
+    due: bool = False
 
 
 class RunInfo(NamedTuple):

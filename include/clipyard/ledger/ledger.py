@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +17,15 @@ from clipyard.files import read_json
 from clipyard.ledger import engine as _engine
 from clipyard.ledger.bulk import clean
 from clipyard.ledger.catalog import Synced, dataset_key, sync
+from clipyard.ledger.clocks import clamp_states
+from clipyard.ledger.models import dataset as dataset_table
 from clipyard.ledger.models import run as run_table
 from clipyard.ledger.models import run_count
 from clipyard.ledger.plan import plan_table
 from clipyard.ledger.queries import Queries, standing
-from clipyard.ledger.record import Recorded, RunKey, record_manifest
+from clipyard.ledger.record import Names, Recorded, RunKey, record_gone, record_manifest
 from clipyard.reasons import Status
+from clipyard.run_order import RunOrder, run_order
 
 Kind = Literal["full", "refresh"]
 
@@ -63,15 +66,21 @@ class Ledger(Queries):
     def begin_run(
         self, dataset: str, run: str, *, kind: Kind = "full", egress: str = "default",
         started: datetime | None = None, expected: int = 0, params: Mapping[str, Any] | None = None,
+        sources: Sequence[str] | None = None,
     ) -> None:  # fmt: skip
-        """Note that a run began. Beginning it again (a task tried again) keeps its start and takes the new params."""
+        """Note that a run began. Beginning it again (a task tried again) keeps its start and takes the new params.
+
+        ``sources``: keys of the sources that the data set's refreshes ask (see :meth:`record`); they decide what is due.
+        """
         with _engine.writing(self._engine) as conn:
-            key = self._run(conn, dataset, run, kind, egress, started or datetime.now(UTC)).id
+            found = self._run(conn, dataset, run, kind, egress, started or datetime.now(UTC))
             conn.execute(
                 run_table.update()
-                .where(run_table.c.id == key)
+                .where(run_table.c.id == found.id)
                 .values(kind=kind, egress=clean(egress), expected=expected, params=dict(params or {}))
             )
+            if sources is not None:
+                self._set_sources(conn, found.dataset_id, sources)
 
     def end_run(
         self, dataset: str, run: str, counts: Mapping[str, int] | None = None, *, ended: datetime | None = None
@@ -96,39 +105,60 @@ class Ledger(Queries):
             return sync(conn, dataset_key(conn, dataset), catalog)
 
     def record(
-        self, dataset: str, run: str, egress: str, manifests: Iterable[Path], now: datetime | None = None
-    ) -> Recorded:
+        self, dataset: str, run: str, egress: str, manifests: Iterable[Path], now: datetime | None = None,
+        *, sources: Mapping[str, str | None] | None = None, for_good: Collection[str] = (),
+    ) -> Recorded:  # fmt: skip
         """Learn from manifests that carry attempts (``results.parquet`` of a run, or of ``fetch``), in the order given (the last word of an item counts).
 
-        Recording again changes nothing. A run that was not begun begins at ``now``.
+        Recording again changes nothing. A run that was not begun begins at ``now``. ``sources``: the key of each source
+        by its id. A key stands for a place that bytes come from, whatever data set asks it; None is a place without a
+        clock (a folder), whose answers are kept as attempts only. Without it, the data set's sources are its own, but
+        for YouTube. ``for_good``: ids of sources that are not asked twice for what they lack (archives, read whole).
         """
         now = now or datetime.now(UTC)
         with _engine.writing(self._engine) as conn:
             key = self._run(conn, dataset, run, "full", egress, now)
-        total = Recorded(0, 0, 0)
+        total, names = Recorded(0, 0, 0), Names(dataset, sources, frozenset(for_good))
         for manifest in manifests:
-            total += record_manifest(self._engine, key, manifest, now)
+            total += record_manifest(self._engine, key, manifest, now, names)
+        if names.unknown:
+            with _engine.writing(self._engine) as conn:
+                query = sa.select(dataset_table.c.sources).where(dataset_table.c.id == key.dataset_id)
+                known = conn.execute(query).scalar() or []
+                self._set_sources(conn, key.dataset_id, [*known, *sorted(names.unknown - set(known))])
         return total
 
-    def plan_refresh(self, dataset: str, now: datetime, egress: str = "default") -> pa.Table:
-        """Every item with what is known of it and whether it is due (:data:`clipyard.ledger.plan.PLAN_SCHEMA`)."""
+    def record_gone(self, dataset: str, run: str, items: Sequence[str], evidence: str, now: datetime) -> int:
+        """Items whose files have gone from the disk: missing, and due at once. Returns how many were thought to be there."""
+        with _engine.writing(self._engine) as conn:
+            return record_gone(conn, self._run(conn, dataset, run, "full", "default", now), items, evidence, now)
+
+    def plan_refresh(
+        self, dataset: str, now: datetime, egress: str = "default", *, sources: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Every item with what is known of it and whether it is due (:data:`clipyard.ledger.plan.PLAN_SCHEMA`).
+
+        ``sources``: keys of those that the run asks (see :meth:`record`); their order is that of the bits of ``open``.
+        """
+        ((_, key),) = self._keys(dataset)
+        asked = self._asks(key, sources)
         with _engine.reading(self._engine) as conn:
-            (key,) = self._keys(conn, dataset)
-            return plan_table(conn, key, now, egress)
+            return plan_table(conn, key, now, egress, asked)
 
-    def rebuild(self, runs: Path, now: datetime | None = None) -> Recorded:
-        """Learn everything again from a folder of runs (``{runs}/{dataset}/{run}``), oldest run first.
+    def rebuild(self, runs: Path, now: datetime | None = None, *, only: str | None = None) -> Recorded:
+        """Learn everything again from a folder of runs (``{runs}/{dataset}/{run}``), in the order in which they began.
 
-        For a new ledger after a damaged one. Of each run it reads ``run.json`` (``started``, ``ended``, ``kind``,
-        ``egress``, ``params``, where present), ``catalog.parquet`` and ``results.parquet``, or, of a run
-        that never came so far, the manifests of ``fetch``.
+        For a new ledger after a damaged one. Of each run it reads ``run.json`` (``number``, ``started``, ``ended``,
+        ``kind``, ``egress``, ``params``, ``sources``, where present), ``catalog.parquet`` and ``results.parquet``, or,
+        of a run that never came so far, the manifests of ``fetch``. ``only``: the runs of this data set.
         """
         now = now or datetime.now(UTC)
         total = Recorded(0, 0, 0)
-        for started, folder, facts in sorted(_runs(runs), key=lambda run: (run[0], run[1])):
+        for _, started, folder, facts in sorted(_runs(runs, only), key=lambda run: (run[0], run[2])):
             dataset, run, egress = folder.parent.name, folder.name, str(facts.get("egress") or "default")
             kind: Kind = "refresh" if facts.get("kind") == "refresh" else "full"
-            params = facts.get("params")
+            params, keys = facts.get("params"), facts.get("sources")
+            keys = keys if isinstance(keys, dict) else {}
             self.begin_run(
                 dataset,
                 run,
@@ -136,14 +166,22 @@ class Ledger(Queries):
                 egress=egress,
                 started=started,
                 params=params if isinstance(params, dict) else {},
+                sources=keys.get("refresh"),
             )
             if (catalog := folder / "catalog.parquet").exists():
                 self.sync_catalog(dataset, catalog)
             results = folder / "results.parquet"
             manifests = [results] if results.exists() else sorted(folder.glob("fetch/part-*.parquet"))
-            total += self.record(dataset, run, egress, manifests, now)
+            total += self.record(
+                dataset, run, egress, manifests, now, sources=keys.get("keys"), for_good=keys.get("for_good") or ()
+            )
             self.end_run(dataset, run, self._counts(dataset), ended=_time(facts.get("ended")) or started)
         return total
+
+    @staticmethod
+    def _set_sources(conn: Connection, dataset_id: int, sources: Sequence[str]) -> None:
+        chosen = dataset_table.update().where(dataset_table.c.id == dataset_id)
+        conn.execute(chosen.values(sources=list(sources)))
 
     def _counts(self, dataset: str) -> dict[str, int]:
         counts: dict[str, int] = {}
@@ -152,7 +190,8 @@ class Ledger(Queries):
         return counts
 
     def _run(self, conn: Connection, dataset: str, run: str, kind: Kind, egress: str, started: datetime) -> RunKey:
-        """The run's key; the run is made when it is new."""
+        """The run's key; the run is made when it is new. What a clock that was ahead left is put right first."""
+        clamp_states(conn, datetime.now(UTC))
         dataset_id = dataset_key(conn, dataset)
         query = sa.select(run_table.c.id, run_table.c.started).where(
             run_table.c.dataset_id == dataset_id, run_table.c.run == run
@@ -172,18 +211,19 @@ class Ledger(Queries):
 def _time(text: object) -> datetime | None:
     try:
         moment = datetime.fromisoformat(str(text))
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _runs(folder: Path) -> Iterable[tuple[datetime, Path, dict[str, Any]]]:
+def _runs(folder: Path, only: str | None) -> Iterable[tuple[RunOrder, datetime, Path, dict[str, Any]]]:
     if not folder.is_dir():
         raise UserError(f"There is no folder of runs {folder}: name the one that holds {{dataset}}/{{run}}.")
-    for run in sorted(folder.glob("*/*")):
+    for run in sorted(folder.glob(f"{only or '*'}/*")):
         if not run.is_dir():
             continue
         about = run / "run.json"
         facts = read_json(about) if about.exists() else {}
         facts = facts if isinstance(facts, dict) else {}
-        yield _time(facts.get("started")) or datetime.fromtimestamp(run.stat().st_mtime, UTC), run, facts
+        started = _time(facts.get("started")) or datetime.fromtimestamp(run.stat().st_mtime, UTC)
+        yield run_order(run), started, run, facts

@@ -1,7 +1,8 @@
 """The ledger's tables. Names begin with ``ledger_``, so that they may share a PostgreSQL database with others'.
 
 Videos, clips and labels have integer keys, because millions of attempts and items point to them. The policy's states
-are kept only for videos and clips that could not be had; everything that was ever answered is in ``ledger_attempt``.
+are kept only for videos and clips that could not be had, one for each source that said so: what one source lacks says
+nothing about another. Everything that was ever answered is in ``ledger_attempt``. The keys of runs are their order.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a test holds it against ``migrations/versions``."""
 
 VERSION_TABLE = "ledger_version"
@@ -72,6 +73,7 @@ dataset = sa.Table(
     "ledger_dataset", metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("sources", sa.JSON),  # keys of the sources that its refreshes ask; null: not known
 )  # fmt: skip
 
 label = sa.Table(
@@ -142,7 +144,7 @@ def _state(name: str, subject: str) -> sa.Table:
         sa.Column("egress", sa.Text, primary_key=True),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("evidence", sa.Text, nullable=False),
-        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("source", sa.Text, primary_key=True),  # who said so: its key, see ``Ledger.record``
         sa.Column("first_seen", UtcTime, nullable=False),
         sa.Column("last_attempt", UtcTime, nullable=False),
         sa.Column("next_attempt", UtcTime),  # null: never again from this egress

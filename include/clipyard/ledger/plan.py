@@ -11,8 +11,9 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from clipyard.ledger.due import absent
 from clipyard.ledger.models import item
-from clipyard.ledger.queries import absent, micros, tuples
+from clipyard.ledger.queries import micros, tuples
 from clipyard.reasons import Reason, Status
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -25,16 +26,18 @@ PLAN_SCHEMA = pa.schema(
         pa.field("evidence", pa.string(), nullable=False),
         pa.field("next_attempt", _TIME),  # null: not planned; due, there, or never
         pa.field("due", pa.bool_(), nullable=False),  # not there, and may be asked for now
+        pa.field("open", pa.int64(), nullable=False),  # bit n: source n of those given may be asked for it now
+        pa.field("asked", pa.bool_(), nullable=False),  # a run asked for it before
     ]
 )
 
 
-def plan_table(conn: Connection, dataset_id: int, now: datetime, egress: str) -> pa.Table:
+def plan_table(conn: Connection, dataset_id: int, now: datetime, egress: str, sources: Sequence[str]) -> pa.Table:
     """Every item of the catalog (:data:`PLAN_SCHEMA`): first those that are there, then the others by split.
 
     What is there needs only its name: that is most of a data set, so it is asked for apart.
     """
-    batches = [*_present(conn, dataset_id), *_absent(conn, dataset_id, now, egress)]
+    batches = [*_present(conn, dataset_id), *_absent(conn, dataset_id, now, egress, sources)]
     return pa.Table.from_batches(batches, PLAN_SCHEMA)
 
 
@@ -45,24 +48,27 @@ def _present(conn: Connection, dataset_id: int) -> Iterator[pa.RecordBatch]:
         size = len(rows)
         if not same:
             same = [_texts([value] * size) for value in (str(Status.DONE), str(Reason.OK), "")]
-            same += [_times([None] * size), _flags([False] * size)]
+            same += [_times([None] * size), _flags([False] * size), _numbers([0] * size), _flags([True] * size)]
         names = _texts([name for (name,) in rows])
         yield pa.RecordBatch.from_arrays([names, *(column[:size] for column in same)], schema=PLAN_SCHEMA)
 
 
-def _absent(conn: Connection, dataset_id: int, now: datetime, egress: str) -> Iterator[pa.RecordBatch]:
-    joined, told = absent(egress, now)
+def _absent(
+    conn: Connection, dataset_id: int, now: datetime, egress: str, sources: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    joined, told = absent(egress, now, sources)
     query = (
         sa.select(
             item.c.item_id, item.c.status, told["reason"], told["evidence"], micros(conn.dialect, told["next_attempt"]),
-            told["due"],
+            told["due"], told["open"], told["asked"],
         )
         .select_from(joined)
         .where(item.c.dataset_id == dataset_id, item.c.listed, ~item.c.present)
     )  # fmt: skip
     for rows in tuples(conn, query):
-        *texts, times, due = zip(*rows, strict=True)
-        yield pa.RecordBatch.from_arrays([*map(_texts, texts), _times(times), _flags(due)], schema=PLAN_SCHEMA)
+        *texts, times, due, open_, asked = zip(*rows, strict=True)
+        columns = [*map(_texts, texts), _times(times), _flags(due), _numbers(open_), _flags(asked)]
+        yield pa.RecordBatch.from_arrays(columns, schema=PLAN_SCHEMA)
 
 
 # Columns are made from their buffers: pyarrow.array would import pandas first, which can take longer than the plan.
@@ -77,6 +83,10 @@ def _texts(values: Sequence[str]) -> pa.Array:
 def _flags(values: Iterable[object]) -> pa.Array:
     flags = array("b", map(bool, values))
     return pa.Array.from_buffers(pa.int8(), len(flags), [None, pa.py_buffer(flags)]).cast(pa.bool_())
+
+
+def _numbers(values: Sequence[int]) -> pa.Array:
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(array("q", values))])
 
 
 def _times(values: Sequence[int | None]) -> pa.Array:

@@ -1,6 +1,8 @@
 """What the ledger answers. Everything here only reads; answers that may be long are streamed.
 
 Times are aware, UTC. ``egress`` is the way out to the internet: what is permanent from one may be had from another.
+``sources`` are the keys of the sources that a run asks, see :meth:`clipyard.ledger.Ledger.record`; without them, those
+that the data set's refreshes ask (:mod:`clipyard.ledger.due` says what is due).
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 from clipyard.errors import UserError
 from clipyard.ledger.answers import Attrition, Coverage, NextDue, ReasonCount, RunInfo
 from clipyard.ledger.bulk import is_postgres
+from clipyard.ledger.clocks import SKEW, in_the_future
+from clipyard.ledger.due import DEFAULT_SOURCES, absent
 from clipyard.ledger.engine import reading, shown
 from clipyard.ledger.models import (
     attempt,
     clip,
-    clip_state,
     dataset,
     from_micros,
     item,
@@ -28,44 +31,14 @@ from clipyard.ledger.models import (
     run,
     run_count,
     video,
-    video_state,
 )
 from clipyard.manifest import Row
 from clipyard.reasons import Reason, Status
 
+dataset_table = dataset  # methods have a parameter of the table's name
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH = 5000
 _DAY = 86_400_000_000  # microseconds
-
-
-def absent(egress: str, now: datetime) -> tuple[sa.FromClause, dict[str, sa.ColumnElement[Any]]]:
-    """Items with the states that bear on them, and what follows: reason, next_attempt, due, …"""
-    c, v = clip_state, video_state
-    joined = item.outerjoin(c, sa.and_(c.c.clip_id == item.c.clip_id, c.c.egress == egress)).outerjoin(
-        v, sa.and_(v.c.video_id == item.c.video_id, v.c.egress == egress)
-    )
-    has_c, has_v = c.c.clip_id.is_not(None), v.c.video_id.is_not(None)
-    c_next, v_next = c.c.next_attempt, v.c.next_attempt
-    never = sa.or_(sa.and_(has_c, c_next.is_(None)), sa.and_(has_v, v_next.is_(None)), item.c.status == Status.REJECTED)
-    # A clip that this data set never asked for is as good as what another one learned of it, or of its video.
-    # One that was passed over on purpose has evidence of its own.
-    untold = sa.and_(item.c.reason == Reason.NOT_ASKED, item.c.evidence == "")
-    by_clip, by_video = sa.and_(untold, has_c, c.c.reason != Reason.OK), sa.and_(untold, has_v)
-    return joined, {
-        "reason": sa.case((by_clip, c.c.reason), (by_video, v.c.reason), else_=item.c.reason),
-        "evidence": sa.case((by_clip, c.c.evidence), (by_video, v.c.evidence), else_=item.c.evidence),
-        "next_attempt": sa.case(
-            (never, sa.null()), (sa.and_(has_v, sa.or_(c_next.is_(None), v_next > c_next)), v_next), else_=c_next
-        ),
-        "never": never,
-        "due": sa.and_(
-            item.c.status != Status.REJECTED,
-            sa.or_(c.c.clip_id.is_(None), c_next <= now),
-            sa.or_(v.c.video_id.is_(None), v_next <= now),
-        ),
-        "permanent": sa.func.coalesce(v.c.permanent, c.c.permanent, sa.false()),
-        "since": sa.func.coalesce(c.c.first_seen, v.c.first_seen, item.c.updated),
-        "last_attempt": sa.func.coalesce(c.c.last_attempt, v.c.last_attempt, item.c.updated),
-    }
 
 
 def tuples(conn: Connection, query: sa.Select[Any]) -> Iterator[Sequence[Any]]:
@@ -117,13 +90,15 @@ class Queries:
         *,
         egress: str = "default",
         splits: Collection[str] | None = None,
+        sources: Sequence[str] | None = None,
     ) -> Iterator[Row]:
-        """Items that are not there and may be asked for now. Columns: see :meth:`missing`."""
-        return self._details(now, dataset, egress, splits, None, only_due=True)
+        """Items that the next refresh asks for: asked for before, not there, and due. Columns: see :meth:`missing`."""
+        for name, key in self._keys(dataset):
+            yield from self._details(now, name, key, egress, splits, None, sources, only_due=True)
 
     def missing(
         self, dataset: str, split: str | None = None, reason: Reason | None = None, *,
-        egress: str = "default", now: datetime | None = None,
+        egress: str = "default", now: datetime | None = None, sources: Sequence[str] | None = None,
     ) -> Iterator[Row]:  # fmt: skip
         """Items that are not there, rejected rows left out, in the order of the splits.
 
@@ -131,40 +106,40 @@ class Queries:
         the trouble began), ``last_attempt, next_attempt`` (None: at the next refresh; or, when permanent, never).
         """
         splits = None if split is None else (split,)
-        return self._details(now or datetime.now(UTC), dataset, egress, splits, reason, only_due=False)
+        ((name, key),) = self._keys(dataset)
+        now = now or datetime.now(UTC)
+        return self._details(now, name, key, egress, splits, reason, sources, only_due=False)
 
     def _details(
-        self, now: datetime, name: str | None, egress: str, splits: Collection[str] | None, reason: Reason | None, *,
-        only_due: bool,
+        self, now: datetime, name: str, key: int, egress: str, splits: Collection[str] | None, reason: Reason | None,
+        sources: Sequence[str] | None, *, only_due: bool,
     ) -> Iterator[Row]:  # fmt: skip
-        joined, told = absent(egress, now)
-        joined = joined.join(dataset, dataset.c.id == item.c.dataset_id).outerjoin(clip, clip.c.id == item.c.clip_id)
+        joined, told = absent(egress, now, self._asks(key, sources))
+        joined = joined.outerjoin(clip, clip.c.id == item.c.clip_id)
         joined = joined.outerjoin(video, video.c.id == item.c.video_id).outerjoin(label, label.c.id == item.c.label_id)
         query = (
             sa.select(
-                dataset.c.name, item.c.item_id, video.c.video_id, clip.c.clip_id, item.c.split, label.c.name,
+                sa.literal(name), item.c.item_id, video.c.video_id, clip.c.clip_id, item.c.split, label.c.name,
                 item.c.status, told["reason"], told["evidence"], told["permanent"], told["since"], told["last_attempt"],
                 told["next_attempt"],
             )
             .select_from(joined)
-            .where(item.c.listed, ~item.c.present, item.c.status != Status.REJECTED)
+            .where(item.c.dataset_id == key, item.c.listed, ~item.c.present, item.c.status != Status.REJECTED)
         )  # fmt: skip
         with reading(self._engine) as conn:
-            keys = self._keys(conn, name)
-            query = query.where(item.c.dataset_id.in_(keys))
             if splits is not None:
                 query = query.where(item.c.split.in_(list(splits)))
             if reason is not None:
                 query = query.where(told["reason"] == reason)
             if only_due:
-                query = query.where(told["due"])
+                query = query.where(told["due"], told["asked"])
             for rows in tuples(conn, query):
                 for *texts, permanent, since, last, again in rows:
                     facts = (bool(permanent), utc(since), utc(last), utc(again))
                     yield dict(zip(_DETAILS, (*texts, *facts), strict=True))
 
     def history(self, id: str) -> list[Row]:
-        """Every attempt for a video, a clip or an item id, oldest first.
+        """Every attempt for a video, a clip or an item id, by run in the order in which runs began, then by time.
 
         Columns: ``at, dataset, run, video_id, clip_id, source, egress, reason, evidence, seconds, bytes``.
         """
@@ -176,7 +151,7 @@ class Queries:
                 attempt.c.bytes,
             )
             .select_from(attempt.join(clip).join(video).join(run).join(dataset))
-            .order_by(attempt.c.at, attempt.c.clip_id, attempt.c.nth)
+            .order_by(attempt.c.run_id, attempt.c.at, attempt.c.clip_id, attempt.c.nth)
         )  # fmt: skip
         # Asked one after the other, each finds its index; in one question PostgreSQL reads every attempt.
         clips = (
@@ -195,8 +170,8 @@ class Queries:
             .group_by(item.c.split, item.c.label_id, item.c.status)
         )
         counts: dict[tuple[str, str | None], Counter[str]] = {}
+        ((_, key),) = self._keys(dataset)
         with reading(self._engine) as conn:
-            (key,) = self._keys(conn, dataset)
             names = {row.id: row.name for row in conn.execute(sa.select(label.c.id, label.c.name))}
             for split, label_id, status, items in conn.execute(query.where(item.c.dataset_id == key)):
                 for group in {(split, None), (split, names.get(label_id))}:
@@ -205,23 +180,30 @@ class Queries:
 
     def reasons(self, dataset: str) -> list[ReasonCount]:
         """How many items of each split have which status and reason; the most frequent first."""
+        ((_, key),) = self._keys(dataset)
         with reading(self._engine) as conn:
-            (key,) = self._keys(conn, dataset)
             rows = conn.execute(standing(key)).all()
         counts = [ReasonCount(row.split, Status(row.status), Reason(row.reason), row.items) for row in rows]
         return sorted(counts, key=lambda one: (one.split, -one.items, one.reason))
 
-    def attrition(self, dataset: str, *, per: Literal["run", "month"] = "run") -> list[Attrition]:
-        """How the share of each status and reason moved: at the end of every run, or of each month's last run."""
+    def attrition(
+        self, dataset: str, *, per: Literal["run", "month"] = "run", now: datetime | None = None
+    ) -> list[Attrition]:
+        """How the share of each status and reason moved: at the end of every run, or of each month's last run.
+
+        In the order in which runs began. A run of the future (its clock was ahead) ended when the next one did, or now.
+        """
         query = (
             sa.select(run.c.run, run.c.ended, run_count.c.status, run_count.c.reason, sa.func.sum(run_count.c["items"]))
             .select_from(run.join(run_count))
             .group_by(run.c.id, run.c.run, run.c.ended, run_count.c.status, run_count.c.reason)
-            .order_by(run.c.ended, run.c.run, run_count.c.status, run_count.c.reason)
+            .order_by(run.c.id, run_count.c.status, run_count.c.reason)
         )
+        ((_, key),) = self._keys(dataset)
         with reading(self._engine) as conn:
-            (key,) = self._keys(conn, dataset)
             rows = conn.execute(query.where(run.c.dataset_id == key, run.c.ended.is_not(None))).all()
+        ends = _believed({row.run: row.ended for row in rows}, max(now or _EARLIEST, datetime.now(UTC)))
+        rows = [(name, ends[name], *rest) for name, _, *rest in rows]
         last = {ended.strftime("%Y-%m"): name for name, ended, *_ in rows}
         totals: Counter[str] = Counter()
         for name, _, _, _, items in rows:
@@ -233,49 +215,86 @@ class Queries:
         ]
 
     def next_due(
-        self, dataset: str, now: datetime, *, egress: str = "default", per: Literal["day", "week"] = "day"
-    ) -> list[NextDue]:
-        """What will be asked for again when; what is due already counts for today."""
-        joined, told = absent(egress, now)
+        self, dataset: str, now: datetime, *, egress: str = "default", per: Literal["day", "week"] = "day",
+        sources: Sequence[str] | None = None,
+    ) -> list[NextDue]:  # fmt: skip
+        """What refreshes will ask for again and when: of what was ever asked for, as :meth:`due`."""
+        ((_, key),) = self._keys(dataset)
+        joined, told = absent(egress, now, self._asks(key, sources))
         today = now.astimezone(UTC).date()
         day = sa.case(
             (told["never"], -1), (told["due"], 0), else_=micros(self._engine.dialect, told["next_attempt"]) // _DAY
         )
         query = (
-            sa.select(day.label("day"), told["reason"].label("reason"), sa.func.count())
+            sa.select(day.label("day"), told["reason"].label("reason"), told["due"].label("due"), sa.func.count())
             .select_from(joined)
-            .where(item.c.listed, ~item.c.present, item.c.status != Status.REJECTED)
-            .group_by(sa.text("1"), sa.text("2"))
+            .where(item.c.dataset_id == key, item.c.listed, ~item.c.present, item.c.status != Status.REJECTED)
+            .where(told["asked"])
+            .group_by(sa.text("1"), sa.text("2"), sa.text("3"))
         )
-        counts: Counter[tuple[date | None, Reason]] = Counter()
+        counts: Counter[tuple[date | None, Reason, bool]] = Counter()
         with reading(self._engine) as conn:
-            (key,) = self._keys(conn, dataset)
-            for number, reason, items in conn.execute(query.where(item.c.dataset_id == key)):
+            for number, reason, is_due, items in conn.execute(query):
                 when = None if number < 0 else max(today, date(1970, 1, 1) + timedelta(days=int(number)))
                 if when is not None and per == "week":
                     when -= timedelta(days=when.weekday())
-                counts[when, Reason(reason)] += items
-        order = sorted(counts, key=lambda group: (group[0] or date.max, group[1]))
-        return [NextDue(when, reason, counts[when, reason]) for when, reason in order]
+                counts[when, Reason(reason), bool(is_due)] += items
+        order = sorted(counts, key=lambda group: (group[0] or date.max, group[1], not group[2]))
+        return [NextDue(when, reason, counts[when, reason, is_due], is_due) for when, reason, is_due in order]
 
     def runs(self, dataset: str | None = None) -> list[RunInfo]:
-        """All runs, or those of a data set, oldest first."""
+        """All runs, or those of a data set, in the order in which they began (not by their times: clocks go wrong)."""
         return [RunInfo(*row) for row in self._runs(dataset)]
 
     def _runs(self, name: str | None) -> list[Any]:
         columns = [run.c[field] for field in RunInfo._fields if field != "dataset"]
-        query = sa.select(dataset.c.name, *columns).select_from(run.join(dataset)).order_by(run.c.started, run.c.id)
+        query = sa.select(dataset.c.name, *columns).select_from(run.join(dataset)).order_by(run.c.id)
+        keys = [key for _, key in self._keys(name)]
         with reading(self._engine) as conn:
-            return list(conn.execute(query.where(run.c.dataset_id.in_(self._keys(conn, name)))))
+            return list(conn.execute(query.where(run.c.dataset_id.in_(keys))))
 
-    def _keys(self, conn: Connection, name: str | None) -> list[int]:
-        query = sa.select(dataset.c.id)
+    def in_the_future(self, now: datetime | None = None, *, dataset: str | None = None) -> list[str]:
+        """One sentence for each run of a data set (of all) that a clock that was ahead wrote into the future."""
+        return in_the_future(self._engine, now or datetime.now(UTC), dataset)
+
+    def knows(self, dataset: str) -> bool:
+        """Whether a run of the data set was ever begun here."""
+        query = sa.select(run.c.id).select_from(run.join(dataset_table)).where(dataset_table.c.name == dataset).limit(1)
+        with reading(self._engine) as conn:
+            return conn.execute(query).scalar() is not None
+
+    def asks(self, dataset: str) -> tuple[str, ...]:
+        """Keys of the sources that the data set's refreshes ask, in order."""
+        ((_, key),) = self._keys(dataset)
+        return self._asks(key, None)
+
+    def _asks(self, key: int, sources: Sequence[str] | None) -> tuple[str, ...]:
+        if sources is not None:
+            return tuple(sources)
+        with reading(self._engine) as conn:
+            known = conn.execute(sa.select(dataset.c.sources).where(dataset.c.id == key)).scalar()
+        return DEFAULT_SOURCES if known is None else tuple(map(str, known))
+
+    def _keys(self, name: str | None) -> list[tuple[str, int]]:
+        """Names and keys of all data sets, or of one; UserError when that one is not known."""
+        query = sa.select(dataset.c.name, dataset.c.id).order_by(dataset.c.id)
         if name is not None:
             query = query.where(dataset.c.name == name)
-        keys = [int(key) for key in conn.execute(query).scalars()]
+        with reading(self._engine) as conn:
+            keys = [(str(row.name), int(row.id)) for row in conn.execute(query)]
         if name is not None and not keys:
             raise UserError(f"The ledger {shown(self._engine.url)} knows no data set {name!r}: run it first.")
         return keys
+
+
+def _believed(ends: dict[str, datetime], now: datetime) -> dict[str, datetime]:
+    """When runs ended, in their order: one from the future no later than the next that is believed, or now."""
+    limit = now
+    found: dict[str, datetime] = {}
+    for name in reversed(ends):
+        found[name] = limit if ends[name] > now + SKEW else ends[name]
+        limit = min(limit, found[name])
+    return found
 
 
 def standing(dataset_id: int) -> sa.Select[Any]:

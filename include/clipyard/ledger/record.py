@@ -1,14 +1,17 @@
 """Fetch manifests into the ledger: every attempt, what follows from it, and how the items stand now.
 
 A manifest is recorded in batches, each in one transaction of the only writer; a killed recorder leaves whole batches.
-Recording the same manifest again changes nothing: an attempt is known by clip, time, source and egress, and a row whose
-attempts are known, or that is older than what the ledger knows of its item, is skipped.
+Recording the same manifest again changes nothing: an attempt is known by clip, time, source and egress, and a row that
+says nothing new is skipped where a later run has spoken of its item. Runs, not clocks, say what is later.
+
+An attempt is the answer of one source, and sets the clock of that source only. The row's own status and reason, which
+weigh all of them, are the item's.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -23,6 +26,7 @@ from sqlalchemy.engine import Connection, Engine
 from clipyard.errors import ManifestError
 from clipyard.ledger.bulk import clean, insert_rows, moment, pieces, update_rows
 from clipyard.ledger.catalog import add_items
+from clipyard.ledger.due import YOUTUBE
 from clipyard.ledger.engine import writing
 from clipyard.ledger.models import attempt, clip_state, item, video_state
 from clipyard.ledger.policy import BYTES_CAME, MANY, RULES, VideoState, distrusted, is_telling, observe
@@ -37,6 +41,22 @@ _STATUSES: dict[str, Status] = {str(status): status for status in Status}
 _REASONS: dict[str, Reason] = {str(reason): reason for reason in Reason}
 
 STATE_COLUMNS = tuple(field.name for field in fields(VideoState))
+
+
+class Names:
+    """The keys of sources by their ids (see ``Ledger.record``), and which of them nobody told us."""
+
+    def __init__(self, dataset: str, told: Mapping[str, str | None] | None, for_good: frozenset[str]) -> None:
+        self._dataset, self._told, self.for_good = dataset, told, for_good
+        self.unknown: set[str] = set()
+
+    def key(self, source: str) -> str | None:
+        if self._told is not None and source in self._told:
+            return self._told[source]
+        key = source if source == YOUTUBE else f"{self._dataset}:{source}"
+        if self._told is None:
+            self.unknown.add(key)
+        return key
 
 
 class Recorded(NamedTuple):
@@ -81,12 +101,6 @@ class _Told:
     attempts: list[_Attempt]
     when: datetime  # of the last attempt; without one, when the run began
 
-    @property
-    def source(self) -> str:
-        """Who gave the row's reason."""
-        said = [a.source for a in self.attempts if a.reason is self.reason] or [a.source for a in self.attempts]
-        return said[-1] if said else ""
-
 
 @dataclass
 class _Known:
@@ -102,7 +116,7 @@ class _Known:
     run_id: int | None
 
 
-def record_manifest(engine: Engine, run: RunKey, manifest: Path, now: datetime) -> Recorded:
+def record_manifest(engine: Engine, run: RunKey, manifest: Path, now: datetime, names: Names) -> Recorded:
     """Record one manifest that carries attempts; streams."""
     total = Recorded(0, 0, 0)
     if count_rows(manifest) and "attempts" not in pq.read_schema(manifest).names:
@@ -111,7 +125,7 @@ def record_manifest(engine: Engine, run: RunKey, manifest: Path, now: datetime) 
     for rows in pieces(read_rows(manifest, _COLUMNS), BATCH):
         told = [_doubted(_read(row, run, manifest), heard) for row in rows]
         with writing(engine) as conn:
-            total += _Batch(conn, run, now).record(rows, told)
+            total += _Batch(conn, run, now, names).record(rows, told)
     return total
 
 
@@ -161,6 +175,16 @@ def _moment(text: str) -> datetime:
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
+def record_gone(conn: Connection, run: RunKey, items: Sequence[str], evidence: str, now: datetime) -> int:
+    """Items that the ledger thinks are there, whose files have gone; returns how many."""
+    count = 0
+    for names in pieces(items, BATCH):
+        chosen = sa.and_(item.c.dataset_id == run.dataset_id, item.c.item_id.in_(names), item.c.present)
+        gone = {"status": str(Status.MISSING), "reason": str(Reason.NO_SOURCE), "evidence": evidence, "present": False}
+        count += conn.execute(item.update().where(chosen).values(**gone, run_id=run.id, updated=now)).rowcount
+    return count
+
+
 def _read(row: Row, run: RunKey, manifest: Path) -> _Told:
     try:
         attempts = _attempts(row["attempts"] or ())
@@ -193,8 +217,8 @@ def _attempts(values: Iterable[dict[str, Any]]) -> list[_Attempt]:
 class _Batch:
     """Some rows of a manifest, in one transaction."""
 
-    def __init__(self, conn: Connection, run: RunKey, now: datetime) -> None:
-        self._conn, self._run, self._now = conn, run, now
+    def __init__(self, conn: Connection, run: RunKey, now: datetime, names: Names) -> None:
+        self._conn, self._run, self._now, self._names = conn, run, now, names
 
     def record(self, rows: list[Row], told: list[_Told]) -> Recorded:
         known = self._items(rows, told)
@@ -210,10 +234,12 @@ class _Batch:
             new = [a for a in one.attempts if entry.clip_id and (entry.clip_id, a.at, a.source, a.nth) not in seen]
             seen.update((entry.clip_id or 0, a.at, a.source, a.nth) for a in new)
             attempts.extend(self._attempt(entry, a) for a in new)
-            if self._is_stale(one, entry):
+            if self._is_stale(new, entry):
                 continue
-            if (new and new[-1] is one.attempts[-1]) or not one.attempts:
-                self._observe(one, entry, clip_states, video_states)
+            for a in new:
+                self._hear(a, entry, clip_states, video_states)
+            if one.status.is_present and entry.clip_id is not None:
+                clip_states.forget(entry.clip_id)
             if (change := self._change(one, entry, is_news=bool(new))) is not None:
                 changes.append(change)
         insert_rows(self._conn, attempt.name, [column.name for column in attempt.c], attempts)
@@ -240,12 +266,14 @@ class _Batch:
             for name, key, clip, video, status, reason, evidence, updated, run in self._conn.execute(query)
         }
 
-    def _is_stale(self, one: _Told, entry: _Known) -> bool:
-        """True when the ledger knows something newer of the item."""
-        if entry.updated is None or one.when >= entry.updated:
+    def _is_stale(self, new: list[_Attempt], entry: _Known) -> bool:
+        """True when a later run has spoken of the item, and this one has nothing newer to say.
+
+        Runs may overlap: a full run of weeks records after a refresh that began after it.
+        """
+        if entry.run_id is None or entry.run_id <= self._run.id:
             return False
-        # What was found in place has no attempt and so no time of its own, but it is this run's last word.
-        return bool(one.attempts) or entry.run_id != self._run.id or not one.status.is_present
+        return not new or min(new[-1].at, self._now) < min(entry.updated or self._now, self._now)
 
     def _seen(self, clips: list[int], told: list[_Told]) -> set[tuple[int, datetime, str, int]]:
         times = [a.at for one in told for a in one.attempts]
@@ -263,24 +291,26 @@ class _Batch:
             a.bytes,
         )  # fmt: skip
 
-    def _observe(self, one: _Told, entry: _Known, clips: _States, videos: _States) -> None:
-        if entry.clip_id is None or entry.video_id is None:
+    def _hear(self, a: _Attempt, entry: _Known, clips: _States, videos: _States) -> None:
+        """What one source's answer means for its own clocks."""
+        key = self._names.key(a.source)
+        if key is None or entry.clip_id is None or entry.video_id is None:
             return
-        reason = Reason.OK if one.status.is_present else one.reason
-        at = min(one.when, self._now)  # a clock that was wrong must not plan a video out of sight
-        states, key = (videos, entry.video_id) if RULES[reason].subject == "video" else (clips, entry.clip_id)
-        state = states.get(key)
-        states.put(
-            key,
-            observe(state, reason, at, evidence=one.evidence, source=one.source, asked=self._run.started),
+        about_video = RULES[a.reason].subject == "video"
+        states, subject = (videos, entry.video_id) if about_video else (clips, entry.clip_id)
+        at = min(a.at, self._now)  # a clock that was wrong must not plan a video out of sight
+        told = observe(
+            states.get(subject, key), a.reason, at, evidence=a.evidence, source=key, asked=min(self._run.started, at)
         )
-        if RULES[reason].subject == "video":
-            old = clips.get(entry.clip_id)
+        if told is not None and a.source in self._names.for_good and is_telling(a.reason):
+            told = replace(told, next_attempt=None, permanent=True)
+        states.put(subject, key, told)
+        if about_video:
+            old = clips.get(entry.clip_id, key)
             if old is not None and not is_telling(old.reason):
-                clips.put(entry.clip_id, None)  # our side works again
-        video = videos.get(entry.video_id)
-        if reason in BYTES_CAME and video is not None and video.source in {a.source for a in one.attempts[-1:]}:
-            videos.put(entry.video_id, None)  # who said that it was gone has it again
+                clips.put(entry.clip_id, key, None)  # our side works again
+        elif a.reason in BYTES_CAME:
+            videos.put(entry.video_id, key, None)  # who said that it was gone has it again
 
     def _change(self, one: _Told, entry: _Known, *, is_news: bool) -> tuple[Any, ...] | None:
         status, reason, evidence = one.status, one.reason, one.evidence
@@ -299,7 +329,7 @@ class _Batch:
 
 
 class _States:
-    """The states of the batch's videos or clips; only changed ones are written."""
+    """The states of the batch's videos or clips, by source; only changed ones are written."""
 
     def __init__(self, conn: Connection, table: sa.Table, keys: list[int], egress: str) -> None:
         self._conn, self._table, self._egress = conn, table, egress
@@ -307,17 +337,27 @@ class _States:
         query = sa.select(self._key, *(table.c[name] for name in STATE_COLUMNS)).where(
             self._key.in_(keys), table.c.egress == egress
         )
-        self._states: dict[int, VideoState | None] = {
-            key: VideoState(_REASONS[reason], *rest) for key, reason, *rest in conn.execute(query)
-        }
+        self._states: dict[int, dict[str, VideoState]] = {}
+        for key, reason, *rest in conn.execute(query):
+            state = VideoState(_REASONS[reason], *rest)
+            self._states.setdefault(key, {})[state.source] = state
         self._changed: set[int] = set()
 
-    def get(self, key: int) -> VideoState | None:
-        return self._states.get(key)
+    def get(self, key: int, source: str) -> VideoState | None:
+        return self._states.get(key, {}).get(source)
 
-    def put(self, key: int, state: VideoState | None) -> None:
-        if state != self._states.get(key):
-            self._states[key] = state
+    def put(self, key: int, source: str, state: VideoState | None) -> None:
+        if state == self.get(key, source):
+            return
+        self._changed.add(key)
+        if state is None:
+            del self._states[key][source]
+        else:
+            self._states.setdefault(key, {})[source] = state
+
+    def forget(self, key: int) -> None:
+        """The file is there, whatever any source said of it."""
+        if self._states.pop(key, None):
             self._changed.add(key)
 
     def store(self) -> None:
@@ -326,10 +366,11 @@ class _States:
         self._conn.execute(
             self._table.delete().where(self._key.in_(sorted(self._changed)), self._table.c.egress == self._egress)
         )
-        rows = [self._row(key, state) for key in sorted(self._changed) if (state := self._states[key]) is not None]
-        insert_rows(self._conn, self._table.name, (self._key.name, "egress", *STATE_COLUMNS), rows)
+        states = (state for key in sorted(self._changed) for state in self._rows_of(key))
+        insert_rows(self._conn, self._table.name, (self._key.name, "egress", *STATE_COLUMNS), list(states))
 
-    def _row(self, key: int, state: VideoState) -> tuple[Any, ...]:
-        values = (getattr(state, name) for name in STATE_COLUMNS)
-        native = (moment(self._conn, value) if isinstance(value, datetime) else value for value in values)
-        return (key, self._egress, *(str(value) if isinstance(value, Reason) else value for value in native))
+    def _rows_of(self, key: int) -> Iterator[tuple[Any, ...]]:
+        for state in self._states.get(key, {}).values():
+            values = (getattr(state, name) for name in STATE_COLUMNS)
+            native = (moment(self._conn, value) if isinstance(value, datetime) else value for value in values)
+            yield (key, self._egress, *(str(value) if isinstance(value, Reason) else value for value in native))

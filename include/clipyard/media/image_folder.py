@@ -9,14 +9,13 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from clipyard.files import TEMPORARY_PREFIX, link_or_copy, sync_folder, temporary_beside
+from clipyard.files import TEMPORARY_PREFIX, is_abandoned, link_or_copy, owned_beside, sync_folder
 from clipyard.media.errors import MediaError
 from clipyard.reasons import Reason
 
@@ -89,14 +88,14 @@ def unfinished(target: Path) -> Path:
     """A fresh name beside ``target`` (a folder or a file) that says whose it is, so that a later run can clear it
     away.
     """
-    return target.with_name(f"{temporary_beside(target).stem}-{target.name}")
+    return owned_beside(target)
 
 
 def sweep(target: Path) -> None:
     """Delete what a killed run left of ``target``. What is being written changes all the time and is left alone."""
     for left in target.parent.glob(f"{TEMPORARY_PREFIX}*-{glob.escape(target.name)}"):
         with suppress(FileNotFoundError):
-            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+            if is_abandoned(left, _STALE_SECONDS):
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
 
 

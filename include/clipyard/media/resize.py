@@ -34,8 +34,8 @@ def scale_filter(width: int, height: int, short_edge: int) -> str:
     return f"scale={size}:{_SCALER}"
 
 
-def _problem(made: MediaFacts, source: MediaFacts, short_edge: int, dense: bool, remove_dup: bool) -> str | None:
-    """What is wrong with a copy, or None."""
+def copy_problem(made: MediaFacts, source: MediaFacts, short_edge: int, dense: bool, remove_dup: bool) -> str | None:
+    """What is wrong with a copy of ``source``, or None."""
     if min(made.width, made.height) != short_edge:
         return f"its size is {made.width}x{made.height}, not short side {short_edge}"
     if made.has_audio:
@@ -88,7 +88,7 @@ def resize_clip(
             facts = probe(source)
         elif moved := unlike(times, timeline.times, timeline.tick):
             raise MediaError(Reason.TOOL_FAILED, f"the copy just made is wrong: {moved}")
-        if problem := _problem(made, facts, short_edge, dense, remove_dup):
+        if problem := copy_problem(made, facts, short_edge, dense, remove_dup):
             raise MediaError(Reason.TOOL_FAILED, f"the copy just made is wrong: {problem}")
     except BaseException:
         out.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from clipyard.files import read_json, write_json
 from clipyard.pipeline.param_checks import parse_run_params
 from clipyard.pipeline.params import RunParams
 from clipyard.run_folder import RunFolder
+from clipyard.run_order import run_order
 from clipyard.settings import DataRoot, Settings, slug
 
 if TYPE_CHECKING:
@@ -78,9 +79,26 @@ class RunContext:
 
     @property
     def splits(self) -> list[str]:
-        """Chosen splits, in the data set's order."""
-        chosen = self.params.splits or self.spec.default_parts or list(self.spec.parts)
+        """Chosen splits, in the data set's order; a refresh looks at those that were ever asked for."""
+        chosen = self.params.splits or self._asked_before() or self.spec.default_parts or list(self.spec.parts)
         return [part for part in self.spec.parts if part in chosen]
+
+    def _asked_before(self) -> list[str]:
+        from clipyard.pipeline.state import splits_of
+
+        return splits_of(self.state) if self.kind == "refresh" else []
+
+    def last_full_params(self) -> dict[str, Any]:
+        """The parameters of the data set's last full run that was no trial, as they stand in its ``run.json``."""
+        for folder in sorted(self.data.runs(self.spec.name).glob("*/"), key=run_order, reverse=True):
+            try:
+                facts = read_json(folder / "run.json")
+            except (UserError, OSError):
+                continue
+            params = facts.get("params") if isinstance(facts, dict) and facts.get("kind") == "full" else None
+            if isinstance(params, dict) and not params.get("dry_run"):
+                return params
+        return {}
 
     def chosen(self, kind: type[P]) -> P:
         """The parameters as those of the data set's annotation format."""

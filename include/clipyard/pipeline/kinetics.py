@@ -30,6 +30,8 @@ from clipyard.quality.params import GateParams
 
 def _label_map(ctx: RunContext) -> Path | None:
     given = ctx.chosen(KineticsParams).label_map
+    if ctx.kind == "refresh" and not given:  # what the data set was made with
+        given = str(ctx.last_full_params().get("label_map") or "")
     return Path(given) if given else None
 
 
@@ -61,7 +63,7 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
         "obtained": [{"part": one.part, "source": one.source, "sha256": one.sha256} for one in obtained],
     }
     write_json(ctx.folder / "catalog.json", content)
-    tell_ledger(ctx)
+    tell_ledger(ctx, say)
     return {"rows": summary.rows}
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import shutil
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.graph import steps_of
 from clipyard.pipeline.nearby import Nearby
 from clipyard.pipeline.params import MAX_SHARDS, BoxParams, KineticsParams
+from clipyard.pipeline.sources import NEAR, Askers, askers, enabled_sources
 from clipyard.pipeline.state import PRESENT, check_files, read_state, write_table
 from clipyard.reasons import Status
 
@@ -37,13 +39,31 @@ HELD_SCHEMA = schema_of(
 )
 
 
+LOCAL = "local"
+"""Prefix of shards whose items are looked for where nobody is asked: folders, other data sets, the store."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Shards of items for which the same sources may be asked. ``sources``: their ids; None: all of the run."""
+
+    prefix: str
+    shards: list[Path]
+    sources: frozenset[str] | None = None
+
+
 @dataclass(frozen=True)
 class Plan:
-    """Shard files (relative to the data root) and the numbers for ``plan.json``."""
+    """Shard files by group, and the numbers for ``plan.json``. ``archives``: splits to read, by source."""
 
-    shards: list[Path]
-    local_shards: list[Path]
+    groups: list[Group]
     counts: dict[str, Any]
+    archives: dict[str, list[str]]
+
+    @property
+    def shards(self) -> list[Path]:
+        """All of them, in the order of the jobs."""
+        return [shard for group in self.groups for shard in group.shards]
 
 
 def select(ctx: RunContext, catalog: pa.Table) -> pa.Table:
@@ -102,41 +122,89 @@ def _in(table: pa.Table, ids: pa.Array) -> pa.Array:
     return pc.is_in(table["item_id"], value_set=ids)
 
 
-def _standing(ctx: RunContext) -> pa.Table:
-    with ctx.ledger() as ledger:
-        return ledger.plan_refresh(ctx.spec.name, ctx.now(), ctx.settings.egress)
-
-
-def _held(ctx: RunContext, selected: pa.Table) -> pa.Table:
-    """Selected items that are missing and whose time has not come, with the ledger's reason."""
-    if ctx.params.retry_all:
-        return HELD_SCHEMA.empty_table()
-    known = _standing(ctx)
-    missing = pc.and_(pc.invert(known["due"]), pc.invert(pc.is_in(known["status"], value_set=PRESENT)))
-    known = known.filter(missing).select(["item_id", "reason", "evidence"])
-    joined = selected.join(known, "item_id", join_type="inner")
-    status = pa.array([str(Status.MISSING)] * joined.num_rows, pa.string())
-    return joined.append_column("status", status).select(HELD_SCHEMA.names)
-
-
-def _due(ctx: RunContext, selected: pa.Table, state: pa.Table) -> pa.Table:
-    """For a refresh, of what was ever asked for: what the ledger says is due, and what has gone from the disk."""
-    now_missing = check_files(state, ctx.data.root)
-    now_missing = now_missing.filter(_missing(now_missing))["item_id"].combine_chunks()
-    if not ctx.params.retry_all:
-        known = _standing(ctx)
-        vanished = state.filter(pc.invert(_missing(state)))["item_id"].combine_chunks()
-        due = pc.or_(_in(selected, known.filter(known["due"])["item_id"].combine_chunks()), _in(selected, vanished))
-        selected = selected.filter(due)
-    return selected.filter(_in(selected, now_missing))
-
-
 def _missing(table: pa.Table) -> pa.Array:
     return pc.invert(pc.is_in(table["status"], value_set=PRESENT))
 
 
-def _counted(column: pa.ChunkedArray) -> dict[str, int]:
-    return {entry["values"]: entry["counts"] for entry in pc.value_counts(column).to_pylist()}
+def _candidates(ctx: RunContext, selected: pa.Table, known: pa.Table) -> pa.Table:
+    """What the run would ask for if everything were due.
+
+    A refresh: of what was ever asked for, what is not there, or has gone from the disk. A full run: what was selected.
+    """
+    if ctx.kind != "refresh":
+        return selected
+    state = read_state(ctx.state)
+    there = _there(ctx, state)
+    ever = known.filter(known["asked"])["item_id"].combine_chunks()
+    before = state["item_id"].combine_chunks()
+    asked = pc.or_(_in(selected, ever), _in(selected, before))
+    return selected.filter(pc.and_(asked, pc.invert(_in(selected, there))))
+
+
+def _there(ctx: RunContext, state: pa.Table) -> pa.Array:
+    """Items whose files are on the disk."""
+    return state.filter(pc.invert(_missing(check_files(state, ctx.data.root))))["item_id"].combine_chunks()
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """``groups``: source ids (None: all) to the items that they may be asked for; ``held``: items whose time has not come."""
+
+    groups: list[tuple[frozenset[str] | None, pa.Table]]
+    held: pa.Table
+    archives: dict[str, list[str]]
+    from_archives: pa.Table
+    """Those of ``held`` that archives may hold, which are read in this run."""
+
+
+def _choose(ctx: RunContext, candidates: pa.Table, known: pa.Table, who: Askers, by_split: dict[str, int]) -> _Choice:
+    every, clocked = (1 << len(who.ids)) - 1, (1 << len(who.clocked)) - 1
+    absent = known.filter(pc.invert(pc.is_in(known["status"], value_set=PRESENT))).select(["item_id", "open"])
+    masks = dict(zip(absent["item_id"].to_pylist(), absent["open"].to_pylist(), strict=True))
+    there = set(_there(ctx, read_state(ctx.state)).to_pylist()) if who.archives else set()
+    names = candidates["item_id"].to_pylist()
+    # What the ledger thinks to be there is verified, or has gone from the disk: then anybody may be asked.
+    open_ = [clocked if name in there else every if ctx.params.retry_all else masks.get(name, every) for name in names]
+    masked = candidates.append_column("open", pa.array(open_, pa.int64()))
+    asks_nobody = not who.ids  # folders have no clock
+    due = pa.array(
+        [
+            asks_nobody or name in there or bool(mask & (clocked or every))
+            for name, mask in zip(names, open_, strict=True)
+        ],
+        pa.bool_(),
+    )
+    asked, held = masked.filter(due), masked.filter(pc.invert(due))
+    archives, lookups = _archives(ctx, asked, held, who, by_split)
+    groups = []
+    for mask in sorted(set(pc.bit_wise_and(asked["open"], clocked).to_pylist()), reverse=True):
+        rows = asked.filter(pc.equal(pc.bit_wise_and(asked["open"], clocked), mask)).select(_ITEMS)
+        chosen = frozenset(name for place, name in enumerate(who.clocked) if mask >> place & 1)
+        groups.append((None if len(chosen) == len(who.clocked) else chosen, rows))
+    return _Choice(groups, held.select(_ITEMS), archives, lookups.select(_ITEMS))
+
+
+def _archives(
+    ctx: RunContext, asked: pa.Table, held: pa.Table, who: Askers, by_split: dict[str, int]
+) -> tuple[dict[str, list[str]], pa.Table]:
+    """Archives hold thousands of clips each: they are read only where a good share of a split is wanted of them."""
+    found: dict[str, list[str]] = {}
+    take = pa.array([False] * held.num_rows, pa.bool_())
+    shares = {source.id: source.archive_min_share for source in ctx.spec.item_sources}
+    for place, name in enumerate(who.ids):
+        if name not in who.archives:
+            continue
+        bit = 1 << place
+        wanted = {
+            split: [pc.and_(pc.not_equal(pc.bit_wise_and(t["open"], bit), 0), pc.equal(t["split"], split)) for t in (asked, held)]
+            for split in ctx.splits
+        }  # fmt: skip
+        for split, (of_asked, of_held) in wanted.items():
+            count = (pc.sum(of_asked).as_py() or 0) + (pc.sum(of_held).as_py() or 0)
+            if count and count >= shares[name] * by_split[split]:
+                found.setdefault(name, []).append(split)
+                take = pc.or_(take, of_held)
+    return found, held.filter(take)
 
 
 def _allotted(sizes: list[int], asked: int | None) -> list[int]:
@@ -151,46 +219,75 @@ def _allotted(sizes: list[int], asked: int | None) -> list[int]:
 
 def make_plan(ctx: RunContext) -> Plan:
     """Choose the items, write the shards, say what is left alone and why."""
-    from clipyard.pipeline.step_params import askable_splits, fetch_params
+    from clipyard.pipeline.step_params import fetch_params
 
     catalog = read_table(ctx.catalog, [*_ITEMS, "status"])
     selected = select(ctx, catalog)
     place = ctx.place
     shutil.rmtree(place.plan, ignore_errors=True)  # of a plan that was not finished, or of other parameters
-    if ctx.kind == "refresh":
-        asked, held = _due(ctx, selected, read_state(ctx.state)), HELD_SCHEMA.empty_table()
-    else:
-        held = _held(ctx, selected)
-        asked = selected.filter(pc.invert(_in(selected, held["item_id"].combine_chunks())))
-    catalog_by_split, by_split = _counted(catalog["split"]), _counted(asked["split"])
-    nearby = Nearby(ctx, fetch_params(ctx, local_only=True))
-    asked, absent = nearby.divide(asked, askable_splits(ctx, by_split, catalog_by_split))
-    found = held.select(_ITEMS)
-    found = found.filter(nearby.may_lie(found)) if _has_local(ctx) else found.slice(0, 0)
+    by_split = _counted(catalog["split"])
+    who = askers(ctx)
+    with ctx.ledger() as ledger:
+        known = ledger.plan_refresh(ctx.spec.name, ctx.now(), ctx.settings.egress, sources=who.ledger_keys)
+    choice = _choose(ctx, _candidates(ctx, selected, known), known, who, by_split)
+    asked_by_split = _counted(_joined(selected, choice)["split"])
+    nearby = Nearby(ctx, fetch_params(ctx, only=frozenset()))
+    # Whoever can ask somebody asks for everything; else only what lies on disk gets a task.
+    askable = set(ctx.splits) if who.clocked else {split for splits in choice.archives.values() for split in splits}
+    divided = [(sources, *nearby.divide(rows, askable)) for sources, rows in choice.groups]
+    choice = replace(choice, groups=[(sources, rows) for sources, rows, _ in divided])
+    absent = pa.concat_tables([selected.slice(0, 0), *(rows for *_, rows in divided)])
+    asked = _joined(selected, choice)
+    held = HELD_SCHEMA.empty_table() if ctx.kind == "refresh" else _told(choice.held, known)
+    near = choice.from_archives
+    if ctx.kind != "refresh" and _has_local(ctx):
+        from_archives = _in(choice.held, near["item_id"].combine_chunks())
+        near = choice.held.filter(pc.or_(from_archives, nearby.may_lie(choice.held)))
+    partial = [rows for sources, rows in choice.groups if sources is not None]
     write_table(place.held, held, HELD_SCHEMA)
     write_table(place.absent, nearby.told(absent), HELD_SCHEMA)
-    write_table(place.wanted, asked, SHARD_SCHEMA)
-    videos = pc.count_distinct(asked["video_id"]).as_py()
-    for_asked, for_found = _allotted([videos, pc.count_distinct(found["video_id"]).as_py()], ctx.params.shards)
-    shards = write_shards(place.items, "shard", asked, for_asked)
-    local = write_shards(place.found, "local", found, for_found)
-    counts = {
+    write_table(place.known, _told(pa.concat_tables([selected.slice(0, 0), *partial]), known), HELD_SCHEMA)
+    write_table(place.wanted, pa.concat_tables([asked, choice.from_archives]), SHARD_SCHEMA)
+    videos = [pc.count_distinct(rows["video_id"]).as_py() for _, rows in choice.groups]
+    sizes = [*videos, pc.count_distinct(near["video_id"]).as_py()]
+    *counts, local = _allotted(sizes, ctx.params.shards)
+    groups = []
+    for number, ((sources, rows), count) in enumerate(zip(choice.groups, counts, strict=True)):
+        prefix = "shard" if sources is None else f"some{number}"
+        groups.append(Group(prefix, write_shards(place.items, prefix, rows, count), sources))
+    groups.append(Group(LOCAL, write_shards(place.found, LOCAL, near, local), frozenset()))
+    counted = {
         "catalog": catalog.num_rows,
         "selected": selected.num_rows,
         "asked": asked.num_rows,
         "absent": absent.num_rows,
-        "videos": videos,
+        "videos": sum(videos),
         "held": _counted(held["reason"]),
-        "shards": len(shards) + len(local),
-        "catalog_by_split": catalog_by_split,
-        "by_split": by_split,
+        "shards": sum(len(group.shards) for group in groups),
+        "catalog_by_split": by_split,
+        "by_split": asked_by_split,
     }
-    return Plan(shards, local, counts)
+    return Plan([group for group in groups if group.shards], counted, choice.archives)
+
+
+def _counted(column: pa.ChunkedArray) -> dict[str, int]:
+    return {entry["values"]: entry["counts"] for entry in pc.value_counts(column).to_pylist()}
+
+
+def _joined(selected: pa.Table, choice: _Choice) -> pa.Table:
+    """The items of all groups."""
+    return pa.concat_tables([selected.slice(0, 0), *(rows for _, rows in choice.groups)])
+
+
+def _told(items: pa.Table, known: pa.Table) -> pa.Table:
+    """The items with what the ledger says of them."""
+    known = known.filter(_missing(known)).select(["item_id", "reason", "evidence"])
+    joined = items.join(known, "item_id", join_type="inner")
+    status = pa.array([str(Status.MISSING)] * joined.num_rows, pa.string())
+    return joined.append_column("status", status).select(HELD_SCHEMA.names)
 
 
 def _has_local(ctx: RunContext) -> bool:
-    from clipyard.pipeline.step_params import NEAR, enabled_sources
-
     return any(source.kind in NEAR for source in enabled_sources(ctx))
 
 
@@ -214,6 +311,9 @@ def existing_plan(ctx: RunContext) -> dict[str, Any] | None:
 
 def write_plan(ctx: RunContext, plan: Plan, jobs: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
     """Write ``plan.json``."""
-    content = {**ctx.as_json(), "counts": plan.counts, "jobs": jobs, "dry_run": ctx.params.dry_run}
+    content = {
+        **ctx.as_json(), "counts": plan.counts, "jobs": jobs, "dry_run": ctx.params.dry_run, "archives": plan.archives,
+        "planned": datetime.now(UTC).isoformat(),
+    }  # fmt: skip
     write_json(ctx.plan_file, content)
     return content

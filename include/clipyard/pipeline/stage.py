@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipyard.errors import UserError
@@ -13,12 +15,18 @@ from clipyard.pipeline.context import RunContext, update_run_file
 from clipyard.pipeline.failures import failures_of
 from clipyard.pipeline.old_runs import remove_old_runs
 from clipyard.quality.params import GateParams
+from clipyard.run_order import next_number, run_order
+from clipyard.settings import slug
 
 if TYPE_CHECKING:
     from clipyard.pipeline.plan import Plan
 
 Say = Callable[..., None]
 Stage = Callable[[RunContext, Say], Any]
+HALF_MADE_SECONDS = 3600
+"""How long a half-made thing whose maker is not known to be dead must lie untouched in the layout."""
+ASKING = ("unpack", "fetch", "download")
+"""Steps whose finished parts are not asked for again while a run goes on."""
 WriteJobs = Callable[[RunContext, "Plan"], dict[str, list[dict[str, str]]]]
 """Makes the jobs of a plan, by step."""
 
@@ -63,15 +71,23 @@ def begin(ctx: RunContext) -> None:
     if ctx.kind == "refresh" and not ctx.state.exists():
         raise NothingInThisRun(f"{ctx.spec.name} was never run, so there is nothing to look at again.")
     _refuse_another_run(ctx)
-    update_run_file(ctx, started=datetime.now(UTC).isoformat(), title=ctx.spec.title, tools=tool_versions())
+    if _is_over(ctx):
+        for step in ASKING:  # what a run that is over did not get is asked for again, when it is run again
+            shutil.rmtree(ctx.folder / step, ignore_errors=True)
+    number = run_order(ctx.folder)[0] or next_number(ctx.data.private / "runs")
+    update_run_file(
+        ctx, number=number, started=datetime.now(UTC).isoformat(), ended=None, title=ctx.spec.title,
+        tools=tool_versions(),
+    )  # fmt: skip
     sweep_unfinished(ctx.data.runs(ctx.spec.name))
+    _sweep_layout(ctx)
     check_here(ctx.params, ctx.spec, steps_here=ctx.in_process or _runtime(ctx, os.environ) == "process")
 
 
 def _runtime(ctx: RunContext, environ: Mapping[str, str]) -> str:
     """Where the step that brings the items runs."""
     step = "download" if ctx.spec.annotation_format == "ava_csv" else "fetch"
-    return environ.get(f"CLIPYARD_RUNTIME_{step.upper()}") or environ.get("CLIPYARD_RUNTIME") or "process"
+    return environ.get(f"CLIPYARD_RUNTIME_{step.upper()}") or environ.get("CLIPYARD_RUNTIME") or "auto"
 
 
 def _refuse_another_run(ctx: RunContext) -> None:
@@ -88,13 +104,44 @@ def _refuse_another_run(ctx: RunContext) -> None:
         raise UserError(f"The run '{ctx.run}' of {ctx.spec.name} was no dry run: give the dry run a name of its own.")
 
 
-def tell_ledger(ctx: RunContext) -> None:
-    """The catalog's items and the run."""
+def _sweep_layout(ctx: RunContext) -> None:
+    """Half-made clips and folders of images, beside the finished ones. Folders of images are not looked into."""
+    classes = 1 if ctx.spec.annotation_format == "kinetics_csv" and ctx.spec.arrangement != "flat" else 0
+    for name in ("videos", "resized", "excerpts", "rawframes"):
+        for part in ctx.spec.parts if ctx.spec.layout.get(name) else ():
+            folder = ctx.data.dataset(ctx.spec.root, ctx.spec.layout[name].format(part=part))
+            sweep_unfinished(folder, older_than=HALF_MADE_SECONDS, depth=classes)
+
+
+def _is_over(ctx: RunContext) -> bool:
+    """Whether the run came to its end: released, or blocked by a gate. One that was stopped goes on where it was."""
+    about = ctx.folder / "run.json"
+    if not about.exists() or not read_json(about).get("ended"):
+        return False
+    gates = (read_json(path).get("verdict") for path in (ctx.folder / "gates").glob("*.json"))
+    return (ctx.data.release(ctx.spec.name) / ctx.run).exists() or "block" in gates
+
+
+def tell_ledger(ctx: RunContext, say: Say) -> None:
+    """The catalog's items and the run. A ledger that lost what the disk knows is filled again first."""
+    from clipyard.pipeline.sources import askers, of_refresh
+
+    who, later = askers(ctx), of_refresh(ctx)
+    update_run_file(ctx, sources={"keys": who.keys, "for_good": who.archives, "refresh": later.clocks})
     with ctx.ledger() as ledger:
+        if ctx.state.exists() and not ledger.knows(ctx.spec.name):
+            told = ledger.rebuild(ctx.data.private / "runs", only=slug(ctx.spec.name))
+            say(
+                "%s",
+                f"The ledger {ledger} knew nothing of {ctx.spec.name}, although it was run before: it is new, or was deleted. "
+                f"It was filled again from the runs on disk ({told.items} items, {told.attempts} attempts). What only the "
+                "old one knew is lost: if you have a backup, stop the run and restore it.",
+            )
         ledger.sync_catalog(ctx.spec.name, ctx.catalog)
         ledger.begin_run(
-            ctx.spec.name, ctx.run, kind=ctx.kind, egress=ctx.settings.egress, params=ctx.params.model_dump(mode="json")
-        )
+            ctx.spec.name, ctx.run, kind=ctx.kind, egress=ctx.settings.egress,
+            params=ctx.params.model_dump(mode="json"), sources=later.clocks,
+        )  # fmt: skip
 
 
 def plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
@@ -167,10 +214,24 @@ def needs_other_annotations(ctx: RunContext) -> None:
 
 
 def shards(ctx: RunContext, say: Say, *, step: str) -> list[dict[str, str]]:
-    """The shards of one step, to be mapped over; none in a dry run or when the step is off."""
+    """The shards of one step, to be mapped over; none in a dry run or when the step is off.
+
+    Of a run that was stopped, shards that were finished are left out: nobody is asked twice in one run.
+    """
     jobs: list[dict[str, str]] = needs_plan(ctx)["jobs"][step]
-    say("%s", f"{step}: {len(jobs)} shards")
-    return jobs
+    left = jobs
+    if step in ASKING and not _is_over(ctx):
+        left = [job for job in jobs if not _is_finished(ctx.data.root / job["out"])]
+    more = f", {len(jobs) - len(left)} more are finished" if left != jobs else ""
+    say("%s", f"{step}: {len(left)} shards{more}")
+    return left
+
+
+def _is_finished(out: Path) -> bool:
+    from clipyard.steps.runner import result_path
+
+    told = result_path(out)
+    return out.exists() and told.exists() and read_json(told).get("exit") == 0
 
 
 def record(ctx: RunContext, say: Say) -> dict[str, int]:
@@ -208,7 +269,7 @@ def report(ctx: RunContext, say: Say) -> str:
     update_run_file(ctx, ended=datetime.now(UTC).isoformat())
     with ctx.ledger() as ledger:
         if ctx.recorded.exists():
-            ledger.end_run(ctx.spec.name, ctx.run, counts_of(ctx.recorded)["status"], ended=ctx.now())
+            ledger.end_run(ctx.spec.name, ctx.run, counts_of(ctx.recorded)["status"])
         path = write_report(ctx.spec, ctx.data, ctx.run, ledger, ctx.now())
     say("%s", run_summary(ctx.data, ctx.spec.name, ctx.run)["sentence"])
     say("%s", f"Report: {path}")

@@ -17,6 +17,9 @@ from clipyard.steps.fields import ASKED_HEIGHT_FIELD, ATTEMPTS_FIELD, MEDIA_FIEL
 PRESENT = pa.array([str(Status.DONE), str(Status.KEPT)], pa.string())
 """Statuses of items whose file is there."""
 
+GONE = "the file was here and has gone from the disk; it is fetched again"
+"""Evidence of an item whose file has gone."""
+
 SOURCE_FIELD = pa.field("source", pa.string())
 
 STATE_SCHEMA = schema_of((*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, SOURCE_FIELD, ASKED_HEIGHT_FIELD), "state")
@@ -43,6 +46,11 @@ def read_state(state: Path) -> pa.Table:
     return table.select(STATE_SCHEMA.names)
 
 
+def splits_of(state: Path) -> list[str]:
+    """The splits of which anything was ever asked for, sorted."""
+    return sorted(set(pc.unique(read_table(state, ["split"])["split"]).to_pylist())) if state.exists() else []
+
+
 def merged(old: pa.Table, new: pa.Table, catalog_ids: pa.Array) -> pa.Table:
     """``new`` rows replace ``old`` ones of the same item; items that left the catalog are dropped."""
     new = new.select(STATE_SCHEMA.names).cast(STATE_SCHEMA)
@@ -66,7 +74,7 @@ def check_files(table: pa.Table, root: Path) -> pa.Table:
     for name, value in (
         ("status", str(Status.MISSING)),
         ("reason", str(Reason.NO_SOURCE)),
-        ("evidence", "the file was here and has gone from the disk; it is fetched again"),
+        ("evidence", GONE),
     ):
         index = table.schema.get_field_index(name)
         table = table.set_column(index, table.schema.field(name), pc.if_else(mask, value, table[name]))

@@ -15,34 +15,23 @@ from clipyard.datasets.model import Source
 from clipyard.files import write_json
 from clipyard.manifest import read_rows, schema_of, write_rows
 from clipyard.pipeline.context import RunContext
-from clipyard.pipeline.param_checks import addresses, replaceable, switched_off
 from clipyard.pipeline.params import KineticsParams
 from clipyard.pipeline.plan import Plan
+from clipyard.pipeline.sources import NEAR, enabled_sources, overrides
 from clipyard.steps.unpack import PART_FIELDS, write_parts
 
 Job = dict[str, str]
 
 MAX_UNPACK_SHARDS = 200
-NEAR = frozenset({"local", "dataset"})
-"""Kinds of sources that ask nobody: looked into also for what is not due."""
+"""Of all archives together: Airflow maps the sum."""
 
 
-def enabled_sources(ctx: RunContext) -> list[Source]:
-    """Item sources of the run in order, those left out whose environment variable is not set."""
-    by_id = {source.id: source for source in ctx.spec.item_sources}
-    order = ctx.params.sources or list(by_id)
-    replaced = overrides(ctx)
-    return [by_id[name] for name in order if name in replaced or not switched_off(by_id[name], os.environ)]
+def fetch_params(ctx: RunContext, *, only: frozenset[str] | None = None) -> dict[str, Any]:
+    """Parameters of the step ``fetch``. Only ids that are switched on are named, so that keys do not depend on them.
 
-
-def overrides(ctx: RunContext) -> dict[str, str]:
-    """Source id to address, from the run's ``local_folder`` and ``mirror_url``."""
-    return {replaceable(ctx.spec, kind)[0]: address for kind, _, address in addresses(ctx.params)}
-
-
-def fetch_params(ctx: RunContext, *, local_only: bool = False) -> dict[str, Any]:
-    """Parameters of the step ``fetch``. Only ids that are switched on are named, so that keys do not depend on them."""
-    sources = [s for s in enabled_sources(ctx) if s.kind in NEAR or not local_only]
+    ``only``: ids of the sources that may be asked, besides those that ask nobody; None: all of the run.
+    """
+    sources = [s for s in enabled_sources(ctx) if only is None or s.kind in NEAR or s.id in only]
     replaced = overrides(ctx)
     return {
         "root": ctx.spec.root,
@@ -131,13 +120,15 @@ def make_jobs(ctx: RunContext, step: str, shards: list[Path], params: dict[str, 
 
 def fetch_jobs(ctx: RunContext, plan: Plan, step: str = "fetch") -> list[Job]:
     """Jobs that bring the items, of the step ``fetch`` or of one with the same parameters."""
-    jobs = make_jobs(ctx, step, plan.shards, fetch_params(ctx))
-    return jobs + make_jobs(ctx, step, plan.local_shards, fetch_params(ctx, local_only=True), first=len(jobs))
+    jobs: list[Job] = []
+    for group in plan.groups:
+        jobs += make_jobs(ctx, step, group.shards, fetch_params(ctx, only=group.sources), first=len(jobs))
+    return jobs
 
 
 def write_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
     """Jobs by step, their parameter files written."""
-    made = [*plan.shards, *plan.local_shards]
+    made = plan.shards
     chosen = ctx.chosen(KineticsParams)
     return {
         "unpack": _unpack_jobs(ctx, plan),
@@ -148,18 +139,17 @@ def write_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
 
 
 def _unpack_jobs(ctx: RunContext, plan: Plan) -> list[Job]:
-    """Archives hold thousands of clips each: they are read only when a good share of a split is wanted."""
+    """The archives that the plan chose to read."""
     jobs: list[Job] = []
+    archives = sum(source.archive is not None for source in enabled_sources(ctx))
     for source in enabled_sources(ctx):
-        if source.kind != "http" or source.archive is None:
-            continue
-        splits = _archive_splits(ctx, source, plan.counts["by_split"], plan.counts["catalog_by_split"])
+        splits = plan.archives.get(source.id)
         if not splits:
             continue
         table = ctx.place.archives / f"{source.id}.parquet"
         count, problems = write_parts(source, splits, table, ctx.data, environ=os.environ)
         plan.counts.setdefault("archives", {})[source.id] = {"parts": count, "problems": problems}
-        shards = _cut(table, ctx.place.archives / source.id, source.id)
+        shards = _cut(table, ctx.place.archives / source.id, source.id, max(1, MAX_UNPACK_SHARDS // archives))
         params = {
             "source": source.id, "wanted": _relative(ctx, ctx.place.wanted), "recipe": ctx.spec.recipe.model_dump(mode="json"),
             "attempts": source.attempts, "timeout_s": source.timeout_s,
@@ -168,30 +158,10 @@ def _unpack_jobs(ctx: RunContext, plan: Plan) -> list[Job]:
     return jobs
 
 
-def _archive_splits(ctx: RunContext, source: Source, wanted: dict[str, int], catalog: dict[str, int]) -> list[str]:
-    """The splits of which so much is wanted that the source's archives are read."""
-    return [
-        split
-        for split in ctx.splits
-        if wanted.get(split, 0) and wanted[split] >= source.archive_min_share * catalog[split]
-    ]
-
-
-def askable_splits(ctx: RunContext, wanted: dict[str, int], catalog: dict[str, int]) -> set[str]:
-    """Splits whose items the run can ask somebody for: a mirror, YouTube, an archive that will be read."""
-    found: set[str] = set()
-    for source in enabled_sources(ctx):
-        if source.kind == "http" and source.archive is not None:
-            found |= set(_archive_splits(ctx, source, wanted, catalog))
-        elif source.kind not in NEAR:
-            return set(ctx.splits)
-    return found
-
-
-def _cut(table: Path, folder: Path, prefix: str) -> list[Path]:
-    """The parts in at most 200 shards, in order."""
+def _cut(table: Path, folder: Path, prefix: str, most: int) -> list[Path]:
+    """The parts in at most ``most`` shards, in order."""
     rows = list(read_rows(table))
-    size = max(1, -(-len(rows) // MAX_UNPACK_SHARDS))
+    size = max(1, -(-len(rows) // most))
     paths = []
     for number, begin in enumerate(range(0, len(rows), size)):
         path = folder / f"{prefix}_parts-{number:05d}.parquet"

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, get_args
 from clipyard.errors import GateBlocked, UserError
 from clipyard.files import read_json
 from clipyard.quality.checks import Severity
+from clipyard.run_order import run_order
 
 SCHEMA: Final = "gate-result/v1"
 WORST: Final = 20
@@ -170,4 +171,5 @@ def history(runs_folder: Path, gate: str) -> list[HistoryPoint]:
             continue
         shares = {check.name: check.share for check in result.checks if check.share is not None}
         points.append(HistoryPoint(run, result.started, result.verdict, shares))
-    return sorted(points, key=lambda point: (point.started == "", point.started))
+    number = {point.run: run_order(runs_folder / point.run)[0] for point in points}
+    return sorted(points, key=lambda point: (point.started == "", number[point.run], point.started))

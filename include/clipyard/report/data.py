@@ -204,6 +204,8 @@ class History:
     retries: tuple[Retry, ...] = ()
     next_day: date | None = None
     problem: str | None = None
+    notes: tuple[str, ...] = ()
+    """What is odd about the ledger, one sentence each."""
 
 
 @dataclass(frozen=True)

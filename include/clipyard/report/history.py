@@ -30,9 +30,10 @@ def read_history(ledger: Ledger | None, dataset: str, run: str, now: datetime) -
         retries: Counter[tuple[str, str]] = Counter()
         days: list[date] = []
         for due in ledger.next_due(dataset, now, egress=egress):
-            retries[bucket(due.day, now.date()), str(due.reason)] += due.items
+            retries[bucket(due.day, now.date(), due=due.due), str(due.reason)] += due.items
             days += [due.day] if due.day is not None else []
-        points = _points([(row.ended, row.status, row.items) for row in ledger.attrition(dataset)])
+        points = _points([(row.ended, row.status, row.items) for row in ledger.attrition(dataset, now=now)])
+        notes = tuple(ledger.in_the_future(dataset=dataset))
     except ClipyardError as error:
         return History(problem=f"The ledger could not answer: {error}")
     except SQLAlchemyError as error:
@@ -46,14 +47,19 @@ def read_history(ledger: Ledger | None, dataset: str, run: str, now: datetime) -
         failed=sum(row.failed for row in coverage),
     )
     shown = tuple(Retry(name, reason, count) for (name, reason), count in sorted(retries.items()))
-    return History(total, points, shown, min(days, default=None))
+    return History(total, points, shown, min(days, default=None), notes=notes)
 
 
-def bucket(day: date | None, today: date) -> str:
-    """Which column of the table of next tries a day belongs to; None is never (from this egress)."""
+def bucket(day: date | None, today: date, *, due: bool) -> str:
+    """Which column of the table of next tries a day belongs to; None is never (from this egress).
+
+    Only what is ``due`` would be asked for now: a later hour of today is no earlier than tomorrow.
+    """
     if day is None:
         return "never"
-    for name, limit in (("now", 0), ("week", 7), ("month", 30)):
+    if due:
+        return "now"
+    for name, limit in (("week", 7), ("month", 30)):
         if day <= today + timedelta(days=limit):
             return name
     return "later"

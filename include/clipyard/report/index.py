@@ -24,11 +24,14 @@ from clipyard.report.data import Counts, Level, Report, Verdict
 from clipyard.report.render import render
 from clipyard.report.tally import counts_of, split_order
 from clipyard.report.text import plural
+from clipyard.run_order import run_order
 from clipyard.settings import DataRoot, slug
 
 if TYPE_CHECKING:
     from clipyard.ledger import Ledger
 
+_MOST = 10**12
+"""No data set has so many items."""
 MAX_RUNS = 100
 """Runs on one page; older ones stay on disk."""
 
@@ -107,9 +110,9 @@ def parse_time(text: object) -> datetime | None:
     """ISO 8601 with or without a zone (then UTC); None for anything else."""
     try:
         value = datetime.fromisoformat(str(text))
-    except ValueError:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except (ValueError, OverflowError):  # the first and last day of the calendar have no UTC everywhere
         return None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def run_time(folder: Path) -> datetime:
@@ -127,7 +130,7 @@ def read_summary(folder: Path, dataset: str) -> Summary:
     try:
         value = read_json(folder / "report" / "summary.json")
         numbers = value["counts"]
-        counts = None if numbers is None else Counts(**{name: int(number) for name, number in numbers.items()})
+        counts = None if numbers is None else _counts(numbers)
         level = value["level"] if value["level"] in ("good", "warn", "bad") else "none"
         return Summary(
             dataset, str(value["title"]), folder.name, parse_time(value["at"]), level, str(value["word"]),
@@ -141,13 +144,20 @@ def read_summary(folder: Path, dataset: str) -> Summary:
     return Summary(dataset, dataset, folder.name, run_time(folder), "none", "No report", headline, None, {})
 
 
+def _counts(value: Any) -> Counts:
+    """Counts as they were written; ValueError or TypeError for anything else, which the page could not show."""
+    if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < _MOST for n in value.values()):
+        raise ValueError("counts are whole numbers")
+    return Counts(**value)
+
+
 def list_runs(data: DataRoot, dataset: str) -> list[Path]:
     """Folders of a data set's runs, newest first."""
     folder = data.runs(dataset)
     if not folder.is_dir():
         return []
     runs = [path for path in folder.iterdir() if _is_run(path)]
-    return sorted(runs, key=lambda path: (run_time(path), path.name), reverse=True)
+    return sorted(runs, key=run_order, reverse=True)  # by their numbers: a clock may have been ahead
 
 
 def _is_run(path: Path) -> bool:

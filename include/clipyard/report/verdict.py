@@ -85,6 +85,7 @@ def _wrong(report: Report) -> list[str]:
     said += _broken(report, "warn")
     if report.history.problem and not (report.failures and report.items is None):  # then nobody told the ledger yet
         said.append(report.history.problem)
+    said += report.history.notes
     if len(said) > _MAX_SENTENCES:
         said[_MAX_SENTENCES - 1 :] = [f"… and {number(len(said) - _MAX_SENTENCES + 1)} more, below."]
     return said

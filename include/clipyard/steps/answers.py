@@ -15,7 +15,7 @@ Within a rank the later source wins, YouTube above all. The evidence names the o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,14 +53,18 @@ class Questions:
     """The column ``attempts`` of the manifests."""
     answers: list[Answer] = field(default_factory=list)
 
+    note: Callable[[dict[str, Any]], None] | None = None
+    """Told of every attempt at once, so that none is lost with the process."""
+
     def attempt(self, source: str, reason: Reason, evidence: str, seconds: float = 0.0, size: int = 0) -> None:
         """A question that was asked, and how it ended. ``seconds`` and ``size`` (bytes): what it cost."""
-        self.attempts.append(
-            {
-                "source": source, "at": now().isoformat(timespec="milliseconds"), "reason": str(reason),
-                "evidence": evidence, "seconds": round(seconds, 3), "bytes": size,
-            }
-        )  # fmt: skip
+        made = {
+            "source": source, "at": now().isoformat(timespec="milliseconds"), "reason": str(reason),
+            "evidence": evidence, "seconds": round(seconds, 3), "bytes": size,
+        }  # fmt: skip
+        self.attempts.append(made)
+        if self.note is not None:
+            self.note(made)
 
     def no(self, answer: Answer, *, seconds: float = 0.0, size: int = 0) -> None:
         """A question that was asked in vain."""

@@ -38,12 +38,16 @@ K = TypeVar("K")
 
 @dataclass(frozen=True)
 class StepContext(Generic[P]):
-    """What a step may use. ``cancelled`` is set when the step must stop soon."""
+    """What a step may use. ``cancelled`` is set when the step must stop soon.
+
+    ``note`` keeps an attempt (for an item id) over the death of the process, before the item has a result.
+    """
 
     data: DataRoot
     params: P
     jobs: int = 1
     cancelled: Event = field(default_factory=Event)
+    note: Callable[[str, dict[str, Any]], None] = lambda item_id, attempt: None
 
     @property
     def store(self) -> Store:

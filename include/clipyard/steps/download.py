@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -135,7 +136,7 @@ class DownloadStep(Step[DownloadParams]):
         if facts is not None:
             return self._present(Status.KEPT, facts, target, Questions(), ctx)
         with kit.cache.video(f"download-{row['clip_id']}", ctx.cancelled) as work:
-            film = _Film(row, target, work, kit)
+            film = _Film(row, target, work, kit, Questions(note=partial(ctx.note, row["item_id"])))
             status = film.settle()
         if film.facts is not None:
             return self._present(status, film.facts, target, film.asked, ctx)
@@ -182,11 +183,11 @@ class DownloadStep(Step[DownloadParams]):
 class _Film:
     """One file, under its lock."""
 
-    def __init__(self, row: Row, target: Path, work: Path, kit: _Kit) -> None:
+    def __init__(self, row: Row, target: Path, work: Path, kit: _Kit, asked: Questions) -> None:
         self._row, self._target, self._work, self._kit = row, target, work, kit
         # These names hold ".part", so that they outlive the lock and the process.
         self._arrived, self._told = work / f"arrived.part{target.suffix}", work / "arrived.part.json"
-        self.asked = Questions()
+        self.asked = asked
         self.facts: Facts | None = None
 
     def settle(self) -> Status:

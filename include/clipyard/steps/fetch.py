@@ -21,6 +21,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -177,7 +178,8 @@ class FetchStep(Step[FetchParams]):
                 outcomes[index] = Outcome(Status.REJECTED, *problem)
                 continue
             window = Window(row["video_id"], row["start"], row["end"])
-            wanted.setdefault(window, Wanted(window)).rows.append((index, row))
+            one = wanted.setdefault(window, Wanted(window, note=partial(ctx.note, row["item_id"])))
+            one.rows.append((index, row))
         todo = [one for one in wanted.values() if not self._is_done(one, kit, ctx)]
         if todo:
             with kit.cache.video(todo[0].window.video_id, ctx.cancelled) as work:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 from pydantic import Field, model_validator
@@ -13,17 +16,21 @@ from pydantic import Field, model_validator
 from clipyard.files import disk_errors
 from clipyard.manifest import Row
 from clipyard.media.errors import MediaError
-from clipyard.media.frames import FrameRecipe, extract_frames
-from clipyard.media.image_folder import IMG, Pattern, count_images
+from clipyard.media.frames import TOLERANCE, FrameFacts, FrameRecipe, check_images, extract_frames
+from clipyard.media.image_folder import IMG, Pattern, count_images, image_name, replace_folder, sweep, unfinished
+from clipyard.media.likeness import alike, image, spread
+from clipyard.media.probe import picture_size
 from clipyard.media.tools import ffmpeg
 from clipyard.reasons import Reason, Status
 from clipyard.steps.base import Outcome, Step, StepContext, StepParams
+from clipyard.steps.clips import set_aside
 from clipyard.steps.fields import PATH_FIELD
 from clipyard.steps.source_clip import SourceClip, find_clip, item_path
 from clipyard.store import Facts, content_key
 
 KIND = "frames"
 
+_FITS = "the images that lay there fit and were kept"
 _LATER = ("pattern", "enlarge", "even")
 """Fields of the recipe that came later: at their defaults they are not in the key, so that keys stay what they were."""
 
@@ -31,6 +38,21 @@ _LATER = ("pattern", "enlarge", "even")
 def _in_key(recipe: FrameRecipe) -> dict[str, Any]:
     defaults = asdict(FrameRecipe())
     return {name: value for name, value in asdict(recipe).items() if name not in _LATER or value != defaults[name]}
+
+
+def _same_images(folder: Path, ours: Path, made: FrameFacts, pattern: Pattern) -> tuple[int, int]:
+    """Count and bytes of somebody's images when they are those that we make. Raises MediaError that says what is not."""
+    count, size = check_images(folder, (made.width, made.height), pattern)
+    if abs(count - made.frames) > TOLERANCE:
+        raise MediaError(Reason.TOOL_FAILED, f"{count} images where the clip gives {made.frames}")
+    looked_at = spread(min(count, made.frames))
+    for number in range(count):  # nobody has verified them before
+        name = image_name(number + 1, pattern)
+        if picture_size(folder / name) != (made.width, made.height):
+            raise MediaError(Reason.TOOL_FAILED, f"{name} has another size than the others")
+        if number in looked_at and not alike(image(folder / name), image(ours / name)):
+            raise MediaError(Reason.TOOL_FAILED, f"{name} shows something else than the clip")
+    return count, size
 
 
 class FramesParams(StepParams):
@@ -98,12 +120,46 @@ class FramesStep(Step[FramesParams]):
             return Outcome(Status.KEPT, columns=self._columns(facts))
         try:
             with disk_errors(folder):
-                made = extract_frames(source.path, folder, recipe=ctx.params.recipe, cancelled=ctx.cancelled)
+                made, told = self._make(row["clip_id"], source, folder, ctx)
         except MediaError as error:
             return Outcome.failed(error.reason, error.evidence)
         facts = {**asdict(made), "path": str(folder.relative_to(ctx.data.root)), "source_sha256": source.sha256}
         ctx.store.note(KIND, row["clip_id"], key, facts)
-        return Outcome(Status.DONE, columns=self._columns(facts))
+        return Outcome(Status.KEPT if told == _FITS else Status.DONE, evidence=told, columns=self._columns(facts))
+
+    def _make(
+        self, clip_id: str, source: SourceClip, folder: Path, ctx: StepContext[FramesParams]
+    ) -> tuple[FrameFacts, str]:
+        """The folder's facts and what became of one that lay there and is not ours: kept when it fits, else moved away."""
+        recipe = ctx.params.recipe
+        if not os.path.lexists(folder) or self._is_ours(clip_id, folder, ctx):
+            return extract_frames(source.path, folder, recipe=recipe, cancelled=ctx.cancelled), ""
+        sweep(folder)
+        beside = unfinished(folder)
+        try:
+            made = extract_frames(source.path, beside, recipe=recipe, cancelled=ctx.cancelled)
+            try:
+                count, size = _same_images(folder, beside, made, recipe.pattern)
+            except (MediaError, OSError) as error:
+                why = error.evidence if isinstance(error, MediaError) else error.strerror
+                told = f"the folder that lay there does not fit ({why}) and was moved to {set_aside(ctx.data, folder)}"
+                replace_folder(beside, folder)
+                return made, told
+            return replace(made, frames=count, bytes=size), _FITS
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+    @staticmethod
+    def _is_ours(clip_id: str, folder: Path, ctx: StepContext[FramesParams]) -> bool:
+        """Whether the folder is what a run noted of it, with whatever recipe and source."""
+        where, there = str(folder.relative_to(ctx.data.root)), []
+        for pattern in get_args(Pattern):
+            with suppress(MediaError, OSError):
+                there.append(count_images(folder, pattern))
+        return any(
+            facts.get("path") == where and (facts.get("frames"), facts.get("bytes")) in there
+            for facts in ctx.store.all_noted(KIND, clip_id)
+        )
 
     @staticmethod
     def _intact(clip_id: str, key: str, folder: Path, ctx: StepContext[FramesParams]) -> Facts | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,17 @@ import pyarrow as pa
 from pydantic import Field, field_validator
 
 from clipyard.datasets.model import Recipe
+from clipyard.errors import UserError
 from clipyard.files import disk_errors, link_or_copy, temporary_beside
 from clipyard.manifest import Row
 from clipyard.media.errors import MediaError
-from clipyard.media.resize import resize_clip
+from clipyard.media.likeness import alike, frames, spread
+from clipyard.media.probe import probe
+from clipyard.media.resize import copy_problem, resize_clip
 from clipyard.media.tools import ffmpeg
 from clipyard.reasons import Reason, Status
 from clipyard.steps.base import Outcome, Step, StepContext, StepParams
+from clipyard.steps.clips import set_aside
 from clipyard.steps.fields import MEDIA_FIELDS, PATH_FIELD
 from clipyard.steps.source_clip import SourceClip, find_clip, item_path
 from clipyard.store import Facts, content_key
@@ -63,15 +69,61 @@ class ResizeStep(Step[ResizeParams]):
             return Outcome.missing(Reason.NO_SOURCE, "the clip is not there")
         key, target = self._store_key(source, ctx.params), self._target(row, ctx)
         facts = ctx.store.get(KIND, row["clip_id"], key)
-        status = Status.KEPT
-        if facts is None:
-            try:
+        status, told = Status.KEPT, ""
+        foreign = os.path.lexists(target) and not self._is_ours(row["clip_id"], target, ctx)
+        try:
+            if facts is None and foreign:
+                try:
+                    facts = self._adopt(row["clip_id"], key, source, target, ctx)
+                    foreign = False
+                except MediaError as error:
+                    told = f"the file that lay there does not fit ({error.evidence})"
+            if facts is None:
                 facts, status = self._make(row["clip_id"], key, source, ctx), Status.DONE
-            except MediaError as error:
-                return Outcome.failed(error.reason, error.evidence)
+        except MediaError as error:
+            return Outcome.failed(error.reason, error.evidence)
+        if foreign:
+            told = f"{told or 'another file lay there'} and was moved to {set_aside(ctx.data, target)}"
         if self._place(ctx.store.path(KIND, row["clip_id"], key), target):
             status = Status.DONE
-        return Outcome(status, columns=self._columns(facts, target, ctx))
+        return Outcome(status, evidence=told, columns=self._columns(facts, target, ctx))
+
+    @staticmethod
+    def _is_ours(clip_id: str, target: Path, ctx: StepContext[ResizeParams]) -> bool:
+        """Whether the file is a link to a copy of the store, made with whatever recipe, or on another disk a copy of one."""
+        with suppress(OSError):  # a link that leads nowhere
+            there = target.stat()
+            for facts in ctx.store.all_noted(KIND, clip_id):
+                with suppress(OSError, UserError):  # facts of what has gone, or damaged by hand
+                    stored = ctx.store.path(KIND, clip_id, str(facts.get("key"))).stat()
+                    same = (there.st_dev, there.st_ino) == (stored.st_dev, stored.st_ino)
+                    if same or (there.st_dev != stored.st_dev and there.st_size == stored.st_size):
+                        return True
+        return False
+
+    @staticmethod
+    def _adopt(clip_id: str, key: str, source: SourceClip, target: Path, ctx: StepContext[ResizeParams]) -> Facts:
+        """Take a copy that somebody made into the store. Raises MediaError that says why it does not fit."""
+        params = ctx.params
+        if not target.is_file():
+            raise MediaError(Reason.NOT_A_VIDEO, "not a file")
+        found, clip = probe(target), probe(source.path)
+        if problem := copy_problem(found, clip, params.short_edge, params.dense, params.remove_dup):
+            raise MediaError(Reason.CORRUPT, problem)
+        if found.frames == clip.frames:
+            numbers = spread(found.frames)
+            ours, theirs = frames(source.path, numbers), frames(target, numbers)
+            if not all(number in theirs and alike(grey, theirs[number]) for number, grey in ours.items()):
+                raise MediaError(Reason.CORRUPT, "it shows something else than the clip")
+        path = ctx.store.path(KIND, clip_id, key)
+        temporary = temporary_beside(path)
+        try:
+            with disk_errors(path):
+                link_or_copy(target.resolve(), temporary)
+                told = {**found.columns(), "keyframe_gap": found.keyframe_gap, "source_sha256": source.sha256}
+                return ctx.store.put(KIND, clip_id, key, temporary, {**told, "source": "existing"})
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def _make(self, clip_id: str, key: str, source: SourceClip, ctx: StepContext[ResizeParams]) -> Facts:
         params, path = ctx.params, ctx.store.path(KIND, clip_id, key)
@@ -100,8 +152,8 @@ class ResizeStep(Step[ResizeParams]):
             there, ours = target.stat(), stored.stat()
             if (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino):
                 return False
-            if there.st_dev != ours.st_dev and (there.st_size, there.st_mtime_ns) == (ours.st_size, ours.st_mtime_ns):
-                return False
+            if there.st_dev != ours.st_dev and there.st_size == ours.st_size:
+                return False  # a copy, on another disk
         except FileNotFoundError:
             pass
         return bool(link_or_copy(stored, target))

@@ -16,7 +16,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,7 @@ class _Journal:
     def __init__(self, out: Path) -> None:
         self._path = out.with_name(f"{out.stem}.journal.jsonl")
         self._known: dict[str, tuple[int, int]] = {}
+        self._noted: dict[str, list[Row]] = {}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._handle = open(self._path, "ab", buffering=0)  # noqa: SIM115  closed by close()
         try:
@@ -96,7 +97,11 @@ class _Journal:
             for line in handle:
                 if line.endswith(b"\n"):
                     with contextlib.suppress(ValueError, KeyError, TypeError):
-                        self._known[json.loads(line)["key"]] = (position, len(line))
+                        content = json.loads(line)
+                        if "noted" in content:
+                            self._noted.setdefault(content["noted"], []).append(content["attempt"])
+                        else:
+                            self._known[content["key"]] = (position, len(line))
                     position += len(line)
         os.truncate(self._path, position)
 
@@ -111,6 +116,14 @@ class _Journal:
     def add(self, row: Row) -> None:
         with disk_errors(self._path):
             self._handle.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+
+    def note(self, item_id: str, attempt: Row) -> None:
+        """An attempt for an item that has no result yet."""
+        self.add({"noted": item_id, "attempt": attempt})
+
+    def noted(self, item_id: str) -> list[Row]:
+        """What was noted of an item before this start."""
+        return self._noted.get(item_id, [])
 
     def close(self, *, delete: bool) -> None:
         if delete:  # while we hold the lock: the next owner must not index a journal that is about to go
@@ -127,6 +140,8 @@ class Runner:
 
     def __init__(self, step: Step[Any], ctx: StepContext[Any], items: Path, out: Path) -> None:
         self._step, self._ctx, self._items, self._out = step, ctx, items, out
+        self._told: StepContext[Any] = ctx
+        """With a way to note attempts."""
 
     def run(self) -> StepResult:
         """Do the shard. Errors of :mod:`clipyard.errors` become the result; the result file is always written."""
@@ -153,6 +168,7 @@ class Runner:
 
     def _do(self, progress: Progress) -> None:
         journal = _Journal(self._out)
+        self._told = replace(self._ctx, note=journal.note)
         finished = False
         try:
             with ManifestWriter(self._out, self._step.schema()) as writer:
@@ -189,7 +205,9 @@ class Runner:
         open_ = [index for index, result in enumerate(results) if result is None]
         if open_:
             for index, outcome in zip(open_, self._outcomes([rows[i] for i in open_]), strict=True):
-                if (previous := journal.get(keys[index])) is not None:
+                if noted := journal.noted(rows[index]["item_id"]):
+                    outcome = self._step.merge({"attempts": noted}, outcome)
+                elif (previous := journal.get(keys[index])) is not None:
                     outcome = self._step.merge(previous, outcome)
                 result = {
                     **_item(rows[index]), **outcome.columns,
@@ -213,7 +231,7 @@ class Runner:
 
     def _outcomes(self, rows: list[Row]) -> list[Outcome]:
         try:
-            outcomes = self._step.run_group(rows, self._ctx)
+            outcomes = self._step.run_group(rows, self._told)
         except ClipyardError as error:
             if error.exit_code in (Exit.FAIL, Exit.RETRY, Exit.WAIT):
                 raise

@@ -42,7 +42,7 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     splits = write_tables(ctx.folder, files.splits, "ava", files.actions, files.evaluated)
     counts = _write_catalog(ctx, files.lists)
     write_json(ctx.folder / "catalog.json", {"splits": splits, "version": version, "obtained": files.obtained})
-    tell_ledger(ctx)
+    tell_ledger(ctx, say)
     say("%s", ", ".join(f"{count} videos in {split}" for split, count in counts.items()))
     return {"rows": sum(counts.values())}
 

@@ -53,7 +53,7 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     rows = {split: _windows(ctx, split, say) for split in known}
     count = write_catalog(ctx.folder, known, rows, ctx.catalog)
     write_json(ctx.folder / "catalog.json", {"splits": splits, "obtained": files.obtained})
-    tell_ledger(ctx)
+    tell_ledger(ctx, say)
     say("%s", f"{count} rows in the catalog")
     return {"rows": count}
 

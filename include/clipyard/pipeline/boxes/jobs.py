@@ -20,7 +20,7 @@ def ava_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
         "root": spec.root, "videos": spec.layout["videos"], "out": spec.layout["excerpts"], "frames": spec.layout["rawframes"],
         "make_video": chosen.excerpts, "make_frames": chosen.frames, "recipe": spec.recipe.model_dump(mode="json"),
     }  # fmt: skip
-    made = [*plan.shards, *plan.local_shards]
+    made = plan.shards
     return {
         "download": fetch_jobs(ctx, plan, "download"),
         "excerpt": make_jobs(ctx, "excerpt", made, excerpt) if chosen.excerpts or chosen.frames else [],
@@ -37,6 +37,6 @@ def frames_params(spec: DatasetSpec) -> dict[str, Any]:
 
 def ava_kinetics_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
     """Windows, then their images."""
-    made = [*plan.shards, *plan.local_shards]
+    made = plan.shards
     frames = make_jobs(ctx, "frames", made, frames_params(ctx.spec)) if ctx.chosen(BoxParams).frames else []
     return {"fetch": fetch_jobs(ctx, plan), "frames": frames}

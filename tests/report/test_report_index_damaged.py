@@ -1,0 +1,78 @@
+"""One damaged file is that data set's problem, not the index's; and a clock that was ahead does not choose the latest run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clipyard.files import write_json
+from clipyard.report.index import latest_summaries, list_runs, render_index
+from clipyard.settings import DataRoot
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+GOOD: dict[str, Any] = {
+    "dataset": "good", "title": "Good", "run": "r", "at": NOW.isoformat(), "level": "good", "word": "Good",
+    "headline": "All is well.", "gates": {"clips": "pass"},
+    "counts": {"expected": 4, "present": 3, "missing": 1, "rejected": 0, "failed": 0, "not_asked": 0},
+}  # fmt: skip
+
+
+def run(data: DataRoot, dataset: str, name: str, about: Any, summary: str | dict[str, Any]) -> Path:
+    folder = data.run(dataset, name)
+    write_json(folder / "run.json", about)
+    (folder / "report").mkdir()
+    if isinstance(summary, dict):
+        write_json(folder / "report/summary.json", summary)
+    else:
+        (folder / "report/summary.json").write_text(summary, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        "", "{", "[]", "null", "[" * 100_000, "7" * 5000, "\ud7ff\x00",
+        GOOD | {"counts": {"expected": "four"}},
+        GOOD | {"counts": {**GOOD["counts"], "present": 10**400}},
+        GOOD | {"counts": {**GOOD["counts"], "present": None}},
+        GOOD | {"counts": {**GOOD["counts"], "present": -1.5}},
+        GOOD | {"counts": [1, 2]},
+        GOOD | {"counts": {"colour": 1}},
+        GOOD | {"gates": ["clips"]},
+        GOOD | {"at": "9999-12-31T23:59:59-12:00"},
+        GOOD | {"at": {"a": 1}, "title": ["x"], "headline": {"a": 1}, "word": None},
+        {"title": "half"},
+    ],
+    ids=range(17),
+)  # fmt: skip
+def test_a_damaged_summary_leaves_the_other_data_sets_alone(tmp_path: Path, summary: str | dict[str, Any]) -> None:
+    data = DataRoot(tmp_path)
+    run(data, "good", "r", {"started": NOW.isoformat()}, GOOD)
+    run(data, "bad", "r", {"started": NOW.isoformat()}, summary)
+    lines = {line.dataset: line for line in latest_summaries(data, [])}
+    page = render_index(lines.values(), NOW)
+    assert "3 of 4" in page and "bad" in page
+    assert lines["good"].headline == "All is well."
+    if not isinstance(summary, dict) or summary.get("counts") != GOOD["counts"]:
+        assert "cannot be read" in lines["bad"].headline and "clipyard report" in lines["bad"].headline
+
+
+@pytest.mark.parametrize(
+    "about", [[], "x", {"started": "0001-01-01T00:00:00+14:00"}, {"number": "x"}, {"number": True}]
+)
+def test_a_damaged_run_file_leaves_the_other_runs_alone(tmp_path: Path, about: Any) -> None:
+    data = DataRoot(tmp_path)
+    run(data, "good", "first", {"started": NOW.isoformat(), "number": 1}, GOOD)
+    run(data, "good", "second", about, GOOD)
+    assert {path.name for path in list_runs(data, "good")} == {"first", "second"}
+    assert "3 of 4" in render_index(latest_summaries(data, []), NOW)
+
+
+def test_the_latest_run_is_the_one_that_began_last_whatever_its_clock_said(tmp_path: Path) -> None:
+    data = DataRoot(tmp_path)
+    run(data, "good", "old", {"started": "2025-01-01T00:00:00+00:00"}, GOOD)
+    run(data, "good", "ahead", {"started": "2028-01-01T00:00:00+00:00", "number": 1}, GOOD)
+    run(data, "good", "right", {"started": "2026-11-28T00:00:00+00:00", "number": 2}, GOOD)
+    assert [path.name for path in list_runs(data, "good")] == ["right", "ahead", "old"]
