@@ -132,23 +132,6 @@ def test_a_list_as_people_make_them(tmp_path: Path, end: str) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["mutated.zip", "mutated.tar", "mutated.tar.gz"])
-def test_damaged_bytes_are_an_answer_whatever_the_reader_trips_over(tmp_path: Path, name: str) -> None:
-    """A zip's directory that points before the file is EINVAL, a strange compression a RuntimeError, and so on."""
-    kind = name.partition(".")[2]
-    save(tmp_path, kind)
-    whole = (tmp_path / f"part_0.{kind}").read_bytes()
-    dice = random.Random(name)
-    for _ in range(150):
-        data = bytearray(whole)
-        for _ in range(dice.randint(1, 6)):
-            near_end = dice.random() < 0.5
-            place = dice.randrange(max(0, len(data) - 400), len(data)) if near_end else dice.randrange(len(data))
-            data[place] = dice.choice((0, 0xFF, dice.randrange(256)))
-        (tmp_path / name).write_bytes(data)
-        read(str(tmp_path / name), tmp_path / "scratch")
-
-
 @pytest.mark.parametrize("kind", ["tar", "tar.gz"])
 @pytest.mark.parametrize("share", [0.3, 0.75, 0.9])
 def test_what_was_complete_before_an_archive_broke_off_is_kept(tmp_path: Path, kind: str, share: float) -> None:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import re
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,10 +30,23 @@ from clipyard.acquire.download import Downloader, page_like
 from clipyard.acquire.guard import reasons
 from clipyard.acquire.http import VIDEO_SUFFIXES
 from clipyard.acquire.stream import HttpStream
-from clipyard.errors import ClipyardError, MachineError, UserError
+from clipyard.errors import MachineError, UserError
 from clipyard.files import disk_errors, temporary_beside
 from clipyard.reasons import Reason
 
+_BROKEN = (
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    NotImplementedError,
+    ValueError,
+    OverflowError,
+    struct.error,
+)
+"""What the readers of tar, gzip and zip raise on bytes that make no sense."""
 _LIST_BYTES = 1 << 20
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -221,11 +237,7 @@ def _members(
             yield from _zip(got.path, wanted, scratch, limits, cancelled)
         finally:
             got.path.unlink(missing_ok=True)
-    except (NotHad, ClipyardError):
-        raise
-    except Exception as error:  # bytes that make no sense raise whatever the readers of tar, gzip and zip trip over
-        if isinstance(error, OSError) and error.filename is not None:
-            raise  # a folder of ours, not the archive
+    except _BROKEN as error:
         cut = isinstance(error, EOFError) or "unexpected end" in str(error)
         raise NotHad(Reason.TRUNCATED if cut else Reason.CORRUPT, f"the archive breaks off: {error}") from error
 

@@ -152,7 +152,8 @@ class FramesStep(Step[FramesParams]):
     @staticmethod
     def _is_ours(clip_id: str, folder: Path, ctx: StepContext[FramesParams]) -> bool:
         """Whether the folder is what a run noted of it, with whatever recipe and source."""
-        where, there = str(folder.relative_to(ctx.data.root)), []
+        where = str(folder.relative_to(ctx.data.root))
+        there: list[tuple[int, int]] = []
         for pattern in get_args(Pattern):
             with suppress(MediaError, OSError):
                 there.append(count_images(folder, pattern))
