@@ -203,9 +203,9 @@ class Queries:
         )
         ((_, key),) = self._keys(dataset)
         with reading(self._engine) as conn:
-            rows = conn.execute(query.where(run.c.dataset_id == key, run.c.ended.is_not(None))).all()
-        ends = _believed({row.run: row.ended for row in rows}, max(now or _EARLIEST, datetime.now(UTC)))
-        rows = [(name, ends[name], *rest) for name, _, *rest in rows]
+            found = conn.execute(query.where(run.c.dataset_id == key, run.c.ended.is_not(None))).all()
+        ends = _believed({row.run: row.ended for row in found}, max(now or _EARLIEST, datetime.now(UTC)))
+        rows: list[tuple[Any, ...]] = [(name, ends[name], *rest) for name, _, *rest in found]
         last = {ended.strftime("%Y-%m"): name for name, ended, *_ in rows}
         totals: Counter[str] = Counter()
         for name, _, _, _, items in rows:
