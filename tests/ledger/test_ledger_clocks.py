@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
+from clipyard.files import write_json
 from clipyard.ledger import Ledger, engine, migrations
 from clipyard.ledger.models import HEAD, VERSION_TABLE
 from clipyard.reasons import Reason
@@ -127,6 +128,18 @@ def test_times_of_the_future_are_named(ledger: Ledger, tmp_path: Path) -> None:
     assert "Run ahead of demo" in told and "1 answers" in told and "Run right" not in told
     ledger.begin_run("demo", "next", started=NOW)
     assert "answers of sources" not in " ".join(ledger.in_the_future(NOW))
+
+
+def test_a_rebuild_goes_by_the_numbers_of_runs(ledger: Ledger, tmp_path: Path) -> None:
+    clip = item(1)
+    for number, (run, at, reason) in enumerate((("ahead", AHEAD, "private"), ("right", NOW, "ok")), 1):
+        folder = tmp_path / "runs/demo" / run
+        write_json(folder / "run.json", {"number": number, "started": at.isoformat(), "ended": at.isoformat()})
+        status = "done" if reason == "ok" else "missing"
+        manifest(folder / "results.parquet", [result(clip, status, reason, [tried("youtube", at, reason)])])
+    ledger.rebuild(tmp_path / "runs", NOW)
+    assert [run.run for run in ledger.runs("demo")] == ["ahead", "right"]
+    assert {row.status: row.items for row in ledger.reasons("demo")} == {"done": 1}
 
 
 # The schema before

@@ -163,3 +163,18 @@ def test_the_command_due_says_what_a_refresh_asks(lab: Lab) -> None:
     assert len(due) == 1 and CLIPS[0] in due[0], "films were never asked for it; the other was never asked for at all"
     assert lab.run(command="refresh") == (1, 1)
     assert lab("due", "toy").stdout.splitlines()[1:] == []
+
+
+def test_a_ledger_that_was_deleted_is_filled_again_and_that_is_said(lab: Lab) -> None:
+    nowhere = lab.mirror("nowhere")
+    assert lab.run(*nowhere) == (2, 0)
+    asked = lab.questions()
+    for file in (lab.data / ".clipyard").glob("ledger.sqlite*"):
+        file.unlink()
+    assert "knows nothing of toy" in lab("doctor").stdout
+    lab.runs += 1
+    said = lab("run", "toy", "--run", f"r{lab.runs}", "--annotation-counts", "warn", *nowhere).output
+    assert "knew nothing of toy" in said and "filled again from the runs on disk (2 items, 2 attempts)" in said
+    assert lab.questions() == asked, "what the disk knows is not asked again"
+    assert "knows nothing" not in lab("doctor").stdout
+    assert "knew nothing" not in lab("run", "toy", "--run", "more", "--annotation-counts", "warn", *nowhere).output

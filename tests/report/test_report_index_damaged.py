@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from clipyard.files import write_json
+from clipyard.report.history import bucket
 from clipyard.report.index import latest_summaries, list_runs, render_index
 from clipyard.settings import DataRoot
 
@@ -76,3 +77,11 @@ def test_the_latest_run_is_the_one_that_began_last_whatever_its_clock_said(tmp_p
     run(data, "good", "ahead", {"started": "2028-01-01T00:00:00+00:00", "number": 1}, GOOD)
     run(data, "good", "right", {"started": "2026-11-28T00:00:00+00:00", "number": 2}, GOOD)
     assert [path.name for path in list_runs(data, "good")] == ["right", "ahead", "old"]
+
+
+def test_only_what_a_refresh_would_ask_for_is_due_now() -> None:
+    today = date(2026, 11, 28)
+    assert bucket(today, today, due=True) == "now"
+    assert bucket(today, today, due=False) == "week", "a later hour of today"
+    assert bucket(None, today, due=False) == "never"
+    assert bucket(date(2027, 1, 28), today, due=False) == "later"

@@ -146,17 +146,16 @@ class SourceCache:
         ``parts_older_than``) and nobody works on; returns how many things.
         """
         removed = 0
-        horizon = time.time() - older_than
         for folder in ("work", "sources"):
             for path in list((self._scratch / folder).glob("*")):
                 with suppress(FileNotFoundError):
                     orphan = folder == "work" or not path.with_suffix(".json").exists()
                     age = parts_older_than if folder == "work" and any(path.glob(f"*{_PART}*")) else older_than
-                    if orphan and _newest(path) < time.time() - age:
+                    if orphan and _is_old(_newest(path), age):
                         removed += self._remove_if_free(path.name.rpartition("@")[0] or path.name, [path])
         for lock in list((self._scratch / "locks").glob("*.lock")):
             with suppress(FileNotFoundError):
-                if lock.stat().st_mtime < horizon:
+                if _is_old(lock.stat().st_mtime, older_than):
                     removed += self._remove_if_free(lock.name.removesuffix(".lock"), [])
         return removed
 
@@ -186,6 +185,11 @@ def _empty(work: Path) -> None:
                 path.unlink(missing_ok=True)
     with suppress(OSError):  # not empty: a part is kept
         work.rmdir()
+
+
+def _is_old(moment: float, seconds: float) -> bool:
+    """Longer ago than that; a time more than a day ahead is that of a clock that was wrong, and counts as long ago."""
+    return not -86_400 <= time.time() - moment <= seconds
 
 
 def _newest(path: Path) -> float:

@@ -121,11 +121,6 @@ class Ledger(Queries):
         total, names = Recorded(0, 0, 0), Names(dataset, sources, frozenset(for_good))
         for manifest in manifests:
             total += record_manifest(self._engine, key, manifest, now, names)
-        if names.unknown:
-            with _engine.writing(self._engine) as conn:
-                query = sa.select(dataset_table.c.sources).where(dataset_table.c.id == key.dataset_id)
-                known = conn.execute(query).scalar() or []
-                self._set_sources(conn, key.dataset_id, [*known, *sorted(names.unknown - set(known))])
         return total
 
     def record_gone(self, dataset: str, run: str, items: Sequence[str], evidence: str, now: datetime) -> int:
@@ -141,7 +136,7 @@ class Ledger(Queries):
         ``sources``: keys of those that the run asks (see :meth:`record`); their order is that of the bits of ``open``.
         """
         ((_, key),) = self._keys(dataset)
-        asked = self._asks(key, sources)
+        asked = self._asks(key, dataset, sources)
         with _engine.reading(self._engine) as conn:
             return plan_table(conn, key, now, egress, asked)
 

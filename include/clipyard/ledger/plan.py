@@ -11,7 +11,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from clipyard.ledger.due import absent
+from clipyard.ledger.due import Asked, absent
 from clipyard.ledger.models import item
 from clipyard.ledger.queries import micros, tuples
 from clipyard.reasons import Reason, Status
@@ -32,7 +32,7 @@ PLAN_SCHEMA = pa.schema(
 )
 
 
-def plan_table(conn: Connection, dataset_id: int, now: datetime, egress: str, sources: Sequence[str]) -> pa.Table:
+def plan_table(conn: Connection, dataset_id: int, now: datetime, egress: str, sources: Asked) -> pa.Table:
     """Every item of the catalog (:data:`PLAN_SCHEMA`): first those that are there, then the others by split.
 
     What is there needs only its name: that is most of a data set, so it is asked for apart.
@@ -53,9 +53,7 @@ def _present(conn: Connection, dataset_id: int) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays([names, *(column[:size] for column in same)], schema=PLAN_SCHEMA)
 
 
-def _absent(
-    conn: Connection, dataset_id: int, now: datetime, egress: str, sources: Sequence[str]
-) -> Iterator[pa.RecordBatch]:
+def _absent(conn: Connection, dataset_id: int, now: datetime, egress: str, sources: Asked) -> Iterator[pa.RecordBatch]:
     joined, told = absent(egress, now, sources)
     query = (
         sa.select(

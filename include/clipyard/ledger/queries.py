@@ -19,11 +19,12 @@ from clipyard.errors import UserError
 from clipyard.ledger.answers import Attrition, Coverage, NextDue, ReasonCount, RunInfo
 from clipyard.ledger.bulk import is_postgres
 from clipyard.ledger.clocks import SKEW, in_the_future
-from clipyard.ledger.due import DEFAULT_SOURCES, absent
+from clipyard.ledger.due import YOUTUBE, Asked, absent
 from clipyard.ledger.engine import reading, shown
 from clipyard.ledger.models import (
     attempt,
     clip,
+    clip_state,
     dataset,
     from_micros,
     item,
@@ -31,6 +32,7 @@ from clipyard.ledger.models import (
     run,
     run_count,
     video,
+    video_state,
 )
 from clipyard.manifest import Row
 from clipyard.reasons import Reason, Status
@@ -114,7 +116,7 @@ class Queries:
         self, now: datetime, name: str, key: int, egress: str, splits: Collection[str] | None, reason: Reason | None,
         sources: Sequence[str] | None, *, only_due: bool,
     ) -> Iterator[Row]:  # fmt: skip
-        joined, told = absent(egress, now, self._asks(key, sources))
+        joined, told = absent(egress, now, self._asks(key, name, sources))
         joined = joined.outerjoin(clip, clip.c.id == item.c.clip_id)
         joined = joined.outerjoin(video, video.c.id == item.c.video_id).outerjoin(label, label.c.id == item.c.label_id)
         query = (
@@ -201,9 +203,9 @@ class Queries:
         )
         ((_, key),) = self._keys(dataset)
         with reading(self._engine) as conn:
-            rows = conn.execute(query.where(run.c.dataset_id == key, run.c.ended.is_not(None))).all()
-        ends = _believed({row.run: row.ended for row in rows}, max(now or _EARLIEST, datetime.now(UTC)))
-        rows = [(name, ends[name], *rest) for name, _, *rest in rows]
+            found = conn.execute(query.where(run.c.dataset_id == key, run.c.ended.is_not(None))).all()
+        ends = _believed({row.run: row.ended for row in found}, max(now or _EARLIEST, datetime.now(UTC)))
+        rows: list[tuple[Any, ...]] = [(name, ends[name], *rest) for name, _, *rest in found]
         last = {ended.strftime("%Y-%m"): name for name, ended, *_ in rows}
         totals: Counter[str] = Counter()
         for name, _, _, _, items in rows:
@@ -220,7 +222,7 @@ class Queries:
     ) -> list[NextDue]:  # fmt: skip
         """What refreshes will ask for again and when: of what was ever asked for, as :meth:`due`."""
         ((_, key),) = self._keys(dataset)
-        joined, told = absent(egress, now, self._asks(key, sources))
+        joined, told = absent(egress, now, self._asks(key, dataset, sources))
         today = now.astimezone(UTC).date()
         day = sa.case(
             (told["never"], -1), (told["due"], 0), else_=micros(self._engine.dialect, told["next_attempt"]) // _DAY
@@ -263,17 +265,21 @@ class Queries:
         with reading(self._engine) as conn:
             return conn.execute(query).scalar() is not None
 
-    def asks(self, dataset: str) -> tuple[str, ...]:
-        """Keys of the sources that the data set's refreshes ask, in order."""
-        ((_, key),) = self._keys(dataset)
-        return self._asks(key, None)
-
-    def _asks(self, key: int, sources: Sequence[str] | None) -> tuple[str, ...]:
+    def _asks(self, key: int, name: str, sources: Sequence[str] | None) -> Asked:
+        """The sources told, else those of the data set's refreshes, else YouTube and what the data set ever asked."""
         if sources is not None:
-            return tuple(sources)
+            return Asked(tuple(sources))
         with reading(self._engine) as conn:
-            known = conn.execute(sa.select(dataset.c.sources).where(dataset.c.id == key)).scalar()
-        return DEFAULT_SOURCES if known is None else tuple(map(str, known))
+            told = conn.execute(sa.select(dataset.c.sources).where(dataset.c.id == key)).scalar()
+            if told is not None:
+                return Asked(tuple(map(str, told)))
+            own = sa.union(
+                *(
+                    sa.select(t.c.source).where(t.c.source.startswith(f"{name}:", autoescape=True))
+                    for t in (clip_state, video_state)
+                )
+            )
+            return Asked((YOUTUBE, *sorted(conn.execute(own).scalars())), known=False)
 
     def _keys(self, name: str | None) -> list[tuple[str, int]]:
         """Names and keys of all data sets, or of one; UserError when that one is not known."""

@@ -44,19 +44,15 @@ STATE_COLUMNS = tuple(field.name for field in fields(VideoState))
 
 
 class Names:
-    """The keys of sources by their ids (see ``Ledger.record``), and which of them nobody told us."""
+    """The keys of sources by their ids (see ``Ledger.record``)."""
 
     def __init__(self, dataset: str, told: Mapping[str, str | None] | None, for_good: frozenset[str]) -> None:
         self._dataset, self._told, self.for_good = dataset, told, for_good
-        self.unknown: set[str] = set()
 
     def key(self, source: str) -> str | None:
         if self._told is not None and source in self._told:
             return self._told[source]
-        key = source if source == YOUTUBE else f"{self._dataset}:{source}"
-        if self._told is None:
-            self.unknown.add(key)
-        return key
+        return source if source == YOUTUBE else f"{self._dataset}:{source}"
 
 
 class Recorded(NamedTuple):

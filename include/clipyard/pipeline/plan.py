@@ -59,6 +59,7 @@ class Plan:
     groups: list[Group]
     counts: dict[str, Any]
     archives: dict[str, list[str]]
+    who: Askers
 
     @property
     def shards(self) -> list[Path]:
@@ -267,7 +268,7 @@ def make_plan(ctx: RunContext) -> Plan:
         "catalog_by_split": by_split,
         "by_split": asked_by_split,
     }
-    return Plan([group for group in groups if group.shards], counted, choice.archives)
+    return Plan([group for group in groups if group.shards], counted, choice.archives, who)
 
 
 def _counted(column: pa.ChunkedArray) -> dict[str, int]:
@@ -313,7 +314,7 @@ def write_plan(ctx: RunContext, plan: Plan, jobs: dict[str, list[dict[str, str]]
     """Write ``plan.json``."""
     content = {
         **ctx.as_json(), "counts": plan.counts, "jobs": jobs, "dry_run": ctx.params.dry_run, "archives": plan.archives,
-        "planned": datetime.now(UTC).isoformat(),
+        "planned": datetime.now(UTC).isoformat(), "sources": {"keys": plan.who.keys, "for_good": plan.who.archives},
     }  # fmt: skip
     write_json(ctx.plan_file, content)
     return content

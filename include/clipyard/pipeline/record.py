@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from clipyard.files import read_json
 from clipyard.ledger.policy import RULES, is_telling
 from clipyard.manifest import Row, read_rows, read_table
 from clipyard.pipeline.context import RunContext
-from clipyard.pipeline.sources import askers
 from clipyard.pipeline.state import (
     GONE,
     PRESENT,
@@ -130,14 +130,16 @@ def record(ctx: RunContext) -> dict[str, int]:
     egress = next((str(read_json(ctx.data.root / job["params"])["egress"]) for job in jobs), ctx.settings.egress)
     results = read_table(ctx.results, STATE_SCHEMA.names)
     catalog_ids = read_table(ctx.catalog, ["item_id"])["item_id"].combine_chunks()
-    who = askers(ctx)
+    who = plan["sources"]  # as they were when the run was planned, whatever this worker's environment says
     with ctx.ledger() as ledger:
-        ledger.record(ctx.spec.name, ctx.run, egress, [ctx.results], ctx.now(), sources=who.keys, for_good=who.archives)
+        ledger.record(
+            ctx.spec.name, ctx.run, egress, [ctx.results], ctx.now(), sources=who["keys"], for_good=who["for_good"]
+        )
         with locked(ctx.state):
             state = check_files(merged(read_state(ctx.state), results, catalog_ids), ctx.data.root)
             write_table(ctx.state, state, STATE_SCHEMA)
         gone = state.filter(pc.equal(state["evidence"], GONE))["item_id"].to_pylist()
-        ledger.record_gone(ctx.spec.name, ctx.run, gone, GONE, ctx.now())
+        ledger.record_gone(ctx.spec.name, ctx.run, gone, GONE, datetime.now(UTC))
     # A refresh asks about the dead only; it is judged by the whole data set.
     judged = state if ctx.kind == "refresh" else results
     write_table(ctx.recorded, judged, STATE_SCHEMA)

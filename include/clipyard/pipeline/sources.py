@@ -69,8 +69,9 @@ def askers(ctx: RunContext) -> Askers:
     # With all of them switched off nobody can answer anything new: what they said before still holds.
     sources = enabled_sources(ctx) or [by_id[name] for name in ctx.params.sources or by_id]
     keys = {source.id: source_key(ctx, source, replaced.get(source.id)) for source in sources}
+    first = {keys[source.id]: source.id for source in reversed(sources)}  # two ids of one place are one source
     return Askers(
-        tuple(s.id for s in sources if keys[s.id] is not None and not is_archive(s)),
+        tuple(s.id for s in sources if keys[s.id] is not None and not is_archive(s) and first[keys[s.id]] == s.id),
         tuple(s.id for s in sources if is_archive(s)),
         keys,
     )

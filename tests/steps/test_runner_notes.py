@@ -1,0 +1,70 @@
+"""An attempt outlives the process that made it, also when its item had no result yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from clipyard.errors import Exit, RetryLater
+from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
+from clipyard.reasons import Reason, Status
+from clipyard.steps.base import Outcome, Step, StepContext, StepParams
+from clipyard.steps.fields import ATTEMPTS_FIELD
+from clipyard.steps.runner import run_step
+
+
+class NoParams(StepParams):
+    """None."""
+
+
+class Asker(Step[NoParams]):
+    """Asks two mirrors; dies between them as often as it is told."""
+
+    name = "asker"
+    version = 1
+    fields = (ATTEMPTS_FIELD,)
+    params_model = NoParams
+
+    def __init__(self, deaths: int) -> None:
+        self.deaths, self.starts = deaths, 0
+
+    def run_group(self, rows: Sequence[Row], ctx: StepContext[NoParams]) -> list[Outcome]:
+        self.starts += 1
+        outcomes = []
+        for row in rows:
+            attempts = []
+            for source in ("first", "second"):
+                at = f"2026-11-28T00:00:0{self.starts}+00:00"
+                attempt = {
+                    "source": source,
+                    "at": at,
+                    "reason": "not_found",
+                    "evidence": "",
+                    "seconds": 0.1,
+                    "bytes": 0,
+                }
+                attempts.append(attempt)
+                ctx.note(row["item_id"], attempt)
+                if self.deaths:
+                    self.deaths -= 1
+                    raise RetryLater("The machine goes down.")
+            outcomes.append(Outcome(Status.MISSING, Reason.NOT_FOUND, "", {"attempts": attempts}))
+        return outcomes
+
+    def merge(self, previous: Row, outcome: Outcome) -> Outcome:
+        attempts = [*(previous.get("attempts") or []), *outcome.columns["attempts"]]
+        return Outcome(outcome.status, outcome.reason, outcome.evidence, {"attempts": attempts})
+
+
+def test_no_attempt_is_lost_or_told_twice(tmp_path: Path) -> None:
+    row = {"item_id": "train/a", "video_id": "v", "clip_id": "c", "split": "train", "start": 0, "end": 10}
+    write_rows(tmp_path / "items.parquet", schema_of(ITEM_FIELDS, "shard"), [row])
+    step, out = Asker(deaths=2), tmp_path / "out" / "part-00000.parquet"
+    exits = [
+        run_step(step, items=tmp_path / "items.parquet", params="{}", out=out, data=tmp_path).exit for _ in range(3)
+    ]
+    assert exits == [Exit.RETRY, Exit.RETRY, Exit.OK]
+    (result,) = read_rows(out)
+    told = [(attempt["source"], attempt["at"][18]) for attempt in result["attempts"]]
+    assert told == [("first", "1"), ("first", "2"), ("first", "3"), ("second", "3")]
+    assert not list(out.parent.glob("*.jsonl"))
