@@ -352,9 +352,10 @@ def test_what_a_constructor_of_yaml_does_not_expect_is_one_sentence(text: str, t
 
 
 def test_a_long_text_is_no_number(tmp_path: Path) -> None:
-    text = ARCHIVE.replace("title: Toy of the archive family", f"title: {'a long note ' * 20}")
-    (tmp_path / "a.yaml").write_text(text)
-    assert load_spec(tmp_path / "a.yaml").title.startswith("a long note a long")
+    for note in ("a long note " * 20, "f" * 300):
+        text = ARCHIVE.replace("title: Toy of the archive family", f"title: Toy\ndescription: {note}")
+        (tmp_path / "a.yaml").write_text(text)
+        assert load_spec(tmp_path / "a.yaml").description == note.strip()
 
 
 def test_a_huge_file_and_no_file_are_refused(tmp_path: Path) -> None:

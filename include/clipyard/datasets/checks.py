@@ -39,7 +39,6 @@ class Problem(NamedTuple):
 
 def problems(spec: DatasetSpec) -> Iterator[Problem]:
     """Everything that is wrong, in the order of the file's keys as far as there is one."""
-    yield from _format(spec)
     numbers = () if spec.is_runnable else tuple(hole for split in spec.splits for hole in split.each)
     for key, folder in spec.layout.items():
         yield from _path(("layout", key), folder, ("part", *numbers), spec)
@@ -57,13 +56,6 @@ def problems(spec: DatasetSpec) -> Iterator[Problem]:
     yield from _images(spec)
     if spec.is_runnable:
         yield from _needed(spec)
-
-
-def _format(spec: DatasetSpec) -> Iterator[Problem]:
-    if spec.family == "crawl" and spec.annotation_format is None and spec.item_sources:
-        yield Problem(
-            ("annotation_format",), "its sources provide items, but it cannot run yet: say how its annotations are read"
-        )
 
 
 def _needed(spec: DatasetSpec) -> Iterator[Problem]:

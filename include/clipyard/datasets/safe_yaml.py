@@ -20,7 +20,7 @@ MAX_VALUES = 20_000
 MAX_DIGITS = 100
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_NUMBER = re.compile(r"[-+0-9_:.xXoOa-fA-F]*\Z")
+_NUMBER = re.compile(r"[-+]?[0-9.][-+0-9_:.xXoOa-fA-F]*\Z")
 
 
 def read_yaml(path: Path, what: str) -> tuple[yaml.Node | None, Any]:

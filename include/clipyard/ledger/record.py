@@ -121,7 +121,7 @@ def record_manifest(engine: Engine, run: RunKey, manifest: Path, now: datetime, 
     for rows in pieces(read_rows(manifest, _COLUMNS), BATCH):
         told = [_doubted(_read(row, run, manifest), heard) for row in rows]
         with writing(engine) as conn:
-            total += _Batch(conn, run, now, names).record(rows, told)
+            total += _Batch(conn, run, now, names, heard).record(rows, told)
     return total
 
 
@@ -130,6 +130,12 @@ class _Heard(NamedTuple):
 
     alike: frozenset[tuple[str, Reason]]  # sources that said one thing of many videos, see policy.distrusted
     gave: dict[str, datetime]  # when each source gave bytes last
+
+    def doubts(self, a: _Attempt) -> bool:
+        """Whether an answer is about us, whatever it says of the video."""
+        unknown = a.evidence.startswith(UNKNOWN_SENTENCE) and a.reason not in BYTES_CAME
+        silent = a.source not in self.gave or self.gave[a.source] < a.at
+        return (a.source, a.reason) in self.alike or (unknown and silent)
 
 
 def _heard(manifest: Path) -> _Heard:
@@ -157,13 +163,8 @@ def _heard(manifest: Path) -> _Heard:
 
 def _doubted(one: _Told, heard: _Heard) -> _Told:
     """The row with a reason of ours, where its own is not believed."""
-    unknown = any(
-        a.reason is one.reason
-        and a.evidence.startswith(UNKNOWN_SENTENCE)
-        and (a.source not in heard.gave or heard.gave[a.source] < a.at)
-        for a in one.attempts
-    )
-    return replace(one, reason=Reason.EGRESS_REFUSED) if unknown or (one.source, one.reason) in heard.alike else one
+    said = [a for a in one.attempts if a.reason is one.reason and heard.doubts(a)]
+    return replace(one, reason=Reason.EGRESS_REFUSED) if said else one
 
 
 def _moment(text: str) -> datetime:
@@ -213,8 +214,8 @@ def _attempts(values: Iterable[dict[str, Any]]) -> list[_Attempt]:
 class _Batch:
     """Some rows of a manifest, in one transaction."""
 
-    def __init__(self, conn: Connection, run: RunKey, now: datetime, names: Names) -> None:
-        self._conn, self._run, self._now, self._names = conn, run, now, names
+    def __init__(self, conn: Connection, run: RunKey, now: datetime, names: Names, heard: _Heard) -> None:
+        self._conn, self._run, self._now, self._names, self._heard = conn, run, now, names, heard
 
     def record(self, rows: list[Row], told: list[_Told]) -> Recorded:
         known = self._items(rows, told)
@@ -233,7 +234,8 @@ class _Batch:
             if self._is_stale(new, entry):
                 continue
             for a in new:
-                self._hear(a, entry, clip_states, video_states)
+                believed = a._replace(reason=Reason.EGRESS_REFUSED) if self._heard.doubts(a) else a
+                self._hear(believed, entry, clip_states, video_states)
             if one.status.is_present and entry.clip_id is not None:
                 clip_states.forget(entry.clip_id)
             if (change := self._change(one, entry, is_news=bool(new))) is not None:
