@@ -17,7 +17,7 @@ INCLUDE = PROJECT / "include/clipyard"
 PLUGINS = PROJECT / "plugins"
 DAGS = PROJECT / "dags"
 
-GROUND = ("reasons", "errors", "files", "ids", "manifest", "store", "settings", "progress")
+GROUND = ("reasons", "errors", "files", "ids", "manifest", "store", "settings", "progress", "overlap")
 
 ROOMS: dict[str, set[str]] = {
     "datasets": set(),
@@ -46,6 +46,7 @@ GROUND_ARROWS: dict[str, set[str]] = {
     "store": {"errors", "files"},
     "settings": {"errors", "files"},
     "progress": set(),
+    "overlap": set(),
 }
 
 NARROW: dict[tuple[str, str], set[str]] = {

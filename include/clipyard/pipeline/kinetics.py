@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from clipyard.errors import RetryLater, UserError
-from clipyard.files import read_json, write_json
+from clipyard.files import read_json, sha256_of, write_json
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.params import KineticsParams
+from clipyard.pipeline.pins import pin
 from clipyard.pipeline.stage import (
     NothingToDo,
     Say,
@@ -54,6 +55,7 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
         **summary.as_json(),
         "label_names": list(summary.label_names),
         "obtained": [{"part": one.part, "source": one.source, "sha256": one.sha256} for one in obtained],
+        "files": pin(ctx, ctx.annotation_csvs().values()),
     }
     write_json(ctx.folder / "catalog.json", content)
     tell_ledger(ctx)
@@ -79,6 +81,7 @@ def _gate(ctx: RunContext, say: Say, *, name: str) -> str:
     params = GateParams(
         annotation_counts=chosen.annotation_counts,
         rejected_error=ctx.spec.rejected.error,
+        splits=tuple(ctx.splits),
         label_map=bool(chosen.label_map),
         resize=chosen.resize,
         short_edge=chosen.short_edge,
@@ -103,7 +106,7 @@ def lists(ctx: RunContext, say: Say) -> list[dict[str, Any]]:
         recorded=ctx.state if ctx.state.exists() else None,
         splits=ctx.splits,
     )
-    content = [summary.as_json() for summary in summaries]
+    content = [{**summary.as_json(), "sha256": sha256_of(summary.path)} for summary in summaries]
     write_json(ctx.folder / "lists.json", content)
     for summary in summaries:
         say("%s", f"{summary.path.name}: {summary.lines} lines, {summary.missing} missing of {summary.rows} rows")
@@ -115,10 +118,14 @@ def release(ctx: RunContext, say: Say) -> str:
     from clipyard.annotations.download_report import write_download_report
     from clipyard.annotations.labels import LabelIndex, write_label_map
     from clipyard.pipeline.publish import publish_release
+    from clipyard.release.verify import verify_copies
 
     def fill(folder: Path) -> None:
-        for summary in read_json(ctx.folder / "lists.json"):
+        lists = read_json(ctx.folder / "lists.json")
+        for summary in lists:
             shutil.copy2(summary["path"], folder)
+        sums = {Path(one["path"]).name: one["sha256"] for one in lists if "sha256" in one}
+        verify_copies(folder, sums, f"{ctx.spec.name}, run {ctx.run},")
         for missing in ctx.folder.glob("missing_*.csv"):
             shutil.copy2(missing, folder)
         for split in ctx.splits:

@@ -18,6 +18,7 @@ from clipyard.files import TEMPORARY_PREFIX, read_json, sync_folder, writing
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.state import PRESENT, read_state
 from clipyard.release.lock import LockHeader, LockRow, spec_hash, write_lock
+from clipyard.release.verify import verified
 from clipyard.steps.tools import tool_versions
 
 
@@ -54,14 +55,18 @@ def _header(ctx: RunContext) -> LockHeader:
 
 
 def publish_release(ctx: RunContext, fill: Callable[[Path], None]) -> Path:
-    """Write the release folder whole or not at all; returns it. ``fill`` puts the data set's own files into it."""
+    """Write the release folder whole or not at all; returns it. ``fill`` puts the data set's own files into it.
+
+    Raises :class:`GateBlocked` when files that the lock names are no longer what was recorded.
+    """
     target = ctx.data.release(ctx.spec.name) / ctx.run
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
     temporary.mkdir()
     try:
         fill(temporary)
-        write_lock(temporary / f"{ctx.spec.name}.lock", _header(ctx), _present_rows(ctx))
+        rows = verified(_present_rows(ctx), ctx.data.root, f"{ctx.spec.name}, run {ctx.run},")
+        write_lock(temporary / f"{ctx.spec.name}.lock", _header(ctx), rows)
         _replace(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -16,6 +16,7 @@ from typing import Any, Final
 import pandas as pd
 
 from clipyard.quality.checks import CATALOGUE, Severity
+from clipyard.quality.light_import import late_imports
 from clipyard.quality.results import WORST, CheckResult
 
 _LEVELS: Final[Mapping[Severity, str]] = {"error": "critical", "warn": "warning", "info": "info"}
@@ -51,6 +52,8 @@ class Rule:
     """Columns written with each unexpected row, after ``item_id``."""
     worst_by: str = ""
     """Column whose largest values are the worst, written too; else the first rows are shown."""
+    note: str = ""
+    """A sentence told with the result, such as what was sampled."""
     list_rows: bool = True
     """False: the rows stand in the file under another scope already."""
 
@@ -125,8 +128,10 @@ class Engine:
     """One in-memory context for the suites of a gate; only the table of the suite that runs is held."""
 
     def __init__(self) -> None:
-        import great_expectations as gx
-        from great_expectations.data_context.types.base import ProgressBarsConfig
+        with late_imports():
+            import great_expectations as gx
+            import great_expectations.expectations
+            from great_expectations.data_context.types.base import ProgressBarsConfig
 
         for name in (
             "great_expectations",
@@ -216,7 +221,7 @@ def _finding(rule: Rule, table: pd.DataFrame, results: Mapping[Severity, Any]) -
         worst = tuple(
             {str(key): plain(value) for key, value in row.items()} for row in ordered.head(WORST).to_dict("records")
         )
-    text = _sentence(not broken, checked, unexpected, share, levels, worst)
+    text = f"{_sentence(not broken, checked, unexpected, share, levels, worst)} {rule.note}".rstrip()
     return Finding(
         _result(rule, severity, not broken, first, sentence=text, checked=checked, unexpected=unexpected, share=share,
                 worst=worst),
