@@ -13,7 +13,7 @@ SPLITS = ("train", "val", "test")
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_csv_with_only_its_header_blocks(world: World, split: str) -> None:
     world.catalog = [row for row in world.catalog if row["split"] != split]
-    found = broken(world.gate("annotations"))
+    found = broken(world.gate("annotations", GateParams(splits=SPLITS)))
     assert ids(found["annotations.split"]) == [f"{split}/csv"] and found["annotations.split"].severity == "error"
     assert f"annotations.rows [{split}]" in found
     others = tuple(name for name in SPLITS if name != split)
@@ -23,7 +23,7 @@ def test_a_csv_with_only_its_header_blocks(world: World, split: str) -> None:
 def test_a_split_that_was_chosen_and_of_which_nothing_was_asked_is_told(world: World) -> None:
     world.recorded = [row for row in world.recorded if row["split"] != "val"]
     world.plan = [row for row in world.plan if row["split"] != "val"]
-    found = broken(world.gate("clips"))
+    found = broken(world.gate("clips", GateParams(splits=SPLITS)))
     assert {name: (ids(check), check.severity) for name, check in found.items()} == {
         "clips.selected [splits]": (["val/items"], "warn")
     }
@@ -40,7 +40,7 @@ def test_a_split_of_ava_without_tables_blocks(ava: BoxWorld) -> None:
     ava.boxes.pop("val")
     ava.excluded.pop("val")
     ava.catalog = [row for row in ava.catalog if row["split"] != "val"]
-    found = broken(ava.gate("annotations"))
+    found = broken(ava.gate("annotations", splits=("train", "val")))
     assert ids(found["ava.csv"]) == ids(found["annotations.split"]) == ["val/csv"]
     assert ids(found["ava.video_count [val]"]) == ["val/videos"]
     chosen = broken(ava.gate("annotations", splits=("train",)))

@@ -46,7 +46,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     catalog = run.load("catalog", COLUMNS)
     usable = pick(catalog, catalog["status"] != REJECTED)
     yield not_empty(usable)
-    yield split_rows(spec, usable, params)
+    yield split_rows(usable, params)
     yield _catalog(catalog, run, params)
     yield _names(spec, usable) if ava else windows.names(spec, usable)
     actions = run.json("annotations/actions")
@@ -57,7 +57,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     for split in run.splits("annotations", ".boxes.parquet"):
         yield from _split(split, run, seen, names, evaluated, params, ava=ava)
     unlabelled = TEST if ava else ""
-    rows = {split: count for split, count in counted(spec, params, seen.rows).items() if split != unlabelled}
+    rows = {split: count for split, count in counted(params, seen.rows).items() if split != unlabelled}
     yield _csvs(catalog, rows, unlabelled)
     yield from part_rows(_published(spec, params), rows, params)
     yield from _key_frame_counts(spec, seen)

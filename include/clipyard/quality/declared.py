@@ -19,15 +19,15 @@ LISTED: Final = "ava_file_names_trainval_v2.1.txt"
 """AVA's list of the files of train and val."""
 
 
-def declared_splits(spec: DatasetSpec, params: GateParams) -> list[str]:
-    """The splits of this run, whether or not anything of them is there: the chosen ones, else the data set's default."""
-    return list(params.splits if params.splits is not None else spec.default_parts or spec.parts)
+def declared_splits(params: GateParams) -> list[str]:
+    """The splits that a run chose, whether or not anything of them is there; none when nobody said which."""
+    return list(params.splits or ())
 
 
-def split_rows(spec: DatasetSpec, usable: pd.DataFrame, params: GateParams) -> Suite:
+def split_rows(usable: pd.DataFrame, params: GateParams) -> Suite:
     """One row for each declared split, with its usable rows of the catalog."""
     counts = usable["split"].value_counts()
-    splits = declared_splits(spec, params)
+    splits = declared_splits(params)
     table = pd.DataFrame(
         {"item_id": [f"{split}/csv" for split in splits], "rows": [int(counts.get(split, 0)) for split in splits]}
     ).astype({"item_id": "str", "rows": "int64"})
@@ -36,9 +36,9 @@ def split_rows(spec: DatasetSpec, usable: pd.DataFrame, params: GateParams) -> S
     )
 
 
-def counted(spec: DatasetSpec, params: GateParams, found: Mapping[str, int]) -> dict[str, int]:
+def counted(params: GateParams, found: Mapping[str, int]) -> dict[str, int]:
     """``found`` numbers by split, with 0 for each declared split that has none."""
-    return dict.fromkeys(declared_splits(spec, params), 0) | dict(found)
+    return dict.fromkeys(declared_splits(params), 0) | dict(found)
 
 
 def video_counts(
@@ -49,7 +49,7 @@ def video_counts(
     """
     published = spec.expected.videos.parts if spec.expected.videos is not None else {}
     listed = usable.groupby("split")["video_id"].nunique()
-    for split in declared_splits(spec, params):
+    for split in sorted({*declared_splits(params), *videos}):
         expected = published.get(split)
         if expected is None:
             why = f"no number of videos is published for {split}"

@@ -132,12 +132,15 @@ class Engine:
             import great_expectations as gx
             import great_expectations.expectations
             from great_expectations.data_context.types.base import ProgressBarsConfig
+            from great_expectations.execution_engine import pandas_execution_engine
 
         for name in (
             "great_expectations",
             "great_expectations.data_context.types.base",
         ):  # the second sets its own level
             logging.getLogger(name).setLevel(logging.WARNING)
+        # Bytes below which a table gets a fingerprint: of every table, twice, for batches that nobody keeps.
+        pandas_execution_engine.HASH_THRESHOLD = 0
         context = gx.get_context(mode="ephemeral")
         context.enable_analytics(False)
         context.variables.progress_bars = ProgressBarsConfig(globally=False)

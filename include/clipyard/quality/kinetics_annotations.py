@@ -35,10 +35,10 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     catalog = run.load("catalog", COLUMNS, keep_null=("label",))
     usable = pick(catalog, catalog["status"] != REJECTED)
     yield not_empty(usable)
-    yield split_rows(spec, usable, params)
+    yield split_rows(usable, params)
     yield all_rows(catalog, catalog["status"] != REJECTED, params)
     rows = {str(part): rows for part, rows in catalog["split"].value_counts(sort=False).items()}
-    yield from part_rows(spec.expected, counted(spec, params, rows), params)
+    yield from part_rows(spec.expected, counted(params, rows), params)
     yield checksums(spec, sorted(set(catalog["split"])), data)
     yield from label_files.read_files(run, data, params)
     del catalog

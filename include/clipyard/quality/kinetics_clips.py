@@ -39,7 +39,7 @@ def result_suites(
     """What holds for the result of every item that was asked for, whatever its file is. ``step`` asked for them."""
     catalog = run.load("catalog", ("item_id", "split", "status"))
     yield _results(recorded, catalog)
-    yield from _selected(spec, recorded, catalog, params)
+    yield from _selected(recorded, catalog, params)
     yield one_result("clips.one_row", run.ids("plan", step), recorded["item_id"])
     usable = pick(recorded, recorded["status"] != REJECTED, "item_id", "split", *_WHY)
     yield from _coverage(spec, usable)
@@ -55,10 +55,10 @@ def one_result(check: str, asked: pd.Series[str], answered: pd.Series[str]) -> S
     return Suite("results", table, [rule])
 
 
-def _selected(spec: DatasetSpec, recorded: pd.DataFrame, catalog: pd.DataFrame, params: GateParams) -> Iterator[Suite]:
+def _selected(recorded: pd.DataFrame, catalog: pd.DataFrame, params: GateParams) -> Iterator[Suite]:
     """One row for each declared split that the catalog has usable rows of: how many of them this run is judged by."""
     usable = set(catalog.loc[catalog["status"] != REJECTED, "split"].unique())
-    splits = [split for split in declared_splits(spec, params) if split in usable]
+    splits = [split for split in declared_splits(params) if split in usable]
     if len(recorded) and splits:  # nothing at all is told once
         counts = recorded["split"].value_counts()
         rows = [int(counts.get(split, 0)) for split in splits]

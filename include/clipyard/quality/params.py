@@ -55,7 +55,9 @@ class GateParams(BaseModel):
     """Variant of the data set whose published sizes count, such as ``v2.1``; None: the default one."""
 
     splits: tuple[str, ...] | None = None
-    """The chosen splits; None: all that have tables. The tables of the others say only what the data set should hold."""
+    """The chosen splits, which must be there; None: those that have tables. The tables of the others say only what the data set
+    should hold.
+    """
     excerpts: bool | None = None
     """AVA's excerpts were made; None: when a result has one."""
     proposal_score: float | None = Field(default=None, ge=0, lt=1)
