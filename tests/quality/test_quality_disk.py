@@ -30,13 +30,16 @@ def test_what_is_wrong_with_a_file(tmp_path: Path) -> None:
     (tmp_path / "clip05.mp4").write_bytes(video_bytes("other.mp4"))
     table.loc[6, "path"] = "../outside.mp4"
     table.loc[7, "bytes"], table.loc[7, "sha256"] = -1, ""  # nothing is known: only that it is a file
+    table.loc[8, "path"], table.loc[9, "path"] = "", "folder.mp4"
+    (tmp_path / "folder.mp4").mkdir()
     looked = disk.look(table, tmp_path, "seed", contents=100)
     wrong = {index: problem for index, problem in enumerate(looked.problems) if problem}
-    assert list(wrong) == [1, 2, 3, 4, 5, 6]
+    assert list(wrong) == [1, 2, 3, 4, 5, 6, 8, 9]
+    assert (wrong[8], wrong[9]) == ("it is not there", "it is no file")
     for index, part in enumerate(("empty", "999 bytes, recorded were 1,000", "not there", "does not begin", "other contents",
                                   "leaves"), 1):  # fmt: skip
         assert part in wrong[index]
-    assert looked.said == "Looked at on disk: sizes of all 30, beginnings of 26, contents of 24."
+    assert looked.said == "Looked at on disk: sizes of all 30, beginnings of 24, contents of 22."
 
 
 def test_a_sample_is_the_same_for_one_run_and_another_for_the_next(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -75,13 +76,17 @@ def look(table: pd.DataFrame, root: Path, seed: str, *, headers: int = HEADERS, 
 
 
 def _size_problem(root: Path, path: str, size: int) -> str:
-    where = place(root, path) if path else f"{root}/"
+    if not path:
+        return _ABSENT
+    where = place(root, path)
     if where is None:
         return _LEAVES
     try:
         found = os.stat(where)
     except (OSError, ValueError):
         return _ABSENT
+    if not stat.S_ISREG(found.st_mode):
+        return "it is no file"
     if found.st_size == 0:
         return EMPTY
     return f"{found.st_size:,} bytes, recorded were {size:,}" if size > 0 and found.st_size != size else ""
