@@ -17,7 +17,19 @@ INCLUDE = PROJECT / "include/clipyard"
 PLUGINS = PROJECT / "plugins"
 DAGS = PROJECT / "dags"
 
-GROUND = ("reasons", "errors", "files", "ids", "manifest", "store", "settings", "progress", "run_folder", "run_order")
+GROUND = (
+    "reasons",
+    "errors",
+    "files",
+    "ids",
+    "manifest",
+    "store",
+    "settings",
+    "progress",
+    "run_folder",
+    "run_order",
+    "overlap",
+)
 
 ROOMS: dict[str, set[str]] = {
     "datasets": set(),
@@ -48,6 +60,7 @@ GROUND_ARROWS: dict[str, set[str]] = {
     "progress": set(),
     "run_folder": set(),
     "run_order": {"errors", "files"},
+    "overlap": set(),
 }
 
 NARROW: dict[tuple[str, str], set[str]] = {

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from clipyard.manifest import CATALOG_FIELDS, ITEM_FIELDS, RESULT_FIELDS, Row, s
 from clipyard.quality import GateParams, GateResult, run_gate
 from clipyard.settings import DataRoot
 from clipyard.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
-from quality_world import FRAMES
+from quality_world import FRAMES, jpeg, media_row, video_bytes
 
 AVA_YAML = """
 schema: dataset-spec/v1
@@ -38,7 +37,9 @@ item: {level: 1, ext: [mp4, mkv, webm]}
 labels: {source: annotation, count: 4, base: 1}
 splits: [{parts: {train: annotations/ava_train_v2.2.csv, val: annotations/ava_val_v2.2.csv}}]
 sources: [{id: local, kind: local, provides: items, content: video, path: /films}]
-expected: {variants: {v2.2: {parts: {train: {count: 12, provenance: documented}}}}}
+expected:
+  variants: {v2.2: {parts: {train: {count: 12, provenance: documented}}}}
+  videos: {count: 4, parts: {train: {count: 3}, val: {count: 1}}}
 variants: [v2.1, v2.2]
 default_variant: v2.2
 missing: {warn: 0.25, error: 0.5}
@@ -93,12 +94,6 @@ FINE = {"status": "done", "reason": "ok", "evidence": ""}
 
 def make_spec(text: str, **changes: Any) -> DatasetSpec:
     return DatasetSpec.model_validate({**yaml.safe_load(text), **changes})
-
-
-def jpeg(width: int, height: int) -> bytes:
-    """The beginning of a JPEG: a JFIF header, then the frame header with the size."""
-    frame = struct.pack(">HBHHB", 11, 8, height, width, 1) + b"\x01\x11\x00"
-    return b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xc0" + frame
 
 
 @dataclass
@@ -217,21 +212,15 @@ def proposal(video: str, second: int, score: float = 0.95) -> Row:
 
 
 def _media(name: str, duration: float, frames: int) -> Row:
-    return {
-        "bytes": 1000,
-        "sha256": hashlib.sha256(name.encode()).hexdigest(),
-        "duration": duration,
-        "frames": frames,
-        "fps": 30.0,
-        "width": 320,
-        "height": 240,
-        "has_audio": True,
-    }
+    facts = {"duration": duration, "frames": frames, "fps": 30.0, "width": 320, "height": 240, "has_audio": True}
+    return media_row(name, **facts)
 
 
 def make_ava(root: Path) -> BoxWorld:
     """Three training films and one of validation; each has two key frames: two people in the first, one in the second."""
     world = BoxWorld(root, make_spec(AVA_YAML))
+    names_of_all = "-5KQ66BBWC4.mkv\n0f39OWEqJ24.mp4\n_a_film_00x.webm\n1j20qq1JyX4.mp4\n"
+    world.touch("ava/annotations/ava_file_names_trainval_v2.1.txt", content=names_of_all.encode())
     films = {"train": ("-5KQ66BBWC4.mkv", "0f39OWEqJ24.mp4", "_a_film_00x.webm"), "val": ("1j20qq1JyX4.mp4",)}
     line = 0
     for split, names in films.items():
@@ -249,8 +238,11 @@ def make_ava(root: Path) -> BoxWorld:
             film = {**_media(name, 3000.0, 75000), "path": f"ava/videos/{name}", "source": "local", "attempts": []}
             world.recorded.append({**result, **film})
             folder = f"ava/rawframes/{video}"
+            cut = f"cut {name}"
+            world.touch(f"ava/videos/{name}", content=video_bytes(name))
+            world.touch(f"ava/videos_15min/{name}", content=video_bytes(cut))
             excerpt = {
-                **_media(f"{name} cut", 5.0, 150), "path": f"ava/videos_15min/{name}", "images": 150,
+                **_media(cut, 5.0, 150), "path": f"ava/videos_15min/{name}", "images": 150,
                 "image_path": folder, "image_width": 320, "image_height": 240, "source_duration": 3000.0,
             }  # fmt: skip
             world.made.append({**result, **excerpt})
@@ -317,7 +309,13 @@ def _window(world: BoxWorld, split: str, video: str, start: int) -> None:
     result = {**item, **FINE, "key": "k"}
     world.catalog.append({**item, **FINE})
     world.plan.append(dict(item))
-    film = {**_media(clip, 4.0, 120), "path": f"ava_kinetics/videos/{clip}.mp4", "source": "local", "attempts": []}
+    film = {
+        **_media(f"{clip}.mp4", 4.0, 120),
+        "path": f"ava_kinetics/videos/{clip}.mp4",
+        "source": "local",
+        "attempts": [],
+    }
+    world.touch(film["path"], content=video_bytes(f"{clip}.mp4"))
     world.recorded.append({**result, **film})
     folder = f"ava_kinetics/rawframes/{clip}"
     frames = {"path": folder, "frames": 120, "width": 320, "height": 240, "fps": 30.0, "source_duration": 4.0}
@@ -347,5 +345,9 @@ def _merge(world: BoxWorld, lines: list[str]) -> None:
         "kinetics_rows": len(lines), "ava_rows": 4, "kinetics_keys": 9, "ava_keys": 4, "keys": 13, "shared_keys": 0,
         "ava_identical": 4, "links": 2, "ava_videos": 1, "ava_videos_with_frames": 1,
         "csv": f"ava_kinetics/annotations/{csv}", "ava_csv": f"ava/annotations/{csv}", "proposals": f"ava_kinetics/annotations/{pickle}",
+        "sha256": {
+            f"ava_kinetics/annotations/{csv}": hashlib.sha256(merged).hexdigest(),
+            f"ava_kinetics/annotations/{pickle}": hashlib.sha256(b"pickle").hexdigest(),
+        },
     }  # fmt: skip
     write_json(world.run_dir / "merged.json", told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,23 @@ MISSING = schema_of(
     "missing",
 )
 PARAMS = GateParams(frame_short_edge=32, frame_fps=1.0)
+
+
+def jpeg(width: int, height: int) -> bytes:
+    """The beginning and the end of a JPEG: a JFIF header, the frame header with the size, the end marker."""
+    frame = struct.pack(">HBHHB", 11, 8, height, width, 1) + b"\x01\x11\x00"
+    return b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xc0" + frame + b"\xff\xd9"
+
+
+def video_bytes(name: str) -> bytes:
+    """1,000 bytes that begin as a file of that suffix does, others for each name."""
+    mark = b"\x00\x00\x00\x18ftypisom" if name.endswith("mp4") else b"\x1a\x45\xdf\xa3"
+    return (mark + name.encode()).ljust(1000, b"\0")
+
+
+def media_row(name: str, **facts: Any) -> Row:
+    """``bytes`` and ``sha256`` of :func:`video_bytes`, and ``facts``."""
+    return {"bytes": 1000, "sha256": hashlib.sha256(video_bytes(name)).hexdigest(), **facts}
 
 
 def make_spec(**changes: Any) -> DatasetSpec:
@@ -162,8 +180,7 @@ def _add(world: World, split: str, label: str | None, index: int, video: str, li
         "class_dir": folder, "label_index": index, "start": line, "end": line + 10, "row": line,
     }  # fmt: skip
     fine = {"status": "done", "reason": "ok", "evidence": ""}
-    media = {"bytes": 1000, "sha256": hashlib.sha256(clip.encode()).hexdigest(), "duration": 10.0, "frames": 10,
-             "fps": 1.0, "width": 64, "height": 32}  # fmt: skip
+    media = media_row(f"{clip}.mp4", duration=10.0, frames=10, fps=1.0, width=64, height=32)
     result = {**item, **fine, "key": "k"}
     world.catalog.append({**item, **fine})
     world.plan.append(dict(item))
@@ -186,7 +203,7 @@ def _add(world: World, split: str, label: str | None, index: int, video: str, li
     for path in (video_path, copy, *(f"{images}/img_{n:05d}.jpg" for n in range(1, 11))):
         target = world.root / root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.touch()
+        target.write_bytes(jpeg(64, 32) if path.endswith(".jpg") else video_bytes(f"{clip}.mp4"))
     label_field = "" if label is None else f" {index}"
     for format_, text in (("videos", f"{folder}/{clip}.mp4"), ("rawframes", f"{folder}/{clip} 10")):
         name = f"mini_{split}_list_{format_}.txt"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from ava_world import AVA_YAML, BOX, OTHER_BOX, BoxWorld, box_row, jpeg, key_row, make_spec, proposal
+from ava_world import AVA_YAML, BOX, OTHER_BOX, BoxWorld, box_row, key_row, make_spec, proposal
 from clipyard.errors import ManifestError, UserError
 from clipyard.quality import GATES_OF
-from quality_world import broken, ids
+from quality_world import broken, ids, jpeg
 
 FIRST, SECOND, THIRD = "-5KQ66BBWC4", "0f39OWEqJ24", "_a_film_00x"
 
@@ -21,7 +21,8 @@ def test_a_clean_run_passes_every_check(ava: BoxWorld, gate: str) -> None:
     result = ava.gate(gate)
     assert (result.verdict, broken(result)) == ("pass", {})
     assert {check.id for check in result.checks if check.skipped} <= {
-        "annotations.rows", "annotations.sha256", "ava.key_frame_count", "proposals.three_keys"
+        "annotations.rows", "annotations.sha256", "annotations.changed", "ava.action_names", "ava.key_frame_count",
+        "clips.height", "proposals.changed", "proposals.recall", "proposals.three_keys",
     }  # fmt: skip
 
 
@@ -78,6 +79,7 @@ def test_a_film_in_two_splits_and_one_that_is_not_in_the_list(ava: BoxWorld) -> 
     assert found == {
         "ava.in_list": [f"val/{FIRST}", "val/not_in_list"],  # the first is in the list of train
         "ava.split_disjoint": [f"val/{FIRST}"],
+        "ava.video_count [val]": ["val/videos"],
     }
 
 
@@ -162,7 +164,9 @@ def test_a_split_without_rows_blocks_but_the_unlabelled_test_split_does_not(ava:
     ava.boxes["test"] = []
     assert ava.gate("annotations").verdict == "pass"
     ava.boxes["val"], ava.excluded["val"] = [], []
-    assert said(ava, "annotations") == {"ava.csv": ["val/csv"]}
+    assert said(ava, "annotations") == {
+        "ava.csv": ["val/csv"], "ava.video_count [val]": ["val/videos"], "ava.video_annotated": ["trainval/1j20qq1JyX4.mp4"]
+    }  # fmt: skip
 
 
 def test_absent_and_damaged_tables_are_one_sentence(ava: BoxWorld) -> None:
@@ -203,6 +207,7 @@ def test_films_that_end_early_or_are_missing_only_warn(ava: BoxWorld) -> None:
     assert {name: (ids(c), c.severity) for name, c in broken(result).items()} == {
         "clips.reach": ([f"train/{FIRST}"], "warn"),
         "clips.path": ([f"train/{SECOND}"], "error"),
+        "clips.on_disk": ([f"train/{SECOND}"], "error"),
         "clips.facts [width]": ([f"train/{THIRD}"], "error"),
         "clips.facts [bytes]": ([f"train/{THIRD}"], "error"),
         "clips.coverage [val]": (["val/1j20qq1JyX4"], "error"),  # one of one; one of four warns of all
@@ -276,7 +281,9 @@ def test_images_alone_and_excerpts_alone(ava: BoxWorld) -> None:
         row |= dict.fromkeys(("path", "duration", "frames", "fps", "width", "height", "bytes", "sha256"))
     result = ava.gate("frames")
     assert (result.verdict, broken(result)) == ("pass", {})
-    assert {c.id for c in result.checks if c.skipped} == {"excerpt.duration", "excerpt.rate", "excerpt.frames"}
+    assert {c.id for c in result.checks if c.skipped} == {
+        "excerpt.duration", "excerpt.rate", "excerpt.frames", "excerpt.on_disk"
+    }  # fmt: skip
     assert {"excerpt.duration", "excerpt.rate"} <= set(broken(ava.gate("frames", excerpts=True)))
 
 
@@ -378,7 +385,7 @@ def test_files_counts_and_rejected_keys(ava: BoxWorld) -> None:
     from clipyard.quality import GateParams, run_gate
 
     again = broken(run_gate("proposals", ava.spec, ava.run_dir, ava.data, GateParams(rejected_error=1)))
-    assert again["proposals.file"].worst[1]["problem"] == "'ava/val.pkl' is not there, or empty"
+    assert again["proposals.file"].worst[1]["problem"] == "'ava/val.pkl': it is not there"
     assert again["proposals.count [val]"].worst[0] == {"item_id": "val/keys", "found": 2, "told": 3}
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pyarrow as pa
 import pytest
 from clipyard.errors import Exit, GateBlocked, ManifestError
-from clipyard.quality import GateParams
+from clipyard.manifest import ManifestWriter, read_table
+from clipyard.quality import CheckResult, GateParams, run_gate
 from clipyard.reasons import Reason, Status
 from quality_world import World, broken, ids, make_spec
 
@@ -14,7 +16,7 @@ from quality_world import World, broken, ids, make_spec
 def test_clean_run_passes_every_check(world: World) -> None:
     result = world.gate("clips")
     assert (result.verdict, broken(result)) == ("pass", {})
-    assert not any(check.skipped for check in result.checks)
+    assert {check.id for check in result.checks if check.skipped} == {"clips.height"}
 
 
 def test_seeded_clips_are_all_named(world: World) -> None:
@@ -31,12 +33,12 @@ def test_seeded_clips_are_all_named(world: World) -> None:
     expected = {
         "clips.longer": [1], "clips.facts [frames]": [4], "clips.facts [bytes]": [5], "clips.facts [width]": [6],
         "clips.facts [height]": [7], "clips.duplicate_content": [8, 9], "clips.path": [10], "clips.sha256": [11],
-        "clips.facts [duration]": [12], "clips.shorter": [12, 0],
+        "clips.facts [duration]": [12], "clips.shorter": [0, 12], "clips.on_disk": [8, 10],
     }  # fmt: skip
     assert {name: ids(check) for name, check in found.items()} == {
         name: [rows[index]["item_id"] for index in indices] for name, indices in expected.items()
     }
-    warnings = {"clips.shorter", "clips.duplicate_content"}
+    warnings = {"clips.longer", "clips.shorter", "clips.duplicate_content"}
     assert {check.id for check in found.values() if check.severity == "warn"} == warnings
 
 
@@ -54,6 +56,50 @@ def test_many_short_clips_block(world: World) -> None:
         row["duration"] = 7.0
     assert broken(world.gate("clips", GateParams(short_error=0.25)))["clips.shorter"].severity == "warn"
     assert broken(world.gate("clips", GateParams(short_error=0.2499)))["clips.shorter"].severity == "error"
+
+
+@pytest.mark.parametrize(("check", "seconds"), [("clips.longer", 4.4), ("clips.shorter", -4.4)])
+def test_no_single_clips_length_blocks_and_a_share_does(world: World, check: str, seconds: float) -> None:
+    strict = GateParams(short_error=0.0, long_error=0.0)
+    world.recorded[0]["duration"] += seconds
+    assert (world.gate("clips", strict).verdict, list(broken(world.gate("clips", strict)))) == ("warn", [check])
+    for index in range(1, 20):
+        world.lose(index, Reason.REMOVED)
+    world.spec = make_spec(missing={"warn": 1.0, "error": 1.0})
+    alone = broken(world.gate("clips", strict))  # the only clip that is there
+    assert {name: one.severity for name, one in alone.items()} == {check: "warn"}
+
+
+def test_two_long_clips_block_above_the_share(world: World) -> None:
+    for row in world.recorded[:2]:
+        row["duration"] = 14.4
+    assert broken(world.gate("clips", GateParams(long_error=0.1)))["clips.longer"].severity == "warn"
+    assert broken(world.gate("clips", GateParams(long_error=0.09)))["clips.longer"].severity == "error"
+
+
+def test_clips_that_fetch_threw_away_as_too_short_are_seen(world: World) -> None:
+    lost = [world.lose(n, Reason.TOO_SHORT, evidence="7.00 s where 10 s were wanted") for n in range(5)]
+    check = broken(world.gate("clips", GateParams(short_error=0.25)))["clips.shorter"]
+    assert (ids(check), check.severity, check.checked) == (lost, "warn", 20)
+    assert broken(world.gate("clips", GateParams(short_error=0.2)))["clips.shorter"].severity == "error"
+
+
+def test_heights_below_what_was_asked(world: World) -> None:
+    world.write()
+    table = read_table(world.run_dir / "recorded.parquet")
+    asked = [None] * 10 + [32] * 8 + [720, 33]  # clips have 32 lines; of half of them nothing was asked
+    schema = table.schema.append(pa.field("asked_height", pa.int32()))
+    table = table.append_column(schema.field("asked_height"), pa.array(asked, pa.int32())).cast(schema)
+    with ManifestWriter(world.run_dir / "recorded.parquet", schema) as writer:
+        writer.write_table(table)
+
+    def height(share: float) -> CheckResult:
+        result = run_gate("clips", world.spec, world.run_dir, world.data, GateParams(low_warn=share))
+        return next(check for check in result.checks if check.id == "clips.height")
+
+    found = height(0.19)
+    assert (found.success, found.severity, found.checked, found.unexpected) == (False, "warn", 10, 2)
+    assert found.worst[0]["asked_height"] == 720 and height(0.2).success
 
 
 @pytest.mark.parametrize(
@@ -176,8 +222,6 @@ def test_hostile_evidence_is_data(world: World) -> None:
 
 def test_damaged_and_absent_tables_are_one_sentence(world: World) -> None:
     world.write()
-    from clipyard.quality import run_gate
-
     recorded = world.run_dir / "recorded.parquet"
     for content in (b"", b"<html>", recorded.read_bytes()[:200]):
         recorded.write_bytes(content)

@@ -53,7 +53,7 @@ def test_seeded_copies_are_all_named(world: World) -> None:
     result = world.gate("frames")
     expected = {
         "resize.short_side": [0], "resize.keyframe_gap": [1, 2], "resize.no_audio": [3, 4], "resize.frame_count": [5],
-        "resize.path": [6], "resize.facts [bytes]": [7],
+        "resize.path": [6], "resize.on_disk": [6], "resize.facts [bytes]": [7],
     }  # fmt: skip
     assert {name: ids(check) for name, check in broken(result).items()} == {
         name: [rows[index]["item_id"] for index in indices] for name, indices in expected.items()
@@ -79,7 +79,8 @@ def test_seeded_frames_are_all_named(world: World) -> None:
     assert ids(found["frames.size"]) == [names[4]]
     assert ids(found["frames.contiguous"]) == [names[0], names[5], names[6]]
     assert found["frames.contiguous"].worst[1]["gap"] == "1 images are absent, such as img_00005.jpg"
-    assert set(found) == {"frames.count", "frames.rate", "frames.size", "frames.contiguous"}
+    assert ids(found["frames.on_disk"]) == [names[4]]
+    assert set(found) == {"frames.count", "frames.rate", "frames.size", "frames.contiguous", "frames.on_disk"}
     assert {found[name].severity for name in ("frames.count", "frames.size")} == {"warn"}
 
 

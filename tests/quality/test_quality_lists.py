@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from clipyard.quality import GateParams
+from clipyard.quality.kinetics_lists import _List, _read
 from clipyard.reasons import Reason
-from quality_world import World, broken, ids
+from quality_world import World, broken, ids, make_spec
 
 TRAIN, VAL, IMAGES = "mini_train_list_videos.txt", "mini_val_list_videos.txt", "mini_val_list_rawframes.txt"
 
@@ -115,3 +119,20 @@ def test_an_empty_list_is_whole_but_hides_nothing(world: World) -> None:
 def test_nothing_selected_and_nothing_listed_passes(world: World) -> None:
     world.recorded, world.plan, world.resized, world.frames, world.lists = [], [], None, None, {}
     assert world.gate("lists", GateParams()).verdict == "pass"
+
+
+LINES = ("a/b.mp4 3", "a/b.c.mp4", "a/b 12 7", "a b/c.mp4 1", "", " ", "a/b.mp4 -1", "a/b.mp4 1 2", "/x", "a/", "a/b\u00a0c 1",
+         "a/b.mp4  1", "x.y/z.mp4 0012", "a/b/c.mp4 1", "a/b.mp4 1234567890", "a\tb 1", "ü/ж.mp4 4")  # fmt: skip
+
+
+@pytest.mark.parametrize("format_", ["videos", "rawframes"])
+def test_lines_are_read_as_readers_read_them(tmp_path: Path, format_: str) -> None:
+    """Arrow's expressions say of every line what Python's say."""
+    path = tmp_path / "list.txt"
+    path.write_text("".join(f"{line}\n" for line in LINES))
+    table = _read(_List("val", format_, path), make_spec())
+    middle = r" (?P<frames>\d{1,9})" if format_ == "rawframes" else ""
+    for row, line in zip(table.to_dict("records"), LINES, strict=True):
+        found = re.fullmatch(rf"(?P<path>[^\s]+){middle}(?: (?P<index>\d{{1,9}}))?", line)
+        index = -2 if found is None else int(found["index"]) if found["index"] else -1
+        assert (row["path"], row["index"]) == (found["path"] if found else "", index), line

@@ -58,7 +58,20 @@ def test_more_broken_rows_than_are_shown_are_all_in_the_file(world: World) -> No
     assert (check.unexpected, len(check.worst), result.rows) == (20, 20, 20)
     for row in world.recorded:
         row["sha256"] = "x"
-    assert world.gate("clips").rows == 60  # path, sha256 and the same bytes
+    assert world.gate("clips").rows == 80  # path, sha256, the same bytes, and other ones on disk
+
+
+def test_a_pass_counts_what_held_and_names_what_is_only_told(world: World) -> None:
+    clean = world.gate("annotations")
+    skipped = sum(1 for check in clean.checks if check.skipped)
+    held = len(clean.checks) - skipped
+    assert clean.sentence == f"The gate 'annotations' passed: {held} checks held, {skipped} were skipped."
+    world.catalog[12]["video_id"] = world.catalog[0]["video_id"]  # another window of a training video
+    world.catalog[12] |= {"start": 500, "end": 510, "clip_id": f"{world.catalog[0]['video_id']}_000500_000510"}
+    world.catalog[12]["item_id"] = f"val/{world.catalog[12]['class_dir']}/{world.catalog[12]['clip_id']}"
+    told = world.gate("annotations")
+    assert told.verdict == "pass" and list(broken(told)) == ["annotations.video_shared"]
+    assert f"{held - 1} checks held, 1 did not and is only told (annotations.video_shared)," in told.sentence
 
 
 def test_running_a_gate_again_replaces_its_result(world: World) -> None:
@@ -152,6 +165,9 @@ from quality_world import World
 world = World(Path(sys.argv[2]))
 from clipyard.quality import GateParams, run_gate
 print(run_gate("clips", world.spec, world.run_dir, world.data, GateParams()).verdict)
+assert not {"scipy.stats._stats_py", "altair.vegalite"} & set(sys.modules), "two fifths of the import, for nothing"
+from scipy import stats
+assert stats.norm.cdf(0) == 0.5  # who needs it has it all the same
 """
     environ = {**os.environ, "HOME": str(home), "TMPDIR": str(home), "XDG_CACHE_HOME": str(home)}
     command = [sys.executable, "-c", script, str(Path(__file__).parent), str(world.root)]

@@ -246,9 +246,16 @@ class PartExpected(Model):
     """Published size of a part. Several counts: several published snapshots."""
 
     count: int | list[int]
+    at_least: bool = False
     per_split: bool = False
     provenance: Literal["counted", "documented", "third-party", "memory"] = "documented"
-    sha256: str | None = None
+    sha256: str | list[str] | None = None
+
+    @property
+    def sums(self) -> list[str]:
+        """Known checksums, one for each published copy."""
+        given = [self.sha256] if isinstance(self.sha256, str) else self.sha256 or []
+        return [digest.lower() for digest in given]
 
     @property
     def counts(self) -> list[int]:
@@ -258,6 +265,7 @@ class PartExpected(Model):
 class VideosExpected(Model):
     count: int
     provenance: str | None = None
+    parts: dict[str, PartExpected] = {}
 
 
 class Expected(Model):

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from clipyard.errors import RetryLater, UserError
-from clipyard.files import read_json, write_json
+from clipyard.files import read_json, sha256_of, write_json
 from clipyard.pipeline.annotation_choice import annotation_spec, check_kept, remember
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.params import KineticsParams
+from clipyard.pipeline.pins import pin
 from clipyard.pipeline.stage import (
     NothingToDo,
     Say,
@@ -61,6 +62,7 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
         **summary.as_json(),
         "label_names": list(summary.label_names),
         "obtained": [{"part": one.part, "source": one.source, "sha256": one.sha256} for one in obtained],
+        "files": pin(ctx, ctx.annotation_csvs().values()),
     }
     write_json(ctx.folder / "catalog.json", content)
     tell_ledger(ctx, say)
@@ -86,6 +88,7 @@ def _gate(ctx: RunContext, say: Say, *, name: str) -> str:
     params = GateParams(
         annotation_counts=chosen.annotation_counts,
         rejected_error=ctx.spec.rejected.error,
+        splits=tuple(ctx.splits),
         label_map=bool(chosen.label_map),
         resize=chosen.resize,
         short_edge=chosen.short_edge,
@@ -111,7 +114,7 @@ def lists(ctx: RunContext, say: Say) -> list[dict[str, Any]]:
         recorded=ctx.state if ctx.state.exists() else None,
         splits=ctx.splits,
     )
-    content = [summary.as_json() for summary in summaries]
+    content = [{**summary.as_json(), "sha256": sha256_of(summary.path)} for summary in summaries]
     write_json(ctx.folder / "lists.json", content)
     for summary in summaries:
         say("%s", f"{summary.path.name}: {summary.lines} lines, {summary.missing} missing of {summary.rows} rows")
@@ -124,11 +127,15 @@ def release(ctx: RunContext, say: Say) -> str:
     from clipyard.annotations.labels import LabelIndex, write_label_map
     from clipyard.pipeline.publish import publish_release
     from clipyard.release.lists import missing_name
+    from clipyard.release.verify import verify_copies
 
     def fill(folder: Path) -> None:
-        for summary in read_json(ctx.folder / "lists.json"):
+        lists = read_json(ctx.folder / "lists.json")
+        for summary in lists:
             shutil.copy2(summary["path"], folder)
-        for name in sorted({missing_name(summary["format"]) for summary in read_json(ctx.folder / "lists.json")}):
+        sums = {Path(one["path"]).name: one["sha256"] for one in lists if "sha256" in one}
+        verify_copies(folder, sums, f"{ctx.spec.name}, run {ctx.run},")
+        for name in sorted({missing_name(summary["format"]) for summary in lists}):
             shutil.copy2(ctx.folder / f"{name}.csv", folder)
         for split in ctx.splits:
             write_download_report(ctx.recorded, split, folder)

@@ -24,6 +24,7 @@ from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.stage import NothingToDo
 from clipyard.pipeline.state import PRESENT, read_state
 from clipyard.release.lock import LockHeader, LockRow, open_lock, spec_hash, write_lock
+from clipyard.release.verify import verified
 from clipyard.settings import slug
 from clipyard.steps.tools import tool_versions
 
@@ -131,6 +132,7 @@ def publish_release(ctx: RunContext, fill: Callable[[Path], None]) -> Path:
     """Write the release folder whole or not at all; returns it. ``fill`` puts the data set's own files into it.
 
     Raises :class:`SameRelease` when the newest release, of another run, holds the same.
+    Raises :class:`GateBlocked` when files that the lock names are no longer what was recorded.
     """
     target = ctx.data.release(ctx.spec.name) / ctx.run
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -138,8 +140,9 @@ def publish_release(ctx: RunContext, fill: Callable[[Path], None]) -> Path:
     temporary.mkdir()
     try:
         fill(temporary)
+        rows = verified(_present_rows(ctx), ctx.data.root, f"{ctx.spec.name}, run {ctx.run},")
         lock = f"{ctx.spec.name}.lock"
-        write_lock(temporary / lock, _header(ctx), _present_rows(ctx))
+        write_lock(temporary / lock, _header(ctx), rows)
         latest = latest_release(ctx)
         if latest is not None and latest != target and _content(temporary, lock) == _content(latest, lock):
             raise SameRelease(latest)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from clipyard.datasets.model import DatasetSpec, Expected
-from clipyard.quality import box_rows, windows
+from clipyard.quality import box_rows, label_files, windows
+from clipyard.quality.declared import TEST, counted, listed_videos, split_rows, video_counts
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, Rule, Suite
 from clipyard.quality.kinetics_annotations import (
     COLUMNS,
@@ -36,7 +37,9 @@ class _Seen:
     key_frames: dict[str, int] = field(default_factory=dict)
     rows_of: dict[str, pd.Series[int]] = field(default_factory=dict)
     """Rows by video, excluded ones too, in their splits."""
+    annotated: dict[str, pd.Series[str]] = field(default_factory=dict)
     videos: dict[str, pd.Series[str]] = field(default_factory=dict)
+    """Annotated or excluded."""
 
 
 def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
@@ -45,6 +48,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     catalog = run.load("catalog", COLUMNS)
     usable = pick(catalog, catalog["status"] != REJECTED)
     yield not_empty(usable)
+    yield split_rows(usable, params)
     yield _catalog(catalog, run, params)
     yield _names(spec, usable) if ava else windows.names(spec, usable)
     actions = run.json("annotations/actions")
@@ -54,12 +58,18 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     seen = _Seen()
     for split in run.splits("annotations", ".boxes.parquet"):
         yield from _split(split, run, seen, names, evaluated, params, ava=ava)
-    yield _csvs(catalog, seen, unlabelled="test" if ava else "")
-    yield from part_rows(_published(spec, params), seen.rows, params)
+    unlabelled = TEST if ava else ""
+    rows = {split: count for split, count in counted(params, seen.rows).items() if split != unlabelled}
+    yield _csvs(catalog, rows, unlabelled)
+    yield from part_rows(_published(spec, params), rows, params)
     yield from _key_frame_counts(spec, seen)
+    yield from video_counts(spec, params, seen.annotated, usable)
     yield checksums(spec, sorted(seen.rows), data)
+    yield from label_files.read_files(run, data, params)
+    yield label_files.action_names(actions)
     if ava:
         yield _listed(usable, seen, params)
+        yield listed_videos(spec, data, params, {split: ids for split, ids in seen.videos.items() if split != TEST})
     yield _splits(seen)
     if not ava:
         yield from windows.suites(spec, run, data, usable, seen.videos.get(TRAIN))
@@ -136,6 +146,7 @@ def _split(
     seen.rows[split] = len(boxes) + len(others) + bad
     frames = pd.concat([boxes[list(box_rows.FRAME_COLUMNS)], others], ignore_index=True)
     seen.key_frames[split] = len(frames.drop_duplicates(["video_id", "time"]))
+    seen.annotated[split] = frames["video_id"].drop_duplicates().reset_index(drop=True)
     seen.videos[split] = pd.concat([frames["video_id"], excluded["video_id"]]).drop_duplicates().reset_index(drop=True)
     seen.rows_of[split] = pd.concat([frames["video_id"], excluded["video_id"]]).value_counts(sort=False)
     yield box_rows.frame_suite(split, frames, ava=ava)
@@ -175,11 +186,11 @@ def _key_frames(split: str, frames: pd.DataFrame, excluded: pd.DataFrame) -> Sui
     return Suite(f"videos_{split}", table, [rule])
 
 
-def _csvs(catalog: pd.DataFrame, seen: _Seen, unlabelled: str) -> Suite:
-    """One row for each split of the catalog, with the rows of its csv of boxes; one split was published without."""
-    splits = sorted({*catalog["split"], *seen.rows} - {unlabelled})
+def _csvs(catalog: pd.DataFrame, rows: Mapping[str, int], unlabelled: str) -> Suite:
+    """One row for each declared split and each of the catalog, with the ``rows`` of its csv; one was published without."""
+    splits = sorted({*catalog["split"], *rows} - {unlabelled})
     table = pd.DataFrame(
-        {"item_id": [f"{split}/csv" for split in splits], "rows": [seen.rows.get(split, 0) for split in splits]}
+        {"item_id": [f"{split}/csv" for split in splits], "rows": [rows.get(split, 0) for split in splits]}
     )
     return Suite("csvs", table.astype({"item_id": "str", "rows": "int64"}),
                  [Rule("ava.csv", BETWEEN, {"column": "rows", "min_value": 1}, show=("rows",))])  # fmt: skip

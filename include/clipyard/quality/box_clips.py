@@ -8,8 +8,19 @@ from typing import Final
 import pandas as pd
 
 from clipyard.datasets.model import DatasetSpec
+from clipyard.quality import disk
 from clipyard.quality.engine import BETWEEN, Rule, Suite
-from clipyard.quality.kinetics_clips import NUMBERS, TEXT, clip_suite, file_rules, result_suites, same_bytes
+from clipyard.quality.kinetics_clips import (
+    NUMBERS,
+    TEXT,
+    clip_suite,
+    file_rules,
+    height_suite,
+    result_suites,
+    same_bytes,
+    share_of_several,
+    shorter_suite,
+)
 from clipyard.quality.params import GateParams
 from clipyard.quality.tables import RunTables, pick, present
 from clipyard.settings import DataRoot
@@ -27,19 +38,23 @@ def videos(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     # The name is the file's own, with its suffix.
     table["wanted_path"] = f"{spec.root}/{spec.folder('videos')}/" + table["clip_id"]
     table["videos_with_these_bytes"] = same_bytes(table)
+    looked = disk.look(table, data.root, run.seed)
+    table["disk"] = looked.problems
     table["seconds_missing"] = (table["end"] - table["duration"]).round(6)
     tolerance = {"column": "seconds_missing", "max_value": spec.recipe.duration_tolerance}
     reach = Rule("clips.reach", BETWEEN, tolerance, show=("end", "duration"), worst_by="seconds_missing")
-    yield Suite("clips", table, [*file_rules(("bytes", "width", "height")), reach])
+    yield Suite("clips", table, [*file_rules(("bytes", "width", "height"), looked.said), reach])
+    yield height_suite(spec, run, params)
 
 
 def windows(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
     """The suites of the gate ``clips`` of AVA-Kinetics: windows that were cut."""
     recorded = run.load("recorded", (*TEXT, *NUMBERS, "fps", "source"))
     yield from result_suites(spec, run, recorded, params)
-    table = pick(recorded, present(recorded))
-    suite = clip_suite(spec, table, params)
+    suite = clip_suite(spec, run, recorded, data, params)
     yield suite
+    yield shorter_suite(spec, recorded, params)
+    yield height_suite(spec, run, params)
     yield _rate(spec, suite.table, params)
 
 
@@ -57,6 +72,7 @@ def _rate(spec: DatasetSpec, table: pd.DataFrame, params: GateParams) -> Suite:
         [
             Rule("clips.rate", BETWEEN, near, show=("fps", "source")),
             Rule("clips.frame_count", BETWEEN, {"column": "frames_lacking", "max_value": 0}, worst_by="frames_lacking",
-                 show=("start", "end", "frames", "source"), block_share=params.short_error),
+                 show=("start", "end", "frames", "source"),
+                 block_share=share_of_several(params.short_error, len(table))),
         ],
     )  # fmt: skip

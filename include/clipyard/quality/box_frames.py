@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
 from clipyard.datasets.model import DatasetSpec
-from clipyard.errors import UserError
-from clipyard.files import inside
+from clipyard.quality import disk, image_folders
 from clipyard.quality.box_rows import FRAME_COLUMNS
+from clipyard.quality.disk import place
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, Rule, Suite
-from clipyard.quality.kinetics_clips import one_result
-from clipyard.quality.kinetics_frames import CHECKS, ITEM, asked_clips, frame_suites, is_off, made, numbering_gaps
+from clipyard.quality.image_folders import jpeg_problem
+from clipyard.quality.kinetics_clips import one_result, share_of_several
+from clipyard.quality.kinetics_frames import CHECKS, ITEM, asked_clips, frame_suites, is_off, made, on_disk
 from clipyard.quality.params import GateParams
 from clipyard.quality.tables import RunTables, among, pick, present
 from clipyard.quality.windows import is_flat
@@ -32,13 +31,12 @@ EXCERPTS: Final = "excerpts"
 """Key of the layout."""
 
 _NUMBERS = ("start", "end", "duration", "frames", "fps", "width", "height", "images", "image_width", "image_height")
-_NO_JPEG = (0xD8, 0x01, *range(0xD0, 0xD8))
 
 
 def excerpts(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
     """The suites of the gate ``frames`` of AVA."""
     clips = asked_clips(run)
-    rows = run.shards("excerpt", (*ITEM, "video_id", "image_path", *_NUMBERS))
+    rows = run.shards("excerpt", (*ITEM, "video_id", "image_path", "bytes", "sha256", *_NUMBERS))
     yield one_result("excerpt.one_row", clips.loc[clips["asked"], "item_id"], rows["item_id"])
     # A film that ends before the excerpt begins is the clips gate's (clips.reach); nothing could be made of it.
     fit = among(rows["item_id"], clips["item_id"]) & (rows["reason"] != str(Reason.TOO_SHORT))
@@ -50,10 +48,12 @@ def excerpts(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GatePara
     table["stem"] = table["clip_id"].str.extract(r"\A(.*?)(?:\.[^.]*)?\Z", expand=False)
     table["explained"] = table["evidence"].str.strip() != ""
     if has_excerpts or table.empty:
-        yield _excerpts(spec, table)
+        yield _excerpts(spec, run, table, data, params)
     else:
         why = "no excerpts were asked for"
-        yield Suite("excerpts", table, skipped=[(f"excerpt.{name}", why) for name in ("duration", "rate", "frames")])
+        yield Suite(
+            "excerpts", table, skipped=[(f"excerpt.{name}", why) for name in ("duration", "rate", "frames", "on_disk")]
+        )
     if has_images or table.empty:
         yield _images(spec, run, table, data, params, with_excerpt=has_excerpts)
     else:
@@ -62,7 +62,7 @@ def excerpts(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GatePara
         yield Suite("images", table, skipped=[(f"excerpt.{name}", why) for name in names])
 
 
-def _excerpts(spec: DatasetSpec, table: pd.DataFrame) -> Suite:
+def _excerpts(spec: DatasetSpec, run: RunTables, table: pd.DataFrame, data: DataRoot, params: GateParams) -> Suite:
     table["wanted_path"] = f"{spec.root}/{spec.folder(EXCERPTS)}/" + table["clip_id"]
     off = (table["duration"] - (table["end"] - table["start"])).abs().round(6)
     # An earlier end is explained by the step; nothing explains a longer excerpt, or an empty one.
@@ -70,6 +70,8 @@ def _excerpts(spec: DatasetSpec, table: pd.DataFrame) -> Suite:
     table["seconds_off"] = off.where(~shorter, 0.0)
     table["frames_off"] = (table["frames"] - (table["duration"] * FPS).round()).abs()
     near = {"column": "fps", "min_value": FPS - RATE_TOLERANCE, "max_value": FPS + RATE_TOLERANCE}
+    looked = disk.look(table, data.root, run.seed)
+    table["disk"] = looked.problems
     return Suite(
         "excerpts",
         table,
@@ -77,10 +79,12 @@ def _excerpts(spec: DatasetSpec, table: pd.DataFrame) -> Suite:
             Rule("excerpt.path", EQUAL, {"column_A": "path", "column_B": "wanted_path"}, "excerpt",
                  show=("path", "wanted_path")),
             Rule("excerpt.duration", BETWEEN, {"column": "seconds_off", "max_value": SECOND_TOLERANCE},
-                 show=("start", "end", "duration", "evidence"), worst_by="seconds_off"),
+                 show=("start", "end", "duration", "evidence"), worst_by="seconds_off",
+                 block_share=share_of_several(params.long_error, len(table))),
             Rule("excerpt.rate", BETWEEN, near, show=("fps", "frames")),
             Rule("excerpt.frames", BETWEEN, {"column": "frames_off", "max_value": FRAME_TOLERANCE},
                  show=("frames", "duration"), worst_by="frames_off"),
+            on_disk("excerpt", looked.said),
         ],
     )  # fmt: skip
 
@@ -95,9 +99,12 @@ def _images(
         wanted = table["frames"]
     table["wanted_images"] = wanted
     table["images_off"] = (table["images"] - wanted.clip(lower=FRAME_TOLERANCE + 1)).abs()  # no images are never right
-    folders = pd.DataFrame({"path": table["image_path"], "frames": table["images"]})
-    table["gap"] = numbering_gaps(spec, folders, data, params.sample_folders)
-    table["odd_size"] = _odd_sizes(spec, table, data, with_excerpt=with_excerpt)
+    names = {"image_path": "path", "images": "frames", "image_width": "width", "image_height": "height"}
+    folders = table[list(names)].rename(columns=names)
+    looked = image_folders.look(spec.item, folders, data.root, params.sample_folders, run.seed)
+    table["gap"] = looked.gaps
+    sizes = _odd_sizes(spec, table, data, with_excerpt=with_excerpt)
+    table["odd_size"] = [size or odd for size, odd in zip(sizes, looked.odd, strict=True)]
     table["last_second"] = table["item_id"].map(_last_seconds(run)).fillna(-1).astype("int64")
     needed = (table["last_second"] - table["start"]) * FPS + 1 + READER_IMAGES
     table["images_lacking"] = (needed - table["images"]).clip(lower=0).where(table["last_second"] >= 0, 0)
@@ -109,7 +116,7 @@ def _images(
                  show=("image_path", "wanted_images_path")),
             Rule("excerpt.images", BETWEEN, {"column": "images_off", "max_value": FRAME_TOLERANCE},
                  show=("images", "wanted_images", "evidence"), worst_by="images_off"),
-            Rule("excerpt.size", IN_SET, {"column": "odd_size", "value_set": [""]}, show=("odd_size",)),
+            Rule("excerpt.size", IN_SET, {"column": "odd_size", "value_set": [""]}, show=("odd_size",), note=looked.said),
             Rule("excerpt.contiguous", IN_SET, {"column": "gap", "value_set": [""]}, show=("image_path", "images", "gap")),
             Rule("excerpt.reader_window", BETWEEN, {"column": "images_lacking", "max_value": 0},
                  show=("last_second", "images", "evidence"), worst_by="images_lacking"),
@@ -140,39 +147,11 @@ def _odd_sizes(spec: DatasetSpec, table: pd.DataFrame, data: DataRoot, *, with_e
         if with_excerpt and size != (width, height):
             answers.append(f"images of {image_width}x{image_height} from an excerpt of {width}x{height}")
             continue
-        first = spec.item.start_index
-        numbers = sorted({first, first + images // 2, first + images - 1}) if images > 0 else []
-        odd = [odd for number in numbers if (odd := _odd_size(data.root, path, name(number), size))]
-        answers.append(odd[0] if odd else "")
+        first, folder = spec.item.start_index, place(data.root, path)
+        numbers = sorted({first, first + images // 2, first + images - 1}) if images > 0 and folder is not None else []
+        odd = ((name(number), jpeg_problem(f"{folder}/{name(number)}", size)) for number in numbers)
+        answers.append(next((f"{image} {problem}" for image, problem in odd if problem), ""))
     return answers
-
-
-def _odd_size(root: Path, folder: str, name: str, size: tuple[int, int]) -> str:
-    try:
-        found = jpeg_size(inside(root, folder, name))
-    except (OSError, UserError):
-        return ""  # an absent image is told by the check of its number
-    if found is None:
-        return f"{name} is no JPEG"
-    return "" if found == size else f"{name} is {found[0]}x{found[1]}, the others {size[0]}x{size[1]}"
-
-
-def jpeg_size(path: Path) -> tuple[int, int] | None:
-    """Width and height from a JPEG's header (ITU T.81, B.2.2), None when it has none. Raises OSError."""
-    with open(path, "rb") as handle:
-        data = handle.read(1 << 16)
-    at = 0
-    while data[at : at + 1] == b"\xff" and at + 1 < len(data):
-        marker = data[at + 1]
-        if marker == 0xFF or marker in _NO_JPEG:  # padding, or a marker without a length
-            at += 1 if marker == 0xFF else 2
-            continue
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack(">HH", data[at + 5 : at + 9].ljust(4, b"\0"))
-            return (width, height) if width and height else None
-        (length,) = struct.unpack(">H", data[at + 2 : at + 4].ljust(2, b"\0"))
-        at += 2 + max(length, 2)
-    return None
 
 
 def windows(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import pandas as pd
 
 from clipyard.quality.checks import CATALOGUE, Severity
+from clipyard.quality.light_import import late_imports
 from clipyard.quality.results import WORST, CheckResult
 from clipyard.quality.wording import advice_of, broken_sentence
 
@@ -130,10 +131,15 @@ class Engine:
     def __init__(self) -> None:
         # Before the import, which says 214 lines. The second logger sets its own level when it is imported.
         logging.getLogger("great_expectations").setLevel(logging.WARNING)
-        import great_expectations as gx
-        from great_expectations.data_context.types.base import ProgressBarsConfig
+        with late_imports():
+            import great_expectations as gx
+            import great_expectations.expectations
+            from great_expectations.data_context.types.base import ProgressBarsConfig
+            from great_expectations.execution_engine import pandas_execution_engine
 
         logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
+        # Bytes below which a table gets a fingerprint: of every table, twice, for batches that nobody keeps.
+        pandas_execution_engine.HASH_THRESHOLD = 0
         context = gx.get_context(mode="ephemeral")
         context.enable_analytics(False)
         context.variables.progress_bars = ProgressBarsConfig(globally=False)

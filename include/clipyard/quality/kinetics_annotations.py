@@ -11,7 +11,9 @@ from clipyard.datasets.model import DatasetSpec, Expected
 from clipyard.errors import UserError
 from clipyard.files import sha256_of
 from clipyard.ids import YOUTUBE_ID, normalise_label
+from clipyard.quality import label_files, window_overlap
 from clipyard.quality.checks import Severity
+from clipyard.quality.declared import counted, split_rows
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, MATCH, ROWS, UNIQUE, Rule, Suite
 from clipyard.quality.params import GateParams
 from clipyard.quality.tables import REJECTED, RunTables, among, pick
@@ -34,17 +36,20 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     catalog = run.load("catalog", COLUMNS, keep_null=("label",))
     usable = pick(catalog, catalog["status"] != REJECTED)
     yield not_empty(usable)
+    yield split_rows(usable, params)
     yield all_rows(catalog, catalog["status"] != REJECTED, params)
-    yield from part_rows(
-        spec.expected, {str(part): rows for part, rows in catalog["split"].value_counts(sort=False).items()}, params
-    )
+    rows = {str(part): rows for part, rows in catalog["split"].value_counts(sort=False).items()}
+    yield from part_rows(spec.expected, counted(params, rows), params)
     yield checksums(spec, sorted(set(catalog["split"])), data)
+    yield from label_files.read_files(run, data, params)
     del catalog
     yield _windows(spec, usable)
     yield _classes(spec, usable, params)
     yield _labels(spec, usable, params)
+    yield label_files.label_map(spec, run, data, usable, params)
     yield _unlabelled(usable)
     yield _splits(usable)
+    yield window_overlap.suite(usable)
 
 
 def not_empty(usable: pd.DataFrame) -> Suite:
@@ -84,11 +89,16 @@ def part_rows(published: Expected, counts: Mapping[str, int], params: GateParams
             yield Suite("rows", table, skipped=[("annotations.rows", f"no number of rows is published for {part}")])
             continue
         official = expected.provenance in ("counted", "documented")
-        rule = Rule(
-            "annotations.rows", IN_SET, {"column": "rows", "value_set": expected.counts}, part,
-            severity=counting(params, "error") if official else "warn", show=("rows",),
-            note="" if rows in expected.counts else f"{part} has {rows:,} rows; {_either(expected.counts)} are published.",
-        )  # fmt: skip
+        severity = counting(params, "error") if official else "warn"
+        published = f"at least {min(expected.counts):,}" if expected.at_least else _either(expected.counts)
+        fits = rows >= min(expected.counts) if expected.at_least else rows in expected.counts
+        note = "" if fits else f"{part} has {rows:,} rows; {published} are published."
+        if expected.at_least:
+            least = {"column": "rows", "min_value": min(expected.counts)}
+            rule = Rule("annotations.rows", BETWEEN, least, part, severity=severity, show=("rows",), note=note)
+        else:
+            exact = {"column": "rows", "value_set": expected.counts}
+            rule = Rule("annotations.rows", IN_SET, exact, part, severity=severity, show=("rows",), note=note)
         yield Suite("rows", table, [rule])
 
 
@@ -102,14 +112,15 @@ def checksums(spec: DatasetSpec, parts: Iterable[str], data: DataRoot) -> Suite:
     found: list[dict[str, str]] = []
     for part in parts:
         expected = spec.expected.parts.get(part)
-        if expected is None or expected.sha256 is None or part not in spec.parts:
+        if expected is None or not expected.sums or part not in spec.parts:
             continue
         try:
             digest = sha256_of(data.dataset(spec.root, spec.parts[part]))
         except (OSError, UserError) as error:
             suite.skipped.append(("annotations.sha256", f"the csv of {part} cannot be read ({error})"))
             continue
-        found.append({"item_id": f"{part}/csv", "part": part, "sha256": digest, "published": expected.sha256.lower()})
+        published = digest if digest in expected.sums else expected.sums[0]
+        found.append({"item_id": f"{part}/csv", "part": part, "sha256": digest, "published": published})
     if found:
         suite.table = pd.DataFrame(found)
         equal = {"column_A": "sha256", "column_B": "published"}

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from clipyard.datasets.model import DatasetSpec
+from clipyard.quality import disk
+from clipyard.quality.declared import declared_splits
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, MATCH, ROWS, Rule, Suite
 from clipyard.quality.params import GateParams
 from clipyard.quality.tables import REJECTED, RunTables, among, pick, present
@@ -28,14 +30,18 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     """The suites of the gate ``clips``."""
     recorded = run.load("recorded", (*TEXT, *NUMBERS, "source"))
     yield from result_suites(spec, run, recorded, params)
-    yield clip_suite(spec, pick(recorded, present(recorded)), params)
+    yield clip_suite(spec, run, recorded, data, params)
+    yield shorter_suite(spec, recorded, params)
+    yield height_suite(spec, run, params)
 
 
 def result_suites(
     spec: DatasetSpec, run: RunTables, recorded: pd.DataFrame, params: GateParams, *, step: str = "fetch"
 ) -> Iterator[Suite]:
     """What holds for the result of every item that was asked for, whatever its file is. ``step`` asked for them."""
-    yield _results(run, recorded)
+    catalog = run.load("catalog", ("item_id", "split", "status"))
+    yield _results(recorded, catalog)
+    yield from _selected(recorded, catalog, params)
     yield one_result("clips.one_row", run.ids("plan", step), recorded["item_id"])
     usable = pick(recorded, recorded["status"] != REJECTED, "item_id", "split", *_WHY)
     yield from _coverage(spec, usable)
@@ -51,11 +57,23 @@ def one_result(check: str, asked: pd.Series[str], answered: pd.Series[str]) -> S
     return Suite("results", table, [rule])
 
 
-def _results(run: RunTables, recorded: pd.DataFrame) -> Suite:
+def _selected(recorded: pd.DataFrame, catalog: pd.DataFrame, params: GateParams) -> Iterator[Suite]:
+    """One row for each declared split that the catalog has usable rows of: how many of them this run is judged by."""
+    usable = set(catalog.loc[catalog["status"] != REJECTED, "split"].unique())
+    splits = [split for split in declared_splits(params) if split in usable]
+    if len(recorded) and splits:  # nothing at all is told once
+        counts = recorded["split"].value_counts()
+        rows = [int(counts.get(split, 0)) for split in splits]
+        table = pd.DataFrame({"item_id": [f"{split}/items" for split in splits], "rows": rows})
+        rule = Rule("clips.selected", BETWEEN, {"column": "rows", "min_value": 1}, "splits", show=("rows",))
+        yield Suite("selected", table, [rule])
+
+
+def _results(recorded: pd.DataFrame, catalog: pd.DataFrame) -> Suite:
     there, reason = present(recorded), recorded["reason"]
     explained = (reason != Reason.OK) & recorded["evidence"].str.strip().ne("")
     table = recorded[["item_id", *_WHY]].assign(
-        in_catalog=among(recorded["item_id"], run.load("catalog", ["item_id"])["item_id"]),
+        in_catalog=among(recorded["item_id"], catalog["item_id"]),
         explained=explained.where(~there, reason == Reason.OK),
     )
     return Suite(
@@ -116,12 +134,18 @@ def wanted_path(spec: DatasetSpec, folder: str, rows: pd.DataFrame, *, suffixed:
     stem = stem + rows["clip_id"]
     if not suffixed:
         return stem
-    suffix = rows["path"].str.extract(r"\.([^./]*)\Z", expand=False).fillna("")
-    return stem + "." + suffix.where(suffix.isin(spec.item.ext), spec.item.ext[0])
+    first, *others = spec.item.ext
+    wanted = stem + f".{first}"
+    for suffix in others:
+        other = stem + f".{suffix}"
+        wanted = wanted.where(rows["path"] != other, other)
+    return wanted
 
 
-def file_rules(numbers: Sequence[str]) -> list[Rule]:
-    """What holds for any video file, with the columns ``wanted_path`` and ``videos_with_these_bytes``; ``numbers`` are at least 1."""
+def file_rules(numbers: Sequence[str], said: str) -> list[Rule]:
+    """What holds for any video file, with the columns ``wanted_path``, ``videos_with_these_bytes`` and ``disk``; ``numbers`` are
+    at least 1. ``said``: how much of the disk was looked at.
+    """
     facts = [
         Rule("clips.facts", BETWEEN, {"column": name, "min_value": 1}, name, show=(name, "source")) for name in numbers
     ]
@@ -131,6 +155,7 @@ def file_rules(numbers: Sequence[str]) -> list[Rule]:
              show=("duration", "source")),
         Rule("clips.sha256", MATCH, {"column": "sha256", "regex": r"\A[0-9a-f]{64}\Z"}, show=("sha256", "source")),
         Rule("clips.path", EQUAL, {"column_A": "path", "column_B": "wanted_path"}, show=("path", "wanted_path")),
+        Rule("clips.on_disk", IN_SET, {"column": "disk", "value_set": [""]}, show=("path", "disk"), note=said),
         Rule("clips.duplicate_content", BETWEEN, {"column": "videos_with_these_bytes", "max_value": 1},
              show=("sha256", "source", "videos_with_these_bytes"), worst_by="videos_with_these_bytes"),
     ]  # fmt: skip
@@ -141,22 +166,60 @@ def same_bytes(clips: pd.DataFrame) -> pd.Series[int]:
     return clips.groupby("sha256")["video_id"].transform("nunique").astype(int)
 
 
-def clip_suite(spec: DatasetSpec, clips: pd.DataFrame, params: GateParams) -> Suite:
+def clip_suite(spec: DatasetSpec, run: RunTables, recorded: pd.DataFrame, data: DataRoot, params: GateParams) -> Suite:
     """Clips that are there, each of them the whole window of its row."""
     tolerance = spec.recipe.duration_tolerance
+    clips = pick(recorded, present(recorded))
     over = (clips["duration"] - (clips["end"] - clips["start"])).round(6)  # 10.3 - 10 is not 0.3 in binary
     clips["wanted_path"] = wanted_path(spec, "videos", clips)
-    clips["seconds_over"], clips["seconds_short"] = over, -over
+    clips["seconds_over"] = over
     clips["videos_with_these_bytes"] = same_bytes(clips)
+    looked = disk.look(clips, data.root, run.seed)
+    clips["disk"] = looked.problems
     length = ("start", "end", "duration", "source")
     return Suite(
         "clips",
         clips,
         [
-            *file_rules(("bytes", "frames", "width", "height")),
+            *file_rules(("bytes", "frames", "width", "height"), looked.said),
             Rule("clips.longer", BETWEEN, {"column": "seconds_over", "max_value": tolerance}, show=length,
-                 worst_by="seconds_over"),
-            Rule("clips.shorter", BETWEEN, {"column": "seconds_short", "max_value": tolerance}, show=length,
-                 worst_by="seconds_short", block_share=params.short_error),
+                 worst_by="seconds_over", block_share=share_of_several(params.long_error, len(clips))),
         ],
     )  # fmt: skip
+
+
+def share_of_several(share: float, rows: int) -> float:
+    """The share above which a check blocks: ``share``, but never for a single one of ``rows``."""
+    return max(share, 1 / rows) if rows else share
+
+
+def shorter_suite(spec: DatasetSpec, recorded: pd.DataFrame, params: GateParams) -> Suite:
+    """One row for each item whose source answered with seconds: clips that are there, and those lost as too short.
+
+    Clips that lack more than the tolerance are thrown away where they are fetched, so that the loss is where they are seen.
+    """
+    lost = recorded["reason"] == str(Reason.TOO_SHORT)
+    table = pick(recorded, present(recorded) | (lost & (recorded["status"] != REJECTED)))
+    lacking = (table["end"] - table["start"] - table["duration"]).round(6)
+    table["long_enough"] = (lacking <= spec.recipe.duration_tolerance) & (table["reason"] != str(Reason.TOO_SHORT))
+    rule = Rule("clips.shorter", IN_SET, {"column": "long_enough", "value_set": [True]},
+                show=("start", "end", "duration", "evidence"),
+                block_share=share_of_several(params.short_error, len(table)))  # fmt: skip
+    return Suite("shorter", table, [rule])
+
+
+def height_suite(spec: DatasetSpec, run: RunTables, params: GateParams) -> Suite:
+    """One row for each clip that is there and for which a height was asked."""
+    check = "clips.height"
+    recorded = run.optional("recorded", ("item_id", "status", "height", "asked_height", "source"))
+    if recorded is None:
+        return Suite(
+            "height", pd.DataFrame(), skipped=[(check, "this run did not record the heights that it asked for")]
+        )
+    table = pick(recorded, present(recorded) & (recorded["asked_height"] > 0))
+    if table.empty:
+        return Suite("height", table, skipped=[(check, "no height was asked of any source")])
+    table["high_enough"] = table["height"] >= table["asked_height"]
+    rule = Rule(check, IN_SET, {"column": "high_enough", "value_set": [True]}, max_share=params.low_warn,
+                show=("height", "asked_height", "source"))  # fmt: skip
+    return Suite("height", table, [rule])

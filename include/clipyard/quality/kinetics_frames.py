@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 
-from clipyard.datasets.model import DatasetSpec, Item
-from clipyard.errors import UserError
-from clipyard.files import inside
+from clipyard.datasets.model import DatasetSpec
+from clipyard.quality import disk, image_folders
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, Rule, Suite
 from clipyard.quality.kinetics_checks import CHECKS as KINETICS_CHECKS
 from clipyard.quality.kinetics_clips import one_result, wanted_path
@@ -64,6 +61,11 @@ def made(step: str, table: pd.DataFrame, params: GateParams) -> Suite:
     return Suite(f"{step}_made", table[["item_id", *_WHY]].assign(made=present(table)), [rule])
 
 
+def on_disk(step: str, said: str) -> Rule:
+    """For a column ``disk``, what is wrong with each file of a step; ``said``: how much was looked at."""
+    return Rule(f"{step}.on_disk", IN_SET, {"column": "disk", "value_set": [""]}, show=("path", "disk"), note=said)
+
+
 def _with_clip(table: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     """Add the clip's own frames, width and height (-1 without a clip)."""
     facts = clips.drop_duplicates("item_id").set_index("item_id")
@@ -79,7 +81,7 @@ def _short(table: pd.DataFrame) -> pd.Series[int]:
 def _resized(
     spec: DatasetSpec, run: RunTables, clips: pd.DataFrame, data: DataRoot, params: GateParams
 ) -> Iterator[Suite]:
-    columns = (*ITEM, "bytes", "duration", "frames", "width", "height", "has_audio", "keyframe_gap")
+    columns = (*ITEM, "bytes", "sha256", "duration", "frames", "width", "height", "has_audio", "keyframe_gap")
     rows = run.shards("resize", columns)
     yield one_result("resize.one_row", clips.loc[clips["asked"], "item_id"], rows["item_id"])
     yield made("resize", rows[among(rows["item_id"], clips["item_id"])], params)
@@ -88,6 +90,8 @@ def _resized(
     short = params.short_edge or spec.recipe.short_edge
     size = ("width", "height")
     table["wanted_path"], table["short_side"] = wanted_path(spec, "resized", table), _short(table)
+    looked = disk.look(table, data.root, run.seed)
+    table["disk"] = looked.problems
     facts = [
         Rule("resize.facts", BETWEEN, {"column": name, "min_value": 0, "strict_min": True}, name, show=(name,))
         for name in ("bytes", "frames", "duration")
@@ -98,6 +102,7 @@ def _resized(
         [
             *facts,
             Rule("resize.path", EQUAL, {"column_A": "path", "column_B": "wanted_path"}, show=("path", "wanted_path")),
+            on_disk("resize", looked.said),
             Rule("resize.short_side", IN_SET, {"column": "short_side", "value_set": [short]}, show=size),
             Rule("resize.keyframe_gap", BETWEEN, {"column": "keyframe_gap", "min_value": 1, "max_value": KEYFRAME_GAP},
                  show=("keyframe_gap",), worst_by="keyframe_gap"),
@@ -121,7 +126,8 @@ def frame_suites(
     # Half a frame up, as people round; python's round() would go to the even number.
     table["wanted_frames"] = (table["fps"] * table["source_duration"] + 0.5).clip(0, 2**31).astype("int64")
     table["frames_off"] = (table["frames"] - table["wanted_frames"]).abs()
-    table["gap"] = numbering_gaps(spec, table, data, params.sample_folders)
+    looked = image_folders.look(spec.item, table, data.root, params.sample_folders, run.seed)
+    table["gap"], table["disk"] = looked.gaps, looked.odd
     suite = Suite(
         "frames",
         table,
@@ -130,6 +136,7 @@ def frame_suites(
             Rule("frames.count", BETWEEN, {"column": "frames_off", "max_value": FRAME_TOLERANCE},
                  show=("frames", "wanted_frames", "fps", "source_duration"), worst_by="frames_off"),
             Rule("frames.contiguous", IN_SET, {"column": "gap", "value_set": [""]}, show=("path", "frames", "gap")),
+            on_disk("frames", looked.said),
         ],
     )  # fmt: skip
     if params.frame_fps is None:
@@ -139,7 +146,7 @@ def frame_suites(
         wanted = {"column": "fps", "min_value": params.frame_fps - 0.001, "max_value": params.frame_fps + 0.001}
         suite.rules.append(Rule("frames.rate", BETWEEN, wanted, show=("fps",)))
     suite.rules.extend(rule for rule in [_size_rule(table, params)] if rule)
-    if len(suite.rules) == 3 + (params.frame_fps is not None):
+    if len(suite.rules) == 4 + (params.frame_fps is not None):
         suite.skipped.append(("frames.size", "no size was asked for"))
     yield suite
 
@@ -157,45 +164,3 @@ def _size_rule(table: pd.DataFrame, params: GateParams) -> Rule | None:
         return None
     table["right_size"] = right
     return Rule("frames.size", IN_SET, {"column": "right_size", "value_set": [True]}, show=("width", "height"))
-
-
-def numbering_gaps(spec: DatasetSpec, table: pd.DataFrame, data: DataRoot, sample: int) -> list[str]:
-    """For each folder (``path``, ``frames``) what is wrong with its numbers, ``""`` for nothing.
-
-    Every folder is probed at both ends (the first and last image are there, the one after is not); ``sample`` of them,
-    evenly spread, are listed name by name, because to list all would be hundreds of millions of names.
-    """
-    every = max(1, len(table) // sample) if sample else 0
-    rows = zip(table["path"].tolist(), table["frames"].tolist(), strict=True)
-    return [
-        _gap(spec.item, data.root, path, frames, listed=bool(every) and index % every == 0)
-        for index, (path, frames) in enumerate(rows)
-    ]
-
-
-def _gap(item: Item, root: Path, path: str, frames: int, *, listed: bool) -> str:
-    try:
-        folder = str(inside(root, path)) if ".." in path or "\\" in path or "\0" in path else f"{root}/{path}"
-    except UserError:
-        return "the path leaves the data root"
-    first = item.start_index
-    name = item.rgb_pattern.format
-    if listed:
-        there = _names(folder, item.rgb_prefix)
-        wanted = {name(number) for number in range(first, first + frames)}
-        if absent := sorted(wanted - there):
-            return f"{len(absent)} images are absent, such as {absent[0]}"
-        return f"{len(there - wanted)} images too many, such as {min(there - wanted)}" if there - wanted else ""
-    # Text, not Path objects: a data set has 650,000 folders, and three questions about each.
-    if frames < 1 or not os.path.isfile(f"{folder}/{name(first)}"):  # noqa: PTH113
-        return f"{name(first)} is absent"
-    if not os.path.isfile(f"{folder}/{name(first + frames - 1)}"):  # noqa: PTH113
-        return f"{name(first + frames - 1)} is absent"
-    return f"{name(first + frames)} is one too many" if os.path.lexists(f"{folder}/{name(first + frames)}") else ""
-
-
-def _names(folder: str, prefix: str) -> set[str]:
-    try:
-        return {name for name in os.listdir(folder) if name.startswith(prefix)}  # noqa: PTH208
-    except (OSError, ValueError):
-        return set()

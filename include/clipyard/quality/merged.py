@@ -15,6 +15,7 @@ from clipyard.datasets.model import DatasetSpec
 from clipyard.errors import ManifestError, UserError
 from clipyard.files import inside, sha256_of
 from clipyard.quality.box_files import COLUMNS, CsvLines, kept, read_lines
+from clipyard.quality.disk import file_problem
 from clipyard.quality.engine import EQUAL, IN_SET, Rule, Suite
 from clipyard.quality.params import GateParams
 from clipyard.quality.tables import RunTables
@@ -36,6 +37,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     except (KeyError, UserError) as error:
         raise ManifestError(f"{run.run_dir / 'merged.json'} names no csv ({error}); run the merge again.") from error
     yield from _csv(spec, run, data, merged, told)
+    yield _files(data, told)
     yield _keys(run, told)
     yield _ava_wins(told)
     yield from _links(spec, data, told)
@@ -107,6 +109,17 @@ def _identical(name: str, part: CsvLines, found: npt.NDArray[np.bool_]) -> Suite
     table["kept"] = found
     rule = Rule("merged.identical", IN_SET, {"column": "kept", "value_set": _TRUE}, name, show=("text",))
     return Suite(f"identical_{name}", table, [rule])
+
+
+def _files(data: DataRoot, told: dict[str, Any]) -> Suite:
+    """One row for each merged file, read to the end: it is the one that was written."""
+    sums = told.get("sha256")
+    if not isinstance(sums, dict) or not sums:
+        return Suite("files", pd.DataFrame(), skipped=[("merged.files", "the merge did not record their checksums")])
+    problems = [file_problem(data, str(path), str(digest)) for path, digest in sums.items()]
+    table = pd.DataFrame({"item_id": [str(path) for path in sums], "problem": problems}, dtype="str")
+    rule = Rule("merged.files", IN_SET, {"column": "problem", "value_set": [""]}, show=("problem",))
+    return Suite("files", table, [rule])
 
 
 def _keys(run: RunTables, told: dict[str, Any]) -> Suite:

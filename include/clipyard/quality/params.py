@@ -24,7 +24,11 @@ class GateParams(BaseModel):
     rejected_error: Share = 0.01
     """Rejected csv rows of all csv rows."""
     short_error: Share = 0.2
-    """Clips shorter than annotated, of all clips that are there."""
+    """Clips shorter than annotated, of all clips that are there or were lost as too short."""
+    long_error: Share = 0.05
+    """Clips or excerpts longer than annotated, of all that are there; a single one never blocks."""
+    low_warn: Share = 0.05
+    """Clips lower than the height that was asked of their source, of all for which one was asked."""
     duplicate_error: Share = 0.01
     """Rows of boxes that are there a second time, of all rows of boxes."""
     our_fault_error: Share = 0.05
@@ -36,11 +40,24 @@ class GateParams(BaseModel):
     proposal_coverage_error: Share = 0.5
     """The same; fewer block."""
 
+    recall_warn: Share = 0.8
+    """Labelled persons that a proposal meets at IoU 0.5, of those on key frames with a proposal; fewer warn."""
+    recall_error: Share = 0.5
+    """The same; fewer block."""
+    own_recall_warn: Share = 0.5
+    """The same of proposals of a detector that was chosen here, whose threshold costs some."""
+    own_recall_error: Share = 0.2
+    """The same; fewer block."""
+    misaligned_error: Share = 0.05
+    """Videos whose labels seem to be mirrored, turned or seconds away, of all; a whole split that is blocks too."""
+
     version: str | None = None
     """Variant of the data set whose published sizes count, such as ``v2.1``; None: the default one."""
 
     splits: tuple[str, ...] | None = None
-    """The chosen splits; None: all that have tables. The tables of the others say only what the data set should hold."""
+    """The chosen splits, which must be there; None: those that have tables. The tables of the others say only what the data set
+    should hold.
+    """
     excerpts: bool | None = None
     """AVA's excerpts were made; None: when a result has one."""
     proposal_score: float | None = Field(default=None, ge=0, lt=1)

@@ -16,7 +16,7 @@ from clipyard.quality.box_frames import FPS
 from clipyard.quality.box_rows import BOX, BOX_COLUMNS, NOBODY, read_boxes, read_frames, seconds
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, Rule, Suite
 from clipyard.quality.params import GateParams
-from clipyard.quality.tables import RunTables, among, pick
+from clipyard.quality.tables import RunTables, among, pick, present
 from clipyard.quality.windows import clip_parts, is_flat
 from clipyard.settings import DataRoot
 
@@ -38,7 +38,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     folders = _folders(folder)
     splits = run.splits("prepared", ".boxes.parquet")
     key_frames = {split: read_frames(run, split, "key_frames", folder="prepared") for split in splits}
-    yield _some_rows(run, key_frames)
+    yield _some_rows(run, key_frames, params)
     for split in splits:
         rows = run.plain(f"prepared/{split}.boxes", BOX_COLUMNS)
         rows["item_id"] = f"{split}/" + rows["video_id"] + "," + rows["second"].astype(str)
@@ -57,10 +57,17 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     yield _strays(run, folders)
 
 
-def _some_rows(run: RunTables, key_frames: dict[str, pd.DataFrame]) -> Suite:
-    """One row about all splits: their rows of boxes, and key frames without anybody."""
-    count = sum(len(run.plain(f"prepared/{split}.boxes", ["second"])) + len(some) for split, some in key_frames.items())
-    table = pd.DataFrame({"item_id": ["prepared"], "rows": [count]})
+def _some_rows(run: RunTables, key_frames: dict[str, pd.DataFrame], params: GateParams) -> Suite:
+    """One row about all splits, and one for each chosen split that has clips: rows of boxes, and key frames without anybody."""
+    counts = {
+        split: len(run.plain(f"prepared/{split}.boxes", ["second"])) + len(some) for split, some in key_frames.items()
+    }
+    rows = {"prepared": sum(counts.values())}
+    if (run.run_dir / "recorded.parquet").exists():
+        recorded = run.load("recorded", ("split", "status"))
+        there = set(recorded.loc[present(recorded), "split"].unique())
+        rows |= {f"prepared/{split}": counts.get(split, 0) for split in params.splits or () if split in there}
+    table = pd.DataFrame({"item_id": list(rows), "rows": list(rows.values())})
     return Suite(
         "prepared", table, [Rule("boxes.not_empty", BETWEEN, {"column": "rows", "min_value": 1}, show=("rows",))]
     )

@@ -9,10 +9,12 @@ from typing import Final
 import pandas as pd
 
 from clipyard.datasets.model import DatasetSpec
-from clipyard.errors import UserError
-from clipyard.files import inside
+from clipyard.quality import alignment
+from clipyard.quality.alignment import PUBLISHED
 from clipyard.quality.box_rows import BOX, FRAME_COLUMNS, read_frames
+from clipyard.quality.disk import file_problem
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, Rule, Suite
+from clipyard.quality.label_files import first_problem
 from clipyard.quality.params import GateParams
 from clipyard.quality.tables import RunTables, among, pick, present
 from clipyard.settings import DataRoot
@@ -23,8 +25,6 @@ NEIGHBOURS: Final = 1
 OUTSIDE: Final = 0.01
 """What a detector's box may reach over the picture in AVA-Kinetics; AVA's reader stops at any."""
 NO_SCORE: Final = -1.0
-PUBLISHED: Final = "FAIR"
-"""The ``source`` of proposals that no detector of ours made."""
 _COLUMNS = ("key", "video_id", "second", *BOX, "score")
 _TRUE: Final = [True]
 
@@ -37,6 +37,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     told = {split: run.json(f"proposals/{split}") for split in made}
     yield _files(data, sorted({*made, *wanted}), told)
     yield _usable(run, told, wanted)
+    yield _first_seen(told)
     for split in made:
         boxes = run.plain(f"proposals/{split}", _COLUMNS)
         keys = boxes.drop_duplicates("key")[["key", "video_id", "second"]].reset_index(drop=True)
@@ -53,6 +54,12 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
         else:
             yield _three(split, keys, looked_at)
         yield _coverage(split, keys, frames, params)
+        folder = "annotations" if ava else "prepared"
+        if split in wanted:
+            rows = run.plain(f"{folder}/{split}.boxes", ("video_id", "second", *BOX))
+            rows["video_id"] = rows["video_id"].str.slice(0, 11)
+            source = str(told[split].get("source", ""))
+            yield from alignment.suites(split, rows, frames, boxes, source, params, run.seed)
 
 
 def _none() -> pd.DataFrame:
@@ -109,12 +116,10 @@ def _files(data: DataRoot, splits: list[str], told: dict[str, dict[str, object]]
     """One row for each split that is annotated or has proposals."""
     problems = []
     for split in splits:
-        path = str(told[split].get("path", "")) if split in told else ""
-        try:
-            whole = bool(path) and inside(data.root, path).stat().st_size > 0
-        except (OSError, UserError):
-            whole = False
-        problems.append("" if whole else f"'{path}' is not there, or empty" if path else "none was made")
+        about = told.get(split, {})
+        path = str(about.get("path", ""))
+        problem = file_problem(data, path, str(about.get("sha256", ""))) if path else "none was made"
+        problems.append(f"'{path}': {problem}" if path and problem else problem)
     table = pd.DataFrame({"item_id": [f"{split}/proposals" for split in splits], "problem": problems}, dtype="str")
     return Suite(
         "files", table, [Rule("proposals.file", IN_SET, {"column": "problem", "value_set": [""]}, show=("problem",))]
@@ -137,6 +142,17 @@ def _usable(run: RunTables, told: dict[str, dict[str, object]], wanted: dict[str
     note = " ".join(f"{split}: {problem}." for split, problem in zip(told, problems, strict=True) if problem)
     rule = Rule("proposals.usable", IN_SET, {"column": "problem", "value_set": [""]}, show=("problem",), note=note)
     return Suite("usable", table, [rule])
+
+
+def _first_seen(told: dict[str, dict[str, object]]) -> Suite:
+    """One row for each published file: it is the one that was first seen under this name."""
+    published = {str(about["path"]): about for about in told.values() if "first" in about}
+    if not published:
+        return Suite("pins", pd.DataFrame(), skipped=[("proposals.changed", "these proposals were not published")])
+    problems = [first_problem(about) for about in published.values()]
+    table = pd.DataFrame({"item_id": list(published), "problem": problems}, dtype="str")
+    rule = Rule("proposals.changed", IN_SET, {"column": "problem", "value_set": [""]}, show=("problem",))
+    return Suite("pins", table, [rule])
 
 
 def _counts(split: str, told: dict[str, object], keys: pd.DataFrame, boxes: pd.DataFrame) -> Suite:

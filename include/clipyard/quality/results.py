@@ -93,10 +93,17 @@ class GateResult:
     @property
     def sentence(self) -> str:
         """One sentence: which check, how many rows, the first ids, and where all of them are."""
-        ran = sum(1 for check in self.checks if not check.skipped)
         heavy = [check for check in self.broken if check.severity != "info"]
         if not heavy:
-            return f"The gate '{self.gate}' passed: {ran} checks held, {len(self.checks) - ran} were skipped."
+            skipped = sum(1 for check in self.checks if check.skipped)
+            told = [check.name for check in self.broken]
+            held = len(self.checks) - skipped - len(told)
+            only = (
+                f" {len(told)} did not and {'are' if len(told) > 1 else 'is'} only told ({', '.join(told[:3])}),"
+                if told
+                else ""
+            )
+            return f"The gate '{self.gate}' passed: {held} checks held,{only} {skipped} were skipped."
         first = heavy[0]
         rest = len({check.id for check in heavy}) - 1  # one that is used on several splits counts once
         more = f" {rest} more check{'s' if rest > 1 else ''} did not hold." if rest else ""

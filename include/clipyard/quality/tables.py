@@ -55,12 +55,23 @@ class RunTables:
     run_dir: Path
     read: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def seed(self) -> str:
+        """What samples are drawn by: other runs of a data set look at other files."""
+        return f"{self.run_dir.parent.name}/{self.run_dir.name}"
+
     def load(self, name: str, columns: Iterable[str], *, keep_null: Sequence[str] = ()) -> pd.DataFrame:
         """A table of one file, such as ``catalog``. Text becomes ``""``, numbers -1 and bools True where null.
 
         Columns in ``keep_null`` keep their nulls. Raises :class:`ManifestError` for an absent or damaged file.
         """
         return self._load(name, [self.run_dir / f"{name}.parquet"], list(columns), keep_null)
+
+    def optional(self, name: str, columns: Sequence[str]) -> pd.DataFrame | None:
+        """As :meth:`load`; None when the table has not all of the columns, as those of earlier versions."""
+        path = self.run_dir / f"{name}.parquet"
+        known = set(pq.read_schema(path).names) if path.is_file() else set()
+        return self.load(name, columns) if set(columns) <= known else None
 
     def shards(self, step: str, columns: Iterable[str]) -> pd.DataFrame:
         """The shards of a step (or of ``plan``) as one table, empty when there are none; nulls as in :meth:`load`."""
@@ -102,6 +113,10 @@ class RunTables:
         if not isinstance(value, dict):
             raise ManifestError(f"{path} holds a {type(value).__name__}, not an object: run its stage again.")
         return value
+
+    def optional_json(self, name: str) -> dict[str, Any]:
+        """As :meth:`json`; empty when the run has no such object."""
+        return self.json(name) if (self.run_dir / f"{name}.json").is_file() else {}
 
     def has(self, step: str) -> bool:
         """True when the step's folder holds a finished shard."""

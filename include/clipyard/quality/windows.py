@@ -33,6 +33,13 @@ def is_flat(spec: DatasetSpec) -> bool:
 
 def clip_parts(names: pd.Series[str], *, flat: bool) -> pd.DataFrame:
     """``video_id``, ``start`` and ``end`` (s) from clip names; an empty id and -1 where a name has not the form."""
+    codes, distinct = pd.factorize(names)  # rows are many, clips are few
+    parts = _parts(pd.Series(distinct, dtype="str"), flat=flat).take(codes)
+    parts.index = names.index
+    return parts
+
+
+def _parts(names: pd.Series[str], *, flat: bool) -> pd.DataFrame:
     if flat:
         found = names.str.extract(r"\A(?P<video_id>[A-Za-z0-9_-]{11})_(?P<second>[0-9]{6,7})\Z")
         second = pd.to_numeric(found["second"]).fillna(-FLAT_LENGTH).astype("int64")

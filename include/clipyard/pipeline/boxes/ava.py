@@ -41,7 +41,8 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     files = ava_files.obtain(ctx.spec, ctx.data, version, known, say, run=ctx)
     splits = write_tables(ctx.folder, files.splits, "ava", files.actions, files.evaluated)
     counts = _write_catalog(ctx, files.lists)
-    write_json(ctx.folder / "catalog.json", {"splits": splits, "version": version, "obtained": files.obtained})
+    told = {"splits": splits, "version": version, "obtained": files.obtained, "files": common.pins(ctx, files.obtained)}
+    write_json(ctx.folder / "catalog.json", told)
     tell_ledger(ctx, say)
     say("%s", ", ".join(f"{count} videos in {split}" for split, count in counts.items()))
     return {"rows": sum(counts.values())}

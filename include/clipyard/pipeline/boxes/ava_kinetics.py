@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from clipyard.datasets.load import find_spec
-from clipyard.files import read_json, write_json
+from clipyard.files import read_json, sha256_of, write_json
 from clipyard.manifest import Row
 from clipyard.pipeline.boxes import ava_files, common, prepare, proposals
 from clipyard.pipeline.boxes.detection import window_key_frames
@@ -52,7 +52,8 @@ def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     splits = write_tables(ctx.folder, files.splits, "ava_kinetics", files.actions, files.evaluated)
     rows = {split: _windows(ctx, split, say) for split in known}
     count = write_catalog(ctx.folder, known, rows, ctx.catalog)
-    write_json(ctx.folder / "catalog.json", {"splits": splits, "obtained": files.obtained})
+    told = {"splits": splits, "obtained": files.obtained, "files": common.pins(ctx, files.obtained)}
+    write_json(ctx.folder / "catalog.json", told)
     tell_ledger(ctx, say)
     say("%s", f"{count} rows in the catalog")
     return {"rows": count}
@@ -152,6 +153,7 @@ def merge_with_ava(ctx: RunContext, say: Say) -> dict[str, Any]:
     if rejected:
         say("%s", f"{rejected} rows of AVA's csv cannot be used and are not merged; left_out_of_{TRAIN_CSV} says why")
     told = {key: _told(ctx, value) for key, value in numbers.items()}
+    told["sha256"] = {_told(ctx, value): sha256_of(value) for value in numbers.values() if isinstance(value, Path)}
     write_json(ctx.folder / "merged.json", told)
     say("%s", f"{numbers['kinetics_rows']} + {numbers['ava_rows']} rows, {numbers['links']} videos of AVA linked")
     return told

@@ -19,6 +19,7 @@ from clipyard.pipeline.boxes.detection import KeyFrame, collect, plan_detection
 from clipyard.pipeline.boxes.readable import write_readable
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.params import AvaParams, BoxParams, DetectParams
+from clipyard.pipeline.pins import pin
 from clipyard.pipeline.publish import publish_release
 from clipyard.pipeline.stage import (
     NothingToDo,
@@ -32,6 +33,7 @@ from clipyard.pipeline.stage import (
 from clipyard.pipeline.stage import begin as begin_run
 from clipyard.pipeline.step_params import Job
 from clipyard.quality.params import GateParams
+from clipyard.release.verify import verify_copies
 from clipyard.report.missing import write_missing
 
 JOBS = "jobs.json"
@@ -91,6 +93,11 @@ def run_gate(ctx: RunContext, say: Say, name: str) -> str:
     return gate(ctx, say, name, gate_params(ctx))
 
 
+def pins(ctx: RunContext, obtained: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
+    """See :func:`clipyard.pipeline.pins.pin`; ``part`` is each file's path below the data set's folder."""
+    return pin(ctx, (ctx.data.dataset(ctx.spec.root, one["part"]) for one in obtained))
+
+
 def detect_shards(ctx: RunContext, say: Say, wanted: Iterable[KeyFrame], start: int | None) -> list[Job]:
     """The images to look at, in shards."""
     needs_plan(ctx)
@@ -148,9 +155,22 @@ def release(ctx: RunContext, say: Say, files: Mapping[str, Path]) -> str:
             if file.is_file():
                 # The working copy may be edited; a release stays as it was, so that it is never the same file.
                 shutil.copy2(file, folder / name)
+        verify_copies(folder, _recorded_sums(ctx, files), f"{ctx.spec.name}, run {ctx.run},")
 
     needs_plan(ctx)
     needs_made(ctx, "recorded.parquet", "record")
     folder = publish_release(ctx, fill)
     say("%s", f"Release: {folder}")
     return str(folder)
+
+
+def _recorded_sums(ctx: RunContext, files: Mapping[str, Path]) -> dict[str, str]:
+    """The sha256 that the stages which wrote ``files`` recorded of them, by name in the release."""
+    known: dict[Path, str] = {}
+    for told in (read_json(path) for path in (ctx.folder / "proposals").glob("[!.]*.json")):
+        if "sha256" in told and "path" in told:  # not the table of rejected keys
+            known[ctx.data.root / told["path"]] = told["sha256"]
+    merged = ctx.folder / "merged.json"
+    if merged.exists():
+        known |= {ctx.data.root / path: digest for path, digest in read_json(merged).get("sha256", {}).items()}
+    return {name: known[file] for name, file in files.items() if file in known}

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clipyard.annotations.proposals import Boxes, read_proposals, write_proposals
-from clipyard.files import write_json
+from clipyard.files import sha256_of, write_json
 from clipyard.pipeline.boxes.tables import save
 from clipyard.pipeline.context import RunContext
+from clipyard.pipeline.pins import pin
 
 FOLDER = "proposals"
 TABLE = pa.schema([
@@ -61,6 +62,7 @@ def tell(
     numbers = {
         "path": str(path.relative_to(ctx.data.root)), "keys": len(proposals),
         "boxes": sum(len(boxes) for boxes in proposals.values()), "rejected": len(rejected), "source": source,
+        "sha256": sha256_of(path),
     }  # fmt: skip
     write_json(folder / f"{split}.json", numbers)
     return numbers
@@ -79,4 +81,7 @@ def publish(ctx: RunContext, split: str, found: pa.Table, score: float, path: Pa
 def adopt(ctx: RunContext, split: str, path: Path, source: str) -> dict[str, Any]:
     """Take a published proposal file as it is; what is wrong in it stands in the table of rejected keys."""
     good, rejected = read_proposals(path)
-    return tell(ctx, split, good, rejected, path, source)
+    numbers = tell(ctx, split, good, rejected, path, source)
+    numbers["first"] = pin(ctx, [path])[0]["first"]
+    write_json(ctx.folder / FOLDER / f"{split}.json", numbers)
+    return numbers

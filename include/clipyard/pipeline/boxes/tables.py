@@ -5,6 +5,7 @@ The gates and the report read them; the csvs are read once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,9 +77,14 @@ def write_tables(
             "rows": good + read.rejected.num_rows, "good": good, "rejected": reasons,
             "labels": pc.count_distinct(read.boxes["action_id"]).as_py(),
         }  # fmt: skip
-    chosen = sorted(read_action_list(evaluated)) if evaluated is not None else sorted(names)
-    write_json(run / FOLDER / "actions.json", {"names": {str(k): v for k, v in names.items()}, "evaluated": chosen})
+    scored = read_action_list(evaluated) if evaluated is not None else names
+    told = {"names": _numbered(names), "evaluated": sorted(scored), "evaluated_names": _numbered(scored)}
+    write_json(run / FOLDER / "actions.json", told)
     return splits
+
+
+def _numbered(names: Mapping[int, str]) -> dict[str, str]:
+    return {str(number): name for number, name in names.items()}
 
 
 def rejected_rows(run: Path, split: str) -> list[Row]:
