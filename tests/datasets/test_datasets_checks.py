@@ -89,7 +89,6 @@ BROKEN = [
     ("train: annotations", f"{'t' * 50}: annotations", "splits.0.parts", "40 at most"),
     # what a run needs, and what none reads
     ('  videos: "videos_{part}"\n', "", "layout", "needs the folder 'videos'"),
-    ("annotation_format: kinetics_csv\n", "", "annotation_format", "say how"),
     ("splits:\n  - parts: {train: annotations/train.csv, val: annotations/val.csv}\n", "", "splits", "at least one split"),
     ("  - parts: {", "  - each: {i: [1, 2]}\n    parts: {", "splits.0.each", "numbered"),
     ('  rawframes: "rawframes_{part}"\n', "", "lists.rawframes", "no folder 'rawframes'"),

@@ -1,6 +1,6 @@
 """The proxy before the engine's socket, attacked on the real engine: steps run through it, and nothing else of the engine is had.
 
-Its rules are held one by one in ``tests/plugins/test_socket_proxy.py``.
+Its rules are held one by one in ``tests/plugins/test_proxy_rules.py``.
 """
 
 from __future__ import annotations

@@ -32,10 +32,8 @@ def _relative(path: str) -> str:
 
 
 RelativePath = Annotated[str, Field(min_length=1)]
-Tag = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f,]+$")]
-"""Airflow's longest tag."""
-Variant = Annotated[str, Field(max_length=40, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
-"""Goes into file names."""
+Tag = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f,]+$")]  # Airflow's longest
+Variant = Annotated[str, Field(max_length=40, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]  # goes into file names
 
 
 class Model(BaseModel):
@@ -254,8 +252,7 @@ class PartExpected(Model):
     @property
     def sums(self) -> list[str]:
         """Known checksums, one for each published copy."""
-        given = [self.sha256] if isinstance(self.sha256, str) else self.sha256 or []
-        return [digest.lower() for digest in given]
+        return [one.lower() for one in ([self.sha256] if isinstance(self.sha256, str) else self.sha256 or [])]
 
     @property
     def counts(self) -> list[int]:

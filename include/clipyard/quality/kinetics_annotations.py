@@ -90,9 +90,9 @@ def part_rows(published: Expected, counts: Mapping[str, int], params: GateParams
             continue
         official = expected.provenance in ("counted", "documented")
         severity = counting(params, "error") if official else "warn"
-        published = f"at least {min(expected.counts):,}" if expected.at_least else _either(expected.counts)
+        asked = f"at least {min(expected.counts):,}" if expected.at_least else _either(expected.counts)
         fits = rows >= min(expected.counts) if expected.at_least else rows in expected.counts
-        note = "" if fits else f"{part} has {rows:,} rows; {published} are published."
+        note = "" if fits else f"{part} has {rows:,} rows; {asked} are published."
         if expected.at_least:
             least = {"column": "rows", "min_value": min(expected.counts)}
             rule = Rule("annotations.rows", BETWEEN, least, part, severity=severity, show=("rows",), note=note)
