@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,7 +97,7 @@ class World:
         path.write_bytes(b"abc")
         return {
             **row, "status": "done", "reason": "ok", "evidence": "", "key": "k", "attempts": [tried], "source": "origin",
-            "bytes": 3, "sha256": "0" * 64, "duration": 10.0, "frames": 250, "fps": 25.0, "width": 32, "height": 24,
+            "bytes": 3, "sha256": hashlib.sha256(b"abc").hexdigest(), "duration": 10.0, "frames": 250, "fps": 25.0, "width": 32, "height": 24,
             "has_audio": True, "path": self.path_of(row),
         }  # fmt: skip
 

@@ -199,7 +199,8 @@ def test_a_refresh_has_a_dry_run_too(clipyard: Command) -> None:
         assert not (world.settings.data.run("kinetics_demo", f"dry{len(how)}") / "recorded.parquet").exists()
 
 
-def test_a_dry_run_takes_nothing_from_a_run_of_its_name(clipyard: Command) -> None:
+def test_a_dry_run_takes_nothing_from_a_run_of_its_name(clipyard: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIPYARD_DEMO_URL", "http://127.0.0.1:9")
     world = clipyard.world
     ctx = world.context(run="one")
     run_stage("annotations", ctx, say=lambda *_: None)

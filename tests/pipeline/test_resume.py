@@ -17,7 +17,8 @@ from pipeline_world import World, catalog_row
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setenv("CLIPYARD_DEMO_URL", "http://127.0.0.1:9")
     return World(tmp_path)
 
 

@@ -28,8 +28,8 @@ from boxes_fixture import (
     write_picture,
     written,
 )
+from clipyard import overlap
 from clipyard.files import write_json
-from clipyard.report import recall
 from test_report_page import html, report
 
 # --- numbers
@@ -86,7 +86,7 @@ def test_proposals_without_scores_pass_every_threshold(tmp_path: Path) -> None:
 
 
 def test_best_scores_are_those_of_a_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recall, "MAX_PAIRS", 7)  # many rounds
+    monkeypatch.setattr(overlap, "MAX_PAIRS", 7)  # many rounds
     rng = np.random.default_rng(4)
 
     def some(count: int) -> tuple[Any, Any]:
@@ -102,9 +102,9 @@ def test_best_scores_are_those_of_a_plain_loop(monkeypatch: pytest.MonkeyPatch) 
         areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
         return both / (areas - both) if both else 0.0
 
-    for key, box, best in zip(keys, people, recall.best_scores(keys, people, other_keys, others, scores), strict=True):
+    for key, box, best in zip(keys, people, overlap.best_scores(keys, people, other_keys, others, scores), strict=True):
         met = [s for k, b, s in zip(other_keys, others, scores, strict=True) if k == key and iou(box, b) >= 0.5 - 1e-9]
-        assert best == max(met, default=recall.NOT_FOUND)
+        assert best == max(met, default=overlap.NOT_FOUND)
 
 
 def test_splits_are_added(tmp_path: Path) -> None:
