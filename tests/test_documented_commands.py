@@ -135,8 +135,8 @@ def test_documented_clipyard_commands(demo_origin: Origin, tmp_path: Path, monke
         (world.here / name).parent.mkdir(exist_ok=True)
         shutil.copy(lock, world.here / name)
     plan = world.data / ".clipyard/runs/kinetics_demo" / RUN / "plan"
-    shutil.copy(plan / "shard-00000.parquet", world.here / "shard-00000.parquet")
-    shutil.copy(plan / "resize-shard.params.json", world.here / "resize.params.json")
+    shutil.copy(plan / "items/shard-00000.parquet", world.here / "shard-00000.parquet")
+    shutil.copy(plan / "params/resize-shard.json", world.here / "resize.params.json")
     (world.here / "kinetics_demo").symlink_to(world.data / "kinetics_demo")
 
     lines = [line for line in LINES if line.startswith("clipyard ") and line not in ELSEWHERE]

@@ -355,8 +355,11 @@ def test_a_picture_that_begins_late_is_not_moved(
             cut(source, out, recipe, *window)
         assert caught.value.reason is Reason.TOO_SHORT
     cut(source, out, recipe, 0, 3, tolerance=2.1)  # what there is
-    assert read_frame_numbers(out) == list(range(30))
-    assert times_of(out) == pytest.approx([n / 30 for n in range(30)])
+    shown = read_frame_numbers(out)
+    assert shown == list(range(30 if suffix == "mp4" or fps is None else 29)), (
+        "mkv begins 0.02 s earlier, with the sound"
+    )
+    assert times_of(out) == pytest.approx([n / 30 for n in range(len(shown))])
     assert sound_of(out) == pytest.approx(1, abs=0.05), "the sound begins with the picture"
     cut(source, out, recipe, 1.8, 3)
     assert read_frame_numbers(out) == list(range(84)), "late by less than is allowed"

@@ -35,7 +35,7 @@ def test_published_key_frames_of_ava_kinetics_are_clean(tmp_path: Path) -> None:
     path = REAL / "ava_kinetics_kinetics_test_v1.0.csv"
     if not path.exists():
         pytest.skip("The published csv of AVA-Kinetics is not on this machine.")
-    read = read_boxes(path)
+    read = read_boxes(path, "ava_kinetics")
     published = {"parts": {"test": {"count": 64304, "provenance": "counted"}}}
     spec = make_spec(AVA_KINETICS_YAML, arrangement="flat", expected=published)
     catalog = [

@@ -216,7 +216,5 @@ def test_kill_9_leaves_no_finished_looking_folder_and_a_rerun_finishes(data: Pat
     left = next(place.iterdir())
     rows = frames(data)
     assert [row["frames"] for row in rows] == [900, 50, 20]
-    assert left.exists(), "it may still be at work"
-    os.utime(left, (time.time() - 3600,) * 2)
-    frames(data, fps=1)
+    assert not left.exists(), "whoever made it is dead"
     assert [path.name for path in place.iterdir()] == [items()[0]["clip_id"]]

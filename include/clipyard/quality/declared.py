@@ -59,6 +59,7 @@ def video_counts(
         count = int(listed.get(split, 0)) if split == TEST or known is None else int(known.nunique())
         table = pd.DataFrame({"item_id": [f"{split}/videos"], "videos": [count]})
         official = expected.provenance in ("counted", "documented") and params.annotation_counts == "strict"
+        official = official and count < max(expected.counts)  # one too many is a misspelt id, which ava.in_list names
         rule = Rule("ava.video_count", IN_SET, {"column": "videos", "value_set": expected.counts}, split,
                     severity="error" if official else "warn", show=("videos",))  # fmt: skip
         yield Suite("video_count", table, [rule])

@@ -211,7 +211,7 @@ def shorter_suite(spec: DatasetSpec, recorded: pd.DataFrame, params: GateParams)
 def height_suite(spec: DatasetSpec, run: RunTables, params: GateParams) -> Suite:
     """One row for each clip that is there and for which a height was asked."""
     check = "clips.height"
-    recorded = run.optional("recorded", ("item_id", "status", "height", "asked_height", "source"))
+    recorded = run.optional("recorded", ("item_id", "status", "width", "height", "asked_height", "source"))
     if recorded is None:
         return Suite(
             "height", pd.DataFrame(), skipped=[(check, "this run did not record the heights that it asked for")]
@@ -219,7 +219,9 @@ def height_suite(spec: DatasetSpec, run: RunTables, params: GateParams) -> Suite
     table = pick(recorded, present(recorded) & (recorded["asked_height"] > 0))
     if table.empty:
         return Suite("height", table, skipped=[(check, "no height was asked of any source")])
-    table["high_enough"] = table["height"] >= table["asked_height"]
+    table["high_enough"] = (
+        table[["width", "height"]].min(axis=1) >= table["asked_height"]
+    )  # the short side is asked for
     rule = Rule(check, IN_SET, {"column": "high_enough", "value_set": [True]}, max_share=params.low_warn,
-                show=("height", "asked_height", "source"))  # fmt: skip
+                show=("width", "height", "asked_height", "source"))  # fmt: skip
     return Suite("height", table, [rule])

@@ -27,7 +27,7 @@ class GateParams(BaseModel):
     """Clips shorter than annotated, of all clips that are there or were lost as too short."""
     long_error: Share = 0.05
     """Clips or excerpts longer than annotated, of all that are there; a single one never blocks."""
-    low_warn: Share = 0.05
+    low_warn: Share = 0.5
     """Clips lower than the height that was asked of their source, of all for which one was asked."""
     duplicate_error: Share = 0.01
     """Rows of boxes that are there a second time, of all rows of boxes."""
