@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from box_world import unpickled
 from clipyard.demo.ava import DATASET, PARAMS
-from clipyard.demo.ava_set import ENDS_EARLY, GONE, TOO_SHORT, TWO, WALKS, make_ava_set
+from clipyard.demo.ava_set import ENDS_EARLY, GONE, HOSTILE, TOO_SHORT, TWO, WALKS, make_ava_set
 from clipyard.demo.origin import Origin
 
 pytestmark = pytest.mark.timeout(1500)
@@ -33,7 +33,7 @@ def test_ava_in_small(airflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     release = airflow.data.release(DATASET) / run
     with open(release / "left_out_of_ava_train_v2.2.csv") as handle:
-        assert {row["video_id"] for row in csv.DictReader(handle)} == {TOO_SHORT.video_id, GONE.video_id}
+        assert {row["video_id"] for row in csv.DictReader(handle)} == {TOO_SHORT.video_id, GONE.video_id, HOSTILE}
     proposals = unpickled(root / "annotations/ava_dense_proposals_val.hog.pkl")
     assert len(proposals) > 0.9 * len(TWO.key_seconds)
     boxes = json.loads(Path(summary["report"]).with_name("report.json").read_text())["boxes"]
