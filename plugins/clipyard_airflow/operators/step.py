@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,14 @@ from clipyard.settings import Settings
 
 from clipyard_airflow.operators.outcome import airflow_error, raise_for, read_outcome
 from clipyard_airflow.operators.plain import explain
+
+
+def _note_runtime(result_file: Path, where: str) -> None:
+    """Say in a step's result where it ran. The file stays its user's: a worker that is root must not take it away."""
+    owner = result_file.stat()
+    write_json(result_file, {**read_json(result_file), "runtime": where})
+    if os.geteuid() == 0:
+        os.chown(result_file, owner.st_uid, owner.st_gid)
 
 
 class StepOperator(BaseOperator):
@@ -67,7 +76,7 @@ class StepOperator(BaseOperator):
             explain(self.log.error, red)
             raise red from None
         if result_file.exists():
-            write_json(result_file, {**read_json(result_file), "runtime": self.where})
+            _note_runtime(result_file, self.where)
         outcome = read_outcome(result_file, returncode, why)
         try:
             raise_for(outcome)
