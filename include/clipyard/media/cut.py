@@ -12,8 +12,8 @@ with ``start``. Differences to that command, all on purpose:
   (:mod:`clipyard.media.timeline`); where the picture begins late, picture and sound begin with its first frame;
 * pixels are always 8 bit 4:2:0, which every reader decodes; an odd width or height loses its last
   column or row (the command fails there), because cropping leaves all other pixels where they are;
-* rotation is applied to the pixels, and pixels that are not square are made so; metadata, chapters, data streams and subtitles are left out; the index comes
-  first (faststart);
+* rotation is applied to the pixels, and pixels that are not square are made so; metadata, chapters, data streams and
+  subtitles are left out; the index comes first (faststart);
 * sound that is broken or cannot be copied into mp4 is encoded, or left out when that fails too: it never costs the
   clip;
 * the same source gives the same bytes with the same ffmpeg: one thread, no time stamps, no machine dependent choices
@@ -139,8 +139,8 @@ def _video_options(window: _Window) -> dict[str, object]:
         timing = [*filters(recipe.fps, window.slots, window.fill, offset=offset), *back(offset)]
     else:
         timing = [ends, FROM_ZERO] if window.from_zero else [ends]
-    if recipe.fps is None and window.rate is None:
-        options |= last_frame_ends(window.duration, window.tick, recipe)
+        if window.rate is None:
+            options |= last_frame_ends(window.duration, window.tick, recipe)
     shape = SQUARE if window.timeline.header.pixel != 1 else ()
     return options | {"vf": filter_text([*shape, EVEN, *timing])}
 

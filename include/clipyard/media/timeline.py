@@ -170,9 +170,8 @@ def read_timeline(source: Path, start: float = 0.0, until: float = math.inf) -> 
     sought = start if seeks_exactly(told) else 0.0
     found, readable = _read(source, sought, until)
     if sought and (not found or found[0][0] > start):
-        found, readable = _read(
-            source, 0.0, until
-        )  # a damaged index led past the window, or there is nothing before it
+        # A damaged index led past the window, or there is nothing before it.
+        found, readable = _read(source, 0.0, until)
     times, lengths = tuple(time for time, _ in found), tuple(length for _, length in found)
     return Timeline(times, lengths, readable, float(told.time_base), told)
 
@@ -182,11 +181,11 @@ def decoded_times(source: Path, start: float, until: float) -> tuple[float, ...]
     two of them may be one frame (fields), or one none.
     """
     found: list[float] = []
-    told = header(source)
+    sought = start if seeks_exactly(header(source)) else 0.0
     with opened(source) as (container, video):
         origin = (container.start_time or 0) / av.time_base
         tick = float(video.time_base)
-        for packet in _packets(container, origin, start if seeks_exactly(told) else 0.0):
+        for packet in _packets(container, origin, sought):
             if packet.stream_index != video.index:
                 continue
             with suppress(av.FFmpegError):  # a damaged frame is no frame
