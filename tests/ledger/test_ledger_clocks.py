@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from clipyard.files import write_json
 from clipyard.ledger import Ledger, engine, migrations
@@ -12,8 +13,16 @@ from clipyard.ledger.models import HEAD, VERSION_TABLE
 from clipyard.reasons import Reason
 from ledger_helpers import Calendar, catalog, day, item, manifest, result, tried
 
-NOW = datetime.now(UTC).replace(microsecond=0)
-AHEAD = NOW + timedelta(days=400)
+
+@pytest.fixture
+def now() -> datetime:
+    """The moment of the test, not of its import: half an hour of other tests may lie between, and clocks are judged."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+@pytest.fixture
+def ahead(now: datetime) -> datetime:
+    return now + timedelta(days=400)
 
 
 def due(ledger: Ledger, at: datetime, *sources: str, dataset: str = "demo") -> list[str]:
@@ -81,63 +90,69 @@ def test_held_rows_are_no_answers(ledger: Ledger, tmp_path: Path) -> None:
 # A clock that was ahead
 
 
-def test_a_clock_that_was_ahead_does_not_freeze_the_ledger(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_clock_that_was_ahead_does_not_freeze_the_ledger(
+    ledger: Ledger, tmp_path: Path, now: datetime, ahead: datetime
+) -> None:
     clips = [item(n) for n in range(3)]
     rows = [
-        result(clip, "missing", why, [tried("youtube", AHEAD, why)])
+        result(clip, "missing", why, [tried("youtube", ahead, why)])
         for clip, why in zip(clips, ("private", "transport", "removed"), strict=True)
     ]
-    record(ledger, tmp_path, "ahead", rows, AHEAD)
-    assert due(ledger, NOW, "youtube") == []
-    ledger.begin_run("demo", "right", started=NOW)  # the clock was put right
+    record(ledger, tmp_path, "ahead", rows, ahead)
+    assert due(ledger, now, "youtube") == []
+    ledger.begin_run("demo", "right", started=now)  # the clock was put right
     names = [clip["item_id"] for clip in clips]
-    assert due(ledger, NOW + timedelta(hours=2), "youtube") == [names[1]]
-    assert due(ledger, NOW + timedelta(days=8), "youtube") == [names[1], names[2]]
-    assert due(ledger, NOW + timedelta(days=91), "youtube") == names
-    found = [result(clip, "done", "ok", [tried("youtube", NOW, "ok")]) for clip in clips]
-    ledger.record("demo", "right", "default", [manifest(tmp_path / "found.parquet", found)], NOW)
+    assert due(ledger, now + timedelta(hours=2), "youtube") == [names[1]]
+    assert due(ledger, now + timedelta(days=8), "youtube") == [names[1], names[2]]
+    assert due(ledger, now + timedelta(days=91), "youtube") == names
+    found = [result(clip, "done", "ok", [tried("youtube", now, "ok")]) for clip in clips]
+    ledger.record("demo", "right", "default", [manifest(tmp_path / "found.parquet", found)], now)
     assert {row.status: row.items for row in ledger.reasons("demo")} == {"done": 3}
     assert list(ledger.missing("demo")) == []
 
 
-def test_an_old_run_recorded_again_changes_nothing_whatever_its_clock_said(ledger: Ledger, tmp_path: Path) -> None:
+def test_an_old_run_recorded_again_changes_nothing_whatever_its_clock_said(
+    ledger: Ledger, tmp_path: Path, now: datetime, ahead: datetime
+) -> None:
     clip = item(1)
-    record(ledger, tmp_path, "ahead", [result(clip, "missing", "private", [tried("youtube", AHEAD, "private")])], AHEAD)
-    record(ledger, tmp_path, "right", [result(clip, "done", "ok", [tried("youtube", NOW, "ok")])], NOW)
-    ledger.record("demo", "ahead", "default", [tmp_path / "ahead.parquet"], NOW)
+    record(ledger, tmp_path, "ahead", [result(clip, "missing", "private", [tried("youtube", ahead, "private")])], ahead)
+    record(ledger, tmp_path, "right", [result(clip, "done", "ok", [tried("youtube", now, "ok")])], now)
+    ledger.record("demo", "ahead", "default", [tmp_path / "ahead.parquet"], now)
     assert [(row.status, row.reason) for row in ledger.reasons("demo")] == [("done", Reason.OK)]
 
 
-def test_runs_are_in_the_order_in_which_they_began(ledger: Ledger, tmp_path: Path) -> None:
+def test_runs_are_in_the_order_in_which_they_began(
+    ledger: Ledger, tmp_path: Path, now: datetime, ahead: datetime
+) -> None:
     clip = item(1)
-    record(ledger, tmp_path, "ahead", [result(clip, "missing", "private", [tried("youtube", AHEAD, "private")])], AHEAD)
-    record(ledger, tmp_path, "right", [result(clip, "done", "ok", [tried("youtube", NOW, "ok")])], NOW)
+    record(ledger, tmp_path, "ahead", [result(clip, "missing", "private", [tried("youtube", ahead, "private")])], ahead)
+    record(ledger, tmp_path, "right", [result(clip, "done", "ok", [tried("youtube", now, "ok")])], now)
     assert [run.run for run in ledger.runs("demo")] == ["ahead", "right"]
     assert [row["reason"] for row in ledger.history(clip["clip_id"])] == ["private", "ok"]
-    moments = [(row.run, row.ended <= NOW + timedelta(minutes=5)) for row in ledger.attrition("demo", now=NOW)]
+    moments = [(row.run, row.ended <= now + timedelta(minutes=5)) for row in ledger.attrition("demo", now=now)]
     assert moments == [("ahead", True), ("right", True)]
 
 
-def test_times_of_the_future_are_named(ledger: Ledger, tmp_path: Path) -> None:
+def test_times_of_the_future_are_named(ledger: Ledger, tmp_path: Path, now: datetime, ahead: datetime) -> None:
     clip = item(1)
-    record(ledger, tmp_path, "right", [result(clip, "missing", "private", [tried("youtube", NOW, "private")])], NOW)
-    assert ledger.in_the_future(NOW) == []
-    other = result(item(2), "missing", "private", [tried("youtube", AHEAD, "private")])
-    record(ledger, tmp_path, "ahead", [other], AHEAD)
-    told = " ".join(ledger.in_the_future(NOW, dataset="demo"))
+    record(ledger, tmp_path, "right", [result(clip, "missing", "private", [tried("youtube", now, "private")])], now)
+    assert ledger.in_the_future(now) == []
+    other = result(item(2), "missing", "private", [tried("youtube", ahead, "private")])
+    record(ledger, tmp_path, "ahead", [other], ahead)
+    told = " ".join(ledger.in_the_future(now, dataset="demo"))
     assert "Run ahead of demo" in told and "1 answers" in told and "Run right" not in told
-    ledger.begin_run("demo", "next", started=NOW)
-    assert "answers of sources" not in " ".join(ledger.in_the_future(NOW))
+    ledger.begin_run("demo", "next", started=now)
+    assert "answers of sources" not in " ".join(ledger.in_the_future(now))
 
 
-def test_a_rebuild_goes_by_the_numbers_of_runs(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_rebuild_goes_by_the_numbers_of_runs(ledger: Ledger, tmp_path: Path, now: datetime, ahead: datetime) -> None:
     clip = item(1)
-    for number, (run, at, reason) in enumerate((("ahead", AHEAD, "private"), ("right", NOW, "ok")), 1):
+    for number, (run, at, reason) in enumerate((("ahead", ahead, "private"), ("right", now, "ok")), 1):
         folder = tmp_path / "runs/demo" / run
         write_json(folder / "run.json", {"number": number, "started": at.isoformat(), "ended": at.isoformat()})
         status = "done" if reason == "ok" else "missing"
         manifest(folder / "results.parquet", [result(clip, status, reason, [tried("youtube", at, reason)])])
-    ledger.rebuild(tmp_path / "runs", NOW)
+    ledger.rebuild(tmp_path / "runs", now)
     assert [run.run for run in ledger.runs("demo")] == ["ahead", "right"]
     assert {row.status: row.items for row in ledger.reasons("demo")} == {"done": 1}
 
