@@ -27,7 +27,7 @@ import av
 import numpy as np
 from clipyard.datasets.model import Recipe
 from clipyard.demo.videos import make_video, read_frame_numbers
-from clipyard.media.cut import cut_clip
+from clipyard.media.cutters import cut_clip
 from clipyard.media.excerpt import Part, make_excerpt
 from clipyard.media.tools import ffmpeg
 from numpy.typing import NDArray

@@ -23,8 +23,10 @@ with ``start``. Differences to that command, all on purpose:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from threading import Event
 
@@ -50,6 +52,7 @@ from clipyard.media.encoding import (
     x264_options,
 )
 from clipyard.media.errors import MediaError
+from clipyard.media.in_process import Plan, encode
 from clipyard.media.probe import MISSING_SECONDS, MediaFacts, probe
 from clipyard.media.run import run
 from clipyard.media.timeline import Timeline, constant_rate, decoded_times, hole, read_timeline, spacing, unlike
@@ -92,15 +95,20 @@ class _Window:
         return seeks_exactly(self.timeline.header)
 
     @property
+    def offset(self) -> float:
+        """What the clock of decoded frames shows at the window's start."""
+        return 0.0 if self.seeks else self.start
+
+    @property
     def end(self) -> float:
         return self.start + self.duration
 
-    @property
+    @cached_property
     def times(self) -> tuple[float, ...]:
         """The source's frames in the window, in seconds after its start."""
         return tuple(time - self.start for time in self.timeline.inside(self.start, self.end))
 
-    @property
+    @cached_property
     def rate(self) -> Fraction | None:
         """Frames per second where the packets confirm the header's."""
         return constant_rate(self.times, self.timeline.header)
@@ -128,21 +136,25 @@ def allowance(tolerance: float, fps: float) -> float:
     return max(tolerance, min(1 / fps, LONGEST_FRAME) if fps else 0.0)
 
 
-def _video_options(window: _Window) -> dict[str, object]:
-    """The encoder's options, the filters and the clock."""
-    tool, recipe, offset = find_ffmpeg(), window.recipe, 0.0 if window.seeks else window.start
-    options = x264_options(recipe) | encoder_clock(window.tick) | tool.last_frame_options
-    options |= {tool.fps_mode_option: "vfr"}
+def _filters(window: _Window) -> list[str]:
+    """What happens to the picture, in order."""
+    recipe, offset = window.recipe, window.offset
+    shape = SQUARE if window.timeline.header.pixel != 1 else ()
+    if recipe.fps is not None:
+        return [*shape, EVEN, *filters(recipe.fps, window.slots, window.fill, offset=offset), *back(offset)]
     # ffmpeg's own -t counts from the first frame that there is, which may come late.
     ends = f"trim=end={plain_seconds(offset + window.duration)}"
-    if recipe.fps is not None:
-        timing = [*filters(recipe.fps, window.slots, window.fill, offset=offset), *back(offset)]
-    else:
-        timing = [ends, FROM_ZERO] if window.from_zero else [ends]
-        if window.rate is None:
-            options |= last_frame_ends(window.duration, window.tick, recipe)
-    shape = SQUARE if window.timeline.header.pixel != 1 else ()
-    return options | {"vf": filter_text([*shape, EVEN, *timing])}
+    return [*shape, EVEN, ends, *([FROM_ZERO] if window.from_zero else [])]
+
+
+def _video_options(window: _Window) -> dict[str, object]:
+    """The encoder's options, the filters and the clock."""
+    tool, recipe = find_ffmpeg(), window.recipe
+    options = x264_options(recipe) | encoder_clock(window.tick) | tool.last_frame_options
+    options |= {tool.fps_mode_option: "vfr"}
+    if recipe.fps is None and window.rate is None:
+        options |= last_frame_ends(window.duration, window.tick, recipe)
+    return options | {"vf": filter_text(_filters(window))}
 
 
 def _argv(source: Path, out: Path, window: _Window, audio: Sound) -> list[str]:
@@ -218,6 +230,22 @@ def _undecodable(window: _Window, frames: int, seconds: float) -> MediaError:
     return MediaError(Reason.CORRUPT, f"{where}: {seconds:.2f} s of {window.duration:g} s are lost in a hole")
 
 
+def _made_in_process(source: Path, out: Path, window: _Window, audio: Sound, tolerance: float) -> MediaFacts | None:
+    """The verified clip, or None where ffmpeg's program has to make it. What stood in the way does not matter: that is
+    told by the program's own failure.
+    """
+    if audio == "encode" or not (window.slots or window.from_zero):
+        return None
+    plan = Plan(
+        window.start, window.duration, _filters(window), 1 / window.tick, window.slots, window.recipe, audio == "copy"
+    )
+    try:
+        encode(source, out, window.timeline.header, plan)
+        return _verified(source, out, window, tolerance)
+    except MediaError:
+        return None
+
+
 def _window(source: Path, start: float, duration: float, recipe: Recipe, tolerance: float) -> _Window:
     """The window, looked for in the source's packets. Raises MediaError when it is not there."""
     timeline = read_timeline(source, start, start + duration)
@@ -253,6 +281,8 @@ def cut_clip(
     recipe: Recipe,
     tolerance: float,
     cancelled: Event | None = None,
+    in_process: bool = False,
+    takes: Callable[[float], None] = lambda seconds: None,
 ) -> MediaFacts:
     """Cut ``duration`` seconds from ``start`` (seconds after the file's own start time) and verify the clip: its frames
     are those of the source in the window, at their times; with ``recipe.fps``, where their number is known beforehand,
@@ -262,7 +292,9 @@ def cut_clip(
     ``duration`` long, give or take one frame; where the source's picture begins late or ends early it may be up to
     ``tolerance`` seconds shorter, and begins with its first frame. With ``recipe.fps`` it has exactly fps x duration frames
     (a source that ends early: fps x what is there), and frame n (from 0) is the window's nearest to ``start`` + n / fps.
-    Raises :class:`MediaError` (TOO_SHORT with the seconds measured; TRUNCATED, CORRUPT, NOT_A_VIDEO for a bad source;
+
+    ``in_process`` tries :mod:`clipyard.media.in_process` first, for processes that may crash; ``takes`` is told how many
+    seconds what comes next may take at most, the check of the clip included. Raises :class:`MediaError` (TOO_SHORT with the seconds measured; TRUNCATED, CORRUPT, NOT_A_VIDEO for a bad source;
     TOOL_FAILED), RetryLater (full disk, cancelled), MachineError (no ffmpeg).
     """
     if not (0 <= start < math.inf and 0 < duration < math.inf):
@@ -271,8 +303,16 @@ def cut_clip(
     window = _window(source, start, duration, recipe, tolerance)
     timeout = 60 + SLOWEST * (duration + (0 if window.seeks else start))
     try:
-        for audio in ways_with_sound(recipe.audio, window.timeline.header.audio_codec):
+        for audio in (ways := ways_with_sound(recipe.audio, window.timeline.header.audio_codec)):
             try:
+                takes(timeout)
+                if (
+                    in_process
+                    and audio == ways[0]
+                    and (facts := _made_in_process(source, out, window, audio, tolerance))
+                ):
+                    return facts
+                takes(2 * timeout)
                 run(_argv(source, out, window, audio), timeout=timeout, cancelled=cancelled)
                 return _verified(source, out, window, tolerance)
             except MediaError as error:

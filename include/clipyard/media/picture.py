@@ -21,7 +21,7 @@ _MATRIX = struct.Struct("=9i")
 """Of libavutil's display matrix: a, b, u, c, d, v, x, y, w in 16.16 (u, v, w: 2.30) fixed point."""
 
 
-def _turned(frame: Any) -> str:
+def turned(frame: Any) -> str:
     """How players turn and mirror a frame, or ``""``."""
     data = next((side for side in frame.side_data if side.type.name == "DISPLAYMATRIX"), None)
     if data is None or len(bytes(data)) < _MATRIX.size:
@@ -49,8 +49,8 @@ def _remarks(container: Any, stream: Any) -> Iterator[str]:
                 first = next(iter(packet.decode()), None)
     if hidden:
         yield f"{hidden} frames that an edit list hides"
-    if first is not None and (turned := _turned(first)):
-        yield turned
+    if first is not None and (how := turned(first)):
+        yield how
 
 
 def remarks(path: Path) -> list[str]:

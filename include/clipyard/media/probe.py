@@ -172,19 +172,24 @@ def pixel_shape(stream: Any) -> Fraction:
 def header(path: Path) -> Header:
     """What the file says about itself. Raises MediaError when it is no video."""
     with opened(path) as (container, stream):
-        start = container.start_time
-        return Header(
-            format=container.format.name,
-            time_base=Fraction(stream.time_base),
-            rate=_constant_rate(stream),
-            width=stream.codec_context.width,
-            height=stream.codec_context.height,
-            audio_codec=_audio_codec(container),
-            duration=None if container.duration is None else container.duration / av.time_base,
-            promised_frames=stream.frames or 0,
-            start_time=0.0 if start is None else start / av.time_base,
-            pixel=pixel_shape(stream),
-        )
+        return header_of(container, stream)
+
+
+def header_of(container: Any, stream: Any) -> Header:
+    """The same of a file that is open."""
+    start = container.start_time
+    return Header(
+        format=container.format.name,
+        time_base=Fraction(stream.time_base),
+        rate=_constant_rate(stream),
+        width=stream.codec_context.width,
+        height=stream.codec_context.height,
+        audio_codec=_audio_codec(container),
+        duration=None if container.duration is None else container.duration / av.time_base,
+        promised_frames=stream.frames or 0,
+        start_time=0.0 if start is None else start / av.time_base,
+        pixel=pixel_shape(stream),
+    )
 
 
 class _Count:

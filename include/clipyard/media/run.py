@@ -47,7 +47,7 @@ _LITTLE_MEMORY = 200 << 20
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def _tied_to_parent() -> Callable[[], None] | None:
+def tied_to_parent() -> Callable[[], None] | None:
     """What the child does before it becomes ffmpeg: ask the kernel to be killed when we die, by whatever signal.
 
     Linux only; elsewhere the child of a killed step ends with its current clip.
@@ -64,7 +64,7 @@ def _tied_to_parent() -> Callable[[], None] | None:
     return tie
 
 
-class _Tail(threading.Thread):
+class Tail(threading.Thread):
     """Keeps the end of what the child says, so that a chatty child neither blocks nor fills the memory."""
 
     def __init__(self, pipe: object) -> None:
@@ -78,11 +78,13 @@ class _Tail(threading.Thread):
             self._kept = (self._kept + piece)[-_TAIL:]
 
     def text(self) -> str:
+        """What was kept, once the child has closed its end."""
         self.join(timeout=5)
         return self._kept.decode("utf-8", "replace").strip()
 
 
-def _kill(child: subprocess.Popen[bytes]) -> None:
+def kill(child: subprocess.Popen[bytes]) -> None:
+    """End a child and its process group, if it still lives."""
     if child.poll() is None:  # an ended child's number may already be another's
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
@@ -150,13 +152,13 @@ def _once(
         stderr=subprocess.PIPE,
         cwd=cwd,
         process_group=0,
-        preexec_fn=_tied_to_parent(),
+        preexec_fn=tied_to_parent(),
     )
-    tail = _Tail(child.stderr)
+    tail = Tail(child.stderr)
     try:
         code = _wait(child, timeout, cancelled)
     finally:
-        _kill(child)
+        kill(child)
         said = tail.text()
         if child.stderr is not None:
             child.stderr.close()

@@ -19,7 +19,7 @@ from typing import Any
 import av
 
 from clipyard.media.encoding import seeks_exactly
-from clipyard.media.probe import MAX_ERROR_SHARE, Header, header, opened
+from clipyard.media.probe import MAX_ERROR_SHARE, Header, header, header_of, opened
 
 ROUNDING = 1e-6
 """Seconds: ffmpeg's own ticks for the edges of a window."""
@@ -137,11 +137,15 @@ def _packets(container: Any, origin: float, start: float) -> Iterator[Any]:
         yield from container.demux()
 
 
-def _read(source: Path, start: float, until: float) -> tuple[list[tuple[float, float]], float]:
-    """Times and lengths of the frames from about ``start`` on, and the last second of any stream."""
+def _read(source: Path, start: float, until: float) -> tuple[Header, list[tuple[float, float]], float]:
+    """What the file says; times and lengths of the frames from about ``start`` on where it has an index, else of all; and
+    the last second of any stream.
+    """
     found: list[tuple[float, float]] = []
     readable = 0.0
     with opened(source) as (container, video):
+        told = header_of(container, video)
+        start = start if seeks_exactly(told) else 0.0
         origin = (container.start_time or 0) / av.time_base
         codec = video.codec_context.name
         ticks = {stream.index: float(stream.time_base or 0) for stream in container.streams}  # fractions are slow
@@ -158,7 +162,7 @@ def _read(source: Path, start: float, until: float) -> tuple[list[tuple[float, f
                 found.append((time, length))
             if packet.dts is not None and packet.dts * tick - origin > until + LOOK_AROUND:
                 break
-    return sorted(found), readable
+    return told, sorted(found), readable
 
 
 def read_timeline(source: Path, start: float = 0.0, until: float = math.inf) -> Timeline:
@@ -166,12 +170,10 @@ def read_timeline(source: Path, start: float = 0.0, until: float = math.inf) -> 
 
     Raises MediaError when ``source`` is no video. A file that ends early gives what can be read.
     """
-    told = header(source)
-    sought = start if seeks_exactly(told) else 0.0
-    found, readable = _read(source, sought, until)
-    if sought and (not found or found[0][0] > start):
+    told, found, readable = _read(source, start, until)
+    if start > 0 and seeks_exactly(told) and (not found or found[0][0] > start):
         # A damaged index led past the window, or there is nothing before it.
-        found, readable = _read(source, 0.0, until)
+        told, found, readable = _read(source, 0.0, until)
     times, lengths = tuple(time for time, _ in found), tuple(length for _, length in found)
     return Timeline(times, lengths, readable, float(told.time_base), told)
 

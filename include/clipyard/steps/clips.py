@@ -16,7 +16,8 @@ from clipyard.datasets.model import Recipe
 from clipyard.errors import ClipyardError
 from clipyard.files import disk_errors, inside, link_or_copy, read_json, temporary_beside
 from clipyard.ids import clip_id
-from clipyard.media.cut import allowance, cut_clip
+from clipyard.media.cut import allowance
+from clipyard.media.cutters import cut_clip
 from clipyard.media.errors import MediaError
 from clipyard.media.picture import remarks
 from clipyard.media.probe import MediaFacts, header, probe
