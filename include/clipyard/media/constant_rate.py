@@ -44,6 +44,8 @@ class Coverage:
     """Where that begins."""
     video_end: float
     """Seconds after the file's start: where the video ends, as far as it was read."""
+    keys: tuple[float, ...] = ()
+    """Of the frames before which nothing need be decoded, those before the window among them."""
 
     @property
     def frames(self) -> int:
@@ -84,7 +86,8 @@ def covered(timeline: Timeline, start: float, duration: float) -> Coverage:
     edges = [start, *inside, start + end]
     gap, gap_at = max(((after - before, before) for before, after in pairwise(edges)), default=(0.0, start))
     times = tuple(time - start for time in inside)
-    return Coverage(times, mean, end if inside else 0.0, gap, gap_at - start, video_end)
+    keys = tuple(time - start for time in timeline.keys)
+    return Coverage(times, mean, end if inside else 0.0, gap, gap_at - start, video_end, keys)
 
 
 def coverage(source: Path, start: float, duration: float) -> Coverage:
@@ -119,12 +122,13 @@ def all_slots(fps: float, slots: int, fill: int) -> list[str]:
     ]
 
 
-def each_once(fps: int, slots: int) -> list[str]:
+def each_once(fps: int, slots: int, first: int = 0) -> list[str]:
     """Filters after :func:`on_clock`, instead of :func:`all_slots`: every frame once, its time being its tick on that
-    clock, counted from 1; :func:`slot_of` says the slot. Frames after the last slot are left out.
+    clock, counted from 1; :func:`slot_of` says the slot. Frames before tick ``first`` (from 0) and after the last slot are
+    left out.
     """
     last = (slots - 1) * TICKS // fps
-    return [f"trim=end_pts={last + 1}", "setpts=max(PREV_OUTPTS+1,PTS+1)"]
+    return [f"trim={f'start_pts={first}:' if first else ''}end_pts={last + 1}", "setpts=max(PREV_OUTPTS+1,PTS+1)"]
 
 
 def slot_of(tick: int, fps: int) -> int:

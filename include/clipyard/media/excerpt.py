@@ -13,7 +13,9 @@ reference gets VP9 too, in ffmpeg's default way, which takes five times as long 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -21,10 +23,9 @@ from typing import Any
 import ffmpeg
 
 from clipyard.errors import MachineError, UserError
-from clipyard.media.constant_rate import TICKS, Coverage, all_slots, back, coverage, each_once, on_clock, slot_of
+from clipyard.media.constant_rate import TICKS, Coverage, all_slots, back, coverage, each_once, on_clock
 from clipyard.media.encoding import (
     EVEN,
-    SLOWEST,
     Container,
     Recipe,
     Sound,
@@ -41,9 +42,20 @@ from clipyard.media.encoding import (
 )
 from clipyard.media.errors import MediaError
 from clipyard.media.frames import FrameFacts, check_images
-from clipyard.media.image_folder import IMG, image_name, rename_images, repeat_images
+from clipyard.media.image_folder import IMG, count_images, image_name, unfinished
 from clipyard.media.probe import Header, MediaFacts, header, picture_size, probe
 from clipyard.media.run import last_lines, run
+from clipyard.media.stretches import (
+    SECONDS,
+    Encoders,
+    Stretch,
+    divide,
+    gather_images,
+    join_argv,
+    name_images,
+    seconds_for,
+    whole,
+)
 from clipyard.media.tools import ffmpeg as find_ffmpeg
 from clipyard.reasons import Reason
 
@@ -108,53 +120,106 @@ class _Job:
     recipe: Recipe
     header: Header
     there: Coverage
+    encoders: Encoders
 
     @property
     def slots(self) -> int:
         return self.there.slots(self.part.fps, self.part.seconds)
 
     @property
-    def fill(self) -> int:
-        """How many slots the last frame may fill."""
-        return self.there.last_fill(self.part.fps, self.slots)
-
-    @property
     def repeats(self) -> bool:
         """Whether frames are shown more than once: their images are encoded once. A faster source is thinned first."""
         return self.there.rate <= self.part.fps
 
-    def argv(self, sound: Sound) -> list[str]:
+    def argv(
+        self, stretch: Stretch, video: Path | None, container: Container, frames: Path | None, sound: Sound
+    ) -> list[str]:
         """ffmpeg's arguments. Both outputs are fed by one decoder; run it in the folder that gets the images."""
         tool, part, seeks = find_ffmpeg(), self.part, seeks_exactly(self.header)
-        start, offset = plain_seconds(part.start), 0.0 if seeks else part.start
+        fps, clocked = part.fps, stretch.ahead + stretch.slots
+        start = plain_seconds(part.start + (stretch.first - stretch.ahead) / fps)
+        offset = 0.0 if seeks else part.start
         into = ffmpeg.input(f"file:{self.source}", **input_options(), **({"ss": start} if seeks else {}))
         on_time = filtered(into["V:0"], on_clock(offset=offset))
-        every = all_slots(part.fps, self.slots, self.fill)
+        every = all_slots(fps, clocked, stretch.fill)
+        if stretch.ahead:
+            every += [f"trim=start_frame={stretch.ahead}", "setpts=PTS-STARTPTS"]
         # One graph with a split: two graphs on one decoder stand still for ever in ffmpeg 9, most times.
-        both = on_time.split() if self.video and self.frames else (on_time, on_time)
+        both = on_time.split() if video and frames else (on_time, on_time)
         outputs = []
-        if self.video is not None:
-            container = container_of(self.video)
+        if video is not None:
             options = _video_options(container, self.recipe, sound) | tool.last_frame_options
-            options |= {"enc_time_base:v": f"1/{part.fps}", "t": plain_seconds(self.slots / part.fps)}
+            options |= {"enc_time_base:v": f"1/{fps}", "t": plain_seconds(stretch.slots / fps)}
             options |= {tool.fps_mode_option: "passthrough"} | ({} if seeks else {"ss": start})
+            options |= {"f": "mp4"} if stretch.slots != self.slots else {}
             streams = [filtered(both[0], [*every, EVEN, *back(offset)])] + ([] if sound == "none" else [into["a:0"]])
-            outputs.append(ffmpeg.output(*streams, f"file:{self.video}", **options))
-        if self.frames is not None:
+            outputs.append(ffmpeg.output(*streams, f"file:{video}", **options))
+        if frames is not None:
             options = jpeg_options(tool, part.quality)
             if self.repeats:
                 options |= {"frame_pts": 1, "enc_time_base:v": f"1/{TICKS}"}  # the name is the tick
-            chosen = each_once(part.fps, self.slots) if self.repeats else every
+            chosen = each_once(fps, clocked, stretch.keep_from) if self.repeats else every
             outputs.append(ffmpeg.output(filtered(both[1], chosen), IMG, **options))
         return argv_of(tool, ffmpeg.merge_outputs(*outputs))
 
-    def make(self, sound: Sound, timeout: float, cancelled: Event | None) -> str:
-        """Write both; what ffmpeg said."""
-        said = run(self.argv(sound), timeout=timeout, cancelled=cancelled, cwd=self.frames)
-        if self.frames is not None and self.repeats:
-            rename_images(self.frames, lambda tick: slot_of(tick, self.part.fps))
-            repeat_images(self.frames, self.slots, self.fill)
+    def _make(
+        self, stretch: Stretch, video: Path | None, frames: Path | None, sound: Sound, cancelled: Event | None
+    ) -> str:
+        """Write a stretch; what ffmpeg said."""
+        if frames is not None:
+            frames.mkdir(parents=True)
+        container = container_of(self.video) if self.video else "mp4"
+        before = 0.0 if seeks_exactly(self.header) else self.part.start
+        said = self.encoders.run(
+            self.argv(stretch, video, container, frames, sound),
+            timeout=seconds_for(stretch, self.part.fps, before), cancelled=cancelled, cwd=frames,
+        )  # fmt: skip
+        if frames is not None and self.repeats:
+            name_images(frames, stretch, self.part.fps)
         return said
+
+    def in_one_piece(self, sound: Sound, cancelled: Event | None) -> ExcerptFacts:
+        """Make and verify both by one ffmpeg."""
+        stretch = whole(self.there, self.part.fps, self.slots)
+        return self.verified(self._make(stretch, self.video, self.frames, sound, cancelled))
+
+    def in_stretches(
+        self, stretches: Sequence[Stretch], ways: Sequence[Sound], cancelled: Event | None
+    ) -> ExcerptFacts:
+        """Make both by an ffmpeg a stretch, some of them at once, and verify what they become together."""
+        beside = self.video or self.frames
+        assert beside is not None
+        work = unfinished(beside)
+        work.mkdir(parents=True)
+        try:
+            videos = [(work / f"{n}.mp4", stretch) for n, stretch in enumerate(stretches)]
+            folders = [(work / f"{n}", stretch) for n, stretch in enumerate(stretches)]
+            makers = [
+                partial(self._make, stretch, video if self.video else None, folder if self.frames else None, "none")
+                for (video, stretch), (folder, _) in zip(videos, folders, strict=True)
+            ]
+            said = " | ".join(filter(None, self.encoders.all(makers, cancelled)))
+            if self.frames is not None:
+                for folder, stretch in folders:
+                    self._check_count(count_images(folder)[0], "images", stretch.slots)
+                self.frames.mkdir(parents=True)
+                gather_images(folders, self.frames)
+            for sound in ways:
+                try:
+                    return self.verified(said + self._join(videos, sound, work, cancelled))
+                except MediaError:
+                    if sound == "none":
+                        raise
+            raise AssertionError("unreachable: the last way has no sound and returns or raises")
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _join(self, videos: Sequence[tuple[Path, Stretch]], sound: Sound, work: Path, cancelled: Event | None) -> str:
+        if self.video is None:
+            return ""
+        fps, container = self.part.fps, container_of(self.video)
+        argv = join_argv(videos, self.source, self.part.start, fps, self.video, container, sound, work)
+        return run(argv, timeout=seconds_for(whole(self.there, fps, self.slots), fps), cancelled=cancelled)
 
     def verified(self, said: str) -> ExcerptFacts:
         """Count and measure what was made."""
@@ -182,11 +247,11 @@ class _Job:
         self._check_count(count, "images")
         return FrameFacts(count, *size, self.part.fps, count / self.part.fps, total)
 
-    def _check_count(self, count: int, what: str) -> None:
-        if count != self.slots:
+    def _check_count(self, count: int, what: str, wanted: int | None = None) -> None:
+        wanted = self.slots if wanted is None else wanted
+        if count != wanted:
             raise MediaError(
-                Reason.CORRUPT,
-                f"{count:,} {what} came out and not {self.slots:,}: the source does not decode to its end",
+                Reason.CORRUPT, f"{count:,} {what} came out and not {wanted:,}: the source does not decode to its end"
             )
 
     def _remarks(self, said: str) -> list[str]:
@@ -220,9 +285,12 @@ def make_excerpt(
     part: Part,
     recipe: Recipe,
     cancelled: Event | None = None,
+    encoders: Encoders | None = None,
+    stretch_seconds: int = SECONDS,
 ) -> ExcerptFacts:
     """Make the excerpt ``video`` (a file; its suffix names the container) and the images in ``frames`` (a folder, which
-    must not exist) and verify both by counting. Either may be None.
+    must not exist) and verify both by counting. Either may be None. A long one is made in stretches of about
+    ``stretch_seconds``, as many at once as ``encoders`` (None: one) have room for; its content does not depend on that.
 
     Both are written under their own names: give temporary ones; they are removed on failure. Raises MediaError:
     TOO_SHORT with the seconds measured when the source's video ends before ``part.start``; else as
@@ -234,19 +302,31 @@ def make_excerpt(
         raise MachineError(f"{find_ffmpeg()} was built without libvpx-vp9, which {video.name} needs.")
     facts = header(source)
     job = _Job(
-        source, part, video and video.absolute(), frames and frames.absolute(), recipe, facts, _look(source, part)
-    )
-    timeout = 60 + SLOWEST * (part.seconds + (0 if seeks_exactly(facts) else part.start))
-    for sound in ways_with_sound(recipe.audio if video else "none", facts.audio_codec, container):
+        source, part, video and video.absolute(), frames and frames.absolute(), recipe, facts, _look(source, part),
+        encoders or Encoders(1),
+    )  # fmt: skip
+    ways = ways_with_sound(recipe.audio if video else "none", facts.audio_codec, container)
+    stretches = divide(job.there, part.fps, job.slots, stretch_seconds) if seeks_exactly(facts) else []
+    if len(stretches) > 1:
         try:
-            if frames:
-                frames.mkdir(parents=True)
-            return job.verified(job.make(sound, timeout, cancelled))
+            return job.in_stretches(stretches, ways, cancelled)
+        except MediaError:
+            _remove(video, frames)  # a bad place weighs more in a stretch: the whole is what is judged
+        except BaseException:
+            _remove(video, frames)
+            raise
+    for sound in ways:
+        try:
+            return job.in_one_piece(sound, cancelled)
         except BaseException as error:
-            if video:
-                video.unlink(missing_ok=True)
-            if frames:
-                shutil.rmtree(frames, ignore_errors=True)
+            _remove(video, frames)
             if sound == "none" or not isinstance(error, MediaError):
                 raise
     raise AssertionError("unreachable: the last way has no sound and returns or raises")
+
+
+def _remove(video: Path | None, frames: Path | None) -> None:
+    if video:
+        video.unlink(missing_ok=True)
+    if frames:
+        shutil.rmtree(frames, ignore_errors=True)

@@ -51,6 +51,8 @@ class Timeline:
     """Seconds: the container's clock for the video."""
     header: Header
     """What the file says about itself."""
+    keys: tuple[float, ...] = ()
+    """Times of the key frames."""
 
     def inside(self, start: float, until: float) -> tuple[float, ...]:
         """Times from ``start`` on and before ``until``."""
@@ -137,11 +139,11 @@ def _packets(container: Any, origin: float, start: float) -> Iterator[Any]:
         yield from container.demux()
 
 
-def _read(source: Path, start: float, until: float) -> tuple[Header, list[tuple[float, float]], float]:
-    """What the file says; times and lengths of the frames from about ``start`` on where it has an index, else of all; and
+def _read(source: Path, start: float, until: float) -> tuple[Header, list[tuple[float, float, bool]], float]:
+    """What the file says; times, lengths and keys of the frames from about ``start`` on where it has an index, else of all; and
     the last second of any stream.
     """
-    found: list[tuple[float, float]] = []
+    found: list[tuple[float, float, bool]] = []
     readable = 0.0
     with opened(source) as (container, video):
         told = header_of(container, video)
@@ -159,7 +161,7 @@ def _read(source: Path, start: float, until: float) -> tuple[Header, list[tuple[
             if packet.stream_index != video.index:
                 continue
             if not _hidden(codec, packet):
-                found.append((time, length))
+                found.append((time, length, packet.is_keyframe))
             if packet.dts is not None and packet.dts * tick - origin > until + LOOK_AROUND:
                 break
     return told, sorted(found), readable
@@ -174,8 +176,9 @@ def read_timeline(source: Path, start: float = 0.0, until: float = math.inf) -> 
     if start > 0 and seeks_exactly(told) and (not found or found[0][0] > start):
         # A damaged index led past the window, or there is nothing before it.
         told, found, readable = _read(source, 0.0, until)
-    times, lengths = tuple(time for time, _ in found), tuple(length for _, length in found)
-    return Timeline(times, lengths, readable, float(told.time_base), told)
+    times, lengths = tuple(time for time, _, _ in found), tuple(length for _, length, _ in found)
+    keys = tuple(time for time, _, key in found if key)
+    return Timeline(times, lengths, readable, float(told.time_base), told, keys)
 
 
 def decoded_times(source: Path, start: float, until: float) -> tuple[float, ...]:

@@ -17,9 +17,10 @@ from clipyard.manifest import Row
 from clipyard.media.errors import MediaError
 from clipyard.media.excerpt import ExcerptFacts, Part, container_of, make_excerpt
 from clipyard.media.image_folder import count_images, replace_folder, sweep, unfinished
+from clipyard.media.stretches import Encoders
 from clipyard.media.tools import ffmpeg
 from clipyard.reasons import Reason, Status
-from clipyard.steps.base import Outcome, Step, StepContext, StepParams
+from clipyard.steps.base import Outcome, PerRun, Step, StepContext, StepParams
 from clipyard.steps.clips import set_aside
 from clipyard.steps.fields import MEDIA_FIELDS, PATH_FIELD
 from clipyard.steps.source_clip import SourceClip, find_clip, item_path
@@ -85,6 +86,9 @@ class ExcerptStep(Step[ExcerptParams]):
     )
     params_model = ExcerptParams
 
+    def __init__(self) -> None:
+        self._encoders = PerRun(lambda ctx: Encoders(ctx.jobs))
+
     def preflight(self, ctx: StepContext[ExcerptParams]) -> None:
         ffmpeg()
 
@@ -133,6 +137,7 @@ class ExcerptStep(Step[ExcerptParams]):
                     part=ctx.params.part,
                     recipe=ctx.params.recipe,
                     cancelled=ctx.cancelled,
+                    encoders=self._encoders(ctx),
                 )
                 if new_video is not None:
                     video = self._publish_video(row, film, places, new_video, made, ctx)
