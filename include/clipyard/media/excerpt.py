@@ -8,6 +8,8 @@ sixth of 25 a second does) is one image under several names: hard links, which c
 The video has its source's container. H.264 goes into mp4 and Matroska. WebM may not hold H.264 and gets VP9 (the
 encoder's quickest way, about twice the work of our H.264), because a file whose name says WebM should be one; the
 reference gets VP9 too, in ffmpeg's default way, which takes five times as long as ours.
+
+A long excerpt is made in stretches of half a minute, several at once (:mod:`clipyard.media.stretches`).
 """
 
 from __future__ import annotations
