@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from clipyard.errors import Exit, RetryLater
 from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
 from clipyard.reasons import Reason, Status
+from clipyard.steps import runner
 from clipyard.steps.base import Outcome, Step, StepContext, StepParams
 from clipyard.steps.fields import ATTEMPTS_FIELD
 from clipyard.steps.runner import run_step
@@ -68,3 +72,25 @@ def test_no_attempt_is_lost_or_told_twice(tmp_path: Path) -> None:
     told = [(attempt["source"], attempt["at"][18]) for attempt in result["attempts"]]
     assert told == [("first", "1"), ("first", "2"), ("first", "3"), ("second", "3")]
     assert not list(out.parent.glob("*.jsonl"))
+
+
+def _die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_whoever_dies_before_the_result_is_told_has_the_journal_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"item_id": "train/a", "video_id": "v", "clip_id": "c", "split": "train", "start": 0, "end": 10}
+    items, out = tmp_path / "items.parquet", tmp_path / "out" / "part-00000.parquet"
+    write_rows(items, schema_of(ITEM_FIELDS, "shard"), [row])
+    if not (child := os.fork()):
+        monkeypatch.setattr(runner, "write_json", _die)  # at the very moment
+        run_step(Asker(deaths=0), items=items, params="{}", out=out, data=tmp_path)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert out.exists() and not runner.result_path(out).exists()
+    step = Asker(deaths=0)
+    assert run_step(step, items=items, params="{}", out=out, data=tmp_path).exit is Exit.OK
+    (result,) = read_rows(out)
+    assert (step.starts, [attempt["source"] for attempt in result["attempts"]]) == (0, ["first", "second"])
+    assert sorted(path.name for path in out.parent.iterdir()) == [out.name, runner.result_path(out).name]
