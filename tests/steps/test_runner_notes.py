@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
 from clipyard.errors import Exit, RetryLater
 from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
 from clipyard.reasons import Reason, Status
@@ -15,6 +12,7 @@ from clipyard.steps import runner
 from clipyard.steps.base import Outcome, Step, StepContext, StepParams
 from clipyard.steps.fields import ATTEMPTS_FIELD
 from clipyard.steps.runner import run_step
+from dying import dies_at
 
 
 class NoParams(StepParams):
@@ -74,20 +72,11 @@ def test_no_attempt_is_lost_or_told_twice(tmp_path: Path) -> None:
     assert not list(out.parent.glob("*.jsonl"))
 
 
-def _die(*_: object) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_whoever_dies_before_the_result_is_told_has_the_journal_still(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whoever_is_killed_before_the_result_is_told_has_the_journal_still(tmp_path: Path) -> None:
     row = {"item_id": "train/a", "video_id": "v", "clip_id": "c", "split": "train", "start": 0, "end": 10}
     items, out = tmp_path / "items.parquet", tmp_path / "out" / "part-00000.parquet"
     write_rows(items, schema_of(ITEM_FIELDS, "shard"), [row])
-    if not (child := os.fork()):
-        monkeypatch.setattr(runner, "write_json", _die)  # at the very moment
-        run_step(Asker(deaths=0), items=items, params="{}", out=out, data=tmp_path)
-    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    dies_at(runner, "write_json", lambda: run_step(Asker(deaths=0), items=items, params="{}", out=out, data=tmp_path))
     assert out.exists() and not runner.result_path(out).exists()
     step = Asker(deaths=0)
     assert run_step(step, items=items, params="{}", out=out, data=tmp_path).exit is Exit.OK

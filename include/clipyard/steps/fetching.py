@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -179,12 +180,11 @@ class Fetching:
 
     def _adopt(self, asked: Asked, one: Wanted, fetched: Fetched) -> None:
         try:
-            one.facts = self.clips.adopt(one.window, fetched.path, asked.id, self.work, self.cancelled)
+            got = partial(one.attempt, asked.id, Reason.OK, fetched.evidence, fetched.seconds, fetched.bytes)
+            one.facts = self.clips.adopt(one.window, fetched.path, asked.id, self.work, self.cancelled, got)
         except MediaError as error:
             evidence = f"{error.evidence} ({fetched.evidence})"
             self._no(asked, one, error.reason, evidence, seconds=fetched.seconds, size=fetched.bytes)
-        else:
-            one.attempt(asked.id, Reason.OK, fetched.evidence, fetched.seconds, fetched.bytes)
 
     def _cut_all(self, asked: Asked, fetched: Fetched, asked_for: Sequence[Wanted], others: Sequence[Wanted]) -> None:
         """Cut the windows that were asked for, and of the others those that the file happens to cover."""
@@ -213,13 +213,12 @@ class Fetching:
         self, asked: Asked, source: str, one: Wanted, video: CachedVideo, evidence: str, seconds: float, size: int
     ) -> None:
         try:
-            one.facts = self.clips.cut(one.window, video.path, video.offset, source, self.work, self.cancelled)
+            got = partial(one.attempt, source, Reason.OK, evidence, seconds, size)
+            one.facts = self.clips.cut(one.window, video.path, video.offset, source, self.work, self.cancelled, got)
         except MediaError as error:
             if error.reason in _BAD_FILE:
                 self.cache.forget(video)
             self._no(asked, one, error.reason, f"{error.evidence} ({evidence})", seconds=seconds, size=size)
-        else:
-            one.attempt(source, Reason.OK, evidence, seconds, size)
 
 
 def _neighbours(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
