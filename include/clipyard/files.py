@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from clipyard.errors import RetryLater, UserError
+from clipyard.errors import MachineError, RetryLater, UserError
 
 TEMPORARY_PREFIX = ".clipyard-tmp-"
 """Names that begin so are unfinished and may be deleted by anyone when old."""
@@ -141,13 +141,17 @@ def writing(target: Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 @contextmanager
 def disk_errors(where: Path) -> Iterator[None]:
-    """Turn 'no space' and 'quota' into one sentence that says retry."""
+    """Turn 'no space' and 'quota' into one sentence that says retry, 'read-only' into one that says what to mount."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RetryLater(
                 f"The disk that holds {where} is full: free some space, then run this again; finished work is kept."
+            ) from error
+        if error.errno == errno.EROFS:
+            raise MachineError(
+                f"{error.filename or where} is on a read-only disk: mount it writable, then run this again; finished work is kept."
             ) from error
         raise
 
@@ -194,8 +198,9 @@ def link_or_copy(source: Path, target: Path) -> str:
         os.link(source, target)  # the usual case leaves nothing half-made even for a moment
         return "link"
     except FileExistsError:
-        if source.samefile(target):
-            return "link"
+        with suppress(OSError):  # a link that leads nowhere
+            if source.samefile(target):
+                return "link"
     except OSError as error:
         if error.errno not in _NO_LINK:
             raise

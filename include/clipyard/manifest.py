@@ -73,8 +73,12 @@ class ManifestWriter:
     def __enter__(self) -> Self:
         self._target.parent.mkdir(parents=True, exist_ok=True)
         self._temporary = temporary_beside(self._target)
-        with disk_errors(self._target):
-            self._writer = pq.ParquetWriter(self._temporary, self._schema, compression="zstd")
+        try:
+            with disk_errors(self._target):
+                self._writer = pq.ParquetWriter(self._temporary, self._schema, compression="zstd")
+        except BaseException:
+            self._temporary.unlink(missing_ok=True)  # there is no block that could end
+            raise
         return self
 
     def write(self, row: Row) -> None:

@@ -91,7 +91,7 @@ def test_half_made_things_are_swept_from_the_layout(world: World) -> None:
 def test_half_made_things_are_swept_wherever_they_lie(world: World) -> None:
     ctx = world.context()
     places = [
-        ctx.folder / "gates", ctx.data.release("kinetics_demo"), *(ctx.data.private / name for name in ("state", "models")),
+        ctx.folder / "gates", ctx.data.release("kinetics_demo"), *(ctx.data.private / name for name in ("state", "models", "store/unfinished")),
         world.root / "kinetics_demo", world.root / "kinetics_demo/annotations",
     ]  # fmt: skip
     elsewhere = world.root / "elsewhere"

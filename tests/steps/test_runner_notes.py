@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from clipyard.errors import Exit, RetryLater
 from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
 from clipyard.reasons import Reason, Status
@@ -83,3 +86,31 @@ def test_whoever_is_killed_before_the_result_is_told_has_the_journal_still(tmp_p
     (result,) = read_rows(out)
     assert (step.starts, [attempt["source"] for attempt in result["attempts"]]) == (0, ["first", "second"])
     assert sorted(path.name for path in out.parent.iterdir()) == [out.name, runner.result_path(out).name]
+
+
+class Unlucky(Asker):
+    """Meets an error of the operating system at its rows."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(deaths=0)
+        self.number = number
+
+    def run_group(self, rows: Sequence[Row], ctx: StepContext[NoParams]) -> list[Outcome]:
+        raise OSError(self.number, os.strerror(self.number), "somewhere")
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_", "says"),
+    [
+        (errno.ENOSPC, Exit.RETRY, "is full"),
+        (errno.EDQUOT, Exit.RETRY, "is full"),
+        (errno.EROFS, Exit.FAIL, "read-only"),
+    ],
+)
+def test_the_disk_is_no_property_of_a_row(tmp_path: Path, number: int, exit_: Exit, says: str) -> None:
+    row = {"item_id": "train/a", "video_id": "v", "clip_id": "c", "split": "train", "start": 0, "end": 10}
+    items, out = tmp_path / "items.parquet", tmp_path / "out" / "part-00000.parquet"
+    write_rows(items, schema_of(ITEM_FIELDS, "shard"), [row])
+    result = run_step(Unlucky(number), items=items, params="{}", out=out, data=tmp_path)
+    assert (result.exit, says in result.sentence) == (exit_, True), result.sentence
+    assert not out.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clipyard.files import sweep_unfinished
 from clipyard.pipeline.context import RunContext
+from clipyard.store import Store
 
 HALF_MADE_SECONDS = 3600
 """How long a half-made thing whose maker is not known to be dead must lie untouched beside what others use."""
@@ -15,8 +16,9 @@ _SHARED = ("state", "announced", "annotations", "models")
 def sweep(ctx: RunContext) -> None:
     """Remove half-made things from the run folders, the releases, the shared folders and the layout of a data set.
 
-    Folders of images are not looked into, and neither is the store: what it gets is made in ``scratch``, which ``fetch`` sweeps.
+    Folders of images are not looked into. What ``scratch`` holds is swept by ``fetch``.
     """
+    Store(ctx.data.store).sweep(HALF_MADE_SECONDS)
     sweep_unfinished(ctx.data.runs(ctx.spec.name))
     sweep_unfinished(ctx.data.release(ctx.spec.name), depth=0)
     for name in _SHARED:

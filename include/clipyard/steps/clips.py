@@ -6,6 +6,7 @@ sets that need the same window share one file.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -200,7 +201,7 @@ class Clips:
         """True when ``target`` is the stored clip: the same file, or a copy on another file system of the same size."""
         try:
             there, stored = target.stat(), self.path(window).stat()
-        except FileNotFoundError:
+        except OSError:  # nothing there, or a link that leads nowhere
             return False
         same = (there.st_dev, there.st_ino) == (stored.st_dev, stored.st_ino)
         return same or (there.st_dev != stored.st_dev and there.st_size == facts["bytes"])
@@ -261,7 +262,7 @@ def set_aside(data: DataRoot, target: Path) -> Path:
     """Move a file or folder that is not ours out of a data set's layout, to ``{private}/set-aside``; where it went."""
     aside = inside(data.private, "set-aside", *target.relative_to(data.root).parts)
     aside.parent.mkdir(parents=True, exist_ok=True)
-    while aside.exists():
+    while os.path.lexists(aside):
         aside = aside.with_name(f"{aside.stem}+{aside.suffix}")
     shutil.move(target, aside)
     return aside

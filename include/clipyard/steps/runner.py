@@ -163,16 +163,17 @@ class Runner:
     def _run(self, stack: contextlib.ExitStack) -> StepResult:
         begun = time.monotonic()
         counts: dict[str, int] = {}
-        result_path(self._out).unlink(missing_ok=True)
         try:
-            total = count_rows(self._items)
-            self._step.preflight(self._ctx)
-            progress = Progress(self._step.name, total)
-            try:
-                self._do(progress, stack)
-            finally:
-                progress.close()
-                counts = dict(progress.counts)
+            with disk_errors(self._out):
+                result_path(self._out).unlink(missing_ok=True)
+                total = count_rows(self._items)
+                self._step.preflight(self._ctx)
+                progress = Progress(self._step.name, total)
+                try:
+                    self._do(progress, stack)
+                finally:
+                    progress.close()
+                    counts = dict(progress.counts)
             result = StepResult(Exit.OK, progress.line(), counts, tools=tool_versions())
         except WaitUntil as error:
             result = StepResult(error.exit_code, str(error), counts, error.reason, error.resume_at.isoformat())
@@ -241,7 +242,9 @@ class Runner:
 
     def _outcomes(self, rows: list[Row]) -> list[Outcome]:
         try:
-            outcomes = self._step.run_group(rows, self._told)
+            # A full disk is no property of a row, wherever in a step it shows.
+            with disk_errors(self._ctx.data.root):
+                outcomes = self._step.run_group(rows, self._told)
         except ClipyardError as error:
             if error.exit_code in (Exit.FAIL, Exit.RETRY, Exit.WAIT):
                 raise
