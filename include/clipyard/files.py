@@ -163,8 +163,15 @@ def write_json(target: Path, value: Any) -> None:
         handle.write("\n")
 
 
+def refuse_pipe(path: Path) -> None:
+    """A pipe in the place of a file would be waited for without end; it is a :class:`UserError`."""
+    if path.is_fifo():
+        raise UserError(f"{path} is a pipe and no file; delete it or restore the file.")
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON document; a broken one is a :class:`UserError` that names the file."""
+    refuse_pipe(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipyard.errors import ManifestError
-from clipyard.files import disk_errors, publish, temporary_beside
+from clipyard.files import disk_errors, publish, refuse_pipe, temporary_beside
 
 Row = dict[str, Any]
 
@@ -126,6 +126,7 @@ def write_rows(target: Path, schema: pa.Schema, rows: Iterable[Row]) -> int:
 
 
 def _checked(path: Path) -> tuple[pq.ParquetFile, int]:
+    refuse_pipe(path)
     try:
         file = pq.ParquetFile(path)
     except FileNotFoundError as error:

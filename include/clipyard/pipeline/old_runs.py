@@ -20,7 +20,9 @@ def remove_old_runs(ctx: RunContext) -> list[str]:
     keep = ctx.settings.keep_runs
     if not keep:
         return []
-    released = _released(ctx)
+    from clipyard.pipeline.publish import latest_name  # which is made of stages
+
+    released = latest_name(ctx)
     runs: list[tuple[RunOrder, Path]] = []
     for folder in ctx.data.runs(ctx.spec.name).iterdir():
         about = _about(folder)
@@ -37,13 +39,6 @@ def remove_old_runs(ctx: RunContext) -> list[str]:
         shutil.rmtree(aside, ignore_errors=True)
         removed.append(folder.name)
     return removed
-
-
-def _released(ctx: RunContext) -> str:
-    try:
-        return (ctx.data.release(ctx.spec.name) / "latest").read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
 
 
 def _about(folder: Path) -> dict[str, Any]:

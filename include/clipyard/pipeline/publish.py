@@ -72,12 +72,18 @@ class SameRelease(NothingToDo):
         self.folder = folder
 
 
+def latest_name(ctx: RunContext) -> str:
+    """The run of the newest release, as the file ``latest`` says; "" where there is none, or something else lies there."""
+    latest = ctx.data.release(ctx.spec.name) / "latest"
+    try:
+        return latest.read_text(encoding="utf-8").strip() if latest.is_file() else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 def latest_release(ctx: RunContext) -> Path | None:
     """The newest release's folder."""
-    try:
-        name = (ctx.data.release(ctx.spec.name) / "latest").read_text(encoding="utf-8").strip()
-    except OSError:
-        return None
+    name = latest_name(ctx)
     folder = ctx.data.release(ctx.spec.name) / name
     return folder if name and slug(name) == name and folder.is_dir() else None
 

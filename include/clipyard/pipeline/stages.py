@@ -54,7 +54,8 @@ def run_stage(name: str, ctx: RunContext, *, say: Say) -> Any:
             note_failure(ctx.folder, name, error)
             raise
         # A folder or a link in the place of a file, no permission: a person must look, and needs the name, not our frames.
-        told = ClipyardError(f"{error.filename}: {error.strerror}. Look at what lies there, then run this again.")
+        where = error.filename2 or error.filename  # of a rename: what it was to become
+        told = ClipyardError(f"{where}: {error.strerror}. Look at what lies there, then run this again.")
         note_failure(ctx.folder, name, told)
         raise told from error
     except BaseException as error:
