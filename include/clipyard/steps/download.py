@@ -253,10 +253,11 @@ class _Film:
             seconds = (now() - begun).total_seconds()
             self.asked.no(Answer(asked.id, error.reason, error.evidence), seconds=seconds)
             return
-        told = {"source": asked.id, "evidence": fetched.evidence, "seconds": fetched.seconds, "at": moment()}
+        at = moment()
+        told = {"source": asked.id, "evidence": fetched.evidence, "seconds": fetched.seconds, "at": at}
         write_json(self._told, told)
         fetched.path.replace(self._arrived)
-        self._take(asked.id, fetched.evidence, fetched.seconds, told["at"])
+        self._take(asked.id, fetched.evidence, fetched.seconds, at)
 
     def _take(self, source: str, evidence: str, seconds: float, at: str) -> None:
         """Verify what arrived and move it to its place."""
