@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from clipyard.errors import RetryLater, UserError
+from clipyard.errors import MachineError, RetryLater, UserError
 from clipyard.files import (
     TEMPORARY_PREFIX,
     disk_errors,
@@ -26,6 +26,7 @@ from clipyard.files import (
     write_json,
     writing,
 )
+from clipyard.manifest import read_table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -190,3 +191,25 @@ def test_what_a_killed_process_left_goes_when_it_is_old(tmp_path: Path) -> None:
     (tmp_path / "run" / "plan.json").write_text("{}")
     assert sweep_unfinished(tmp_path) == 2
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [f"{TEMPORARY_PREFIX}new.json", "plan.json"]
+
+
+def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="is a pipe and no file"):
+        read_json(tmp_path / "pipe")
+    with pytest.raises(UserError, match="is a pipe and no file"):
+        read_table(tmp_path / "pipe")
+
+
+def test_a_read_only_disk_is_one_sentence_that_says_what_to_mount(tmp_path: Path) -> None:
+    says = "somewhere is on a read-only disk: mount it writable"
+    with pytest.raises(MachineError, match=says), disk_errors(tmp_path):
+        raise OSError(errno.EROFS, "Read-only file system", "somewhere")
+
+
+@pytest.mark.parametrize("there", ["file", "nowhere"])
+def test_a_link_replaces_what_lies_there_also_a_link_that_leads_nowhere(tmp_path: Path, there: str) -> None:
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b") if there == "file" else (tmp_path / "b").symlink_to("not/here")
+    assert link_or_copy(tmp_path / "a", tmp_path / "b") == "link"
+    assert (tmp_path / "b").samefile(tmp_path / "a")

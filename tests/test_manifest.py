@@ -138,3 +138,10 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         [sys.executable, "-c", _STREAM, str(tmp_path / "a.parquet")], capture_output=True, text=True, check=True
     )
     assert float(done.stdout) < 30, "MiB more for 130,000 more rows (a list of them takes 60)"
+
+
+def test_a_manifest_that_cannot_be_begun_leaves_no_file(tmp_path: Path) -> None:
+    unwritable = pa.schema([pa.field("x", pa.month_day_nano_interval())])
+    with pytest.raises(pa.ArrowNotImplementedError), ManifestWriter(tmp_path / "a.parquet", unwritable):
+        raise AssertionError("it was begun")
+    assert list(tmp_path.iterdir()) == []

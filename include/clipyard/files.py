@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from clipyard.errors import RetryLater, UserError
+from clipyard.errors import MachineError, RetryLater, UserError
 
 TEMPORARY_PREFIX = ".clipyard-tmp-"
 """Names that begin so are unfinished and may be deleted by anyone when old."""
@@ -28,13 +28,17 @@ _NO_LINK = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 def temporary_beside(target: Path) -> Path:
-    """A fresh name in ``target``'s folder, with the same suffix (ffmpeg picks the container by it)."""
-    return target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{target.suffix}")
+    """A fresh name in ``target``'s folder, with the same suffix (ffmpeg picks the container by it), that says which process made it."""
+    return target.with_name(f"{_owned()}{target.suffix}")
 
 
 def owned_beside(target: Path) -> Path:
-    """A fresh name beside ``target`` (a folder or a file) that ends in its name and says which process made it."""
-    return target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}~{_host()}~{os.getpid()}-{target.name}")
+    """The same, ending in ``target``'s whole name: what is left of one folder can be told from that of others."""
+    return target.with_name(f"{_owned()}{target.name}")
+
+
+def _owned() -> str:
+    return f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}~{_host()}~{os.getpid()}-"
 
 
 def is_abandoned(path: Path, older_than: float) -> bool:
@@ -47,7 +51,7 @@ def is_abandoned(path: Path, older_than: float) -> bool:
         pid = owner[2].partition("-")[0]
         if pid.isdigit() and not _is_alive(int(pid)):
             return True
-    age = time.time() - path.stat().st_mtime
+    age = time.time() - path.lstat().st_mtime  # of a link itself, wherever it leads
     return age > older_than or age < -86_400
 
 
@@ -76,11 +80,17 @@ def sweep_unfinished(folder: Path, *, older_than: float = 86_400, depth: int | N
         deep = depth is not None and len(Path(place).relative_to(folder).parts) >= depth
         folders[:] = [] if deep else [name for name in folders if name not in left]
         for path in (Path(place, name) for name in left):
-            with suppress(FileNotFoundError):
-                if is_abandoned(path, older_than):
-                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
-                    removed += 1
+            removed += remove_abandoned(path, older_than)
     return removed
+
+
+def remove_abandoned(path: Path, older_than: float) -> bool:
+    """Remove an unfinished file or folder that nobody works on; whether it is gone. What may not be removed stays."""
+    with suppress(OSError):
+        if is_abandoned(path, older_than):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            return True
+    return False
 
 
 def sync_folder(folder: Path) -> None:
@@ -131,13 +141,17 @@ def writing(target: Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 @contextmanager
 def disk_errors(where: Path) -> Iterator[None]:
-    """Turn 'no space' and 'quota' into one sentence that says retry."""
+    """Turn 'no space' and 'quota' into one sentence that says retry, 'read-only' into one that says what to mount."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RetryLater(
                 f"The disk that holds {where} is full: free some space, then run this again; finished work is kept."
+            ) from error
+        if error.errno == errno.EROFS:
+            raise MachineError(
+                f"{error.filename or where} is on a read-only disk: mount it writable, then run this again; finished work is kept."
             ) from error
         raise
 
@@ -149,8 +163,15 @@ def write_json(target: Path, value: Any) -> None:
         handle.write("\n")
 
 
+def refuse_pipe(path: Path) -> None:
+    """A pipe in the place of a file would be waited for without end; it is a :class:`UserError`."""
+    if path.is_fifo():
+        raise UserError(f"{path} is a pipe and no file; delete it or restore the file.")
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON document; a broken one is a :class:`UserError` that names the file."""
+    refuse_pipe(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -184,8 +205,9 @@ def link_or_copy(source: Path, target: Path) -> str:
         os.link(source, target)  # the usual case leaves nothing half-made even for a moment
         return "link"
     except FileExistsError:
-        if source.samefile(target):
-            return "link"
+        with suppress(OSError):  # a link that leads nowhere
+            if source.samefile(target):
+                return "link"
     except OSError as error:
         if error.errno not in _NO_LINK:
             raise

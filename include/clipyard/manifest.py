@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipyard.errors import ManifestError
-from clipyard.files import disk_errors, publish, temporary_beside
+from clipyard.files import disk_errors, publish, refuse_pipe, temporary_beside
 
 Row = dict[str, Any]
 
@@ -73,8 +73,12 @@ class ManifestWriter:
     def __enter__(self) -> Self:
         self._target.parent.mkdir(parents=True, exist_ok=True)
         self._temporary = temporary_beside(self._target)
-        with disk_errors(self._target):
-            self._writer = pq.ParquetWriter(self._temporary, self._schema, compression="zstd")
+        try:
+            with disk_errors(self._target):
+                self._writer = pq.ParquetWriter(self._temporary, self._schema, compression="zstd")
+        except BaseException:
+            self._temporary.unlink(missing_ok=True)  # there is no block that could end
+            raise
         return self
 
     def write(self, row: Row) -> None:
@@ -122,6 +126,7 @@ def write_rows(target: Path, schema: pa.Schema, rows: Iterable[Row]) -> int:
 
 
 def _checked(path: Path) -> tuple[pq.ParquetFile, int]:
+    refuse_pipe(path)
     try:
         file = pq.ParquetFile(path)
     except FileNotFoundError as error:

@@ -17,9 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from clipyard.errors import ClipyardError
-from clipyard.files import inside, publish, read_json, sha256_of, write_json
+from clipyard.files import disk_errors, inside, publish, read_json, sha256_of, sweep_unfinished, temporary_beside
 
 Facts = dict[str, Any]
+
+
+UNFINISHED = "unfinished"
+"""Folder of what is being made."""
 
 
 def content_key(**parts: Any) -> str:
@@ -38,6 +42,29 @@ class Store:
         """Where the artefact lies: ``{kind}/{2 hex}/{name}.{key}{suffix}``; the facts end in ``.json`` instead."""
         bucket = hashlib.sha256(name.encode()).hexdigest()[:2]
         return inside(self.root, kind, bucket, f"{name}.{key}{suffix}")
+
+    def unfinished(self, suffix: str = ".mp4") -> Path:
+        """A fresh place on the store's file system for what is being made, where :meth:`sweep` finds what killed writers left."""
+        folder = self.root / UNFINISHED
+        folder.mkdir(parents=True, exist_ok=True)
+        return temporary_beside(folder / f"x{suffix}")
+
+    def sweep(self, older_than: float) -> int:
+        """Remove what nobody makes any more; how many things."""
+        return sweep_unfinished(self.root / UNFINISHED, older_than=older_than, depth=0)
+
+    def _write_facts(self, kind: str, name: str, key: str, facts: Facts) -> None:
+        path = self._facts_path(kind, name, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.unfinished(".json")
+        try:
+            with disk_errors(path):
+                with open(temporary, "w", encoding="utf-8") as handle:
+                    json.dump(facts, handle, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+                    handle.write("\n")
+                publish(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def _facts_path(self, kind: str, name: str, key: str) -> Path:
         return self.path(kind, name, key, ".json")
@@ -71,12 +98,12 @@ class Store:
         publish(temporary, path)
         stat = path.stat()
         complete |= {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "key": key, "name": name}
-        write_json(self._facts_path(kind, name, key), complete)
+        self._write_facts(kind, name, key, complete)
         return complete
 
     def note(self, kind: str, name: str, key: str, facts: Mapping[str, Any]) -> None:
         """Facts about something that is not one file in the store (a folder of frames)."""
-        write_json(self._facts_path(kind, name, key), {**facts, "key": key, "name": name})
+        self._write_facts(kind, name, key, {**facts, "key": key, "name": name})
 
     def noted(self, kind: str, name: str, key: str) -> Facts | None:
         """The facts written by :meth:`note`, unchecked, or None."""

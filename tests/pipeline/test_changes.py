@@ -142,7 +142,8 @@ def test_old_run_folders_are_removed_by_a_setting(world: World) -> None:
     for day in range(1, 7):
         ctx = world.context(f"run{day}")
         ended = {} if day == 2 else {"ended": "2026-11-20T00:00:00+00:00"}  # the second one still runs
-        update_run_file(ctx, started=f"2026-11-{day:02d}T00:00:00+00:00", **ended)
+        year = 2030 if day == 3 else 2026  # the clock was ahead
+        update_run_file(ctx, number=day, started=f"{year}-11-{day:02d}T00:00:00+00:00", **ended)
     runs = ctx.data.runs("kinetics_demo")
     (runs / "mine").mkdir()
     (runs / "mine/notes.txt").write_text("a person's own")

@@ -2,64 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import sqlite3
-import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
-import psutil
 import pytest
+from clipyard.demo.ava_set import GONE, TWO, WALKS, make_ava_set
 from clipyard.demo.origin import Origin
-from clipyard.settings import DataRoot
-
-ARGUMENTS = ("run", "kinetics_demo", "--run", "one", "--resize", "--frames", "--short-edge", "128", "--shards", "3")
-
-
-def _start(data: Path) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "CLIPYARD_DATA": str(data)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "clipyard", *ARGUMENTS], env=environment, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+from kills import Killed
+from once import shared_folder
 
 
-def _lock(data: Path) -> bytes:
-    return (DataRoot(data).release("kinetics_demo") / "one" / "kinetics_demo.lock").read_bytes()
+def _planned(run: Killed) -> bool:
+    return (run.folder / "plan.json").exists()
 
 
-def _layout(data: Path) -> dict[str, bytes]:
-    root = data / "kinetics_demo"
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+def _some_clips(run: Killed) -> bool:
+    return len(list(run.layout.glob("videos_train/*/*.mp4"))) >= 3
 
 
-def _planned(data: Path) -> bool:
-    return (DataRoot(data).run("kinetics_demo", "one") / "plan.json").exists()
+def _some_resized(run: Killed) -> bool:
+    return len(list(run.layout.glob("videos_train_256p_dense_cache/*/*.mp4"))) >= 2
 
 
-def _some_clips(data: Path) -> bool:
-    return len(list(data.glob("kinetics_demo/videos_train/*/*.mp4"))) >= 3
-
-
-def _some_resized(data: Path) -> bool:
-    return len(list(data.glob("kinetics_demo/videos_train_256p_dense_cache/*/*.mp4"))) >= 2
-
-
-def _some_frames(data: Path) -> bool:
-    return len(list(data.glob("kinetics_demo/rawframes_train/*/*/img_00001.jpg"))) >= 2
-
-
-def _attempts(data: Path) -> Counter[tuple[str, str, str]]:
-    """How often each source was asked for each clip, and what it said."""
-    with sqlite3.connect(data / ".clipyard/ledger.sqlite") as ledger:
-        rows = ledger.execute(
-            "SELECT c.clip_id, a.source, a.reason FROM ledger_attempt a JOIN ledger_clip c ON c.id = a.clip_id"
-        )
-        return Counter(rows.fetchall())
+def _some_frames(run: Killed) -> bool:
+    return len(list(run.layout.glob("rawframes_train/*/*/img_00001.jpg"))) >= 2
 
 
 @pytest.mark.timeout(1500)
@@ -68,29 +35,72 @@ def test_killed_at_random_points_gives_the_same_release(demo_origin: Origin, tmp
     demo_origin.set_plan(
         {path: how for path, how in demo_origin.script.plan.items() if how["do"] in ("404", "410", "html")}
     )
-    assert _start(tmp_path / "calm").wait(400) == 0
+    arguments = ("--resize", "--frames", "--short-edge", "128", "--shards", "3")
+    calm, disturbed = (Killed(tmp_path / name, "kinetics_demo", arguments) for name in ("calm", "disturbed"))
+    calm.finish()
     asked = demo_origin.asked.copy()
 
     rng = random.Random(20261121)
-    disturbed = tmp_path / "disturbed"
-    for reached in (_planned, _some_clips, _some_resized, _some_frames):
-        run = _start(disturbed)
-        while not reached(disturbed) and run.poll() is None:
-            time.sleep(0.02)
-        time.sleep(rng.uniform(0, 0.5))
-        assert run.poll() is None, "it is killed in the middle of its work"
-        # -9 to the whole group: nobody gets to clean up.
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-    assert _start(disturbed).wait(400) == 0
-    assert _lock(disturbed) == _lock(tmp_path / "calm")
-    assert _layout(disturbed) == _layout(tmp_path / "calm")
+    for moment in (_planned, _some_clips, _some_resized, _some_frames):
+        disturbed.kill_at(moment, rng)
+    disturbed.finish()
+    assert disturbed.lock() == calm.lock()
+    assert disturbed.files() == calm.files()
     # What was in work when the process died may be asked for again: two jobs, two groups each, at two kills while fetching.
     again = Counter(
         {path: count for path, count in (demo_origin.asked - asked - asked).items() if "annotations" not in path}
     )
     assert again.total() <= 2 * 4 * 4, again
-    calm, killed = _attempts(tmp_path / "calm"), _attempts(disturbed)
-    assert (killed - calm).total() <= 2 * 4 * 4, "what was finished is told once"
-    assert len(calm.keys() - killed.keys()) <= 4, "nothing is forgotten, but for what was in work at the very moment"
-    assert not [p for p in psutil.process_iter(["cmdline"]) if str(disturbed) in " ".join(p.info["cmdline"] or [])]
+    assert (disturbed.attempts() - calm.attempts()).total() <= 2 * 4 * 4, "what was finished is told once"
+    forgotten = calm.attempts().keys() - disturbed.attempts().keys()
+    assert len(forgotten) <= 4, "nothing is forgotten, but for what was in work at the very moment"
+    assert disturbed.leftovers() == []
+
+
+# AVA: whole films, their excerpts and images, the people in them
+
+
+def _film_asked(run: Killed) -> bool:
+    return any(run.data.glob(".clipyard/scratch/**/*.part*"))
+
+
+def _first_images(run: Killed) -> bool:
+    return len(list(run.layout.glob(f"rawframes/.*-{WALKS.video_id}/*.jpg"))) >= 100
+
+
+def _second_film(run: Killed) -> bool:
+    return (run.layout / "rawframes" / WALKS.video_id).exists() and any(run.layout.glob("videos_15min/.*"))
+
+
+def _people_found(run: Killed) -> bool:
+    return any(path.stat().st_size for path in run.folder.glob("detect/*.journal.jsonl"))
+
+
+@pytest.mark.timeout(1500)
+def test_ava_killed_at_random_points_gives_the_same_release(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with shared_folder(tmp_path_factory, "ava_origin") as folder:
+        if not (folder / "ava").exists():
+            make_ava_set(folder)
+    plan = {f"ava/trainval/{GONE.name}": "404", f"ava/trainval/{TWO.name}": {"do": "slow", "seconds": 1}}
+    calm, disturbed = (Killed(tmp_path / name, "ava_demo") for name in ("calm", "disturbed"))
+    with Origin(folder, plan) as origin:
+        monkeypatch.setenv("CLIPYARD_DEMO_URL", origin.url)
+        calm.finish()
+        asked = origin.asked.copy()
+        rng = random.Random(20261128)
+        for moment in (_film_asked, _first_images, _second_film, _people_found):
+            disturbed.kill_at(moment, rng, within=0.3)
+        disturbed.finish()
+    assert disturbed.lock() == calm.lock()
+    assert disturbed.files() == calm.files()
+    again = {path: n for path, n in (origin.asked - asked - asked).items() if "trainval/" in path and n > 1}
+    assert not again, "a film that was there is not asked for again"
+    assert disturbed.attempts() == calm.attempts()
+    of_time = ("attempts", "evidence", "status")
+    assert disturbed.rows("state/ava_demo.parquet", of_time) == calm.rows("state/ava_demo.parquet", of_time)
+    found = ("signature", "status", "key")  # what depends on when the images were written
+    name = "state/ava_demo.detections.parquet"
+    assert disturbed.rows(name, found) == calm.rows(name, found)
+    assert disturbed.leftovers() == calm.leftovers() == []

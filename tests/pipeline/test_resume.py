@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from clipyard.files import TEMPORARY_PREFIX, owned_beside, read_json, write_json
+from clipyard.files import TEMPORARY_PREFIX, owned_beside, read_json, temporary_beside, write_json
 from clipyard.pipeline.context import update_run_file
 from clipyard.pipeline.record import record
 from clipyard.pipeline.stage import begin
@@ -86,6 +86,32 @@ def test_half_made_things_are_swept_from_the_layout(world: World) -> None:
     left = sorted(path.name for path in folder.iterdir())
     assert left == sorted([mine.name, foreign.name, "whole"]), "a dead process's and an old one go"
     assert whole.exists(), "a folder of images is not looked into"
+
+
+def test_half_made_things_are_swept_wherever_they_lie(world: World) -> None:
+    ctx = world.context()
+    places = [
+        ctx.folder / "gates", ctx.data.release("kinetics_demo"), *(ctx.data.private / name for name in ("state", "models", "store/unfinished")),
+        world.root / "kinetics_demo", world.root / "kinetics_demo/annotations",
+    ]  # fmt: skip
+    elsewhere = world.root / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").touch()
+    for place in places:
+        place.mkdir(parents=True, exist_ok=True)
+        for make, name in (
+            (Path.touch, "file.json"),
+            (Path.mkdir, "folder"),
+            (lambda p: p.symlink_to(elsewhere), "link"),
+        ):
+            for beside in (temporary_beside, owned_beside):
+                made = beside(place / name)
+                make(made.with_name(made.name.replace(f"~{os.getpid()}-", f"~{2**22 + 1}-")))
+    (ctx.folder / "gates" / f"{TEMPORARY_PREFIX}of-before.json").write_text("{")
+    begin(ctx)
+    left = [path for place in places for path in place.iterdir() if path.name.startswith(TEMPORARY_PREFIX)]
+    assert [path.name for path in left] == [f"{TEMPORARY_PREFIX}of-before.json"], "whose process is unknown waits a day"
+    assert (elsewhere / "kept").exists()
 
 
 # What a refresh looks at

@@ -19,12 +19,14 @@ os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 from clipyard.acquire.breaker import Breaker
+from clipyard.demo.origin import Origin
 from clipyard.errors import UserError
 from clipyard.files import write_json
 from clipyard.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
 from clipyard.pipeline.summary import run_summary
 from clipyard.reasons import Reason
 from clipyard.settings import DataRoot
+from clipyard.steps.runner import journal_path
 from clipyard_airflow.notify import SummaryNotifier
 from clipyard_airflow.operators.outcome import raise_for, read_outcome
 from clipyard_airflow.operators.process import ProcessStepOperator
@@ -100,6 +102,34 @@ def test_a_killed_step_is_tried_again(tmp_path: Path) -> None:
     with pytest.raises(AirflowException) as raised:
         raise_for(outcome)
     assert type(raised.value) is AirflowException
+
+
+def test_the_try_after_a_worker_that_died_when_its_shard_was_finished_reads_it(
+    job: dict[str, str], tmp_path: Path
+) -> None:
+    run = DataRoot(tmp_path).run("kinetics400", "one")
+    job["out"] = str((run / job["out"]).relative_to(tmp_path))
+    with Origin(tmp_path / "nothing", {}) as origin:
+        source = {"id": "mirror", "kind": "http", "provides": "items", "content": "clip", "attempts": 1}
+        write_json(
+            tmp_path / "params.json",
+            {"root": "kinetics400", "sources": [source | {"url": f"{origin.url}/{{clip}}.mp4"}]},
+        )
+        first = _execute(_operator(job))
+        assert first == {"missing": 1}
+        assert origin.asked.total() == 1
+        # The worker dies here: the manifest is there, and nobody was told.
+        journal_path(tmp_path / job["out"]).touch()
+        assert _execute(_operator(job)) == first
+        assert origin.asked.total() == 1, "nobody is asked again"
+        assert not journal_path(tmp_path / job["out"]).exists()
+        (row,) = read_rows(tmp_path / job["out"])
+        assert len(row["attempts"]) == 1
+        # A run that is over asks again when a person clears its tasks.
+        write_json(run / "run.json", {"ended": "2026-11-28T00:00:00+00:00"})
+        write_json(run / "gates/clips.json", {"verdict": "block"})
+        assert _execute(_operator(job)) == first
+        assert origin.asked.total() == 2
 
 
 def test_cancelling_ends_the_whole_process_group(job: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,10 +22,12 @@ from clipyard.files import sha256_of
 from clipyard.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
 from clipyard.reasons import Reason
 from clipyard.settings import DataRoot
+from clipyard.steps import download
 from clipyard.steps.registry import make_step
 from clipyard.steps.runner import StepResult, run_step
 from clipyard.steps.source_clip import find_clip
 from clipyard.store import Store
+from dying import dies_at
 
 FPS = 10
 
@@ -275,6 +277,20 @@ def test_a_file_that_had_arrived_when_the_process_died_is_not_fetched_again(yard
     (work / "arrived.part.json").write_text("[")
     yard.run()
     assert (yard.only()["status"], len(yard.sent)) == ("done", 1)
+
+
+@pytest.mark.parametrize(("where", "behind"), [("link_or_copy", False), ("publish", False), ("publish", True)])
+def test_a_film_that_came_before_a_kill_is_told_once(yard: Yard, where: str, behind: bool) -> None:
+    yard.want()
+    yard.serve("cvdf/trainval/-5KQ66BBWC4.mp4")
+    dies_at(download, where, yard.run, behind=behind)
+    dies_at(download, "media_columns", yard.run)  # and once more, before its row is in the journal
+    yard.run()
+    (attempt,) = yard.only()["attempts"]
+    assert (attempt["source"], attempt["reason"]) == ("cvdf", "ok")
+    assert sum(yard.origin.asked.values()) == 1
+    assert yard.scratch() == []
+    assert yard.file().exists()
 
 
 def test_local_folders_are_read_in_the_usual_forms_and_never_changed(yard: Yard, tmp_path: Path) -> None:

@@ -28,6 +28,10 @@ from clipyard.media.probe import probe
 from clipyard.reasons import Reason
 from clipyard.steps.registry import make_step
 from clipyard.steps.runner import StepResult, run_step
+from clipyard.steps.source_clip import find_clip
+from clipyard.store import Store
+from dying import dies_at
+from odd_places import ODD, put_odd
 
 FPS = 10
 VIDEO = "aaaaaaaaaaa"
@@ -132,6 +136,41 @@ def test_a_clip_of_a_mirror_is_stored_as_it_is_and_kept_the_next_time(yard: Yard
     assert sum(yard.origin.asked.values()) == asked, "what is there is not asked for again"
     left = [path for path in (yard.data / ".clipyard/scratch").rglob("*") if path.is_file()]
     assert left == []
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_what_is_no_file_is_set_aside_and_never_waited_for(yard: Yard, odd: str) -> None:
+    name = yard.want()
+    yard.serve(f"clips/val/juggling_balls/{name}.mp4")
+    put_odd(yard.file(), odd)
+    aside = yard.data / ".clipyard/set-aside" / yard.file().relative_to(yard.data)
+    put_odd(aside, "nowhere")  # of an earlier time
+    assert yard.run().exit is Exit.OK
+    row = yard.only()
+    assert (row["status"], "was moved to" in row["evidence"]) == ("done", True), row
+    assert yard.file().is_file() and not yard.file().is_symlink()
+    assert len(list(aside.parent.iterdir())) == 2, "nothing of a person's is lost"
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_what_is_no_file_is_no_clip_to_work_on(tmp_path: Path, odd: str) -> None:
+    put_odd(tmp_path / "clip.mp4", odd)
+    assert find_clip(Store(tmp_path / "store"), "clip", tmp_path / "clip.mp4") is None
+    assert find_clip(Store(tmp_path / "store"), "clip.mp4", tmp_path / "clip.mp4") is None
+
+
+@pytest.mark.parametrize("content", ["clip", "video"])
+def test_a_clip_that_came_before_a_kill_is_told_once(yard: Yard, content: str) -> None:
+    name = yard.want()
+    yard.serve(f"clips/val/juggling_balls/{name}.mp4")
+    yard.serve(f"videos/{VIDEO}.mp4", "whole")
+    sources = [yard.params()["sources"][0] if content == "clip" else yard.whole()]
+    dies_at(Store, "put", lambda: yard.run(sources=sources), behind=True)
+    yard.run(sources=sources)
+    assert sum(yard.origin.asked.values()) == 1, "what is in the store is not asked for again"
+    (attempt,) = yard.only()["attempts"]
+    assert (attempt["reason"], attempt["source"]) == ("ok", sources[0]["id"])
+    assert [path for path in (yard.data / ".clipyard/scratch/work").rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize(

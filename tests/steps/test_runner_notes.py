@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from clipyard.errors import Exit, RetryLater
 from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
 from clipyard.reasons import Reason, Status
+from clipyard.steps import runner
 from clipyard.steps.base import Outcome, Step, StepContext, StepParams
 from clipyard.steps.fields import ATTEMPTS_FIELD
 from clipyard.steps.runner import run_step
+from dying import dies_at
 
 
 class NoParams(StepParams):
@@ -68,3 +73,44 @@ def test_no_attempt_is_lost_or_told_twice(tmp_path: Path) -> None:
     told = [(attempt["source"], attempt["at"][18]) for attempt in result["attempts"]]
     assert told == [("first", "1"), ("first", "2"), ("first", "3"), ("second", "3")]
     assert not list(out.parent.glob("*.jsonl"))
+
+
+def test_whoever_is_killed_before_the_result_is_told_has_the_journal_still(tmp_path: Path) -> None:
+    row = {"item_id": "train/a", "video_id": "v", "clip_id": "c", "split": "train", "start": 0, "end": 10}
+    items, out = tmp_path / "items.parquet", tmp_path / "out" / "part-00000.parquet"
+    write_rows(items, schema_of(ITEM_FIELDS, "shard"), [row])
+    dies_at(runner, "write_json", lambda: run_step(Asker(deaths=0), items=items, params="{}", out=out, data=tmp_path))
+    assert out.exists() and not runner.result_path(out).exists()
+    step = Asker(deaths=0)
+    assert run_step(step, items=items, params="{}", out=out, data=tmp_path).exit is Exit.OK
+    (result,) = read_rows(out)
+    assert (step.starts, [attempt["source"] for attempt in result["attempts"]]) == (0, ["first", "second"])
+    assert sorted(path.name for path in out.parent.iterdir()) == [out.name, runner.result_path(out).name]
+
+
+class Unlucky(Asker):
+    """Meets an error of the operating system at its rows."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(deaths=0)
+        self.number = number
+
+    def run_group(self, rows: Sequence[Row], ctx: StepContext[NoParams]) -> list[Outcome]:
+        raise OSError(self.number, os.strerror(self.number), "somewhere")
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_", "says"),
+    [
+        (errno.ENOSPC, Exit.RETRY, "is full"),
+        (errno.EDQUOT, Exit.RETRY, "is full"),
+        (errno.EROFS, Exit.FAIL, "read-only"),
+    ],
+)
+def test_the_disk_is_no_property_of_a_row(tmp_path: Path, number: int, exit_: Exit, says: str) -> None:
+    row = {"item_id": "train/a", "video_id": "v", "clip_id": "c", "split": "train", "start": 0, "end": 10}
+    items, out = tmp_path / "items.parquet", tmp_path / "out" / "part-00000.parquet"
+    write_rows(items, schema_of(ITEM_FIELDS, "shard"), [row])
+    result = run_step(Unlucky(number), items=items, params="{}", out=out, data=tmp_path)
+    assert (result.exit, says in result.sentence) == (exit_, True), result.sentence
+    assert not out.exists()

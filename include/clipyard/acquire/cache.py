@@ -73,6 +73,10 @@ class SourceCache:
             lock.unlink(missing_ok=True)  # while it is held: who waits on the old file notices and takes the new one
             os.close(fd)
 
+    def has_work(self, video_id: str) -> bool:
+        """Whether somebody works on the video, or died at it."""
+        return inside(self._scratch, "work", video_id).exists()
+
     def get(self, video_id: str, start: float, end: float, *, slack: float = 0.0) -> CachedVideo | None:
         """What covers ``start`` to ``end - slack`` (seconds of the original); the caller holds the video's lock."""
         for facts_path in self._sources.glob(f"{_escape(video_id)}@*.json"):
@@ -142,15 +146,18 @@ class SourceCache:
         return True
 
     def sweep(self, *, older_than: float = _LEFTOVER_SECONDS, parts_older_than: float = _PART_SECONDS) -> int:
-        """Remove what a killed task left behind ``older_than`` seconds ago (downloads that can be resumed:
-        ``parts_older_than``) and nobody works on; returns how many things.
+        """Remove what a killed task left behind and nobody works on; returns how many things.
+
+        What it worked with goes at once, for its lock is free; downloads that can be resumed after ``parts_older_than``
+        seconds, and whatever else there is after ``older_than``.
         """
         removed = 0
         for folder in ("work", "sources"):
             for path in list((self._scratch / folder).glob("*")):
                 with suppress(FileNotFoundError):
                     orphan = folder == "work" or not path.with_suffix(".json").exists()
-                    age = parts_older_than if folder == "work" and any(path.glob(f"*{_PART}*")) else older_than
+                    resumable = any(path.glob(f"*{_PART}*"))
+                    age = older_than if folder == "sources" else parts_older_than if resumable else 0.0
                     if orphan and _is_old(_newest(path), age):
                         removed += self._remove_if_free(path.name.rpartition("@")[0] or path.name, [path])
         for lock in list((self._scratch / "locks").glob("*.lock")):

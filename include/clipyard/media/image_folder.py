@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from clipyard.files import TEMPORARY_PREFIX, is_abandoned, link_or_copy, owned_beside, sync_folder
+from clipyard.files import TEMPORARY_PREFIX, link_or_copy, owned_beside, remove_abandoned, sync_folder
 from clipyard.media.errors import MediaError
 from clipyard.reasons import Reason
 
@@ -94,9 +94,7 @@ def unfinished(target: Path) -> Path:
 def sweep(target: Path) -> None:
     """Delete what a killed run left of ``target``. What is being written changes all the time and is left alone."""
     for left in target.parent.glob(f"{TEMPORARY_PREFIX}*-{glob.escape(target.name)}"):
-        with suppress(FileNotFoundError):
-            if is_abandoned(left, _STALE_SECONDS):
-                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+        remove_abandoned(left, _STALE_SECONDS)
 
 
 def replace_folder(new: Path, target: Path) -> None:

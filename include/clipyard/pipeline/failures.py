@@ -6,6 +6,7 @@ result says more.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -39,12 +40,16 @@ def note_failure(folder: Path, part: str, error: BaseException | str) -> None:
     if isinstance(error, GateBlocked):
         return
     sentence = error if isinstance(error, str) else sentence_of(error)
-    write_json(_file(folder, part), {"part": part, "sentence": sentence, "at": datetime.now(UTC).isoformat()})
+    with suppress(
+        ClipyardError, OSError
+    ):  # a disk that is full or read-only: the error itself says more than that of its note
+        write_json(_file(folder, part), {"part": part, "sentence": sentence, "at": datetime.now(UTC).isoformat()})
 
 
 def clear_failure(folder: Path, part: str) -> None:
     """``part`` ended well."""
-    _file(folder, part).unlink(missing_ok=True)
+    with suppress(OSError):
+        _file(folder, part).unlink(missing_ok=True)
 
 
 def failures_of(folder: Path) -> list[Failure]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from pathlib import Path
 from typing import Any
 
 from clipyard.errors import ClipyardError
-from clipyard.files import TEMPORARY_PREFIX, read_json
+from clipyard.files import TEMPORARY_PREFIX, owned_beside, read_json
 from clipyard.pipeline.context import RunContext
+from clipyard.run_order import RunOrder, run_order
 
 
 def remove_old_runs(ctx: RunContext) -> list[str]:
@@ -20,30 +20,25 @@ def remove_old_runs(ctx: RunContext) -> list[str]:
     keep = ctx.settings.keep_runs
     if not keep:
         return []
-    released = _released(ctx)
-    runs: list[tuple[str, Path]] = []
+    from clipyard.pipeline.publish import latest_name  # which is made of stages
+
+    released = latest_name(ctx)
+    runs: list[tuple[RunOrder, Path]] = []
     for folder in ctx.data.runs(ctx.spec.name).iterdir():
         about = _about(folder)
         if folder.is_symlink() or folder.name.startswith(TEMPORARY_PREFIX) or not about.get("started"):
             continue
-        runs.append((str(about["started"]), folder))
+        runs.append((run_order(folder, about), folder))
     removed = []
     for _, folder in sorted(runs, reverse=True)[keep:]:
         if folder.name in (ctx.run, released) or not _about(folder).get("ended"):
             continue
-        # Out of sight in one step, so that a kill leaves no half of a run; what is left then is swept a day later.
-        aside = folder.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
+        # Out of sight in one step, so that a kill leaves no half of a run; what is left then is swept by a later run.
+        aside = owned_beside(folder)
         folder.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
         removed.append(folder.name)
     return removed
-
-
-def _released(ctx: RunContext) -> str:
-    try:
-        return (ctx.data.release(ctx.spec.name) / "latest").read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
 
 
 def _about(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clipyard.errors import UserError
-from clipyard.files import TEMPORARY_PREFIX, read_json, sha256_of, sync_folder, writing
+from clipyard.files import owned_beside, read_json, sha256_of, sync_folder, writing
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.stage import NothingToDo
 from clipyard.pipeline.state import PRESENT, read_state
@@ -73,12 +72,18 @@ class SameRelease(NothingToDo):
         self.folder = folder
 
 
+def latest_name(ctx: RunContext) -> str:
+    """The run of the newest release, as the file ``latest`` says; "" where there is none, or something else lies there."""
+    latest = ctx.data.release(ctx.spec.name) / "latest"
+    try:
+        return latest.read_text(encoding="utf-8").strip() if latest.is_file() else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 def latest_release(ctx: RunContext) -> Path | None:
     """The newest release's folder."""
-    try:
-        name = (ctx.data.release(ctx.spec.name) / "latest").read_text(encoding="utf-8").strip()
-    except OSError:
-        return None
+    name = latest_name(ctx)
     folder = ctx.data.release(ctx.spec.name) / name
     return folder if name and slug(name) == name and folder.is_dir() else None
 
@@ -136,7 +141,7 @@ def publish_release(ctx: RunContext, fill: Callable[[Path], None]) -> Path:
     """
     target = ctx.data.release(ctx.spec.name) / ctx.run
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
+    temporary = owned_beside(target)
     temporary.mkdir()
     try:
         fill(temporary)
@@ -157,7 +162,7 @@ def publish_release(ctx: RunContext, fill: Callable[[Path], None]) -> Path:
 def _replace(temporary: Path, target: Path) -> None:
     """Folders cannot be replaced in one move; the old one steps aside first."""
     if target.exists():
-        aside = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
+        aside = owned_beside(target)
         target.rename(aside)
         temporary.rename(target)
         shutil.rmtree(aside)

@@ -6,14 +6,15 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipyard.errors import UserError
-from clipyard.files import read_json, sweep_unfinished, write_json
+from clipyard.files import read_json, write_json
 from clipyard.pipeline.context import RunContext, update_run_file
 from clipyard.pipeline.failures import failures_of
+from clipyard.pipeline.finished import ASKING, finished_part, is_over
 from clipyard.pipeline.old_runs import remove_old_runs
+from clipyard.pipeline.sweep import sweep
 from clipyard.quality.params import GateParams
 from clipyard.run_order import next_number, run_order
 from clipyard.settings import slug
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
 Say = Callable[..., None]
 Stage = Callable[[RunContext, Say], Any]
-HALF_MADE_SECONDS = 3600
-"""How long a half-made thing whose maker is not known to be dead must lie untouched in the layout."""
-ASKING = ("unpack", "fetch", "download")
-"""Steps whose finished parts are not asked for again while a run goes on."""
 WriteJobs = Callable[[RunContext, "Plan"], dict[str, list[dict[str, str]]]]
 """Makes the jobs of a plan, by step."""
 
@@ -71,7 +68,7 @@ def begin(ctx: RunContext) -> None:
     if ctx.kind == "refresh" and not ctx.state.exists():
         raise NothingInThisRun(f"{ctx.spec.name} was never run, so there is nothing to look at again.")
     _refuse_another_run(ctx)
-    if _is_over(ctx):
+    if is_over(ctx.data, ctx.folder):
         for step in ASKING:  # what a run that is over did not get is asked for again, when it is run again
             shutil.rmtree(ctx.folder / step, ignore_errors=True)
     number = run_order(ctx.folder)[0] or next_number(ctx.data.private / "runs")
@@ -79,8 +76,7 @@ def begin(ctx: RunContext) -> None:
         ctx, number=number, started=datetime.now(UTC).isoformat(), ended=None, title=ctx.spec.title,
         tools=tool_versions(),
     )  # fmt: skip
-    sweep_unfinished(ctx.data.runs(ctx.spec.name))
-    _sweep_layout(ctx)
+    sweep(ctx)
     check_here(ctx.params, ctx.spec, steps_here=ctx.in_process or _runtime(ctx, os.environ) == "process")
 
 
@@ -102,24 +98,6 @@ def _refuse_another_run(ctx: RunContext) -> None:
         raise UserError(f"The run '{ctx.run}' of {ctx.spec.name} is {what}: give this one a name of its own.")
     if ctx.params.dry_run and not params.get("dry_run") and ctx.plan_file.exists():
         raise UserError(f"The run '{ctx.run}' of {ctx.spec.name} was no dry run: give the dry run a name of its own.")
-
-
-def _sweep_layout(ctx: RunContext) -> None:
-    """Half-made clips and folders of images, beside the finished ones. Folders of images are not looked into."""
-    classes = 1 if ctx.spec.annotation_format == "kinetics_csv" and ctx.spec.arrangement != "flat" else 0
-    for name in ("videos", "resized", "excerpts", "rawframes"):
-        for part in ctx.spec.parts if ctx.spec.layout.get(name) else ():
-            folder = ctx.data.dataset(ctx.spec.root, ctx.spec.layout[name].format(part=part))
-            sweep_unfinished(folder, older_than=HALF_MADE_SECONDS, depth=classes)
-
-
-def _is_over(ctx: RunContext) -> bool:
-    """Whether the run came to its end: released, or blocked by a gate. One that was stopped goes on where it was."""
-    about = ctx.folder / "run.json"
-    if not about.exists() or not read_json(about).get("ended"):
-        return False
-    gates = (read_json(path).get("verdict") for path in (ctx.folder / "gates").glob("*.json"))
-    return (ctx.data.release(ctx.spec.name) / ctx.run).exists() or "block" in gates
 
 
 def tell_ledger(ctx: RunContext, say: Say) -> None:
@@ -219,19 +197,10 @@ def shards(ctx: RunContext, say: Say, *, step: str) -> list[dict[str, str]]:
     Of a run that was stopped, shards that were finished are left out: nobody is asked twice in one run.
     """
     jobs: list[dict[str, str]] = needs_plan(ctx)["jobs"][step]
-    left = jobs
-    if step in ASKING and not _is_over(ctx):
-        left = [job for job in jobs if not _is_finished(ctx.data.root / job["out"])]
+    left = [job for job in jobs if finished_part(ctx.data, step, ctx.data.root / job["out"]) is None]
     more = f", {len(jobs) - len(left)} more are finished" if left != jobs else ""
     say("%s", f"{step}: {len(left)} shards{more}")
     return left
-
-
-def _is_finished(out: Path) -> bool:
-    from clipyard.steps.runner import result_path
-
-    told = result_path(out)
-    return out.exists() and told.exists() and read_json(told).get("exit") == 0
 
 
 def record(ctx: RunContext, say: Say) -> dict[str, int]:

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import Any
 
 from clipyard.datasets.model import AnnotationFormat
-from clipyard.errors import UserError
+from clipyard.errors import ClipyardError, UserError
+from clipyard.files import disk_errors
 from clipyard.pipeline import stage
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.failures import clear_failure, note_failure
@@ -43,10 +44,20 @@ def run_stage(name: str, ctx: RunContext, *, say: Say) -> Any:
             if name == "record":
                 raise NothingToDo("The run's parameters are wrong, so there is nothing to record.")
             raise UserError(ctx.problem)
-        result = stages(ctx.spec.annotation_format)[name](ctx, say)
+        with disk_errors(ctx.data.root):
+            result = stages(ctx.spec.annotation_format)[name](ctx, say)
     except NothingToDo:
         clear_failure(ctx.folder, name)
         raise
+    except OSError as error:
+        if error.filename is None:
+            note_failure(ctx.folder, name, error)
+            raise
+        # A folder or a link in the place of a file, no permission: a person must look, and needs the name, not our frames.
+        where = error.filename2 or error.filename  # of a rename: what it was to become
+        told = ClipyardError(f"{where}: {error.strerror}. Look at what lies there, then run this again.")
+        note_failure(ctx.folder, name, told)
+        raise told from error
     except BaseException as error:
         note_failure(ctx.folder, name, error)
         raise

@@ -43,6 +43,11 @@ class Answer:
     authoritative: bool = False
 
 
+def moment() -> str:
+    """The time of an attempt."""
+    return now().isoformat(timespec="milliseconds")
+
+
 @dataclass(kw_only=True)
 class Questions:
     """What was asked for one item: an attempt for every question, an answer for every no."""
@@ -56,19 +61,23 @@ class Questions:
     note: Callable[[dict[str, Any]], None] | None = None
     """Told of every attempt at once, so that none is lost with the process."""
 
-    def attempt(self, source: str, reason: Reason, evidence: str, seconds: float = 0.0, size: int = 0) -> None:
-        """A question that was asked, and how it ended. ``seconds`` and ``size`` (bytes): what it cost."""
+    def attempt(
+        self, source: str, reason: Reason, evidence: str, seconds: float = 0.0, size: int = 0, at: str | None = None
+    ) -> None:
+        """A question that was asked, and how it ended. ``seconds`` and ``size`` (bytes): what it cost. ``at``: the time of a
+        question that another process asked (ISO 8601, UTC).
+        """
         made = {
-            "source": source, "at": now().isoformat(timespec="milliseconds"), "reason": str(reason),
+            "source": source, "at": at or moment(), "reason": str(reason),
             "evidence": evidence, "seconds": round(seconds, 3), "bytes": size,
         }  # fmt: skip
         self.attempts.append(made)
         if self.note is not None:
             self.note(made)
 
-    def no(self, answer: Answer, *, seconds: float = 0.0, size: int = 0) -> None:
+    def no(self, answer: Answer, *, seconds: float = 0.0, size: int = 0, at: str | None = None) -> None:
         """A question that was asked in vain."""
-        self.attempt(answer.source, answer.reason, answer.evidence, seconds, size)
+        self.attempt(answer.source, answer.reason, answer.evidence, seconds, size, at)
         self.answers.append(answer)
 
     def decision(self, off: Mapping[str, str]) -> Answer:

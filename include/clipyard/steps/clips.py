@@ -6,7 +6,9 @@ sets that need the same window share one file.
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -35,6 +37,15 @@ _AS_IT_CAME = "as it came"
 _READY_PIXELS = frozenset({"yuv420p", "yuvj420p"})
 _SHORTEST = 1.0
 """Seconds: what is shorter is no clip, even where short ones are accepted."""
+
+
+Got = Callable[[], None]
+"""Called when a clip is made and verified, and before it is in the store: a question that was answered is noted before anybody
+can find the clip, or a kill between the two would forget the question."""
+
+
+def _nobody() -> None:
+    """Nobody asked."""
 
 
 @dataclass(frozen=True, order=True)
@@ -103,8 +114,8 @@ class Clips:
     def _stored_problem(self, facts: Facts, window: Window) -> MediaError | None:
         return self._length_problem(float(facts.get("duration") or 0), float(facts.get("fps") or 0), window)
 
-    def adopt(self, window: Window, file: Path, source: str, work: Path, cancelled: Event) -> Facts:
-        """Take a file that should be the clip already: as it is when it is H.264 in mp4, else encoded.
+    def adopt(self, window: Window, file: Path, source: str, work: Path, cancelled: Event, got: Got = _nobody) -> Facts:
+        """Take a file that should be the clip already: as it is when it is H.264 in mp4, else encoded. ``got``: see :data:`Got`.
 
         ``file`` lies on the store's file system and is moved away, or removed on failure. Raises MediaError:
         NOT_A_VIDEO, TRUNCATED, CORRUPT (also: longer than the window), TOO_SHORT with the seconds measured.
@@ -117,11 +128,11 @@ class Clips:
             if problem := self._length_problem(shown, facts.fps, window):
                 raise problem
             if self._is_ready(file, facts, times) and shown == facts.duration:
-                return self._put(window, file, facts, source, _AS_IT_CAME)
+                return self._put(window, file, facts, source, _AS_IT_CAME, got)
             seconds = float(window.seconds)
             if self.recipe.fps is None:  # a rate's frames are counted from the whole window
                 seconds = min(seconds, facts.start_time + facts.duration)
-            return self._encode(window, file, 0.0, seconds, source, work, cancelled)
+            return self._encode(window, file, 0.0, seconds, source, work, cancelled, got)
         finally:
             file.unlink(missing_ok=True)
 
@@ -142,7 +153,9 @@ class Clips:
         steady = fps is None or (constant_rate(times, told) == fps and facts.frames == round(fps * facts.duration))
         return ready and not late and steady
 
-    def cut(self, window: Window, video: Path, offset: float, source: str, work: Path, cancelled: Event) -> Facts:
+    def cut(
+        self, window: Window, video: Path, offset: float, source: str, work: Path, cancelled: Event, got: Got = _nobody
+    ) -> Facts:
         """Cut the window out of a source video whose first frame is second ``offset`` of the original. Raises
         MediaError.
         """
@@ -151,10 +164,18 @@ class Clips:
             raise MediaError(
                 Reason.TOO_SHORT, f"the part begins at {offset:.2f} s, after the window's {window.start} s"
             )
-        return self._encode(window, video, start, float(window.seconds), source, work, cancelled)
+        return self._encode(window, video, start, float(window.seconds), source, work, cancelled, got)
 
     def _encode(
-        self, window: Window, video: Path, start: float, seconds: float, source: str, work: Path, cancelled: Event
+        self,
+        window: Window,
+        video: Path,
+        start: float,
+        seconds: float,
+        source: str,
+        work: Path,
+        cancelled: Event,
+        got: Got,
     ) -> Facts:
         out = temporary_beside(work / "clip.mp4")
         tolerance = max(0.0, self._tolerance(window) - (window.seconds - seconds))
@@ -162,11 +183,12 @@ class Clips:
             facts = cut_clip(
                 video, out, start=start, duration=seconds, recipe=self.recipe, tolerance=tolerance, cancelled=cancelled
             )
-            return self._put(window, out, facts, source, "encoded")
+            return self._put(window, out, facts, source, "encoded", got)
         finally:
             out.unlink(missing_ok=True)
 
-    def _put(self, window: Window, file: Path, facts: MediaFacts, source: str, made: str) -> Facts:
+    def _put(self, window: Window, file: Path, facts: MediaFacts, source: str, made: str, got: Got) -> Facts:
+        got()
         told = {**facts.columns(), "source": source, "made": made, "codec": facts.video_codec}
         if made == _AS_IT_CAME:
             told["plain"] = True
@@ -180,7 +202,7 @@ class Clips:
         """True when ``target`` is the stored clip: the same file, or a copy on another file system of the same size."""
         try:
             there, stored = target.stat(), self.path(window).stat()
-        except FileNotFoundError:
+        except OSError:  # nothing there, or a link that leads nowhere
             return False
         same = (there.st_dev, there.st_ino) == (stored.st_dev, stored.st_ino)
         return same or (there.st_dev != stored.st_dev and there.st_size == facts["bytes"])
@@ -241,7 +263,7 @@ def set_aside(data: DataRoot, target: Path) -> Path:
     """Move a file or folder that is not ours out of a data set's layout, to ``{private}/set-aside``; where it went."""
     aside = inside(data.private, "set-aside", *target.relative_to(data.root).parts)
     aside.parent.mkdir(parents=True, exist_ok=True)
-    while aside.exists():
+    while os.path.lexists(aside):
         aside = aside.with_name(f"{aside.stem}+{aside.suffix}")
     shutil.move(target, aside)
     return aside

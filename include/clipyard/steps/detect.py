@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from stat import S_ISREG
 from threading import Lock
 from typing import Any, Literal
 
@@ -128,6 +129,9 @@ class _Key:
             self.problem = Outcome.missing(
                 Reason.NO_FRAMES, f"{what} in {where}" if folder.is_dir() else f"{what} folder {where}"
             )
+            return
+        if not S_ISREG(stat.st_mode):  # a pipe would be waited for without end
+            self.problem = Outcome.failed(Reason.CORRUPT, f"{path.name} is not a file", image=self.image)
             return
         self.path, self.state = path, [stat.st_size, stat.st_mtime_ns]
 

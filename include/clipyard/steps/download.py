@@ -40,7 +40,7 @@ from clipyard.media.errors import MediaError
 from clipyard.media.probe import probe
 from clipyard.reasons import Reason, Status
 from clipyard.settings import PRIVATE
-from clipyard.steps.answers import STOPPED, Answer, Questions, status_of
+from clipyard.steps.answers import STOPPED, Answer, Questions, moment, status_of
 from clipyard.steps.base import Outcome, PerRun, Step, StepContext, now, require_space
 from clipyard.steps.clips import media_columns, set_aside
 from clipyard.steps.fetch import FetchParams
@@ -133,9 +133,10 @@ class DownloadStep(Step[DownloadParams]):
             return Outcome(Status.REJECTED, *problem)
         kit, target = self._kit(ctx), self._target(row, ctx)
         facts = noted_film(ctx.store, row["clip_id"], target)
-        if facts is not None:
+        name = f"download-{row['clip_id']}"
+        if facts is not None and not kit.cache.has_work(name):
             return self._present(Status.KEPT, facts, target, Questions(), ctx)
-        with kit.cache.video(f"download-{row['clip_id']}", ctx.cancelled) as work:
+        with kit.cache.video(name, ctx.cancelled) as work:
             film = _Film(row, target, work, kit, Questions(note=partial(ctx.note, row["item_id"])))
             status = film.settle()
         if film.facts is not None:
@@ -157,8 +158,10 @@ class DownloadStep(Step[DownloadParams]):
         return Outcome(status, Reason.OK, asked.evidence, columns)
 
     def merge(self, previous: Row, outcome: Outcome) -> Outcome:
-        """Attempts of the interrupted run come first."""
-        attempts = [*(previous.get("attempts") or []), *outcome.columns.get("attempts", [])]
+        """Attempts of the interrupted run come first; one whose film this run took up has been noted then already."""
+        attempts: list[Row] = []
+        for attempt in (*(previous.get("attempts") or []), *outcome.columns.get("attempts", [])):
+            attempts += [attempt] if attempt not in attempts else []
         return Outcome(outcome.status, outcome.reason, outcome.evidence, {**outcome.columns, "attempts": attempts})
 
     def still_holds(self, row: Row, result: Row, ctx: StepContext[DownloadParams]) -> bool:
@@ -227,7 +230,9 @@ class _Film:
             return
         try:
             told = dict(read_json(self._told))
-            self._take(str(told["source"]), str(told["evidence"]), float(told["seconds"]))
+            self._take(
+                str(told["source"]), str(told["evidence"]), float(told["seconds"]), str(told.get("at") or moment())
+            )
         except (ClipyardError, OSError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, RetryLater):
                 raise
@@ -248,23 +253,25 @@ class _Film:
             seconds = (now() - begun).total_seconds()
             self.asked.no(Answer(asked.id, error.reason, error.evidence), seconds=seconds)
             return
-        told = {"source": asked.id, "evidence": fetched.evidence, "seconds": fetched.seconds}
+        at = moment()
+        told = {"source": asked.id, "evidence": fetched.evidence, "seconds": fetched.seconds, "at": at}
         write_json(self._told, told)
         fetched.path.replace(self._arrived)
-        self._take(asked.id, fetched.evidence, fetched.seconds)
+        self._take(asked.id, fetched.evidence, fetched.seconds, at)
 
-    def _take(self, source: str, evidence: str, seconds: float) -> None:
+    def _take(self, source: str, evidence: str, seconds: float, at: str) -> None:
         """Verify what arrived and move it to its place."""
         size = self._arrived.stat().st_size
         try:
             self.facts = _verified(self._arrived, source)
         except MediaError as error:
             answer = Answer(source, error.reason, f"{error.evidence} ({evidence})")
-            self.asked.no(answer, seconds=seconds, size=size)
+            self.asked.no(answer, seconds=seconds, size=size, at=at)
             self._forget()
             return
+        # Before the film can be found: a kill between the two would forget that anybody was asked.
+        self.asked.attempt(source, Reason.OK, evidence, seconds, size, at)
         self._place()
-        self.asked.attempt(source, Reason.OK, evidence, seconds, size)
         self._forget()
 
     def _place(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -91,14 +93,14 @@ class Fetching:
             one.evidence = f"made with an earlier recipe; it could not be made anew ({why})"
         for place in places:
             if one.facts is None:
-                if place.exists():
+                if os.path.lexists(place):
                     one.evidence = (
                         f"what lay there could not be verified and was moved to {self.clips.set_aside(place)}"
                     )
                 continue
             if file == self.clips.path(one.window) and self.clips.is_placed(one.window, one.facts, place):
                 continue
-            if place.exists() and not self.clips.is_own(one.window, place):
+            if os.path.lexists(place) and not self.clips.is_own(one.window, place):
                 one.evidence = f"another file lay there and was moved to {self.clips.set_aside(place)}"
             self.clips.place(file, place)
 
@@ -179,12 +181,11 @@ class Fetching:
 
     def _adopt(self, asked: Asked, one: Wanted, fetched: Fetched) -> None:
         try:
-            one.facts = self.clips.adopt(one.window, fetched.path, asked.id, self.work, self.cancelled)
+            got = partial(one.attempt, asked.id, Reason.OK, fetched.evidence, fetched.seconds, fetched.bytes)
+            one.facts = self.clips.adopt(one.window, fetched.path, asked.id, self.work, self.cancelled, got)
         except MediaError as error:
             evidence = f"{error.evidence} ({fetched.evidence})"
             self._no(asked, one, error.reason, evidence, seconds=fetched.seconds, size=fetched.bytes)
-        else:
-            one.attempt(asked.id, Reason.OK, fetched.evidence, fetched.seconds, fetched.bytes)
 
     def _cut_all(self, asked: Asked, fetched: Fetched, asked_for: Sequence[Wanted], others: Sequence[Wanted]) -> None:
         """Cut the windows that were asked for, and of the others those that the file happens to cover."""
@@ -213,13 +214,12 @@ class Fetching:
         self, asked: Asked, source: str, one: Wanted, video: CachedVideo, evidence: str, seconds: float, size: int
     ) -> None:
         try:
-            one.facts = self.clips.cut(one.window, video.path, video.offset, source, self.work, self.cancelled)
+            got = partial(one.attempt, source, Reason.OK, evidence, seconds, size)
+            one.facts = self.clips.cut(one.window, video.path, video.offset, source, self.work, self.cancelled, got)
         except MediaError as error:
             if error.reason in _BAD_FILE:
                 self.cache.forget(video)
             self._no(asked, one, error.reason, f"{error.evidence} ({evidence})", seconds=seconds, size=size)
-        else:
-            one.attempt(source, Reason.OK, evidence, seconds, size)
 
 
 def _neighbours(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:

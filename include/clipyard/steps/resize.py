@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from clipyard.datasets.model import Recipe
 from clipyard.errors import UserError
-from clipyard.files import disk_errors, link_or_copy, temporary_beside
+from clipyard.files import disk_errors, link_or_copy
 from clipyard.manifest import Row
 from clipyard.media.errors import MediaError
 from clipyard.media.likeness import alike, frames, spread
@@ -115,8 +115,7 @@ class ResizeStep(Step[ResizeParams]):
             ours, theirs = frames(source.path, numbers), frames(target, numbers)
             if not all(number in theirs and alike(grey, theirs[number]) for number, grey in ours.items()):
                 raise MediaError(Reason.CORRUPT, "it shows something else than the clip")
-        path = ctx.store.path(KIND, clip_id, key)
-        temporary = temporary_beside(path)
+        path, temporary = ctx.store.path(KIND, clip_id, key), ctx.store.unfinished()
         try:
             with disk_errors(path):
                 link_or_copy(target.resolve(), temporary)
@@ -126,9 +125,7 @@ class ResizeStep(Step[ResizeParams]):
             temporary.unlink(missing_ok=True)
 
     def _make(self, clip_id: str, key: str, source: SourceClip, ctx: StepContext[ResizeParams]) -> Facts:
-        params, path = ctx.params, ctx.store.path(KIND, clip_id, key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = temporary_beside(path)
+        params, path, temporary = ctx.params, ctx.store.path(KIND, clip_id, key), ctx.store.unfinished()
         try:
             with disk_errors(path):
                 made = resize_clip(

@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import ValidationError
 
@@ -69,6 +69,11 @@ def result_path(out: Path) -> Path:
     return out.with_name(f"{out.stem}.result.json")
 
 
+def journal_path(out: Path) -> Path:
+    """Where the finished rows of ``out`` stand until all are."""
+    return out.with_name(f"{out.stem}.journal.jsonl")
+
+
 class _Journal:
     """Finished rows of an unfinished shard, one JSON line each. A torn last line is ignored.
 
@@ -76,7 +81,8 @@ class _Journal:
     """
 
     def __init__(self, out: Path) -> None:
-        self._path = out.with_name(f"{out.stem}.journal.jsonl")
+        self._path = journal_path(out)
+        self.is_needed = True
         self._known: dict[str, tuple[int, int]] = {}
         self._noted: dict[str, list[Row]] = {}
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,8 +131,11 @@ class _Journal:
         """What was noted of an item before this start."""
         return self._noted.get(item_id, [])
 
-    def close(self, *, delete: bool) -> None:
-        if delete:  # while we hold the lock: the next owner must not index a journal that is about to go
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.is_needed:  # while we hold the lock: the next owner must not index a journal that is about to go
             self._path.unlink(missing_ok=True)
         self._handle.close()
 
@@ -145,42 +154,44 @@ class Runner:
 
     def run(self) -> StepResult:
         """Do the shard. Errors of :mod:`clipyard.errors` become the result; the result file is always written."""
+        # The journal goes last: whoever dies before the result is told has it still, and nobody is asked again.
+        with contextlib.ExitStack() as journal:
+            result = self._run(journal)
+            write_json(result_path(self._out), result.as_json(self._step))
+        return result
+
+    def _run(self, stack: contextlib.ExitStack) -> StepResult:
         begun = time.monotonic()
         counts: dict[str, int] = {}
-        result_path(self._out).unlink(missing_ok=True)
         try:
-            total = count_rows(self._items)
-            self._step.preflight(self._ctx)
-            progress = Progress(self._step.name, total)
-            try:
-                self._do(progress)
-            finally:
-                progress.close()
-                counts = dict(progress.counts)
+            with disk_errors(self._out):
+                result_path(self._out).unlink(missing_ok=True)
+                total = count_rows(self._items)
+                self._step.preflight(self._ctx)
+                progress = Progress(self._step.name, total)
+                try:
+                    self._do(progress, stack)
+                finally:
+                    progress.close()
+                    counts = dict(progress.counts)
             result = StepResult(Exit.OK, progress.line(), counts, tools=tool_versions())
         except WaitUntil as error:
             result = StepResult(error.exit_code, str(error), counts, error.reason, error.resume_at.isoformat())
         except ClipyardError as error:
             result = StepResult(error.exit_code, str(error), counts)
-        result = StepResult(**{**result.__dict__, "seconds": time.monotonic() - begun})
-        write_json(result_path(self._out), result.as_json(self._step))
-        return result
+        return replace(result, seconds=time.monotonic() - begun)
 
-    def _do(self, progress: Progress) -> None:
-        journal = _Journal(self._out)
+    def _do(self, progress: Progress, stack: contextlib.ExitStack) -> None:
+        journal = stack.enter_context(_Journal(self._out))
         self._told = replace(self._ctx, note=journal.note)
-        finished = False
-        try:
-            with ManifestWriter(self._out, self._step.schema()) as writer:
-                reasons: Counter[Reason] = Counter()
-                for row in self._results(journal):
-                    writer.write(row)
-                    progress.add(row["status"])
-                    reasons[Reason(row["reason"])] += 1
-                self._step.finish(reasons, self._ctx)
-            finished = True
-        finally:
-            journal.close(delete=finished)
+        with ManifestWriter(self._out, self._step.schema()) as writer:
+            reasons: Counter[Reason] = Counter()
+            for row in self._results(journal):
+                writer.write(row)
+                progress.add(row["status"])
+                reasons[Reason(row["reason"])] += 1
+            self._step.finish(reasons, self._ctx)
+        journal.is_needed = False
 
     def _results(self, journal: _Journal) -> Iterator[Row]:
         """Rows in input order; at most ``2 * jobs`` groups are in flight."""
@@ -231,7 +242,9 @@ class Runner:
 
     def _outcomes(self, rows: list[Row]) -> list[Outcome]:
         try:
-            outcomes = self._step.run_group(rows, self._told)
+            # A full disk is no property of a row, wherever in a step it shows.
+            with disk_errors(self._ctx.data.root):
+                outcomes = self._step.run_group(rows, self._told)
         except ClipyardError as error:
             if error.exit_code in (Exit.FAIL, Exit.RETRY, Exit.WAIT):
                 raise

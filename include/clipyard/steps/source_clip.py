@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import glob
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,20 +41,33 @@ def item_path(data: DataRoot, root: str, folder: str, row: Row, suffix: str = ""
     return inside(data.root, root, folder.replace("{part}", row["split"]), *([class_dir] if class_dir else []), name)
 
 
+def _regular(path: Path) -> os.stat_result | None:
+    """What is known of a file. A folder, a pipe or a link that leads nowhere is none: a pipe would be waited for without end."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return None
+        raise
+    return found if stat.S_ISREG(found.st_mode) else None
+
+
 def noted_film(store: Store, name: str, path: Path) -> Facts | None:
     """What was noted of the whole file at ``path`` (``download`` calls it ``name``), while it is unchanged (size and
     time); else None.
     """
-    try:
-        stat = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
+    there = _regular(path)
+    if there is None:
         return None
     for facts_path in store.path(FILMS, name, "any").parent.glob(f"{glob.escape(name)}.*.json"):
         try:
             facts = read_json(facts_path)
         except (ClipyardError, OSError):
             continue  # damaged by hand, or just replaced
-        if isinstance(facts, dict) and (facts.get("bytes"), facts.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns):
+        if isinstance(facts, dict) and (facts.get("bytes"), facts.get("mtime_ns")) == (
+            there.st_size,
+            there.st_mtime_ns,
+        ):
             return dict(facts)
     return None
 
@@ -62,9 +78,8 @@ def find_clip(store: Store, clip_id: str, path: Path) -> SourceClip | None:
     """
     if "." in clip_id and (film := noted_film(store, clip_id, path)) is not None:  # a clip's name has no extension
         return SourceClip(path, str(film["sha256"]))
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
+    there = _regular(path)
+    if there is None:
         return None
     for facts_path in store.path(CLIPS, clip_id, "any").parent.glob(f"{glob.escape(clip_id)}.*.json"):
         try:
@@ -72,8 +87,8 @@ def find_clip(store: Store, clip_id: str, path: Path) -> SourceClip | None:
             stored = facts_path.with_suffix(".mp4").stat()
         except (ClipyardError, OSError):
             continue  # damaged or just replaced: the bytes decide
-        same_file = (stored.st_dev, stored.st_ino) == (stat.st_dev, stat.st_ino)
-        unchanged = facts.get("bytes") == stat.st_size and facts.get("mtime_ns") == stat.st_mtime_ns
+        same_file = (stored.st_dev, stored.st_ino) == (there.st_dev, there.st_ino)
+        unchanged = facts.get("bytes") == there.st_size and facts.get("mtime_ns") == there.st_mtime_ns
         if same_file and unchanged and isinstance(facts.get("sha256"), str):
             return SourceClip(path, facts["sha256"])
     return SourceClip(path, sha256_of(path))

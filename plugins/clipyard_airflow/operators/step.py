@@ -63,11 +63,16 @@ class StepOperator(BaseOperator):
         raise NotImplementedError
 
     def execute(self, context: Context, event: Any = None) -> dict[str, int]:
+        from clipyard.pipeline.finished import finished_part
         from clipyard.steps.runner import result_path  # reads tables; not at parse
 
-        data = Settings.from_env().data.root
+        root = Settings.from_env().data
+        data, out = root.root, root.root / self.job["out"]
+        if (finished := finished_part(root, self.step, out)) is not None:
+            self.log.info("An earlier try finished this shard and could not say so: %s", finished["sentence"])
+            return dict(finished["counts"])
         self.jobs = int(context["params"].get("jobs") or self.jobs)
-        result_file = result_path(data / self.job["out"])
+        result_file = result_path(out)
         result_file.unlink(missing_ok=True)
         try:
             returncode, why = self.run_step(data, context)
