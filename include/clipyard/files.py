@@ -184,8 +184,9 @@ def link_or_copy(source: Path, target: Path) -> str:
         os.link(source, target)  # the usual case leaves nothing half-made even for a moment
         return "link"
     except FileExistsError:
-        if source.samefile(target):
-            return "link"
+        with suppress(FileNotFoundError):  # a link that leads nowhere
+            if source.samefile(target):
+                return "link"
     except OSError as error:
         if error.errno not in _NO_LINK:
             raise

@@ -118,6 +118,8 @@ def lists(ctx: RunContext, say: Say) -> list[dict[str, Any]]:
     write_json(ctx.folder / "lists.json", content)
     for summary in summaries:
         say("%s", f"{summary.path.name}: {summary.lines} lines, {summary.missing} missing of {summary.rows} rows")
+        if summary.moved:
+            say("%s", f"{summary.path.name}: {summary.moved}")
     return content
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -91,14 +92,14 @@ class Fetching:
             one.evidence = f"made with an earlier recipe; it could not be made anew ({why})"
         for place in places:
             if one.facts is None:
-                if place.exists():
+                if os.path.lexists(place):
                     one.evidence = (
                         f"what lay there could not be verified and was moved to {self.clips.set_aside(place)}"
                     )
                 continue
             if file == self.clips.path(one.window) and self.clips.is_placed(one.window, one.facts, place):
                 continue
-            if place.exists() and not self.clips.is_own(one.window, place):
+            if os.path.lexists(place) and not self.clips.is_own(one.window, place):
                 one.evidence = f"another file lay there and was moved to {self.clips.set_aside(place)}"
             self.clips.place(file, place)
 

@@ -123,6 +123,7 @@ def make_proposals(ctx: RunContext, say: Say) -> dict[str, Any]:
             told[split] = proposals.publish(ctx, split, found, chosen.score, path, common.detector_name(ctx))
     for split, numbers in told.items():
         say("%s", f"{split}: {numbers['boxes']} proposals for {numbers['keys']} key frames ({numbers['source']})")
+        common.say_moved(say, split, numbers)
     return told
 
 

@@ -110,6 +110,12 @@ def detect_shards(ctx: RunContext, say: Say, wanted: Iterable[KeyFrame], start: 
     return jobs
 
 
+def say_moved(say: Say, what: str, numbers: Mapping[str, Any]) -> None:
+    """Say where a file went that lay in the place of one of ours."""
+    if numbers.get("moved"):
+        say("%s", f"{what}: {numbers['moved']}")
+
+
 def detections(ctx: RunContext) -> Any:
     """What was found in the images of this run."""
     return collect(ctx, read_json(ctx.folder / "detection" / JOBS))
