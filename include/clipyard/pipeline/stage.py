@@ -13,6 +13,7 @@ from clipyard.errors import UserError
 from clipyard.files import read_json, sweep_unfinished, write_json
 from clipyard.pipeline.context import RunContext, update_run_file
 from clipyard.pipeline.failures import failures_of
+from clipyard.pipeline.inherit import remember
 from clipyard.pipeline.old_runs import remove_old_runs
 from clipyard.quality.params import GateParams
 from clipyard.run_order import next_number, run_order
@@ -60,7 +61,7 @@ def needs_made(ctx: RunContext, name: str, stage: str) -> None:
         raise NothingToDo(f"There is no {name}, because the run never came through '{stage}'.")
 
 
-def begin(ctx: RunContext) -> None:
+def begin(ctx: RunContext, say: Say) -> None:
     """The run's file is written, what killed writers left is removed, and what the run names is looked for on this machine.
 
     A refresh of what was never run ends here.
@@ -81,6 +82,9 @@ def begin(ctx: RunContext) -> None:
     )  # fmt: skip
     sweep_unfinished(ctx.data.runs(ctx.spec.name))
     _sweep_layout(ctx)
+    if ctx.inherited:
+        told = ", ".join(f"{name}={value}" for name, value in ctx.inherited.items())
+        say("%s", f"As in the last full run: {told}")
     check_here(ctx.params, ctx.spec, steps_here=ctx.in_process or _runtime(ctx, os.environ) == "process")
 
 
@@ -157,6 +161,8 @@ def plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
     made = make_plan(ctx)
     jobs = write_jobs(ctx, made)
     written = write_plan(ctx, made, jobs)
+    if ctx.kind == "full":
+        remember(ctx.spec, ctx.data, ctx.run, ctx.params)
     counts = made.counts
     held = sum(counts["held"].values())
     say(
@@ -200,7 +206,7 @@ def _nothing_changes(ctx: RunContext, counts: Mapping[str, Any]) -> bool:
 
     if ctx.kind != "refresh" or ctx.params.dry_run or counts["asked"] or counts["shards"]:
         return False
-    usual = parse_run_params({}, ctx.spec)
+    usual = parse_run_params(ctx.inherited, ctx.spec)
     chosen = {name for name in type(usual).model_fields if getattr(ctx.params, name) != getattr(usual, name)}
     return chosen <= _CHANGE_NOTHING and release_is_current(ctx)
 

@@ -42,7 +42,7 @@ def _merges(ctx: RunContext) -> bool:
 
 def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     """Obtain all annotation files, choose the windows, begin the run in the ledger."""
-    common.begin(ctx)
+    common.begin(ctx, say)
     known = _known_splits(ctx)
     files = ava_files.obtain_kinetics_part(ctx.spec, ctx.data, known, say, run=ctx)
     if _merges(ctx):

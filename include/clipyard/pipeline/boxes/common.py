@@ -39,9 +39,9 @@ from clipyard.report.missing import write_missing
 JOBS = "jobs.json"
 
 
-def begin(ctx: RunContext) -> None:
+def begin(ctx: RunContext, say: Say) -> None:
     """See :func:`clipyard.pipeline.stage.begin`. What finds people at the end is looked for now, before days of work."""
-    begin_run(ctx)
+    begin_run(ctx, say)
     if detects(ctx) and ctx.chosen(DetectParams).detector == "mmdet" and not mmdet_is_there(ctx):
         raise UserError(
             f"{ctx.spec.name} is to detect people with mmdet, which is not installed here: run its DAG with "
