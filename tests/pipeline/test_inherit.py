@@ -54,8 +54,8 @@ def test_the_last_planned_full_run_counts_and_no_trial(tmp_path: Path) -> None:
 
     spec = SPECS["kinetics400"]
     assert last_params(spec, data) == {}
-    run(1, "full", sources=["youtube"], limit=1)
-    assert last_params(spec, data)["limit"] == 1, "better than nothing"
+    run(1, "full", sources=["youtube"], label_map="/map.txt", limit=1)
+    assert last_params(spec, data) == {"label_map": "/map.txt", "limit": 1}, "whom a trial asked says nothing"
     run(2, "full", sources=["local"])
     for number, params in enumerate(({"dry_run": True}, {"limit": 1}, {"classes": ["abseiling"]}), 3):
         run(number, "full", **params)

@@ -78,7 +78,9 @@ def remember(spec: DatasetSpec, data: DataRoot, run: str, params: RunParams) -> 
 
 
 def _of_run_folders(spec: DatasetSpec, data: DataRoot) -> dict[str, Any]:
-    """Of a data set whose runs are older than the file, or were all trials: those of the last planned one, rather one that was no trial."""
+    """Of a data set whose runs are older than the file, or were all trials: those of the last planned one, rather one that was no trial.
+    Whom a trial asked says nothing about others.
+    """
     trial: dict[str, Any] = {}
     for folder in sorted(data.runs(spec.name).glob("*/"), key=run_order, reverse=True):
         facts = _read(folder / "run.json")
@@ -88,7 +90,7 @@ def _of_run_folders(spec: DatasetSpec, data: DataRoot) -> dict[str, Any]:
         if not any(params.get(name) for name in _OF_A_TRIAL):
             return params
         if not params.get("dry_run"):
-            trial = trial or params
+            trial = trial or {name: value for name, value in params.items() if name not in GROUPS[0]}
     return trial
 
 
