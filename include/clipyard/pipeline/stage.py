@@ -267,12 +267,14 @@ def gate(ctx: RunContext, say: Say, name: str, params: GateParams) -> str:
 def report(ctx: RunContext, say: Say) -> str:
     """Write the report, whatever happened before."""
     from clipyard.pipeline.record import counts_of
+    from clipyard.pipeline.stops import tell_stops
     from clipyard.pipeline.summary import run_summary
     from clipyard.report import write_report
 
     if not (ctx.folder / "run.json").exists() and not failures_of(ctx.folder):
         raise NothingToDo("The run did not begin, so there is nothing to report.")
     update_run_file(ctx, ended=datetime.now(UTC).isoformat())
+    tell_stops(ctx)
     with ctx.ledger() as ledger:
         if ctx.recorded.exists():
             ledger.end_run(ctx.spec.name, ctx.run, counts_of(ctx.recorded)["status"])
