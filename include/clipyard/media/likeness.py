@@ -100,7 +100,7 @@ def _around(number: int, slack: int, count: int) -> range:
 
 def _rate(path: Path) -> float:
     """Frames a second where all are as far apart, else 0."""
-    return constant_rate(read_timeline(path).times, header(path)) or 0.0
+    return float(constant_rate(read_timeline(path).times, header(path)) or 0)
 
 
 def _decoded(path: Path, numbers: set[int], format_: str | None = None, **more: str) -> dict[int, Grey]:
