@@ -29,6 +29,7 @@ GROUND = (
     "run_folder",
     "run_order",
     "overlap",
+    "layout",
 )
 
 ROOMS: dict[str, set[str]] = {
@@ -61,6 +62,7 @@ GROUND_ARROWS: dict[str, set[str]] = {
     "run_folder": set(),
     "run_order": {"errors", "files"},
     "overlap": set(),
+    "layout": {"files", "settings", "store"},
 }
 
 NARROW: dict[tuple[str, str], set[str]] = {

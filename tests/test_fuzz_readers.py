@@ -11,16 +11,24 @@ import json
 import pickle
 import random
 import tarfile
+import tempfile
 import threading
+import zipfile
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from clipyard.acquire.answer import NotHad
-from clipyard.acquire.archive import members
+from clipyard.acquire.archive import list_parts, members
+from clipyard.acquire.breaker import Breaker
 from clipyard.acquire.download import Downloader
+from clipyard.acquire.official import Obtained
 from clipyard.annotations.action_list import publish_action_list, read_action_list
 from clipyard.annotations.ava_csv import write_boxes, write_key_frames
 from clipyard.annotations.box_csv import Form, read_boxes
@@ -28,9 +36,24 @@ from clipyard.annotations.catalog import build_catalog
 from clipyard.annotations.file_list import ListFormat, read_list
 from clipyard.annotations.labels import read_label_map
 from clipyard.annotations.proposals import read_proposals
-from clipyard.datasets.load import PACKAGED, load_spec
+from clipyard.cli.runs import _existing
+from clipyard.datasets.load import PACKAGED, find_spec, load_spec
 from clipyard.errors import ClipyardError
+from clipyard.manifest import CATALOG_FIELDS, read_rows, read_table, schema_of, write_rows
+from clipyard.people.picture import PictureError, read_picture
+from clipyard.pipeline.annotation_choice import remember
+from clipyard.pipeline.boxes.ava import _file_names
+from clipyard.pipeline.context import RunContext, make_context
+from clipyard.pipeline.inherit import last_params
+from clipyard.pipeline.pins import pin
+from clipyard.reasons import Reason
 from clipyard.release.lock import LockHeader, LockRow, open_lock, write_lock
+from clipyard.report.collect import collect
+from clipyard.report.gates import read_gates
+from clipyard.report.index import read_summary
+from clipyard.run_order import run_order
+from clipyard.settings import DataRoot, Settings
+from clipyard.store import Store
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -41,6 +64,8 @@ TOKENS = (
     b"Infinity", b"!!int ''", b"*a", b"&a", b"../", b"(", b"q\xff", b"\x85" * 60, b"\x94", b"R", b"b", b"u", b".",
 )  # fmt: skip
 A = "AAAAAAAAAAA"
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+SPEC = find_spec("kinetics400")
 
 
 def mutated(seed: bytes, numbers: random.Random) -> bytes:
@@ -100,6 +125,79 @@ def archive(path: Path) -> None:
         pass
 
 
+def parts(path: Path) -> None:
+    with suppress(NotHad):
+        list_parts(str(path), path.parent, Downloader(), threading.Event())
+
+
+def picture(path: Path) -> None:
+    with suppress(PictureError):
+        read_picture(path)
+
+
+def run_file(path: Path) -> None:
+    """``run.json``, as reports, the command line, later refreshes and the order of runs read it."""
+    data, spec = DataRoot(path.parent / "data"), SPEC
+    folder = data.run(spec.name, "one")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("run.json", "plan.json", "lists.json", "catalog.json", "stops.json"):
+        (folder / name).write_bytes(path.read_bytes())
+    last_params(spec, data)
+    run_order(folder)
+    collect(spec, data, "one", None, NOW)
+    _existing(spec.name, "one", data.root)
+
+
+def summary(path: Path) -> None:
+    (path.parent / "run/report").mkdir(parents=True, exist_ok=True)
+    (path.parent / "run/report/summary.json").write_bytes(path.read_bytes())
+    read_summary(path.parent / "run", "k")
+
+
+def gate(path: Path) -> None:
+    (path.parent / "run/gates").mkdir(parents=True, exist_ok=True)
+    (path.parent / "run/gates/clips.json").write_bytes(path.read_bytes())
+    read_gates(path.parent / "run", None)
+
+
+def notes(path: Path) -> None:
+    """What the store, the breaker and the download of a part remember."""
+    store = Store(path.parent / "store")
+    for suffix in (".mp4", ".json"):
+        place = store.path("clips", "a", "k", suffix)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(path.read_bytes())
+    store.get("clips", "a", "k"), store.noted("clips", "a", "k"), list(store.all_noted("clips", "a"))
+    (path.parent / "breaker.json").write_bytes(path.read_bytes())
+    (path.parent / "breaker.history.jsonl").write_bytes(path.read_bytes())
+    breaker = Breaker(path.parent)
+    breaker.peek(), breaker.history(), breaker.refused_others("a", Reason.HTTP_429), breaker.enter(threading.Event())
+
+
+@cache
+def context() -> RunContext:
+    return make_context(SPEC.name, "one", {})
+
+
+def known_files(path: Path) -> None:
+    """Where annotation files came from, and what was announced."""
+    ctx = replace(context(), settings=Settings(DataRoot(path.parent / "data"), "sqlite://"))
+    place = ctx.annotation_csvs().get("val") or ctx.data.dataset(SPEC.root, SPEC.parts["val"])
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(b"a")
+    for told in (ctx.data.private / "annotations" / f"{SPEC.name}.json", ctx.state.with_name(f"{SPEC.name}.pins.json")):
+        told.parent.mkdir(parents=True, exist_ok=True)
+        told.write_bytes(path.read_bytes())
+    pin(ctx, [place])
+    remember(ctx, [Obtained("val", place, "x", "0" * 64, 1)])
+
+
+def table(path: Path) -> None:
+    for _ in read_rows(path):
+        pass
+    read_table(path, ["item_id"])
+
+
 def actions(path: Path) -> None:
     read_action_list(path)
     publish_action_list(path, path.with_name("published.pbtxt"))
@@ -113,6 +211,35 @@ def packed(kind: str) -> bytes:
             info.size = 300
             tar.addfile(info, io.BytesIO(b"x" * 300))
     return buffer.getvalue()
+
+
+def zipped(compression: int) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name in (f"a/{A}_000001_000011.mp4", "ü" * 60 + ".txt"):
+            archive.writestr(name, b"x" * 300)
+    return buffer.getvalue()
+
+
+def catalog() -> bytes:
+    row = {"item_id": "val/a", "split": "val", "status": "done", "reason": "ok", "evidence": "", "row": 2}
+    with tempfile.TemporaryDirectory() as folder:
+        write_rows(
+            Path(folder) / "c.parquet",
+            schema_of(CATALOG_FIELDS, "catalog"),
+            [{**row, "item_id": f"val/{n}"} for n in range(30)],
+        )
+        return (Path(folder) / "c.parquet").read_bytes()
+
+
+def jpeg() -> bytes:
+    import cv2
+
+    return bytes(cv2.imencode(".jpg", np.tile(np.arange(64, dtype=np.uint8), (48, 1)))[1])
+
+
+def as_json(**value: Any) -> bytes:
+    return json.dumps(value, indent=1).encode()
 
 
 def written_lock(folder: Path) -> bytes:
@@ -146,6 +273,22 @@ READERS: dict[str, tuple[str, bytes, Callable[[Path], Any]]] = {
     "yaml": ("a.yaml", (PACKAGED / "ava.yaml").read_bytes(), load_spec),
     "tar": ("a.tar", packed("w"), archive),
     "tar.gz": ("a.tar.gz", packed("w:gz"), archive),
+    "zip": ("a.zip", zipped(zipfile.ZIP_DEFLATED), archive),
+    "zip without compression": ("a.zip", zipped(zipfile.ZIP_STORED), archive),
+    "list of archives": ("a.txt", b"http://h/part_0.tar.gz\npart_1.tar.gz\n\n", parts),
+    "list of file names": ("a.txt", f"{A}.mkv\nBBBBBBBBBBB.mp4\n".encode(), lambda path: list(_file_names(path))),
+    "picture": ("a.jpg", jpeg(), picture),
+    "catalog": ("a.parquet", catalog(), table),
+    "run file": ("a.json", as_json(dataset="kinetics400", run="one", kind="full", number=3, egress="default", started=NOW.isoformat(),
+                                  params={"splits": ["val"], "limit": 3, "sources": ["youtube"]}, inherited={}, left=3, nothing_due=False,
+                                  stops=[{"at": NOW.isoformat(), "until": NOW.isoformat(), "why": "x"}], tools={"a": "1"}), run_file),
+    "summary": ("a.json", as_json(title="K", at=NOW.isoformat(), level="good", word="Complete", headline="x", gates={"clips": "passed"},
+                                  counts={"expected": 3, "present": 3, "missing": 0, "rejected": 0, "failed": 0, "not_asked": 0}), summary),
+    "gate": ("a.json", as_json(schema="gate-result/v1", gate="clips", verdict="pass", sentence="x", rows=0, rows_file="x.csv", seconds=1.0,
+                               checks=[{"id": "a.b", "title": "x", "severity": "error", "success": False, "unexpected": 3, "worst": [{"item_id": "a"}]}]), gate),
+    "notes": ("a.json", as_json(bytes=3, mtime_ns=4, sha256="0" * 64, key="k", state="open", reason="http_429", evidence="x", row=1,
+                                opened_at=1.0, wait=3600.0, heard=[["a", "http_429"]], asking={"h:1:1": 1.0}, event="opened", at=NOW.isoformat()), notes),
+    "known files": ("a.json", as_json(**{"annotations/kinetics_val.csv": {"source": "x", "sha256": "0" * 64, "run": "one"}}), known_files),
 }  # fmt: skip
 
 

@@ -97,7 +97,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         read_table(tmp_path / "a.parquet")
 
 
-@pytest.mark.parametrize("version", [b"", b"one", b"\xff"])
+@pytest.mark.parametrize("version", [b"", b"one", b"\xff", b"0", b"9" * 5000])
 def test_a_version_that_is_no_number_is_refused(version: bytes, tmp_path: Path) -> None:
     _with_version(tmp_path / "a.parquet", version)
     with pytest.raises(ManifestError):

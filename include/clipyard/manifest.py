@@ -7,7 +7,9 @@ Reading and writing stream: memory does not grow with the number of rows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +25,7 @@ Row = dict[str, Any]
 VERSION = 1
 _META_VERSION = b"clipyard.schema"
 _META_KIND = b"clipyard.kind"
+_VERSION_TEXT = re.compile(rb"[1-9][0-9]{0,8}")
 
 MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {}
 """From version n to n + 1."""
@@ -125,18 +128,27 @@ def write_rows(target: Path, schema: pa.Schema, rows: Iterable[Row]) -> int:
     return count
 
 
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Whatever Arrow says of bytes that make no sense as one sentence; a column that is not there stays a KeyError."""
+    try:
+        yield
+    except KeyError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise ManifestError(f"{path} is not a readable manifest ({said}); delete it and run its step again.") from error
+
+
 def _checked(path: Path) -> tuple[pq.ParquetFile, int]:
     refuse_pipe(path)
-    try:
-        file = pq.ParquetFile(path)
-    except FileNotFoundError as error:
-        raise ManifestError(f"There is no manifest {path}: run the step that writes it first.") from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ManifestError(
-            f"{path} is not a readable manifest ({error}); delete it and run its step again."
-        ) from error
-    meta = file.schema_arrow.metadata or {}
-    if not meta.get(_META_VERSION, b"").isdigit():
+    with _damage(path):
+        try:
+            file = pq.ParquetFile(path)
+        except FileNotFoundError as error:
+            raise ManifestError(f"There is no manifest {path}: run the step that writes it first.") from error
+        meta = file.schema_arrow.metadata or {}
+    if not _VERSION_TEXT.fullmatch(meta.get(_META_VERSION, b"")):
         raise ManifestError(f"{path} is a parquet file, but not one of Clipyard's manifests.")
     version = int(meta[_META_VERSION])
     if version > VERSION:
@@ -163,7 +175,7 @@ def count_rows(path: Path) -> int:
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """A whole manifest as an arrow table, migrated to the current version."""
     file, version = _checked(path)
-    with file:
+    with file, _damage(path):
         table = file.read(columns=list(columns) if columns is not None and version == VERSION else None)
     for step in range(version, VERSION):
         table = MIGRATIONS[step](table)
@@ -178,5 +190,10 @@ def read_rows(path: Path, columns: Sequence[str] | None = None, *, batch: int = 
         yield from read_table(path, columns).to_pylist()
         return
     with file:
-        for piece in file.iter_batches(batch_size=batch, columns=list(columns) if columns is not None else None):
-            yield from piece.to_pylist()
+        pieces = file.iter_batches(batch_size=batch, columns=list(columns) if columns is not None else None)
+        while True:
+            with _damage(path):
+                rows = next((piece.to_pylist() for piece in pieces), None)
+            if rows is None:
+                return
+            yield from rows

@@ -68,6 +68,11 @@ class RunFolder:
         return self.plan / "absent.parquet"
 
     @property
+    def stops(self) -> Path:
+        """When and why the breaker stopped the crawl during the run; absent when it did not."""
+        return self.root / "stops.json"
+
+    @property
     def detection_items(self) -> Path:
         """Shards of the pictures in which people are looked for."""
         return self.root / "detection" / "items"

@@ -13,6 +13,7 @@ from typing import Any
 from airflow.sdk import DAG, Asset, TriggerRule, get_parsing_context
 from clipyard.datasets.model import AnnotationFormat, DatasetSpec
 from clipyard.pipeline.graph import CPU, graph_of
+from clipyard.settings import Settings
 
 from clipyard_airflow.notify import SummaryNotifier
 from clipyard_airflow.operators.stage import StageOperator
@@ -50,7 +51,8 @@ The **Data quality** tab of this DAG shows the latest report. Nothing is fetched
 
 _WHAT = {
     "full": "Prepares the data set: annotations, clips, optional resized copies and frames, list files, release and report.",
-    "refresh": "Looks again at missing clips whose time has come (see the refresh policy), then makes lists, release and report anew.",
+    "refresh": "Looks again at missing clips whose time has come (see the refresh policy), then makes lists, release and report anew. "
+    "Asks and makes what the last full run did; it has no schedule before that.",
 }
 
 
@@ -95,25 +97,34 @@ def build_errors(specs: Iterable[DatasetSpec]) -> list[str]:
         try:
             if spec.is_runnable:
                 for kind in ("full", "refresh"):
-                    build_dag(spec, kind)
+                    build_dag(spec, kind, scheduled=True)
         except Exception as error:  # noqa: BLE001  see build_dags
             found.append(f"The data set {spec.name} gets no DAG: {type(error).__name__}: {error}.")
     return found
 
 
-def _schedule(spec: DatasetSpec, kind: str) -> Any:
-    """A refresh has the YAML's times. A full run is started by hand, or when all that the data set is made of is ready anew."""
+def _rests(spec: DatasetSpec) -> bool:
+    """Whether nothing of the data set was ever asked for, as far as the DAG processor can see: then its refresh has no schedule."""
+    data = Settings.from_env().data
+    return data.root.is_dir() and not (data.private / "state" / f"{spec.name}.parquet").exists()
+
+
+def _schedule(spec: DatasetSpec, kind: str, scheduled: bool | None) -> Any:
+    """A refresh has the YAML's times, once there was a full run. A full run is started by hand, or when all that the data set is made
+    of is ready anew.
+    """
     if kind == "refresh":
-        return spec.refresh.schedule
+        on = not _rests(spec) if scheduled is None else scheduled
+        return spec.refresh.schedule if on else None
     return [Asset(name=name, uri=f"clipyard://{name}") for name in spec.made_of] or None
 
 
-def build_dag(spec: DatasetSpec, kind: str = "full") -> DAG:
-    """The DAG of a data set; ``kind`` is ``full`` or ``refresh``."""
+def build_dag(spec: DatasetSpec, kind: str = "full", *, scheduled: bool | None = None) -> DAG:
+    """The DAG of a data set; ``kind`` is ``full`` or ``refresh``. ``scheduled``: whether a refresh has its times; None: once it was run."""
     dag = DAG(
         dag_id=spec.name if kind == "full" else f"{spec.name}_refresh",
         description=f"{spec.title}: {'prepare' if kind == 'full' else 'look again at what is missing'}",
-        schedule=_schedule(spec, kind),
+        schedule=_schedule(spec, kind, scheduled),
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
         auto_register=False,  # the files in dags/ say what there is; one that fails halfway is nowhere

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 import yt_dlp
 from clipyard.acquire.answer import MAX_EVIDENCE, NotHad, one_line
@@ -386,9 +387,28 @@ def test_the_machine_is_not_the_item() -> None:
     assert isinstance(classify(OSError(errno.EMFILE, "Too many open files"), network=UP), RetryLater)
     merge = DownloadError("ERROR: You have requested merging of multiple formats but ffmpeg is not installed. Aborting")
     assert isinstance(classify(merge, network=UP), MachineError)
-    with pytest.raises(OSError) as denied:
-        open("/proc/1/mem/x", "w").close()
-    assert isinstance(classify(PermissionError(*denied.value.args), network=UP), MachineError)
+    for denied in (PermissionError(13, "Permission denied"), FileNotFoundError(2, "No such file or directory")):
+        error = DownloadError("ERROR: unable to open for writing", (type(denied), denied, None))
+        answer = classify(error, network=UP, folder=Path("/proc/1"))  # a folder in which nothing can be written
+        assert isinstance(answer, MachineError) and "/proc/1" in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TransportError(cause=PermissionError(1, "Operation not permitted")), Reason.TRANSPORT),  # a firewall
+        (PermissionError(13, "Permission denied"), Reason.TOOL_STALE),
+        (av.error.PermissionError(1, "Operation not permitted", "https://x/v.mp4"), Reason.TOOL_STALE),
+        (av.error.OSError(24, "Too many open files", "v.mp4"), Reason.TRANSPORT),
+        (ExtractorError("No space left on device", expected=True), Reason.UNAVAILABLE),
+        (ExtractorError("This video needs a player: ffmpeg not found", expected=True), Reason.UNAVAILABLE),
+    ],
+)
+def test_what_others_say_is_not_the_state_of_the_machine(error: Exception, reason: Reason, tmp_path: Path) -> None:
+    wrapped = DownloadError(f"ERROR: {error}", (type(error), error, None))
+    answer = classify(wrapped, network=UP, folder=tmp_path)
+    assert isinstance(answer, NotHad) and answer.reason is reason
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_our_own_missing_cable() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import urllib3
 from clipyard.acquire.answer import NotHad
-from clipyard.acquire.connection import LedInside, Nearness, Reach, nearness, written_nearness
+from clipyard.acquire.connection import LedInside, Nearness, Reach, nearness, resolved_nearness, written_nearness
 from clipyard.acquire.download import Downloader, Limits
 from clipyard.acquire.stream import HttpStream
 from clipyard.reasons import Reason
@@ -272,3 +272,33 @@ def test_a_body_may_take_longer_when_it_is_long() -> None:
     patience = Limits(body=100).patience
     assert patience.longest(None) == 100
     assert patience.longest(1 << 30) == 100 + 65536
+
+
+def test_behind_a_proxy_our_own_resolver_counts_where_it_answers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The proxy here fetches what it is asked for, whatever it is, and redirects from the mirror to the intranet."""
+
+    def play(connection: socket.socket, asked: Any) -> None:
+        moved = answer("302 Found", "Location: http://intranet.example/secret")
+        connection.sendall(moved if "mirror.example" in asked.path else answer("200 OK", body=SECRET))
+
+    with raw_server(play) as proxy:
+        for intranet, is_led in ((["10.0.0.1"], False), (["8.8.8.8", "10.0.0.1"], True)):
+            resolved_nearness.cache_clear()
+            with names(monkeypatch, mirror=["8.8.8.8"], intranet=intranet):
+                monkeypatch.setenv("http_proxy", proxy.url)
+                downloader = Downloader(Limits(attempts=1))
+                if is_led:  # the first answer of a list of names is public
+                    assert downloader.download("http://mirror.example/x", tmp_path, ".mp4", Event()).bytes
+                else:
+                    with pytest.raises(NotHad, match=r"led to intranet\.example, which is private"):
+                        downloader.download("http://mirror.example/x", tmp_path, ".mp4", Event())
+        assert sum("intranet" in asked.path for asked in proxy.asked) == 1
+    resolved_nearness.cache_clear()
+
+
+def test_a_name_that_the_resolver_does_not_know_is_the_proxys() -> None:
+    assert resolved_nearness("no-such-host.invalid") is None
+    assert resolved_nearness("localhost") is Nearness.LOCAL
+    assert Reach.led_by(Nearness.PUBLIC).farthest is Nearness.PUBLIC

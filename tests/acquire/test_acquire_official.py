@@ -163,3 +163,19 @@ def test_without_a_network_it_is_tried_again(data: DataRoot) -> None:
     with pytest.raises(RetryLater, match="no_network") as caught:
         obtain_annotations(spec, data, parts=["val"], downloader=down)
     assert caught.value.exit_code is Exit.RETRY
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_what_a_person_put_in_a_csvs_place_is_not_replaced(
+    origin: Origin, data: DataRoot, tmp_path: Path, kind: str
+) -> None:
+    (tmp_path / "served/kinetics_train.csv").write_bytes(CSV)
+    place = data.dataset("kinetics400", "annotations/kinetics_train.csv")
+    place.parent.mkdir(parents=True)
+    if kind == "folder":
+        place.mkdir()
+    else:
+        place.symlink_to(tmp_path / "a disk that is not mounted/train.csv")
+    with pytest.raises(UserError, match="no file" if kind == "folder" else "leads nowhere: mount the disk"):
+        obtain_annotations(spec_with([file_source(origin.url)]), data, parts=["train"])
+    assert place.is_symlink() == (kind == "link")

@@ -19,6 +19,7 @@ from clipyard.acquire.youtube import YouTubeOptions, YouTubeSource
 from clipyard.reasons import Reason
 from fake_youtube import FAKE, enable_fake_extractor, write_playbook
 from raw_server import Asked, answer, raw_server
+from test_acquire_connection import names
 
 ID = "aBcDeFgHiJk"
 DATA = bytes(range(256)) * 4096
@@ -141,3 +142,56 @@ def test_there_is_no_other_way_out(playbook: Path, tmp_path: Path) -> None:
         for url in ("ftp://127.0.0.1:1/x", "file:///etc/passwd"):
             with pytest.raises(Exception, match=r"(?i)unsupported|disabled|unable to handle"):
                 ydl.urlopen(url)
+
+
+def hls(media: str, *lines: str) -> bytes:
+    head = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:4", "#EXT-X-MEDIA-SEQUENCE:0", *lines]
+    return "\n".join([*head, "#EXTINF:4,", media, "#EXT-X-ENDLIST", ""]).encode()
+
+
+def playlist(url: str, protocol: str, **more: Any) -> dict[str, Any]:
+    return {
+        "id": ID, "title": "t", "ext": "mp4", "url": url, "protocol": protocol, "extractor": "x", "extractor_key": "X",
+        **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("protocol", ["m3u8", "m3u8_native"])
+def test_fragments_of_a_playlist_go_out_as_all_else(
+    protocol: str, playbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both the fragment itself and a redirect of it: a playlist that a public address served names this machine."""
+
+    def play(connection: socket.socket, asked: Asked) -> None:
+        moved = answer("302 Found", f"Location: http://127.0.0.1:{server.port}/inside.ts")
+        bodies = {"/a.m3u8": hls("/moved.ts"), "/b.m3u8": hls(f"http://localhost:{server.port}/inside.ts")}
+        connection.sendall(moved if asked.path == "/moved.ts" else answer("200 OK", body=bodies.get(asked.path, DATA)))
+
+    sessions = Sessions({}, cookies=None, ffmpeg=None, pause=lambda *_: 0.0)
+    with raw_server(play) as server, names(monkeypatch, public=["8.8.8.8"]):
+        for path in ("/a.m3u8", "/b.m3u8"):
+            with sessions.get().using(tmp_path, Event()) as ydl, pytest.raises(Exception, match="led to"):
+                ydl.process_info(playlist(f"http://public.example:{server.port}{path}", protocol))
+        assert [asked.path for asked in server.asked if asked.path == "/inside.ts"] == []
+        assert "/moved.ts" in [asked.path for asked in server.asked], "the fragment itself was asked for"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "more", "lines"),
+    [
+        ("m3u8_native", {"is_live": True}, ()),
+        ("m3u8_native", {}, ('#EXT-X-KEY:METHOD=SAMPLE-AES,URI="k"',)),
+        ("rtmp", {}, ()),
+        ("rtmp_ffmpeg", {}, ()),
+        ("websocket_frag", {}, ()),
+    ],
+)
+def test_what_would_go_out_by_itself_is_refused(
+    protocol: str, more: dict[str, Any], lines: tuple[str, ...], playbook: Path, tmp_path: Path
+) -> None:
+    session = Sessions({}, cookies=None, ffmpeg=None, pause=lambda *_: 0.0).get()
+    with raw_server(lambda link, _: link.sendall(answer("200 OK", body=hls("/a.ts", *lines)))) as server:
+        with session.using(tmp_path, Event()) as ydl, pytest.raises(NotHad, match="goes out by itself") as caught:
+            ydl.process_info(playlist(f"{server.url}/a.m3u8", protocol, **more))
+        assert {asked.path for asked in server.asked} <= {"/a.m3u8"}
+    assert caught.value.reason is Reason.TOOL_FAILED

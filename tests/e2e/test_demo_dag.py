@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clipyard.demo.data_set import COMES_BACK, GOOD
 from clipyard.demo.origin import Origin
 from clipyard.demo.videos import read_frame_numbers
 from clipyard.release.lock import open_lock
+from clipyard.settings import slug
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -22,6 +26,15 @@ REASONS = {
     "demo_trunc5": "truncated",
     "demo_slow_6": "transport",
 }
+
+
+def events(airflow, run: str) -> dict[str, dict[str, Any]]:
+    """What Airflow's own tables say of the asset events of a run: asset to ``extra``."""
+    with closing(sqlite3.connect(airflow.home / "airflow.db")) as database:
+        rows = database.execute(
+            "select asset.name, event.extra, event.source_run_id from asset_event event join asset on asset.id = event.asset_id"
+        ).fetchall()
+    return {name: json.loads(extra) for name, extra, run_id in rows if slug(run_id) == run}
 
 
 def test_full_run_then_refresh(airflow, demo_origin: Origin) -> None:
@@ -37,6 +50,14 @@ def test_full_run_then_refresh(airflow, demo_origin: Origin) -> None:
         assert all(reason in line for line in lines), lines
     assert "#row-" in missing, "the hostile row is named"
     assert "passwd" not in "".join(str(path) for path in airflow.data.root.rglob("*"))
+
+    told = events(airflow, run)
+    assert set(told) == {f"kinetics_demo/{what}" for what in ("videos", "frames", "lists", "release")}
+    for extra in told.values():
+        assert (extra["run"], extra["release"], extra["present"], extra["expected"]) == (run, run, 15, 28)
+        assert extra["by_split"]["val"]["present"] + extra["by_split"]["train"]["present"] == 15
+    (first_lock,) = {extra["lock"] for extra in told.values()}
+    assert len(first_lock) == 64
 
     root = airflow.data.dataset("kinetics_demo")
     listed = {}
@@ -70,6 +91,15 @@ def test_full_run_then_refresh(airflow, demo_origin: Origin) -> None:
     assert asked < 28, "a refresh asks about the dead only"
     with open_lock(airflow.data.release("kinetics_demo") / second / "kinetics_demo.lock") as lock:
         assert sum(COMES_BACK in row.path for row in lock) == 2
+    told = events(airflow, second)
+    assert {(extra["release"], extra["present"]) for extra in told.values()} == {(second, 17)}
+    assert set(told) == {f"kinetics_demo/{what}" for what in ("videos", "frames", "lists", "release")}
+    assert first_lock not in {extra["lock"] for extra in told.values()}
+
+    code, _, third, log = airflow.run("kinetics_demo_refresh", "kinetics_demo", as_of=later)
+    assert code == 0, log[-3000:]
+    assert events(airflow, third) == {}, "nothing changed"
+    assert events(airflow, second) == told
 
 
 def test_no_clip_can_be_had_is_red_with_a_report(airflow, demo_origin: Origin) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from clipyard.pipeline.boxes.merge import (
 from clipyard.pipeline.boxes.proposals import as_table, from_detections
 from clipyard.pipeline.boxes.tables import SplitFiles, write_tables
 from clipyard.pipeline.boxes.windows import flat_rows, listed_clips, window_rows
+from clipyard.settings import DataRoot
 
 BOX = "0.100,0.200,0.300,0.400"
 A, B = "AAAAAAAAAAA", "-B_B_B_B_B_"
@@ -119,7 +121,7 @@ def merged(both: tuple[Path, Path], run: Path, proposals: bool = True) -> dict[s
     kinetics, ava = both
     check_ava(ava, ava / "annotations/actions.pbtxt", run)
     made = kinetics / "kinetics_proposal.pkl" if proposals else None
-    return merge(kinetics, ava, run / CHECKED / TRAIN_CSV, kinetics_proposals=made)
+    return merge(DataRoot(kinetics.parent), kinetics, ava, run / CHECKED / TRAIN_CSV, kinetics_proposals=made)
 
 
 def test_merging_twice_is_merging_once(both: tuple[Path, Path], tmp_path: Path) -> None:
@@ -165,10 +167,58 @@ def test_links_are_mended_and_folders_left_alone(both: tuple[Path, Path]) -> Non
     target = kinetics / "rawframes"
     target.mkdir()
     (target / B).symlink_to("/nowhere")
-    assert link_frames(ava / "rawframes", target) == 1
+    assert link_frames(DataRoot(kinetics.parent), ava / "rawframes", target) == 1
     assert (target / B).readlink() == ava / "rawframes" / B
+    (target / B).unlink()
+    (target / B).symlink_to(kinetics)
+    assert link_frames(DataRoot(kinetics.parent), ava / "rawframes", target) == 1
+    assert (target / B).readlink() == ava / "rawframes" / B
+    aside = kinetics.parent / ".clipyard/set-aside/ava_kinetics/rawframes"
+    assert (aside / B).readlink() == kinetics, "a person's link is kept"
     (target / B).unlink()
     (target / B).mkdir()
     with pytest.raises(UserError, match="move it away"):
-        link_frames(ava / "rawframes", target)
-    assert link_frames(ava / "no such folder", target) == 0
+        link_frames(DataRoot(kinetics.parent), ava / "rawframes", target)
+    assert link_frames(DataRoot(kinetics.parent), ava / "no such folder", target) == 0
+
+
+def test_what_is_copied_from_ava_was_checked(both: tuple[Path, Path], tmp_path: Path) -> None:
+    kinetics, ava = both
+    theirs, copies = ava / "annotations", kinetics / "annotations"
+    write_action_list({12: "stand"}, theirs / "ava_action_list_v2.2.pbtxt")
+    good = f"{B},0903,{BOX},12,0\n"
+    plain = {
+        "ava_val_v2.2.csv": f"\ufeff{good}\n{B},0904,{BOX},12.0,0\n{B},0905,{BOX},13,0\n{B},0906,{BOX}\n".encode(),
+        "ava_val_excluded_timestamps_v2.2.csv": f"{B},0907\n\n{B},x\n{B},0908\r\n".encode(),
+        "ava_train_excluded_timestamps_v2.2.csv": f"{B},0909\n".encode(),
+        "ava_file_names_trainval_v2.1.txt": f"{B}.mkv\n\n".encode(),
+    }
+    for name, text in plain.items():
+        (theirs / name).write_bytes(text)
+    val = "ava_dense_proposals_val.FAIR.recall_93.9.pkl"
+    boxes = np.array([[0, 0, 1, 1, 0.9]])
+    (theirs / val).write_bytes(pickle.dumps({f"{B},0903": boxes, f"{B},0904": boxes * 300, "odd": boxes}))
+    told = merged(both, tmp_path / "run", proposals=False)
+    assert (copies / "ava_val_v2.2.csv").read_text() == good
+    assert (copies / "ava_val_excluded_timestamps_v2.2.csv").read_text() == f"{B},0907\n{B},0908\n"
+    for name in ("ava_train_excluded_timestamps_v2.2.csv", "ava_file_names_trainval_v2.1.txt", "actions.pbtxt"):
+        assert (copies / name).read_bytes() == (theirs / name).read_bytes()
+    assert list(read_proposals(copies / val)[0]) == [f"{B},0903"]
+    assert not read_proposals(copies / val)[1]
+    assert set(told["rewritten"]) == {"ava_val_v2.2.csv", "ava_val_excluded_timestamps_v2.2.csv", val}
+    assert "ava_val_v2.2.csv is copied without 3 rows" in told["told"][2]
+    for name, text in plain.items():
+        assert (theirs / name).read_bytes() == text, "AVA's own files stay as they are"
+
+
+def test_a_persons_files_in_the_place_of_merged_ones_are_set_aside(both: tuple[Path, Path], tmp_path: Path) -> None:
+    kinetics, _ = both
+    aside = kinetics.parent / ".clipyard/set-aside/ava_kinetics/annotations"
+    mine = {TRAIN_CSV: b"my rows\n", TRAIN_PROPOSALS: b"my boxes", "ava_val_v2.2.csv": b"my val\n"}
+    (kinetics / "annotations").mkdir()
+    for name, text in mine.items():
+        (kinetics / "annotations" / name).write_bytes(text)
+    told = merged(both, tmp_path / "run")
+    assert {path.name: path.read_bytes() for path in aside.iterdir()} == mine
+    assert sum("was not ours and was moved to" in sentence for sentence in told["told"]) == 3
+    assert not merged(both, tmp_path / "run")["told"], "ours are replaced without a word"

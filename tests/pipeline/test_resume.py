@@ -63,9 +63,9 @@ def test_a_run_that_is_over_asks_again_when_it_is_run_again(
     finish(world, every)
     write_json(ctx.folder / "gates/clips.json", {"verdict": verdict})
     update_run_file(ctx, ended="2026-11-28T00:00:00+00:00" if ended else None)
-    begin(ctx)
+    begin(ctx, lambda *_: None)
     assert shards_left(world, shards=3) == (every if again else [])
-    begin(ctx)
+    begin(ctx, lambda *_: None)
     assert shards_left(world, shards=3) == (every if again else [])
 
 
@@ -82,7 +82,7 @@ def test_half_made_things_are_swept_from_the_layout(world: World) -> None:
         (path / "img_00001.jpg").touch()
     long_ago = time.time() - 7200
     os.utime(old, (long_ago, long_ago))
-    begin(ctx)
+    begin(ctx, lambda *_: None)
     left = sorted(path.name for path in folder.iterdir())
     assert left == sorted([mine.name, foreign.name, "whole"]), "a dead process's and an old one go"
     assert whole.exists(), "a folder of images is not looked into"
@@ -130,7 +130,7 @@ def test_a_refresh_looks_at_the_splits_that_were_asked_for(world: World) -> None
 def test_a_refresh_before_the_first_run_does_nothing(world: World) -> None:
     ctx = world.context("one", "refresh")
     with pytest.raises(NothingInThisRun, match="was never run"):
-        begin(ctx)
+        begin(ctx, lambda *_: None)
 
 
 def test_a_refresh_asks_for_what_the_ledger_calls_due(tmp_path: Path) -> None:

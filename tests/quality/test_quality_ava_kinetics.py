@@ -12,7 +12,7 @@ from ava_world import BOX, CLIPS, BoxWorld, box_row, csv_line, key_row, proposal
 from clipyard.annotations.ava_kinetics_flat import write_updated_csv
 from clipyard.annotations.box_csv import BOXES, KEY_FRAMES
 from clipyard.errors import ManifestError
-from clipyard.files import read_json, write_json
+from clipyard.files import read_json, sha256_of, write_json
 from clipyard.quality import GATES_OF
 from quality_world import broken, ids
 
@@ -434,6 +434,16 @@ def test_copies_of_avas_other_files(ava_kinetics: BoxWorld) -> None:
         "annotations/ava_val_v2.2.csv": "the copy differs",
         "annotations/ava_train_excluded_timestamps_v2.2.csv": "there is no copy",
     }
+
+
+def test_a_copy_without_rejected_rows_is_the_one_that_was_written(ava_kinetics: BoxWorld) -> None:
+    copy, told = ava_kinetics.folder / "annotations/ava_val_v2.2.csv", ava_kinetics.run_dir / "merged.json"
+    copy.write_text("only good rows\n")
+    write_json(told, read_json(told) | {"rewritten": {copy.name: sha256_of(copy)}})
+    assert "merged.copies" not in broken(ava_kinetics.gate("merged"))
+    copy.write_text("edited\n")
+    (row,) = broken(ava_kinetics.gate("merged"))["merged.copies"].worst
+    assert row["problem"] == "the copy is not the one that was written from the checked rows"
 
 
 def test_a_merge_that_names_no_csv_is_one_sentence(ava_kinetics: BoxWorld) -> None:

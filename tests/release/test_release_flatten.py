@@ -71,3 +71,11 @@ def test_the_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["flatten", str(tmp_path / "kv"), str(tmp_path / "flat")])
     assert done.exit_code == 0, done.output
     assert "1 moved" in done.output
+
+
+def test_a_persons_file_in_the_flat_folder_is_not_lost_to_a_link(tmp_path: Path) -> None:
+    put(tmp_path / f"kv/a/{CLIP}", "ours", 1000)
+    put(tmp_path / f"flat/{CLIP}", "a person's", 2000)
+    assert flatten(tmp_path / "kv", tmp_path / "flat", link=True) == {"older": 1}
+    assert (tmp_path / "flat" / CLIP).read_text() == "ours"
+    assert (tmp_path / f"kv/a/{CLIP}.newer").read_text() == "a person's"

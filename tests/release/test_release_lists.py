@@ -266,3 +266,16 @@ def test_lists_of_the_reference(tmp_path: Path, spec: DatasetSpec, case: str, te
             assert text == expected
     missing = {row["item_id"]: row["reason"] for row in read_rows(tmp_path / "out" / "missing_rawframes.parquet")}
     assert missing["train/abseiling/ggggggggggg_000007_000017"] == "no_frames"
+
+
+def test_a_persons_list_is_set_aside_and_ours_is_replaced(tmp_path: Path, root: Path, build: Build) -> None:
+    mine = root / "kinetics400_train_list_videos.txt"
+    mine.write_text("my own list\n")
+    moved = {summary.path.name: summary.moved for summary in build()}
+    aside = tmp_path / ".clipyard/set-aside/kinetics400" / mine.name
+    assert aside.read_text() == "my own list\n"
+    assert str(aside) in moved.pop(mine.name)
+    assert set(moved.values()) == {""}
+    (root / "videos_train/zumba/aaaaaaaaaaa_000000_000010.mp4").unlink()
+    assert {summary.moved for summary in build()} == {""}
+    assert len(list(aside.parent.iterdir())) == 1

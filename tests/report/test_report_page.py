@@ -425,3 +425,15 @@ def test_a_blocked_gate_is_listed_once_with_what_to_do(tmp_path: Path) -> None:
     assert verdict["headline"] == f"Not usable yet, the gate “clips” blocked the run: {said}"
     assert not [sentence for sentence in verdict["wrong"] if "clips are missing" in sentence]
     assert verdict["next"][0] == "Add a mirror."
+
+
+def test_the_page_shows_when_the_crawl_was_stopped(tmp_path: Path) -> None:
+    world = build(tmp_path, classes=2, per_class=3, earlier=0)
+    assert "When the crawl was stopped" not in html(world)
+    stop = {"at": NOW.isoformat(), "until": (NOW + timedelta(hours=6)).isoformat(), "closed": None, "reason": "bot_check",
+            "why": HOSTILE, "evidence": HOSTILE, "todo": "Wait"}  # fmt: skip
+    write_json(world.folder / "stops.json", {"left": 7, "stops": [stop]})
+    write_report(world.spec, world.data, RUN, None, NOW)
+    page = Page(html(world))
+    assert "When the crawl was stopped" in page.text and "7 clips of this run were left unasked" in page.text
+    assert page.tags["script"] == 0 and not page.handlers and not page.tables_without_caption

@@ -14,6 +14,7 @@ from clipyard.demo.videos import make_video, read_frame_numbers
 from clipyard.errors import Exit, UserError
 from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
 from clipyard.media.image_folder import count_images
+from clipyard.media.tools import ffmpeg
 from clipyard.steps.excerpt import ExcerptStep
 from clipyard.steps.runner import run_step
 
@@ -144,6 +145,57 @@ def test_what_a_person_put_there_is_set_aside(data: Path) -> None:
         f"ava/videos_15min/{NAMES[1]}", f"ava/rawframes/{NAMES[1][:11]}/img_00001.jpg",
     }  # fmt: skip
     assert count_images(images)[0] == 90
+
+
+def own_excerpt(data: Path, name: str, *, rate: int = 30, crf: int = 30) -> None:
+    """What the reference's scripts leave: the part encoded by another program's settings, and its images."""
+    video, images = data / "ava" / "videos_15min" / name, data / "ava" / "rawframes" / name[:11]
+    video.parent.mkdir(parents=True, exist_ok=True)
+    images.mkdir(parents=True)
+    argv = [ffmpeg().path, "-v", "error", "-ss", "9", "-t", "3", "-i", str(data / "ava" / "videos" / name)]
+    subprocess.run([*argv, "-vf", f"fps={rate}", "-crf", str(crf), "-preset", "ultrafast", str(video)], check=True)
+    subprocess.run([*argv[:3], "-i", str(video), "-r", str(rate), "-q:v", "3", "img_%05d.jpg"], check=True, cwd=images)
+
+
+def test_what_a_person_made_is_kept_when_it_fits_and_else_moved_away(data: Path) -> None:
+    own_excerpt(data, NAMES[0])
+    own_excerpt(data, NAMES[1], rate=15)
+    before = files(data)
+    rows = excerpt(data)
+    assert rows[0]["evidence"] == "what lay there fits and was kept"
+    assert [row["status"] for row in rows] == ["kept", "done", "done"]
+    assert rows[0]["evidence"] == "what lay there fits and was kept"
+    after = files(data)
+    fits = {name for name in before if NAMES[0][:11] in name}
+    assert {name: before[name] for name in fits} == {name: after[name] for name in fits}
+    aside = data / ".clipyard" / "set-aside"
+    assert "45 where ours has 90" in rows[1]["evidence"]
+    assert str(aside / f"ava/videos_15min/{NAMES[1]}") in rows[1]["evidence"]
+    moved = {str(p.relative_to(aside)): p.read_bytes() for p in aside.rglob("*") if p.is_file()}
+    assert moved == {name: text for name, text in before.items() if name not in fits}
+    assert told(excerpt(data)) == [("kept", "ok")] * 3
+    assert files(data) == after
+
+
+def test_a_persons_things_in_the_place_of_ours_are_moved_away(data: Path) -> None:
+    """A note about a place says nothing of what a person has put there since."""
+    rows = excerpt(data)
+    video, images = data / rows[1]["path"], data / rows[1]["image_path"]
+    shutil.copy(data / rows[0]["path"], video)
+    (images / "note.txt").write_text("mine")
+    again = excerpt(data)
+    assert told(again) == [("kept", "ok"), ("done", "ok"), ("kept", "ok")]
+    assert "note.txt" in again[1]["evidence"]
+    aside = data / ".clipyard" / "set-aside" / "ava"
+    assert (aside / f"rawframes/{NAMES[1][:11]}/note.txt").read_text() == "mine"
+    assert (aside / f"videos_15min/{NAMES[1]}").read_bytes() == (data / rows[0]["path"]).read_bytes()
+
+
+def test_a_dead_link_in_the_place_of_an_excerpt_is_moved_away(data: Path) -> None:
+    (data / "ava/rawframes").mkdir()
+    (data / "ava/rawframes" / NAMES[1][:11]).symlink_to("/nowhere")
+    assert told(excerpt(data)) == [("done", "ok")] * 3
+    assert os.path.lexists(data / ".clipyard/set-aside/ava/rawframes" / NAMES[1][:11])
 
 
 def test_one_output_alone(data: Path) -> None:

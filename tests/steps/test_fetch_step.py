@@ -312,6 +312,22 @@ def test_a_bad_file_that_lies_there_is_set_aside_never_counted_never_deleted(yar
     assert aside.read_bytes() == data
 
 
+@pytest.mark.parametrize("kind", ["dead link", "folder"])
+def test_what_is_no_file_in_a_clips_place_is_set_aside(yard: Yard, kind: str) -> None:
+    yard.serve(f"clips/val/juggling_balls/{yard.want()}.mp4")
+    yard.file().parent.mkdir(parents=True)
+    if kind == "folder":
+        (yard.file() / "mine").mkdir(parents=True)
+    else:
+        yard.file().symlink_to("/a disk that is not mounted/clip.mp4")
+    yard.run()
+    assert yard.only()["status"] == "done"
+    assert "was moved to" in yard.only()["evidence"]
+    assert yard.file().is_file() and not yard.file().is_symlink()
+    aside = yard.data / ".clipyard/set-aside" / yard.file().relative_to(yard.data)
+    assert (aside / "mine").is_dir() if kind == "folder" else aside.is_symlink()
+
+
 def test_damage_in_the_store_is_noticed_and_repaired(yard: Yard) -> None:
     name = yard.want()
     served = yard.serve(f"clips/val/juggling_balls/{name}.mp4")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clipyard.acquire.connection import Nearness
 from clipyard.datasets.model import Source
 from clipyard.demo.origin import Origin
 from clipyard.demo.videos import make_video
@@ -19,7 +20,7 @@ from clipyard.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
 from clipyard.settings import DataRoot
 from clipyard.steps.registry import make_step
 from clipyard.steps.runner import StepResult, run_step
-from clipyard.steps.unpack import WantedClips, write_parts
+from clipyard.steps.unpack import PART_FIELDS, WantedClips, write_parts
 
 NAMES = [clip_id(f"-aBcDeFgH_{n}", 7, 10) for n in range(4)]
 
@@ -167,3 +168,19 @@ def test_a_part_without_address_is_a_sentence(tmp_path: Path) -> None:
     write_rows(data / "wanted.parquet", schema_of(ITEM_FIELDS, "plan"), wanted_rows(NAMES))
     run(data, data / "wanted.parquet", data / "out.parquet")
     assert "write_parts" in next(iter(read_rows(data / "out.parquet")))["evidence"]
+
+
+def test_a_list_leads_no_nearer_than_who_served_it(origin: Origin, tmp_path: Path, films: dict[str, bytes]) -> None:
+    data, parts = prepare(origin, tmp_path, films)
+    rows = list(read_rows(parts))
+    assert {row["led_by"] for row in rows} == {int(Nearness.LOCAL)}, "this machine's list may name this machine"
+    before = sum(origin.asked.values())
+    write_rows(parts, schema_of(PART_FIELDS, "parts"), [{**row, "led_by": int(Nearness.PUBLIC)} for row in rows])
+    run(data, parts, data / "unpack.parquet")
+    told = list(read_rows(data / "unpack.parquet"))
+    assert {(row["status"], row["reason"]) for row in told} == {("missing", "not_found")}
+    assert all("a public address led to" in row["evidence"] for row in told)
+    assert sum(origin.asked.values()) == before
+    here = cvdf(origin).model_copy(update={"parts_list": {"val": str(tmp_path / "served/val_path.txt")}})
+    write_parts(here, ["val"], parts, DataRoot(data), environ={})
+    assert {row["led_by"] for row in read_rows(parts)} == {None}, "a list on disk is the user's own"

@@ -31,7 +31,7 @@ from clipyard.acquire.archive import ArchiveLimits, members
 from clipyard.acquire.cache import SourceCache
 from clipyard.acquire.download import Downloader, Limits, page_like
 from clipyard.acquire.guard import reasons
-from clipyard.acquire.official import SOON, Obtained, check_sum, csv_problem, put_in_place
+from clipyard.acquire.official import SOON, Obtained, check_sum, csv_problem, put_in_place, refuse_odd
 from clipyard.acquire.template import Template, expand_environment, unset_variables
 from clipyard.datasets.model import DatasetSpec, Source
 from clipyard.errors import RetryLater, UserError
@@ -243,6 +243,7 @@ def obtain_files(
 
 def _kept(one: FileWanted, place: Path) -> Obtained | None:
     if not place.is_file():
+        refuse_odd(place)
         return None
     if problem := file_problem(place, one.name):
         raise UserError(f"{place} cannot be used: {problem}; delete it, or put the right one in its place.")

@@ -287,7 +287,8 @@ def unpack_small(
 def list_parts(place: str, scratch: Path, downloader: Downloader, cancelled: Event) -> list[str]:
     """The archive parts that a list names, one url or path per line (CVDF's ``k400_val_path.txt``).
 
-    Relative paths are below the list's own folder; a list over http may name http and https only. Raises
+    Relative paths are below the list's own folder; a list over http may name http and https only. Who fetches the parts of such a list
+    holds them against whoever served it (:meth:`clipyard.acquire.connection.Reach.led_by`). Raises
     :class:`NotHad`, and UserError for a line that is neither.
     """
     remote = urlsplit(place).scheme in ("http", "https")

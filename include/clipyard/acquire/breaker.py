@@ -71,13 +71,16 @@ class BreakerOpen:
     reason: Reason
     evidence: str
 
+    @property
+    def why(self) -> str:
+        return _WHY.get(self.reason, _ROW)
+
     def sentence(self) -> str:
-        return f"{_WHY.get(self.reason, _ROW)} ({self.reason}); {self._until()}"
-
-    def _until(self) -> str:
-        return f"nothing is asked of YouTube before {self.resume_at:%Y-%m-%d %H:%M} UTC."
+        return f"{self.why} ({self.reason}); {NOTHING_IS_ASKED} before {self.resume_at:%Y-%m-%d %H:%M} UTC."
 
 
+NOTHING_IS_ASKED = "nothing is asked of YouTube"
+"""In the evidence of whatever was left unasked."""
 _ROW = "Too many videos in a row ended in the same way"
 _WHY = {
     **dict.fromkeys(STOPS_THE_CRAWL, "YouTube stopped us"),

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import errno
 import re
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 from clipyard.acquire.answer import NotHad, one_line
@@ -54,19 +56,20 @@ def classify(
     hint: str = "",
     cookies: bool = False,
     network: Network = NETWORK,
+    folder: Path | None = None,
 ) -> NotHad | ClipyardError:
     """The exception to raise instead of ``error``: :class:`NotHad`, or one of the machine (disk full, no ffmpeg).
 
     ``error`` is what ``YoutubeDL`` raised: a ``DownloadError`` or anything else. ``warnings`` are what yt-dlp logged
     before it gave up; they decide only when the error itself says nothing, and the last one is named as evidence of
     ``tool_stale``. ``hint``: what yt-dlp said once of all videos (no JavaScript runtime), named when this video has no
-    warning of its own. ``cookies``: an account is in use. The evidence of an ``unavailable`` in words that are in no
+    warning of its own. ``cookies``: an account is in use. ``folder``: where yt-dlp writes; of the machine is only what is wrong there. The evidence of an ``unavailable`` in words that are in no
     table begins with :data:`clipyard.reasons.UNKNOWN_SENTENCE`.
     """
     if isinstance(error, NotHad | ClipyardError):
         return error
     chain = list(causes(error))
-    if fit := _machine(error, chain):
+    if fit := _machine(error, chain, folder):
         return fit
     evidence = _evidence(error, chain)
     texts = [normalise(_text(one)) for one in chain]
@@ -86,20 +89,36 @@ def classify(
     return NotHad(found, evidence, retry_after=_retry_after(found, chain, texts))
 
 
-def _machine(error: BaseException, chain: Sequence[BaseException]) -> ClipyardError | None:
-    text = normalise(" ".join(map(_text, chain)))
+def _machine(error: BaseException, chain: Sequence[BaseException], folder: Path | None) -> ClipyardError | None:
+    # Words of the other side (YouTube's, a server's) say nothing about this machine; nor do numbers of FFmpeg's libraries about a file.
+    from yt_dlp.networking.exceptions import HTTPError
+    from yt_dlp.utils import ExtractorError
+
+    theirs = any(isinstance(e, HTTPError) or (isinstance(e, ExtractorError) and e.expected) for e in chain)
+    text = "" if theirs else normalise(" ".join(map(_text, chain)))
     if any(isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT) for e in chain) or _NO_SPACE.search(text):
         return RetryLater(
             "The disk is full: a download could not be written; free some space, then run this again "
             f"({one_line(str(error))[:200]})."
         )
-    if any(isinstance(e, OSError) and e.errno in (errno.EMFILE, errno.ENFILE) for e in chain):
+    if any(isinstance(e, OSError) and e.errno in (errno.EMFILE, errno.ENFILE) and not _is_libav(e) for e in chain):
         return RetryLater("Too many files are open on this machine; run this again with fewer jobs.")
     if _NO_FFMPEG.search(text):
         return MachineError("ffmpeg was not found, so video and sound cannot be put together: install ffmpeg.")
-    if any(isinstance(e, PermissionError | IsADirectoryError) for e in chain):
-        return MachineError(f"A download could not be written: {one_line(str(error))[:300]}.")
+    denied = any(isinstance(e, PermissionError | IsADirectoryError | FileNotFoundError) for e in chain)
+    if denied and folder is not None and (why := _not_writable(folder)):
+        return MachineError(f"A download could not be written ({why}): {one_line(str(error))[:300]}.")
     return None
+
+
+def _not_writable(folder: Path) -> str:
+    """Why nothing can be written into ``folder``; empty when it can. A firewall, or a server, denies with the same errors."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as handle:
+            handle.write(b"x")
+    except OSError as error:
+        return f"{folder}: {error.strerror}"
+    return ""
 
 
 def _spoken(texts: Sequence[str], cookies: bool) -> Reason | None:

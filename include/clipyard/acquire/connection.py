@@ -8,7 +8,8 @@ unpacked whole, and a server that sends a byte now and then is waited for withou
 * the body of a redirect is not read;
 * the headers of an answer have one deadline, a body has a lowest speed and a longest time.
 
-Behind a proxy only addresses written as numbers can be looked at: names are the proxy's to resolve.
+Behind a proxy names are the proxy's to resolve. What our own resolver says of them within two seconds counts here too; where it says
+nothing, only addresses written as numbers can be looked at.
 """
 
 from __future__ import annotations
@@ -17,15 +18,19 @@ import http.client
 import io
 import ipaddress
 import socket
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
@@ -76,6 +81,25 @@ def written_nearness(url: str) -> Nearness | None:
         return None
 
 
+_RESOLVER_SECONDS = 2.0
+
+
+@lru_cache(maxsize=4096)
+def resolved_nearness(host: str) -> Nearness | None:
+    """Of the nearest address that our own resolver knows of a name; None where it says nothing in time. Remembered."""
+    found: list[Nearness] = []
+
+    def ask() -> None:
+        with suppress(OSError, UnicodeError, ValueError):
+            found.extend(nearness(str(one[4][0])) for one in socket.getaddrinfo(host, None, 0, socket.SOCK_STREAM))
+
+    # A daemon thread: a resolver that hangs cannot be interrupted, and must not be waited for.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_RESOLVER_SECONDS)
+    return max(found, default=None)
+
+
 class LedInside(urllib3.exceptions.HTTPError):
     """Another host led to an address that is nearer than its own. Nothing was sent there."""
 
@@ -101,11 +125,26 @@ class Reach:
         """Forget who has answered."""
         self._kept, self._farthest = False, Nearness.SPECIAL
 
-    def towards(self, url: str) -> None:
-        """The next hop; raises LedInside when its host is written as an address that is too near."""
+    @property
+    def farthest(self) -> Nearness:
+        """The farthest that has answered; SPECIAL: nobody has."""
+        return self._farthest
+
+    @classmethod
+    def led_by(cls, near: Nearness) -> Reach:
+        """For addresses that were named by one of that nearness."""
+        reach = cls()
+        reach._farthest = near
+        return reach.keep()
+
+    def towards(self, url: str, *, proxied: bool = False) -> None:
+        """The next hop; raises LedInside when its host is written as an address that is too near, or behind a proxy known as one."""
+        host = urlsplit(url).hostname or ""
         self._written = written_nearness(url)
+        if self._written is None and proxied:
+            self._written = resolved_nearness(host)
         if self._written is not None:
-            self.check(urlsplit(url).hostname or "", self._written)
+            self.check(host, self._written)
 
     def answered(self, near: Nearness | None) -> None:
         """An address answered; None: behind a proxy."""
@@ -299,7 +338,8 @@ class Redirects:
         return response
 
     def send(self, request: requests.PreparedRequest, **more: Any) -> requests.Response:
-        self.guard.reach.towards(request.url or "")
+        url = request.url or ""
+        self.guard.reach.towards(url, proxied=bool(select_proxy(url, more.get("proxies"))))
         response: requests.Response = super().send(request, **more)  # type: ignore[misc]
         return response
 

@@ -166,6 +166,7 @@ def _obtain(
                 f"{target} is not an annotation csv: {problem}; delete it, or put the right one in its place."
             )
         return Obtained(part, target, "kept", sha256_of(target), target.stat().st_size)
+    refuse_odd(target)
     answers: list[tuple[str, NotHad]] = []
     for one in asked:
         try:
@@ -184,6 +185,13 @@ def _obtain(
         f"Place it by hand as {target}, then run this again."
     )
     raise (RetryLater if any(error.reason in SOON for _, error in answers) else UserError)(sentence)
+
+
+def refuse_odd(target: Path) -> None:
+    """UserError where something lies in a file's place that is no file: what a person put there is not replaced."""
+    if os.path.lexists(target):
+        what = "a link that leads nowhere" if target.is_symlink() else "no file"
+        raise UserError(f"{target} is {what}: mount the disk that it leads to, or move it away, then run this again.")
 
 
 def put_in_place(file: Path, target: Path) -> None:

@@ -2,8 +2,9 @@
 
 All its questions go through requests, guarded as our own are (:mod:`clipyard.acquire.connection`): redirects lead no
 nearer, and when a public address has named the media, these are fetched from no address of the lab's network. (While
-it extracts, plug-ins may ask helpers on this machine.) Of a file that it reads in parts, every part must be of the same
-version. What it hands over to ffmpeg (live playlists) goes out unguarded.
+it extracts, plug-ins may ask helpers on this machine.) The same holds for playlists and their fragments. Of a file that it reads in
+parts, every part must be of the same version. What it would hand over to another program (ffmpeg for live or encrypted playlists), or
+fetch over a connection of its own, is refused: nobody could look where that goes.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from clipyard.acquire.answer import NotHad
 from clipyard.acquire.classify import last_warning, speaks_of_tools
 from clipyard.acquire.connection import Guard, Patience, Reach, Redirects
 from clipyard.acquire.preflight import find_ffmpeg, js_runtimes
 from clipyard.acquire.resume import Version
 from clipyard.errors import MachineError
+from clipyard.reasons import Reason
 
 Pause = Callable[[int, str], float]
 
@@ -65,6 +68,7 @@ def common_params(ffmpeg: Path | None) -> dict[str, Any]:
         "quiet": True, "noprogress": True, "color": "never", "noplaylist": True,
         "geo_bypass": False,  # a made-up X-Forwarded-For is a lie that can get the address blocked
         "cachedir": False, "updatetime": False, "overwrites": True, "skip_unavailable_fragments": False,
+        "external_downloader": "native",
         "ffmpeg_location": str(ffmpeg) if ffmpeg else None,
         "js_runtimes": {name: dict(config) for name, config in js_runtimes().items()},
     }  # fmt: skip
@@ -113,6 +117,8 @@ class Session:
         from yt_dlp.utils import DownloadError
 
         self._log, self.stamp, self.uses = _Log(), stamp, 0
+        self.folder: Path | None = None
+        """Where it writes."""
 
         def sleep(n: int) -> float:
             self._log.cancelled.wait(pause(n, self._log.last))
@@ -158,6 +164,7 @@ class Session:
         """The YoutubeDL, writing ``video.*`` into ``folder``; raises DownloadCancelled once ``cancelled`` is set."""
         self._log.warnings.clear()
         self._log.cancelled = cancelled
+        self.folder = folder
         self._reach.free()
         self.ydl.params["outtmpl"] = {**self.ydl.params["outtmpl"], "default": "video.%(ext)s"}
         self.ydl.params["paths"] = {"home": str(folder)}
@@ -201,7 +208,11 @@ def _guarded_ydl(reach: Reach, patience: Patience) -> Any:
                     raise TransportError(f"connection broken off: the file has changed between two parts of it: {why}")
             return response
 
+    _refuse_other_ways()
+
     class GuardedYDL(YoutubeDL):  # type: ignore[misc]
+        guarded = True
+
         def process_info(self, info_dict: Any) -> Any:
             reach.keep()
             return super().process_info(info_dict)
@@ -210,6 +221,33 @@ def _guarded_ydl(reach: Reach, patience: Patience) -> Any:
             return super().build_request_director([GuardedRH], preferences)
 
     return GuardedYDL
+
+
+def _refuse_other_ways() -> None:
+    """Downloaders of yt-dlp that do not go out through ``YoutubeDL.urlopen`` end in NotHad for guarded instances. Some are chosen only
+    after a playlist was read, deep inside, so that they are stopped where they begin.
+    """
+    from yt_dlp.downloader import external, fc2, niconico, rtmp, websocket
+
+    for kind in (
+        external.ExternalFD, rtmp.RtmpFD, websocket.WebSocketFragmentFD, niconico.NiconicoLiveFD, fc2.FC2LiveFD,
+    ):  # fmt: skip
+        if "_clipyard" not in vars(kind):
+            kind.real_download = _refusing(kind.real_download)
+            kind._clipyard = True
+
+
+def _refusing(real_download: Any) -> Any:
+    def real_or_none(self: Any, filename: str, info: Any) -> Any:
+        if getattr(self.ydl, "guarded", False):
+            name = type(self).__name__.removesuffix("FD")
+            raise NotHad(
+                Reason.TOOL_FAILED,
+                f"this format ({info.get('protocol')}) is fetched by {name} only, which goes out by itself: refused",
+            )
+        return real_download(self, filename, info)
+
+    return real_or_none
 
 
 def _stamp(cookies: Path | None) -> tuple[int, int] | None:

@@ -183,7 +183,12 @@ class YouTubeSource:
         if cancelled.is_set() or isinstance(error, Stopped):
             return stopped()
         return classify(
-            error, warnings=session.warnings, hint=session.hint, cookies=self._has_cookies, network=self._network
+            error,
+            warnings=session.warnings,
+            hint=session.hint,
+            cookies=self._has_cookies,
+            network=self._network,
+            folder=session.folder,
         )
 
     def _report(self, video_id: str, error: BaseException | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -11,10 +11,10 @@ from clipyard.datasets.load import find_spec
 from clipyard.datasets.model import DatasetSpec
 from clipyard.errors import UserError
 from clipyard.files import read_json, write_json
+from clipyard.pipeline.inherit import inherited, last_params
 from clipyard.pipeline.param_checks import parse_run_params
 from clipyard.pipeline.params import RunParams
 from clipyard.run_folder import RunFolder
-from clipyard.run_order import run_order
 from clipyard.settings import DataRoot, Settings, slug
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class RunContext:
     """What is wrong with the parameters that the run was started with; ``params`` are then the defaults."""
     given: dict[str, Any] | None = None
     """The wrong parameters, for the report."""
+    inherited: dict[str, Any] = field(default_factory=dict)
+    """What a refresh took over from the last full run; ``params`` has it."""
 
     @property
     def data(self) -> DataRoot:
@@ -88,18 +90,6 @@ class RunContext:
 
         return splits_of(self.state) if self.kind == "refresh" else []
 
-    def last_full_params(self) -> dict[str, Any]:
-        """The parameters of the data set's last full run that was no trial, as they stand in its ``run.json``."""
-        for folder in sorted(self.data.runs(self.spec.name).glob("*/"), key=run_order, reverse=True):
-            try:
-                facts = read_json(folder / "run.json")
-            except (UserError, OSError):
-                continue
-            params = facts.get("params") if isinstance(facts, dict) and facts.get("kind") == "full" else None
-            if isinstance(params, dict) and not params.get("dry_run"):
-                return params
-        return {}
-
     def chosen(self, kind: type[P]) -> P:
         """The parameters as those of the data set's annotation format."""
         assert isinstance(self.params, kind), f"{self.spec.name} has no {kind.__name__}"
@@ -131,6 +121,7 @@ class RunContext:
             "kind": self.kind,
             "egress": self.settings.egress,
             "params": self.params.model_dump(mode="json") if self.given is None else self.given,
+            "inherited": self.inherited,
         }
 
 
@@ -156,11 +147,24 @@ def make_context(
         )
     name = slug(run)
     try:
-        return RunContext(settings, spec, name, kind, parse_run_params(params, spec), in_process)
+        taken = _taken_over(spec, settings.data, name, params) if kind == "refresh" else {}
+        return RunContext(
+            settings, spec, name, kind, parse_run_params({**params, **taken}, spec), in_process, inherited=taken
+        )
     except UserError as error:
         if not started:
             raise
         return RunContext(settings, spec, name, kind, parse_run_params({}, spec), in_process, str(error), dict(params))
+
+
+def _taken_over(spec: DatasetSpec, data: DataRoot, run: str, params: dict[str, Any]) -> dict[str, Any]:
+    """What a refresh inherits; once it has begun that stays, whatever full run comes after."""
+    try:
+        told = read_json(data.run(spec.name, run) / "run.json")
+        last = dict(told["inherited"])
+    except (UserError, OSError, KeyError, TypeError, ValueError):
+        last = last_params(spec, data)
+    return inherited(spec, params, last)
 
 
 def update_run_file(ctx: RunContext, **values: Any) -> dict[str, Any]:

@@ -29,20 +29,14 @@ from clipyard.pipeline.stage import plan as make_plan
 from clipyard.quality.params import GateParams
 
 
-def _label_map(ctx: RunContext) -> Path | None:
-    given = ctx.chosen(KineticsParams).label_map
-    if ctx.kind == "refresh" and not given:  # what the data set was made with
-        given = str(ctx.last_full_params().get("label_map") or "")
-    return Path(given) if given else None
-
-
 def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     """Obtain the annotation files, build the catalog, begin the run in the ledger."""
     from clipyard.acquire.official import obtain_annotations
     from clipyard.annotations.catalog import build_catalog
 
-    begin(ctx)
-    label_map = _label_map(ctx)
+    begin(ctx, say)
+    chosen = ctx.chosen(KineticsParams).label_map
+    label_map = Path(chosen) if chosen else None
     spec = annotation_spec(ctx)
     check_kept(ctx, (spec.parts[split] for split in ctx.splits))
     obtained = obtain_annotations(spec, ctx.data, parts=ctx.splits)
@@ -118,6 +112,8 @@ def lists(ctx: RunContext, say: Say) -> list[dict[str, Any]]:
     write_json(ctx.folder / "lists.json", content)
     for summary in summaries:
         say("%s", f"{summary.path.name}: {summary.lines} lines, {summary.missing} missing of {summary.rows} rows")
+        if summary.moved:
+            say("%s", f"{summary.path.name}: {summary.moved}")
     return content
 
 

@@ -17,11 +17,14 @@ from clipyard.acquire.template import Template, expand_environment, unset_variab
 from clipyard.datasets.model import Source
 from clipyard.errors import UserError
 from clipyard.pipeline.context import RunContext
+from clipyard.pipeline.inherit import counts_for_refreshes, inherited, last_params
 from clipyard.pipeline.param_checks import addresses, replaceable, switched_off
 
 NEAR = frozenset({"local", "dataset"})
 """Kinds of sources that ask nobody: looked into also for what is not due."""
 
+_ASKED: dict[str, Any] = {"sources": [], "local_folder": "", "mirror_url": ""}
+"""Parameters that say who is asked, as they are where nobody chose."""
 _LOCAL_NAMES = frozenset({"split", "class", "label"})
 """What a data set calls things; the other holes of a template are YouTube's."""
 
@@ -78,8 +81,11 @@ def askers(ctx: RunContext) -> Askers:
 
 
 def of_refresh(ctx: RunContext) -> Askers:
-    """Of the refreshes that the schedule starts: the data set's own sources."""
-    plain = ctx.params.model_copy(update={"sources": [], "local_folder": "", "mirror_url": ""})
+    """Of the refreshes that the schedule starts: the sources of the last full run, which this one may be."""
+    if ctx.kind == "full" and counts_for_refreshes(ctx.params):
+        return askers(ctx)
+    last = {**inherited(ctx.spec, {}, last_params(ctx.spec, ctx.data))}
+    plain = ctx.params.model_copy(update={name: last.get(name, empty) for name, empty in _ASKED.items()})
     return askers(RunContext(ctx.settings, ctx.spec, ctx.run, "refresh", plain, ctx.in_process))
 
 

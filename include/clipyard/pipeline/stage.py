@@ -13,6 +13,7 @@ from clipyard.files import read_json, write_json
 from clipyard.pipeline.context import RunContext, update_run_file
 from clipyard.pipeline.failures import failures_of
 from clipyard.pipeline.finished import ASKING, finished_part, is_over
+from clipyard.pipeline.inherit import remember
 from clipyard.pipeline.old_runs import remove_old_runs
 from clipyard.pipeline.sweep import sweep
 from clipyard.quality.params import GateParams
@@ -57,7 +58,7 @@ def needs_made(ctx: RunContext, name: str, stage: str) -> None:
         raise NothingToDo(f"There is no {name}, because the run never came through '{stage}'.")
 
 
-def begin(ctx: RunContext) -> None:
+def begin(ctx: RunContext, say: Say) -> None:
     """The run's file is written, what killed writers left is removed, and what the run names is looked for on this machine.
 
     A refresh of what was never run ends here.
@@ -77,6 +78,9 @@ def begin(ctx: RunContext) -> None:
         tools=tool_versions(),
     )  # fmt: skip
     sweep(ctx)
+    if ctx.inherited:
+        told = ", ".join(f"{name}={value}" for name, value in ctx.inherited.items())
+        say("%s", f"As in the last full run: {told}")
     check_here(ctx.params, ctx.spec, steps_here=ctx.in_process or _runtime(ctx, os.environ) == "process")
 
 
@@ -135,6 +139,8 @@ def plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
     made = make_plan(ctx)
     jobs = write_jobs(ctx, made)
     written = write_plan(ctx, made, jobs)
+    if ctx.kind == "full":
+        remember(ctx.spec, ctx.data, ctx.run, ctx.params)
     counts = made.counts
     held = sum(counts["held"].values())
     say(
@@ -178,7 +184,7 @@ def _nothing_changes(ctx: RunContext, counts: Mapping[str, Any]) -> bool:
 
     if ctx.kind != "refresh" or ctx.params.dry_run or counts["asked"] or counts["shards"]:
         return False
-    usual = parse_run_params({}, ctx.spec)
+    usual = parse_run_params(ctx.inherited, ctx.spec)
     chosen = {name for name in type(usual).model_fields if getattr(ctx.params, name) != getattr(usual, name)}
     return chosen <= _CHANGE_NOTHING and release_is_current(ctx)
 
@@ -230,12 +236,14 @@ def gate(ctx: RunContext, say: Say, name: str, params: GateParams) -> str:
 def report(ctx: RunContext, say: Say) -> str:
     """Write the report, whatever happened before."""
     from clipyard.pipeline.record import counts_of
+    from clipyard.pipeline.stops import tell_stops
     from clipyard.pipeline.summary import run_summary
     from clipyard.report import write_report
 
     if not (ctx.folder / "run.json").exists() and not failures_of(ctx.folder):
         raise NothingToDo("The run did not begin, so there is nothing to report.")
     update_run_file(ctx, ended=datetime.now(UTC).isoformat())
+    tell_stops(ctx)
     with ctx.ledger() as ledger:
         if ctx.recorded.exists():
             ledger.end_run(ctx.spec.name, ctx.run, counts_of(ctx.recorded)["status"])

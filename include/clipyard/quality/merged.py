@@ -41,7 +41,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     yield _keys(run, told)
     yield _ava_wins(told)
     yield from _links(spec, data, told)
-    yield _copies(spec, data, [str(told.get(name, "")) for name in ("csv", "proposals")])
+    yield _copies(spec, data, [str(told.get(name, "")) for name in ("csv", "proposals")], told.get("rewritten"))
 
 
 def _relation(name: str, left: int, right: int, what: str) -> dict[str, Any]:
@@ -191,8 +191,12 @@ def _wrong_link(link: Path, folder: Path) -> str:
         return f"it leads to {link.readlink()}, which is not there"
 
 
-def _copies(spec: DatasetSpec, data: DataRoot, merged: list[str]) -> Suite:
-    """One row for each annotation file of AVA that is not merged. Where no proposals were, nothing stands for AVA's of train."""
+def _copies(spec: DatasetSpec, data: DataRoot, merged: list[str], rewritten: object) -> Suite:
+    """One row for each annotation file of AVA that is not merged. Where no proposals were, nothing stands for AVA's of train.
+
+    ``rewritten``: name to sha256 of the copies that were written without what the checks rejected.
+    """
+    sums = rewritten if isinstance(rewritten, dict) else {}
     theirs, own = data.dataset(AVA, "annotations"), data.dataset(spec.root, "annotations")
     except_ = {path.rpartition("/")[2] for path in (*merged, _TRAIN_PROPOSALS)}
     if not theirs.is_dir():
@@ -203,7 +207,7 @@ def _copies(spec: DatasetSpec, data: DataRoot, merged: list[str]) -> Suite:
     table = pd.DataFrame(
         {
             "item_id": [f"annotations/{file.name}" for file in files],
-            "problem": [_changed(own / file.name, file) for file in files],
+            "problem": [_changed(own / file.name, file, sums.get(file.name)) for file in files],
         },
         dtype="str",
     )
@@ -212,9 +216,11 @@ def _copies(spec: DatasetSpec, data: DataRoot, merged: list[str]) -> Suite:
     )
 
 
-def _changed(copy: Path, file: Path) -> str:
+def _changed(copy: Path, file: Path, written: str | None) -> str:
     if not copy.is_file():
         return "there is no copy"
+    if written is not None:
+        return "" if sha256_of(copy) == written else "the copy is not the one that was written from the checked rows"
     if copy.stat().st_size != file.stat().st_size or sha256_of(copy) != sha256_of(file):
         return "the copy differs"
     return ""

@@ -48,7 +48,7 @@ def _place(file: Path, target: Path, link: bool) -> str:
             return "same"
         if _born(target) <= _born(file):
             return "older"
-        if link:
+        if link and target.stat().st_nlink > 1:  # its bytes stay in the class folder that it was linked from
             return _put(file, target, link)
         link_or_copy(target, file.with_name(f"{file.name}{NEWER}"))  # before its name is taken: a kill loses nothing
         _put(file, target, link)

@@ -19,6 +19,7 @@ from clipyard.annotations.file_list import ListEntry, ListFormat, reference_shuf
 from clipyard.datasets.model import DatasetSpec
 from clipyard.errors import ManifestError, UserError
 from clipyard.files import writing
+from clipyard.layout import placing
 from clipyard.manifest import ManifestWriter, Row, read_rows, schema_of
 from clipyard.reasons import Reason, Status
 from clipyard.release.folders import SplitFolder, count_frames
@@ -52,6 +53,9 @@ class ListSummary:
     """Missing by reason."""
     not_in_csv: int = 0
     """Clips in the class folders that the csv does not name (level 2)."""
+
+    moved: str = ""
+    """What became of a file in the list's place that was not ours."""
 
     @property
     def missing(self) -> int:
@@ -188,7 +192,7 @@ def build_lists(
 
     ``{data}/{root}/{name}_{split}_list_{videos,rawframes}.txt`` (``.json`` on wish), in csv order, of what the catalog
     names and the disk has. ``missing_videos.{parquet,csv}`` and ``missing_rawframes.…`` go to ``missing_dir``; the
-    reason of a clip is looked up in ``recorded``. ``splits``: only these, an empty list for one without rows. The
+    reason of a clip is looked up in ``recorded``. A list that we did not write is set aside. ``splits``: only these, an empty list for one without rows. The
     catalog is streamed once per format; a class folder is listed once.
     """
     options = options or ListOptions()
@@ -213,13 +217,15 @@ def build_lists(
                 target = data.dataset(spec.root, str(Path(name).with_suffix(".json")) if options.json else name)
                 summary = ListSummary(split, format_, target)
                 entries = _ListBuilder(spec, folder, format_, options).entries(rows, states, missing, summary)
-                if options.shuffle_seed is None:
-                    write_list(target, entries)
-                else:
-                    before = _train_clips_in(_folder(spec, data, format_, split), catalog) if split == VAL else 0
-                    whole = list(entries)
-                    reference_shuffle(whole, options.shuffle_seed, before=before)
-                    write_list(target, whole)
+                with placing(data, target) as new:
+                    if options.shuffle_seed is None:
+                        write_list(new.path, entries)
+                    else:
+                        before = _train_clips_in(_folder(spec, data, format_, split), catalog) if split == VAL else 0
+                        whole = list(entries)
+                        reference_shuffle(whole, options.shuffle_seed, before=before)
+                        write_list(new.path, whole)
+                summary.moved = new.told
                 summary.not_in_csv = folder.unasked
                 summaries.append(summary)
     return summaries

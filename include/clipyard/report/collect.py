@@ -17,12 +17,13 @@ from clipyard.datasets.model import DatasetSpec
 from clipyard.errors import ClipyardError
 from clipyard.files import read_json
 from clipyard.report.boxes import collect_boxes
-from clipyard.report.data import Failure, Items, Report, Stage, TrendRow
+from clipyard.report.data import Failure, Items, Report, Stage, Stop, TrendRow
 from clipyard.report.gates import read_gates
 from clipyard.report.history import read_history
 from clipyard.report.index import list_runs, parse_time, read_summary
 from clipyard.report.tally import tally, tally_catalog
 from clipyard.report.text import number, plural
+from clipyard.run_folder import RunFolder
 from clipyard.settings import DataRoot, slug
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, 
     earlier = _earlier(data, spec.name, folder)
     steps = _steps(folder, kind)
     failures = _failures(folder, (first, *steps, last))
+    told_stops = _mapping(_document(RunFolder(folder).stops))
     stages = (first, *steps, last, *_stages(folder, kind))
     return Report(
         dataset=spec.name,
@@ -87,6 +89,8 @@ def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, 
         boxes=collect_boxes(spec, data.root, folder, params),
         failures=failures,
         part=_part(params, plan),
+        stops=_stops(told_stops),
+        left_unasked=left if isinstance(left := told_stops.get("left"), int) else 0,
         nothing_due=bool(plan.get("nothing_due")),
     )
 
@@ -168,6 +172,16 @@ def _failures(folder: Path, stages: Iterable[Stage]) -> tuple[Failure, ...]:
     names = {failure.part for failure in noted}
     told = (Failure(stage.name, stage.sentence) for stage in stages if stage.state == "failed")
     return (*noted, *(failure for failure in told if failure.part not in names))
+
+
+def _stops(told: Mapping[str, Any]) -> tuple[Stop, ...]:
+    found, stops = told.get("stops"), []
+    for one in map(_mapping, found if isinstance(found, list) else []):
+        at, until = parse_time(one.get("at")), parse_time(one.get("until"))
+        if at is not None and until is not None:
+            texts = (str(one.get(name, "")) for name in ("reason", "why", "evidence", "todo"))
+            stops.append(Stop(at, until, parse_time(one.get("closed")), *texts))
+    return tuple(stops)
 
 
 def _at(note: Mapping[str, Any]) -> str:

@@ -226,6 +226,19 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """A time in which the breaker let nobody ask YouTube. ``closed`` is None while nobody has been let in again."""
+
+    at: datetime
+    until: datetime
+    closed: datetime | None
+    reason: str
+    why: str
+    evidence: str
+    todo: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The first line of the page. ``wrong`` and ``next`` are sentences."""
 
@@ -272,5 +285,9 @@ class Report:
     failures: tuple[Failure, ...] = ()
     nothing_due: bool = False
     """A refresh that asked for nothing: what it reports is what the newest release holds."""
+    stops: tuple[Stop, ...] = ()
+    """Oldest first."""
+    left_unasked: int = 0
+    """Items for which the breaker's time was not over when the run ended."""
     part: str = ""
     """What makes the run one that tells little of the whole data set: ``dry run``, ``trial``; else empty."""

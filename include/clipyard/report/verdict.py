@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from clipyard.report.data import Check, Gate, Level, Report, Verdict
-from clipyard.report.text import clean, day, number, plural, share
+from clipyard.report.text import clean, day, moment, number, plural, share
 from clipyard.report.words import words
 
 _MAX_SENTENCES = 5
@@ -78,6 +78,7 @@ def _wrong(report: Report) -> list[str]:
         said.append(f"{_present(report)}, as far as the run came.")
     said += [f"Gate “{clean(g.name, 40)}”: {clean(g.problem, 300)}" for g in report.gates if g.problem]
     said += _broken(report, "bad")
+    said += _stopped(report)
     if report.items is not None and report.items_from == "recorded":
         for row in report.items.reasons[:3]:
             about = words(row.reason, report.noun)
@@ -89,6 +90,17 @@ def _wrong(report: Report) -> list[str]:
     if len(said) > _MAX_SENTENCES:
         said[_MAX_SENTENCES - 1 :] = [f"… and {number(len(said) - _MAX_SENTENCES + 1)} more, below."]
     return said
+
+
+def _stopped(report: Report) -> list[str]:
+    """What the breaker did: the last stop, and how many there were."""
+    if not report.stops:
+        return []
+    stop, more = report.stops[-1], len(report.stops) - 1
+    ended = f"asked again at {moment(stop.closed)}" if stop.closed else f"not before {moment(stop.until)}"
+    left = f"; {plural(report.left_unasked, report.noun)} were left unasked" if report.left_unasked else ""
+    again = f" (the last of {more + 1} stops)" if more else ""
+    return [f"{clean(stop.why, 120)}: the crawl stopped at {moment(stop.at)}, {ended}{again}{left}."]
 
 
 def _heaviest(gates: Iterable[Gate]) -> Check | None:
@@ -135,6 +147,9 @@ def _next(report: Report) -> list[str]:
         said.append("Trigger the DAG without “dry run” to fetch.")
     elif report.items is None or report.items_from != "recorded":
         said.append("Clear the run's failed task, or trigger the DAG again: finished work is kept.")
+    if report.stops and report.stops[-1].closed is None:
+        stop = report.stops[-1]
+        said.append(f"{clean(stop.todo, 200)} (nobody is asked before {moment(stop.until)}).")
     history = report.history
     now, soon, later = (
         sum(retry.count for retry in history.retries if retry.bucket in buckets)

@@ -6,8 +6,6 @@ sets that need the same window share one file.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +14,9 @@ from typing import Any
 
 from clipyard.datasets.model import Recipe
 from clipyard.errors import ClipyardError
-from clipyard.files import disk_errors, inside, link_or_copy, read_json, temporary_beside
+from clipyard.files import disk_errors, link_or_copy, read_json, temporary_beside
 from clipyard.ids import clip_id
+from clipyard.layout import set_aside
 from clipyard.media.cut import allowance
 from clipyard.media.cutters import cut_clip
 from clipyard.media.errors import MediaError
@@ -257,16 +256,6 @@ class Clips:
     def set_aside(self, target: Path) -> Path:
         """Move a file that cannot be used out of the data set's layout; nothing of a person's is ever deleted."""
         return set_aside(self.data, target)
-
-
-def set_aside(data: DataRoot, target: Path) -> Path:
-    """Move a file or folder that is not ours out of a data set's layout, to ``{private}/set-aside``; where it went."""
-    aside = inside(data.private, "set-aside", *target.relative_to(data.root).parts)
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    while os.path.lexists(aside):
-        aside = aside.with_name(f"{aside.stem}+{aside.suffix}")
-    shutil.move(target, aside)
-    return aside
 
 
 def media_columns(facts: Facts) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from clipyard.acquire.http import VIDEO_SUFFIXES
 from clipyard.acquire.sources import Asked, Egress, make_sources
 from clipyard.errors import ClipyardError, RetryLater, WaitUntil
 from clipyard.files import disk_errors, link_or_copy, publish, read_json, sha256_of, temporary_beside, write_json
+from clipyard.layout import set_aside
 from clipyard.manifest import Row
 from clipyard.media.errors import MediaError
 from clipyard.media.probe import probe
@@ -42,7 +43,7 @@ from clipyard.reasons import Reason, Status
 from clipyard.settings import PRIVATE
 from clipyard.steps.answers import STOPPED, Answer, Questions, moment, status_of
 from clipyard.steps.base import Outcome, PerRun, Step, StepContext, now, require_space
-from clipyard.steps.clips import media_columns, set_aside
+from clipyard.steps.clips import media_columns
 from clipyard.steps.fetch import FetchParams
 from clipyard.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
 from clipyard.steps.source_clip import FILMS, item_path, noted_film

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,20 +15,24 @@ from pydantic import Field, model_validator
 
 from clipyard.datasets.model import Recipe
 from clipyard.files import disk_errors, publish, sha256_of
+from clipyard.layout import set_aside
 from clipyard.manifest import Row
 from clipyard.media.errors import MediaError
 from clipyard.media.excerpt import ExcerptFacts, Part, container_of, make_excerpt
 from clipyard.media.image_folder import count_images, replace_folder, sweep, unfinished
+from clipyard.media.likeness import same_images, same_video
 from clipyard.media.stretches import Encoders
 from clipyard.media.tools import ffmpeg
 from clipyard.reasons import Reason, Status
 from clipyard.steps.base import Outcome, PerRun, Step, StepContext, StepParams
-from clipyard.steps.clips import set_aside
 from clipyard.steps.fields import MEDIA_FIELDS, PATH_FIELD
 from clipyard.steps.source_clip import SourceClip, find_clip, item_path
 from clipyard.store import Facts, content_key
 
 KIND = "excerpts"
+_SLACK = 1
+"""Frames: where two of the film are as near to an instant, another tool takes the other one."""
+_FITS = "what lay there fits and was kept"
 
 
 class ExcerptParams(StepParams):
@@ -105,12 +111,14 @@ class ExcerptStep(Step[ExcerptParams]):
         if video is not None and frames is not None:
             return Outcome(Status.KEPT, evidence=self._evidence(video, frames), columns=self._columns(video, frames))
         try:
-            video, frames = self._make(row, film, places, video, frames, ctx)
+            video, frames, told = self._make(row, film, places, video, frames, ctx)
         except MediaError as error:
             if error.reason is Reason.TOO_SHORT:
                 return Outcome.missing(error.reason, error.evidence)
             return Outcome.failed(error.reason, error.evidence)
-        return Outcome(Status.DONE, evidence=self._evidence(video, frames), columns=self._columns(video, frames))
+        status = Status.KEPT if told and set(told) == {_FITS} else Status.DONE
+        evidence = "; ".join(filter(None, [*dict.fromkeys(told), self._evidence(video, frames)]))
+        return Outcome(status, evidence=evidence, columns=self._columns(video, frames))
 
     def _make(
         self,
@@ -120,8 +128,9 @@ class ExcerptStep(Step[ExcerptParams]):
         video: Facts | None,
         frames: Facts | None,
         ctx: StepContext[ExcerptParams],
-    ) -> tuple[Facts, Facts]:
-        """Make what is not intact, in one pass; the facts of both."""
+    ) -> tuple[Facts, Facts, list[str]]:
+        """Make what is not intact, in one pass; the facts of both, and what became of each place (empty: it was free, or ours)."""
+        told = []
         new_video = unfinished(places.video) if places.video and video is None else None
         new_frames = unfinished(places.frames) if places.frames and frames is None else None
         try:
@@ -140,9 +149,11 @@ class ExcerptStep(Step[ExcerptParams]):
                     encoders=self._encoders(ctx),
                 )
                 if new_video is not None:
-                    video = self._publish_video(row, film, places, new_video, made, ctx)
+                    video, what = self._publish_video(row, film, places.video, new_video, made, ctx)
+                    told.append(what)
                 if new_frames is not None:
-                    frames = self._publish_frames(row, film, places, new_frames, made, ctx)
+                    frames, what = self._publish_frames(row, film, places.frames, new_frames, made, ctx)
+                    told.append(what)
         finally:
             if new_video is not None:
                 new_video.unlink(missing_ok=True)
@@ -150,7 +161,7 @@ class ExcerptStep(Step[ExcerptParams]):
                 shutil.rmtree(new_frames, ignore_errors=True)
         assert video is not None
         assert frames is not None
-        return video, frames
+        return video, frames, told
 
     # What lies at a place is told by one note a place, written before the rename: a kill between them leaves a note
     # that does not fit what is there, and that is made again.
@@ -159,46 +170,75 @@ class ExcerptStep(Step[ExcerptParams]):
         self,
         row: Row,
         film: SourceClip,
-        places: _Places,
+        place: Path | None,
         new: Path,
         made: ExcerptFacts,
         ctx: StepContext[ExcerptParams],
-    ) -> Facts:
-        assert places.video is not None
+    ) -> tuple[Facts, str]:
+        assert place is not None
         assert made.video is not None
-        if places.video.exists() and not self._is_noted(row, places.video, ctx):
-            set_aside(ctx.data, places.video)
-        stat = new.stat()
-        facts = self._told(film, made) | made.video.columns() | {
-            "path": _relative(places.video, ctx), "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns,
-            "sha256": sha256_of(new), "made": self._video_recipe(ctx.params),
+        kept, told, before = made.video, "", self._own_video(row, place, ctx)
+        if os.path.lexists(place) and before is None:
+            try:
+                kept, told = same_video(place, new, made.video, slack=_SLACK), _FITS
+            except (MediaError, OSError) as error:
+                told = _moved("file", error, set_aside(ctx.data, place))
+        file = place if told == _FITS else new
+        stat = file.stat()
+        facts = self._told(film, made) | kept.columns() | {
+            "path": _relative(place, ctx), "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "before": before,
+            "sha256": sha256_of(file), "made": self._video_recipe(ctx.params),
         }  # fmt: skip
         ctx.store.note(KIND, row["clip_id"], _key(facts["path"]), facts)
-        publish(new, places.video)
-        return facts
+        if file == new:
+            publish(new, place)
+        return facts, told
 
     def _publish_frames(
         self,
         row: Row,
         film: SourceClip,
-        places: _Places,
+        place: Path | None,
         new: Path,
         made: ExcerptFacts,
         ctx: StepContext[ExcerptParams],
-    ) -> Facts:
-        assert places.frames is not None
+    ) -> tuple[Facts, str]:
+        assert place is not None
         assert made.frames is not None
-        path = _relative(places.frames, ctx)
-        if places.frames.exists() and ctx.store.noted(KIND, row["clip_id"], _key(path)) is None:
-            set_aside(ctx.data, places.frames)
+        count, size, told = made.frames.frames, made.frames.bytes, ""
+        before = self._own_frames(row, place, ctx)
+        if os.path.lexists(place) and before is None:
+            try:
+                (count, size), told = same_images(place, new, made.frames, slack=_SLACK), _FITS
+            except (MediaError, OSError) as error:
+                told = _moved("folder", error, set_aside(ctx.data, place))
+        path = _relative(place, ctx)
         facts = self._told(film, made) | {
-            "image_path": path, "images": made.frames.frames, "image_width": made.frames.width,
-            "image_height": made.frames.height, "image_bytes": made.frames.bytes,
-            "made": self._frames_recipe(ctx.params),
+            "image_path": path, "images": count, "image_width": made.frames.width, "image_height": made.frames.height,
+            "image_bytes": size, "before": before, "made": self._frames_recipe(ctx.params),
         }  # fmt: skip
         ctx.store.note(KIND, row["clip_id"], _key(path), facts)
-        replace_folder(new, places.frames)
-        return facts
+        if told != _FITS:
+            replace_folder(new, place)
+        return facts, told
+
+    @staticmethod
+    def _own_video(row: Row, place: Path, ctx: StepContext[ExcerptParams]) -> list[int] | None:
+        """Size and time of the file at ``place`` when it is one that we noted, or the one before; else None."""
+        with suppress(OSError):
+            there = [place.stat().st_size, place.stat().st_mtime_ns]
+            facts = ctx.store.noted(KIND, row["clip_id"], _key(_relative(place, ctx))) or {}
+            return there if there in ([facts.get("bytes"), facts.get("mtime_ns")], facts.get("before")) else None
+        return None
+
+    @staticmethod
+    def _own_frames(row: Row, place: Path, ctx: StepContext[ExcerptParams]) -> list[int] | None:
+        """Count and bytes of the images at ``place`` when they are what we noted, or what was there before; else None."""
+        with suppress(MediaError, OSError):
+            there = list(count_images(place))
+            facts = ctx.store.noted(KIND, row["clip_id"], _key(_relative(place, ctx))) or {}
+            return there if there in ([facts.get("images"), facts.get("image_bytes")], facts.get("before")) else None
+        return None
 
     @staticmethod
     def _told(film: SourceClip, made: ExcerptFacts) -> Facts:
@@ -219,15 +259,11 @@ class ExcerptStep(Step[ExcerptParams]):
     def _is_noted(row: Row, video: Path, ctx: StepContext[ExcerptParams]) -> Facts | None:
         """The facts when ``video`` is the file that they are about."""
         facts = ctx.store.noted(KIND, row["clip_id"], _key(_relative(video, ctx)))
-        try:
+        with suppress(FileNotFoundError, NotADirectoryError):
             stat = video.stat()
-        except FileNotFoundError:
-            return None
-        unchanged = facts is not None and (facts.get("bytes"), facts.get("mtime_ns")) == (
-            stat.st_size,
-            stat.st_mtime_ns,
-        )
-        return facts if unchanged else None
+            if facts is not None and (facts.get("bytes"), facts.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns):
+                return facts
+        return None
 
     def _intact_frames(
         self, row: Row, film: SourceClip, places: _Places, ctx: StepContext[ExcerptParams]
@@ -277,6 +313,11 @@ class ExcerptStep(Step[ExcerptParams]):
             return False
         video = self._intact_video(row, film, places, ctx)
         return video is not None and self._intact_frames(row, film, places, ctx) is not None
+
+
+def _moved(what: str, why: MediaError | OSError, aside: Path) -> str:
+    found = why.evidence if isinstance(why, MediaError) else why.strerror
+    return f"the {what} that lay there does not fit ({found}) and was moved to {aside}"
 
 
 def _relative(path: Path, ctx: StepContext[ExcerptParams]) -> str:

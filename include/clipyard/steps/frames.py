@@ -14,16 +14,15 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from clipyard.files import disk_errors
+from clipyard.layout import set_aside
 from clipyard.manifest import Row
 from clipyard.media.errors import MediaError
-from clipyard.media.frames import TOLERANCE, FrameFacts, FrameRecipe, check_images, extract_frames
-from clipyard.media.image_folder import IMG, Pattern, count_images, image_name, replace_folder, sweep, unfinished
-from clipyard.media.likeness import alike, image, spread
-from clipyard.media.probe import picture_size
+from clipyard.media.frames import FrameFacts, FrameRecipe, extract_frames
+from clipyard.media.image_folder import IMG, Pattern, count_images, replace_folder, sweep, unfinished
+from clipyard.media.likeness import same_images
 from clipyard.media.tools import ffmpeg
 from clipyard.reasons import Reason, Status
 from clipyard.steps.base import Outcome, Step, StepContext, StepParams
-from clipyard.steps.clips import set_aside
 from clipyard.steps.fields import PATH_FIELD
 from clipyard.steps.source_clip import SourceClip, find_clip, item_path
 from clipyard.store import Facts, content_key
@@ -38,21 +37,6 @@ _LATER = ("pattern", "enlarge", "even")
 def _in_key(recipe: FrameRecipe) -> dict[str, Any]:
     defaults = asdict(FrameRecipe())
     return {name: value for name, value in asdict(recipe).items() if name not in _LATER or value != defaults[name]}
-
-
-def _same_images(folder: Path, ours: Path, made: FrameFacts, pattern: Pattern) -> tuple[int, int]:
-    """Count and bytes of somebody's images when they are those that we make. Raises MediaError that says what is not."""
-    count, size = check_images(folder, (made.width, made.height), pattern)
-    if abs(count - made.frames) > TOLERANCE:
-        raise MediaError(Reason.TOOL_FAILED, f"{count} images where the clip gives {made.frames}")
-    looked_at = spread(min(count, made.frames))
-    for number in range(count):  # nobody has verified them before
-        name = image_name(number + 1, pattern)
-        if picture_size(folder / name) != (made.width, made.height):
-            raise MediaError(Reason.TOOL_FAILED, f"{name} has another size than the others")
-        if number in looked_at and not alike(image(folder / name), image(ours / name)):
-            raise MediaError(Reason.TOOL_FAILED, f"{name} shows something else than the clip")
-    return count, size
 
 
 class FramesParams(StepParams):
@@ -139,7 +123,7 @@ class FramesStep(Step[FramesParams]):
         try:
             made = extract_frames(source.path, beside, recipe=recipe, cancelled=ctx.cancelled)
             try:
-                count, size = _same_images(folder, beside, made, recipe.pattern)
+                count, size = same_images(folder, beside, made, recipe.pattern)
             except (MediaError, OSError) as error:
                 why = error.evidence if isinstance(error, MediaError) else error.strerror
                 told = f"the folder that lay there does not fit ({why}) and was moved to {set_aside(ctx.data, folder)}"

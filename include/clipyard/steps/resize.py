@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 from clipyard.datasets.model import Recipe
 from clipyard.errors import UserError
 from clipyard.files import disk_errors, link_or_copy
+from clipyard.layout import set_aside
 from clipyard.manifest import Row
 from clipyard.media.errors import MediaError
 from clipyard.media.likeness import alike, frames, spread
@@ -22,7 +23,6 @@ from clipyard.media.resize import copy_problem, resize_clip
 from clipyard.media.tools import ffmpeg
 from clipyard.reasons import Reason, Status
 from clipyard.steps.base import Outcome, Step, StepContext, StepParams
-from clipyard.steps.clips import set_aside
 from clipyard.steps.fields import MEDIA_FIELDS, PATH_FIELD
 from clipyard.steps.source_clip import SourceClip, find_clip, item_path
 from clipyard.store import Facts, content_key

@@ -25,7 +25,9 @@ from pydantic import Field
 from clipyard.acquire.answer import NotHad, one_line
 from clipyard.acquire.archive import Member, clip_members, list_parts
 from clipyard.acquire.cache import SourceCache
+from clipyard.acquire.connection import Nearness, Reach
 from clipyard.acquire.download import Downloader, Limits
+from clipyard.acquire.hosts import Hosts
 from clipyard.acquire.template import expand_environment, unset_variables
 from clipyard.datasets.model import Recipe, Source
 from clipyard.errors import RetryLater, UserError
@@ -39,7 +41,11 @@ from clipyard.steps.base import Outcome, Step, StepContext, StepParams
 from clipyard.steps.clips import Clips, Window
 from clipyard.store import content_key
 
-PART_FIELDS: tuple[pa.Field, ...] = (*ITEM_FIELDS, pa.field("url", pa.string(), nullable=False))
+PART_FIELDS: tuple[pa.Field, ...] = (
+    *ITEM_FIELDS,
+    pa.field("url", pa.string(), nullable=False),
+    pa.field("led_by", pa.int8()),  # Nearness of the server that named the url; null: the data set's YAML did
+)
 """The step's items."""
 
 
@@ -106,7 +112,7 @@ class UnpackStep(Step[UnpackParams]):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._wanted: dict[Path, WantedClips] = {}
-        self._downloaders: dict[Limits, Downloader] = {}
+        self._hosts = Hosts()
 
     def _wanted_clips(self, ctx: StepContext[UnpackParams]) -> WantedClips:
         path = ctx.data.root / ctx.params.wanted
@@ -115,11 +121,11 @@ class UnpackStep(Step[UnpackParams]):
                 self._wanted[path] = WantedClips(path)
             return self._wanted[path]
 
-    def _downloader(self, params: UnpackParams) -> Downloader:
-        """One for all parts, so that a host that cannot be reached is not tried for each of them."""
-        with self._lock:
-            limits = Limits(attempts=params.attempts, read=params.timeout_s)
-            return self._downloaders.setdefault(limits, Downloader(limits))
+    def _downloader(self, row: Row, params: UnpackParams) -> Downloader:
+        """For one part. What is known of hosts is shared, so that one that cannot be reached is not tried for each of them."""
+        led_by = row.get("led_by")
+        reach = Reach.led_by(Nearness(led_by)) if led_by is not None else None
+        return Downloader(Limits(attempts=params.attempts, read=params.timeout_s), hosts=self._hosts, reach=reach)
 
     def preflight(self, ctx: StepContext[UnpackParams]) -> None:
         """MachineError without ffmpeg; ManifestError when the wanted table cannot be read."""
@@ -145,7 +151,7 @@ class UnpackStep(Step[UnpackParams]):
             )
         wanted = self._wanted_clips(ctx)
         clips = Clips(ctx.data, ctx.params.recipe, ctx.params.accept_short)
-        downloader = self._downloader(ctx.params)
+        downloader = self._downloader(row, ctx.params)
         reading = _Reading(clips, SourceCache(ctx.data.scratch, 0), ctx.params.source, ctx.cancelled)
         problem: NotHad | None = None
         with reading.cache.video(f"unpack-{content_key(url=url)}", ctx.cancelled) as work:
@@ -211,7 +217,7 @@ def write_parts(
 
     Returns how many parts there are, and by split why a list could not be had (their parts are left out).
     """
-    downloader = Downloader(Limits(attempts=source.attempts, read=source.timeout_s))
+    hosts = Hosts()
     problems: dict[str, str] = {}
     rows: list[Row] = []
     for split in splits:
@@ -221,6 +227,8 @@ def write_parts(
             problems[split] = f"the variable {unset[0]} is not set"
             continue
         addresses = [expand_environment(a, environ).replace("{{", "{").replace("}}", "}") for a in addresses]
+        reach = Reach().keep()
+        downloader = Downloader(Limits(attempts=source.attempts, read=source.timeout_s), hosts=hosts, reach=reach)
         try:
             parts = list_parts(addresses[0], data.scratch, downloader, Event()) if place else addresses
         except NotHad as error:
@@ -228,12 +236,13 @@ def write_parts(
             continue
         if not parts:
             problems[split] = "it names no archive of this split"
-        rows += [_part_row(split, url.replace("{split}", split)) for url in parts]
+        led_by = int(reach.farthest) if reach.farthest is not Nearness.SPECIAL else None
+        rows += [_part_row(split, url.replace("{split}", split), led_by) for url in parts]
     write_rows(out, schema_of(PART_FIELDS, "parts"), rows)
     return len(rows), problems
 
 
-def _part_row(split: str, url: str) -> Row:
+def _part_row(split: str, url: str, led_by: int | None) -> Row:
     """Two lists may name the same file name in different folders: the address decides."""
     name = PurePosixPath(urlsplit(url).path).name or "archive"
-    return {"item_id": f"{split}/{name}#{content_key(url=url)[:8]}", "split": split, "url": url}
+    return {"item_id": f"{split}/{name}#{content_key(url=url)[:8]}", "split": split, "url": url, "led_by": led_by}

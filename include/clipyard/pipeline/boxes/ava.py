@@ -34,7 +34,7 @@ _MAX_LIST_BYTES = 16_000_000
 
 def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     """Obtain the annotation files, write them as tables, build the catalog of videos, begin the run in the ledger."""
-    common.begin(ctx)
+    common.begin(ctx, say)
     version = ctx.chosen(AvaParams).version
     # Splits whose files are there already are in the catalog too: it must not forget what an earlier run made.
     known = [s for s in ctx.spec.parts if s in ctx.splits or ava_files.are_there(ctx.spec, ctx.data, version, s)]
@@ -123,6 +123,7 @@ def make_proposals(ctx: RunContext, say: Say) -> dict[str, Any]:
             told[split] = proposals.publish(ctx, split, found, chosen.score, path, common.detector_name(ctx))
     for split, numbers in told.items():
         say("%s", f"{split}: {numbers['boxes']} proposals for {numbers['keys']} key frames ({numbers['source']})")
+        common.say_moved(say, split, numbers)
     return told
 
 

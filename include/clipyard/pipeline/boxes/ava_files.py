@@ -9,7 +9,7 @@ from pathlib import Path
 from clipyard.acquire.annotation_files import FileWanted, obtain_files
 from clipyard.acquire.official import Obtained, obtain_annotations
 from clipyard.datasets.model import DatasetSpec
-from clipyard.files import writing
+from clipyard.layout import placing
 from clipyard.pipeline.annotation_choice import annotation_spec, check_kept, remember
 from clipyard.pipeline.boxes.tables import SplitFiles
 from clipyard.pipeline.context import RunContext
@@ -94,8 +94,9 @@ def obtain(
         return data.dataset(spec.root, FOLDER, name)
 
     for split, (_, _, excluded) in names.items():
-        if split != "test" and _drop_blank_lines(path(excluded)):
-            say("%s", f"{excluded} held blank lines, at which mmaction2's reader stops: they were taken out.")
+        if split != "test" and (aside := _drop_blank_lines(data, path(excluded))):
+            taken_out = "held blank lines, at which mmaction2's reader stops: they were taken out"
+            say("%s", f"{excluded} {taken_out}. As it was, it is {aside}")
     files = {
         split: SplitFiles(None) if split == "test" else SplitFiles(path(csv), path(excluded))
         for split, (_, csv, excluded) in names.items()
@@ -104,14 +105,14 @@ def obtain(
     return Files(files, path(actions), path(evaluated), lists, told)
 
 
-def _drop_blank_lines(path: Path) -> bool:
-    """Rewrite a small text file without its blank lines; False when it has none."""
+def _drop_blank_lines(data: DataRoot, path: Path) -> Path | None:
+    """Write a small text file anew without its blank lines; where the old one went, None when it has none."""
     lines = path.read_bytes().splitlines()
     if all(line.strip() for line in lines):
-        return False
-    with writing(path, "wb") as handle:
-        handle.writelines(line + b"\n" for line in lines if line.strip())
-    return True
+        return None
+    with placing(data, path) as new:
+        new.path.write_bytes(b"".join(line + b"\n" for line in lines if line.strip()))
+    return new.aside
 
 
 def obtain_proposals(

@@ -42,7 +42,7 @@ def _merges(ctx: RunContext) -> bool:
 
 def obtain(ctx: RunContext, say: Say) -> dict[str, Any]:
     """Obtain all annotation files, choose the windows, begin the run in the ledger."""
-    common.begin(ctx)
+    common.begin(ctx, say)
     known = _known_splits(ctx)
     files = ava_files.obtain_kinetics_part(ctx.spec, ctx.data, known, say, run=ctx)
     if _merges(ctx):
@@ -93,8 +93,9 @@ def boxes(ctx: RunContext, say: Say) -> dict[str, Any]:
             told[split] = prepare.prepare(ctx, split, images)
         numbers = told[split]
         say("%s", f"{split}: {numbers['rows']} rows for {len(images)} clips, {numbers['dropped']} rows without a clip")
+        common.say_moved(say, split, numbers)
     if ctx.spec.arrangement == "flat":
-        prepare.write_list(ctx, ctx.splits)
+        common.say_moved(say, "videos_to_download.csv", {"moved": prepare.write_list(ctx, ctx.splits)})
     return told
 
 
@@ -128,6 +129,7 @@ def make_proposals(ctx: RunContext, say: Say) -> dict[str, Any]:
         path = _proposal_file(ctx, split)
         numbers = proposals.publish(ctx, split, found, chosen.score, path, common.detector_name(ctx))
         say("%s", f"{split}: {numbers['boxes']} proposals for {numbers['keys']} key frames ({numbers['source']})")
+        common.say_moved(say, split, numbers)
         told[split] = numbers
     return told
 
@@ -144,6 +146,7 @@ def merge_with_ava(ctx: RunContext, say: Say) -> dict[str, Any]:
     actions = theirs / ava_files.FOLDER / ava_files.action_lists(AVA_VERSION)[0]
     rejected = check_ava(theirs, actions, ctx.folder).rejected.num_rows
     numbers = merge(
+        ctx.data,
         ctx.data.dataset(ctx.spec.root),
         theirs,
         ctx.folder / CHECKED / TRAIN_CSV,
@@ -155,6 +158,8 @@ def merge_with_ava(ctx: RunContext, say: Say) -> dict[str, Any]:
     told = {key: _told(ctx, value) for key, value in numbers.items()}
     told["sha256"] = {_told(ctx, value): sha256_of(value) for value in numbers.values() if isinstance(value, Path)}
     write_json(ctx.folder / "merged.json", told)
+    for sentence in numbers["told"]:
+        say("%s", sentence)
     say("%s", f"{numbers['kinetics_rows']} + {numbers['ava_rows']} rows, {numbers['links']} videos of AVA linked")
     return told
 

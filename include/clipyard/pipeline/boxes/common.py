@@ -39,9 +39,9 @@ from clipyard.report.missing import write_missing
 JOBS = "jobs.json"
 
 
-def begin(ctx: RunContext) -> None:
+def begin(ctx: RunContext, say: Say) -> None:
     """See :func:`clipyard.pipeline.stage.begin`. What finds people at the end is looked for now, before days of work."""
-    begin_run(ctx)
+    begin_run(ctx, say)
     if detects(ctx) and ctx.chosen(DetectParams).detector == "mmdet" and not mmdet_is_there(ctx):
         raise UserError(
             f"{ctx.spec.name} is to detect people with mmdet, which is not installed here: run its DAG with "
@@ -108,6 +108,12 @@ def detect_shards(ctx: RunContext, say: Say, wanted: Iterable[KeyFrame], start: 
     needed = len(read_json(ctx.folder / "detection" / "needed.json")["needed"])
     say("%s", f"{needed} images are needed; {len(jobs)} shards of new ones to look at")
     return jobs
+
+
+def say_moved(say: Say, what: str, numbers: Mapping[str, Any]) -> None:
+    """Say where a file went that lay in the place of one of ours."""
+    if numbers.get("moved"):
+        say("%s", f"{what}: {numbers['moved']}")
 
 
 def detections(ctx: RunContext) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,12 @@ from clipyard.annotations.ava_kinetics import merge_csv
 from clipyard.annotations.box_csv import KEY_FRAMES, BoxTable, read_boxes
 from clipyard.annotations.proposals import merge_proposals, read_proposals, write_proposals
 from clipyard.errors import UserError
-from clipyard.files import disk_errors, inside, publish, temporary_beside
+from clipyard.files import inside, temporary_beside
 from clipyard.ids import is_youtube_id, parse_clip_id
+from clipyard.layout import placing, set_aside
+from clipyard.pipeline.boxes.copies import copy_annotations
 from clipyard.pipeline.boxes.tables import save
+from clipyard.settings import DataRoot
 
 TRAIN_CSV = "ava_train_v2.2.csv"
 CHECKED = "ava"
@@ -25,33 +27,11 @@ CHECKED = "ava"
 TRAIN_PROPOSALS = "ava_dense_proposals_train.FAIR.recall_93.9.pkl"
 
 
-def copy_annotations(source: Path, target: Path) -> list[str]:
-    """Copy AVA's annotation files but the two that are merged; unchanged ones are left. Returns their names."""
-    names = []
-    target.mkdir(parents=True, exist_ok=True)
-    for file in sorted(source.iterdir()):
-        if file.name.startswith(".") or not file.is_file() or file.name in (TRAIN_CSV, TRAIN_PROPOSALS):
-            continue
-        names.append(file.name)
-        copy = target / file.name
-        stat = file.stat()
-        if copy.exists() and (copy.stat().st_size, copy.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns):
-            continue
-        beside = temporary_beside(copy)
-        try:
-            with disk_errors(copy):
-                shutil.copy2(file, beside)
-                publish(beside, copy)
-        finally:
-            beside.unlink(missing_ok=True)
-    return names
-
-
-def link_frames(ava: Path, target: Path) -> int:
+def link_frames(data: DataRoot, ava: Path, target: Path) -> int:
     """Make ``{target}/{video}`` a link to ``{ava}/{video}`` for every folder of AVA's frames; returns how many there are.
 
-    Links of an earlier run are kept; dead ones and those that lead elsewhere are made anew. A folder of that name that is no link is
-    never touched.
+    Links of an earlier run are kept, dead ones are made anew, and those that lead elsewhere are set aside. A folder of that name that
+    is no link is never touched: UserError.
     """
     target.mkdir(parents=True, exist_ok=True)
     count = 0
@@ -63,6 +43,8 @@ def link_frames(ava: Path, target: Path) -> int:
             if link.readlink() == folder.absolute():
                 count += 1
                 continue
+            if link.exists():
+                set_aside(data, link)
         elif link.exists():
             raise UserError(f"{link} is a folder of its own where a link to {folder} is meant: move it away.")
         beside = temporary_beside(link)
@@ -99,31 +81,39 @@ def checked_ava(run: Path) -> BoxTable:
     return BoxTable(boxes, KEY_FRAMES.empty_table(), rejected)
 
 
-def merge(kinetics: Path, ava: Path, ava_csv: Path, *, kinetics_proposals: Path | None) -> dict[str, Any]:
+def merge(
+    data: DataRoot, kinetics: Path, ava: Path, ava_csv: Path, *, kinetics_proposals: Path | None
+) -> dict[str, Any]:
     """Merge into ``{kinetics}/annotations`` and ``{kinetics}/rawframes``; both are data sets' folders. Returns the numbers.
 
     ``ava_csv``: AVA's rows of train as :func:`check_ava` wrote them. Raises :class:`UserError` when a file is not there.
     """
     annotations = kinetics / "annotations"
-    copy_annotations(ava / "annotations", annotations)
-    rows, ava_rows = merge_csv(kinetics / "kinetics_train.csv", ava_csv, annotations / TRAIN_CSV)
+    copies = copy_annotations(data, ava / "annotations", annotations, (TRAIN_CSV, TRAIN_PROPOSALS))
+    with placing(data, annotations / TRAIN_CSV) as new:
+        rows, ava_rows = merge_csv(kinetics / "kinetics_train.csv", ava_csv, new.path)
+    told = [*copies.told, *([f"{TRAIN_CSV}: {new.told}"] if new.told else [])]
     numbers: dict[str, Any] = {
         "kinetics_rows": rows, "ava_rows": ava_rows, "csv": annotations / TRAIN_CSV, "ava_csv": ava_csv,
+        "rewritten": copies.rewritten, "told": told,
     }  # fmt: skip
     if kinetics_proposals is not None and (ava / "annotations" / TRAIN_PROPOSALS).exists():
         numbers |= _merge_proposals(
-            kinetics_proposals, ava / "annotations" / TRAIN_PROPOSALS, annotations / TRAIN_PROPOSALS
+            data, kinetics_proposals, ava / "annotations" / TRAIN_PROPOSALS, annotations / TRAIN_PROPOSALS, told
         )
-    numbers["links"] = link_frames(ava / "rawframes", kinetics / "rawframes")
+    numbers["links"] = link_frames(data, ava / "rawframes", kinetics / "rawframes")
     return numbers
 
 
-def _merge_proposals(kinetics: Path, ava: Path, out: Path) -> dict[str, Any]:
-    """Write the proposals of both; the numbers are of what was written, read back."""
+def _merge_proposals(data: DataRoot, kinetics: Path, ava: Path, out: Path, told: list[str]) -> dict[str, Any]:
+    """Write the proposals of both; the numbers are of what was written, read back. ``told`` gets what was moved for it."""
     own, _ = read_proposals(kinetics)
     theirs, rejected = read_proposals(ava)
     shared = len(own.keys() & theirs.keys())
-    write_proposals(merge_proposals(own, theirs), out)
+    with placing(data, out) as new:
+        write_proposals(merge_proposals(own, theirs), new.path)
+    if new.told:
+        told.append(f"{out.name}: {new.told}")
     count = len(own)
     del own  # three such files at once would take a third more memory
     both, _ = read_proposals(out)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from clipyard.annotations.ava_kinetics import assign_clips, frame_folders, prepare_rows, write_rows
 from clipyard.annotations.ava_kinetics_flat import assign_flat_clips, flat_clips, write_download_list, write_updated_csv
 from clipyard.files import write_json, writing
+from clipyard.layout import placing
 from clipyard.manifest import read_table
 from clipyard.pipeline.boxes.tables import load, save
 from clipyard.pipeline.boxes.windows import TRAIN, wanted_frames
@@ -57,7 +58,8 @@ def prepare(ctx: RunContext, split: str, images: Mapping[str, int]) -> dict[str,
     """Write a split's csv and tables; returns its numbers."""
     boxes, frames = load(ctx.folder, split, "boxes"), load(ctx.folder, split, "key_frames")
     prepared = prepare_rows(boxes, images)
-    write_rows(prepared.rows, ctx.data.dataset(ctx.spec.root, f"kinetics_{split}.csv"))
+    with placing(ctx.data, ctx.data.dataset(ctx.spec.root, f"kinetics_{split}.csv")) as new:
+        write_rows(prepared.rows, new.path)
     save(prepared.rows, ctx.folder / FOLDER / f"{split}.boxes.parquet")
     left = prepared.left.select(["video_id", "time", "second"])
     if split != TRAIN:  # the reference knows nothing of these; readers of val and test score detections in them
@@ -67,7 +69,7 @@ def prepare(ctx: RunContext, split: str, images: Mapping[str, int]) -> dict[str,
         save(empty, ctx.folder / FOLDER / f"{split}.key_frames.parquet")
         left = pa.concat_tables([left, frames.filter(pc.is_null(chosen)).select(left.column_names)])
     gone = _write_left(ctx, split, left)
-    numbers = {"rows": prepared.rows.num_rows, "dropped": prepared.dropped, "no_clip": gone}
+    numbers = {"rows": prepared.rows.num_rows, "dropped": prepared.dropped, "no_clip": gone, "moved": new.told}
     write_json(ctx.folder / FOLDER / f"{split}.json", numbers)
     return numbers
 
@@ -80,20 +82,24 @@ def prepare_flat(ctx: RunContext, split: str, images: dict[str, int], raw_name: 
         kept.append(table.set_column(0, "video_id", clips).filter(pc.is_valid(clips)))
         left.append(table.filter(pc.is_null(clips)))
     boxes, frames = kept
-    write_updated_csv(boxes, frames, images, ctx.data.dataset(ctx.spec.root, UPDATED, raw_name))
+    with placing(ctx.data, ctx.data.dataset(ctx.spec.root, UPDATED, raw_name)) as new:
+        write_updated_csv(boxes, frames, images, new.path)
     save(boxes, ctx.folder / FOLDER / f"{split}.boxes.parquet")
     save(frames, ctx.folder / FOLDER / f"{split}.key_frames.parquet")
     names = ["video_id", "time", "second"]
     gone = _write_left(ctx, split, pa.concat_tables([table.select(names) for table in left]))
-    numbers = {"rows": boxes.num_rows + frames.num_rows, "dropped": sum(map(len, left)), "no_clip": gone}
+    rows, dropped = boxes.num_rows + frames.num_rows, sum(map(len, left))
+    numbers = {"rows": rows, "dropped": dropped, "no_clip": gone, "moved": new.told}
     write_json(ctx.folder / FOLDER / f"{split}.json", numbers)
     return numbers
 
 
-def write_list(ctx: RunContext, splits: list[str]) -> None:
-    """The download list of the flat layout."""
+def write_list(ctx: RunContext, splits: list[str]) -> str:
+    """The download list of the flat layout; what became of a file in its place that was not ours."""
     clips = flat_clips([wanted_frames(ctx.folder, split) for split in splits])
-    write_download_list(clips, ctx.data.dataset(ctx.spec.root, "ava_kinetics_csv", "videos_to_download.csv"))
+    with placing(ctx.data, ctx.data.dataset(ctx.spec.root, "ava_kinetics_csv", "videos_to_download.csv")) as new:
+        write_download_list(clips, new.path)
+    return new.told
 
 
 def _write_left(ctx: RunContext, split: str, left: pa.Table) -> int:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from clipyard.annotations.proposals import Boxes, read_proposals, write_proposals
 from clipyard.files import sha256_of, write_json
+from clipyard.layout import placing
 from clipyard.pipeline.boxes.tables import save
 from clipyard.pipeline.context import RunContext
 from clipyard.pipeline.pins import pin
@@ -72,10 +73,11 @@ def publish(ctx: RunContext, split: str, found: pa.Table, score: float, path: Pa
     """Write a split's detections as its proposal file. Images that could not be looked at stand in the table of rejected keys."""
     of_split = found.filter(pc.equal(found["split"], split))
     made = from_detections(of_split, score)
-    write_proposals(made, path)
+    with placing(ctx.data, path) as new:
+        write_proposals(made, new.path)
     failed = of_split.filter(pc.is_in(of_split["status"], value_set=pa.array(["failed", "missing"])))
     rejected = {row["item_id"].partition("/")[2]: f"{row['reason']}: {row['evidence']}" for row in failed.to_pylist()}
-    return tell(ctx, split, made, rejected, path, source)
+    return {**tell(ctx, split, made, rejected, path, source), "moved": new.told}
 
 
 def adopt(ctx: RunContext, split: str, path: Path, source: str) -> dict[str, Any]:

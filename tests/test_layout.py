@@ -1,0 +1,89 @@
+"""What a person put into a layout is never overwritten; what we left there is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from clipyard.layout import placing, set_aside
+from clipyard.settings import DataRoot
+
+
+def write(root: Path, text: str, name: str = "k/list.txt") -> Path | None:
+    with placing(DataRoot(root), root / name) as new:
+        new.path.write_text(text)
+    assert (root / name).read_text() == text
+    assert not [path for path in (root / name).parent.iterdir() if path.name.startswith(".")]
+    return new.aside
+
+
+def asides(root: Path) -> dict[str, str]:
+    folder = root / ".clipyard/set-aside"
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_ours_is_replaced_and_a_persons_file_is_kept(tmp_path: Path) -> None:
+    assert write(tmp_path, "one") is None
+    assert write(tmp_path, "two") is None
+    (tmp_path / "k/list.txt").write_text("edited by hand")
+    assert write(tmp_path, "three") == tmp_path / ".clipyard/set-aside/k/list.txt"
+    (tmp_path / "k/list.txt").write_text("edited again")
+    write(tmp_path, "three")
+    assert asides(tmp_path) == {"k/list.txt": "edited by hand", "k/list+.txt": "edited again"}
+    assert write(tmp_path, "four") is None, "the file is ours again"
+
+
+def test_a_file_that_is_as_it_should_be_is_adopted(tmp_path: Path) -> None:
+    (tmp_path / "k").mkdir()
+    (tmp_path / "k/list.txt").write_text("one")
+    before = (tmp_path / "k/list.txt").stat()
+    assert write(tmp_path, "one") is None
+    assert (tmp_path / "k/list.txt").stat().st_ino == before.st_ino
+    assert write(tmp_path, "two") is None
+    assert asides(tmp_path) == {}
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "dead link"])
+def test_folders_and_links_are_moved_away(tmp_path: Path, kind: str) -> None:
+    target, elsewhere = tmp_path / "k/list.txt", tmp_path / "elsewhere.txt"
+    target.parent.mkdir()
+    elsewhere.write_text("on another disk")
+    if kind == "folder":
+        target.mkdir()
+        (target / "mine").write_text("mine")
+    else:
+        target.symlink_to(elsewhere if kind == "link" else tmp_path / "nowhere")
+    aside = write(tmp_path, "one")
+    assert aside is not None
+    assert os.path.lexists(aside)
+    assert elsewhere.read_text() == "on another disk"
+    assert kind != "folder" or (aside / "mine").read_text() == "mine"
+
+
+def test_a_kill_before_the_rename_leaves_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "ours")
+    for before, expected in (("ours", {}), ("a person's", {"k/list.txt": "a person's"})):
+        (tmp_path / "k/list.txt").write_text(before)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("clipyard.layout.publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            write(tmp_path, "new")
+        assert (tmp_path / "k/list.txt").read_text() == before
+        assert write(tmp_path, "new") == (tmp_path / ".clipyard/set-aside/k/list.txt" if expected else None)
+        assert asides(tmp_path) == expected
+
+
+def test_nothing_is_moved_when_the_new_file_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("mine")
+    with pytest.raises(ZeroDivisionError), placing(DataRoot(tmp_path), tmp_path / "list.txt") as new:
+        new.path.write_text("half")
+        raise ZeroDivisionError
+    assert [path.name for path in tmp_path.iterdir()] == ["list.txt"]
+    assert (tmp_path / "list.txt").read_text() == "mine"
+
+
+def test_a_dead_link_in_set_aside_is_not_replaced(tmp_path: Path) -> None:
+    for _ in range(2):
+        (tmp_path / "x").symlink_to("/nowhere")
+        set_aside(DataRoot(tmp_path), tmp_path / "x")
+    assert sorted(path.name for path in (tmp_path / ".clipyard/set-aside").iterdir()) == ["x", "x+"]
