@@ -41,6 +41,7 @@ from clipyard.media.encoding import (
 )
 from clipyard.media.errors import MediaError
 from clipyard.media.frames import FrameFacts, check_images
+from clipyard.media.image_content import folder_content
 from clipyard.media.image_folder import IMG, image_name, rename_images, repeat_images
 from clipyard.media.probe import Header, MediaFacts, header, picture_size, probe
 from clipyard.media.run import last_lines, run
@@ -180,7 +181,9 @@ class _Job:
         size = picture_size(self.frames / image_name(1)) if any(self.frames.iterdir()) else (0, 0)
         count, total = check_images(self.frames, size)
         self._check_count(count, "images")
-        return FrameFacts(count, *size, self.part.fps, count / self.part.fps, total)
+        seconds = count / self.part.fps
+        shown = folder_content(lambda number: self.frames / image_name(number + 1), count, seconds)
+        return FrameFacts(count, *size, self.part.fps, seconds, total, shown)
 
     def _check_count(self, count: int, what: str) -> None:
         if count != self.slots:

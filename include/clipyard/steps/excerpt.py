@@ -21,7 +21,7 @@ from clipyard.media.tools import ffmpeg
 from clipyard.reasons import Reason, Status
 from clipyard.steps.base import Outcome, Step, StepContext, StepParams
 from clipyard.steps.clips import set_aside
-from clipyard.steps.fields import MEDIA_FIELDS, PATH_FIELD
+from clipyard.steps.fields import CONTENT_FIELDS, MEDIA_FIELDS, PATH_FIELD
 from clipyard.steps.source_clip import SourceClip, find_clip, item_path
 from clipyard.store import Facts, content_key
 
@@ -82,6 +82,7 @@ class ExcerptStep(Step[ExcerptParams]):
         pa.field("image_width", pa.int32()),
         pa.field("image_height", pa.int32()),
         pa.field("source_duration", pa.float64()),  # seconds, of the film
+        *CONTENT_FIELDS,  # of the images
     )
     params_model = ExcerptParams
 
@@ -189,7 +190,7 @@ class ExcerptStep(Step[ExcerptParams]):
         facts = self._told(film, made) | {
             "image_path": path, "images": made.frames.frames, "image_width": made.frames.width,
             "image_height": made.frames.height, "image_bytes": made.frames.bytes,
-            "made": self._frames_recipe(ctx.params),
+            "made": self._frames_recipe(ctx.params), **made.frames.content.columns(),
         }  # fmt: skip
         ctx.store.note(KIND, row["clip_id"], _key(path), facts)
         replace_folder(new, places.frames)
