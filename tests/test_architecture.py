@@ -29,6 +29,7 @@ GROUND = (
     "run_folder",
     "run_order",
     "overlap",
+    "fingerprint",
 )
 
 ROOMS: dict[str, set[str]] = {
@@ -38,7 +39,7 @@ ROOMS: dict[str, set[str]] = {
     "people": set(),
     "ledger": set(),
     "acquire": {"datasets"},
-    "quality": {"datasets"},
+    "quality": {"datasets", "media"},
     "release": {"datasets", "annotations"},
     "report": {"datasets", "ledger", "media"},
     "steps": {"datasets", "acquire", "annotations", "media", "people"},
@@ -61,11 +62,13 @@ GROUND_ARROWS: dict[str, set[str]] = {
     "run_folder": set(),
     "run_order": {"errors", "files"},
     "overlap": set(),
+    "fingerprint": set(),
 }
 
 NARROW: dict[tuple[str, str], set[str]] = {
     ("acquire", "datasets"): {"datasets.model"},
     ("quality", "datasets"): {"datasets.model"},
+    ("quality", "media"): {"media.image_content", "media.errors"},
     ("release", "datasets"): {"datasets.model"},
     ("report", "datasets"): {"datasets.model"},
     ("steps", "datasets"): {"datasets.model"},

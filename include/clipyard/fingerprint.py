@@ -34,6 +34,8 @@ _SURE: Final = 3
 """A fingerprint with fewer pictures that show something is none."""
 _PICTURE_BITS: Final = 10.0
 """Of 64, on average: what another encode flips. Pictures of two films differ in 32 ± 4."""
+_OTHER_FILM: Final = 22.0
+"""Of 64, on average: more than the same film half a second later."""
 _STEP_BITS: Final = 8.0
 """Of 32, on average."""
 _COLOUR: Final = 10
@@ -42,6 +44,7 @@ _FREQUENCIES: Final = 8
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+Places = npt.NDArray[np.int64]
 
 
 def _cosines() -> Floats:
@@ -73,7 +76,12 @@ def fingerprint(pictures: npt.NDArray[np.uint8]) -> str:
         return ""
     red, green, blue = colours[shows].reshape(-1, 3).mean(axis=0)
     tint = np.clip(np.round(np.array([red - green, blue - green])) + 128, 0, 255).astype(np.uint8)
-    parts = [_signs(grey, 64) * shows[:, None], _signs(step, 32) * _varies(step, _STILL)[:, None], tint, np.zeros(2, np.uint8)]
+    parts = [
+        _signs(grey, 64) * shows[:, None],
+        _signs(step, 32) * _varies(step, _STILL)[:, None],
+        tint,
+        np.zeros(2, np.uint8),
+    ]
     return base64.b64encode(b"".join(part.astype(np.uint8).tobytes() for part in parts)).decode("ascii")
 
 
@@ -120,7 +128,7 @@ def read(texts: Iterable[str | None]) -> Prints:
     )
 
 
-def alike(one: Prints, ones: npt.NDArray[np.int64], other: Prints, others: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def alike(one: Prints, ones: Places, other: Prints, others: Places) -> npt.NDArray[np.bool_]:
     """Whether each pair, ``ones[n]`` of ``one`` and ``others[n]`` of ``other`` (places in them), shows the same.
 
     Pictures are compared where both show something (three are needed), steps where both move. Where one moves in more than one step
@@ -133,6 +141,13 @@ def alike(one: Prints, ones: npt.NDArray[np.int64], other: Prints, others: npt.N
     lone = ((moving != 0) != (their_moving != 0)).sum(axis=1) <= 1
     colour = np.abs(one.colours[ones] - other.colours[others]).max(axis=1, initial=0) <= _COLOUR
     found: npt.NDArray[np.bool_] = near & (pictures >= _SURE) & near_steps & lone & colour
+    return found
+
+
+def unlike(one: Prints, ones: Places, other: Prints, others: Places) -> npt.NDArray[np.bool_]:
+    """Whether each pair surely shows two films: pictures that differ nearly as those of any two films do."""
+    near, pictures = _near(one.pictures[ones], other.pictures[others], _OTHER_FILM)
+    found: npt.NDArray[np.bool_] = ~near & (pictures >= _SURE)
     return found
 
 

@@ -68,6 +68,9 @@ class Content:
         return asdict(self)
 
 
+NOT_LOOKED: Final = Content()
+
+
 class Looker:
     """Collects what :class:`Content` needs from the frames and sound packets of one clip, in order of display.
 
@@ -124,7 +127,9 @@ class Looker:
         if self._before is not None:
             self._take(self._before, float("inf"))
             self._before = None
-        sound = "none" if not has_sound else None if self._peak is None else "silent" if self._peak < _QUIET else "heard"
+        sound = (
+            "none" if not has_sound else None if self._peak is None else "silent" if self._peak < _QUIET else "heard"
+        )
         seen = Content() if len(self._found) < 2 * PICTURES else judged(self._found, moving=not self._short)
         return replace(seen, uneven=unevenness(times), sound=sound)
 

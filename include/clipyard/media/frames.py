@@ -18,7 +18,7 @@ from typing import Any
 import ffmpeg
 
 from clipyard.media.constant_rate import filters
-from clipyard.media.content import Content
+from clipyard.media.content import NOT_LOOKED, Content
 from clipyard.media.encoding import (
     SLOWEST,
     argv_of,
@@ -95,7 +95,7 @@ class FrameFacts:
     """Seconds."""
     bytes: int
     """Of all images together."""
-    content: Content = Content()
+    content: Content = NOT_LOOKED
     """What they show."""
 
     def columns(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import av
 from av.stream import Disposition
 
 from clipyard.errors import ClipyardError
-from clipyard.media.content import Content, Looker
+from clipyard.media.content import NOT_LOOKED, Content, Looker
 from clipyard.media.errors import MediaError
 from clipyard.reasons import Reason
 
@@ -84,7 +84,7 @@ class MediaFacts:
     """Largest distance in frames from one key frame to the next, or to the end."""
     errors: int
     """Frames that did not decode or decoded damaged."""
-    content: Content = Content()
+    content: Content = NOT_LOOKED
     """What is seen and heard, where that was asked for."""
 
     def columns(self) -> dict[str, Any]:
@@ -293,7 +293,9 @@ def probe(path: Path, *, decode: bool = True, times: list[float] | None = None, 
     """
     path = Path(path).absolute()
     with opened(path) as (container, stream):
-        stated = float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / av.time_base
+        stated = (
+            float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / av.time_base
+        )
         count = _Count([] if look and times is None else times, float(stream.time_base))
         looker = Looker(stated) if look and decode else None
         context = stream.codec_context
@@ -319,7 +321,9 @@ def probe(path: Path, *, decode: bool = True, times: list[float] | None = None, 
             start_time=float((count.first or 0) * time_base),
             keyframe_gap=count.gap,
             errors=count.errors,
-            content=looker.content(count.times or (), has_sound=bool(container.streams.audio)) if looker else Content(),
+            content=looker.content(count.times or (), has_sound=bool(container.streams.audio))
+            if looker
+            else NOT_LOOKED,
         )
 
 

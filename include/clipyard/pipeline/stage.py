@@ -81,7 +81,8 @@ def begin(ctx: RunContext) -> None:
     )  # fmt: skip
     sweep_unfinished(ctx.data.runs(ctx.spec.name))
     _sweep_layout(ctx)
-    check_here(ctx.params, ctx.spec, steps_here=ctx.in_process or _runtime(ctx, os.environ) == "process")
+    here = ctx.in_process or _runtime(ctx, os.environ) == "process"
+    check_here(ctx.params, ctx.spec, steps_here=here, states=ctx.state.parent)
 
 
 def _runtime(ctx: RunContext, environ: Mapping[str, str]) -> str:

@@ -166,7 +166,13 @@ class Clips:
             out.unlink(missing_ok=True)
 
     def _put(self, window: Window, file: Path, facts: MediaFacts, source: str, made: str) -> Facts:
-        told = {**facts.columns(), **facts.content.columns(), "source": source, "made": made, "codec": facts.video_codec}
+        told = {
+            **facts.columns(),
+            **facts.content.columns(),
+            "source": source,
+            "made": made,
+            "codec": facts.video_codec,
+        }
         if made == _AS_IT_CAME:
             told["plain"] = True
         return self.store.put(KIND, window.clip_id, self.key(window), file, told)
