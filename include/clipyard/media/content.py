@@ -143,7 +143,7 @@ def moments(seconds: float) -> list[float]:
 
 def reduced(frame: Any, scale: VideoReformatter) -> Small:
     """A frame of PyAV as a small picture."""
-    small: Small = scale.reformat(frame, SIDE, SIDE, "rgb24", interpolation="AREA").to_ndarray()
+    small: Small = scale.reformat(frame, SIDE, SIDE, "rgb24", interpolation="AREA", threads=1).to_ndarray()
     return small
 
 
