@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pyarrow as pa
 from clipyard.datasets.model import DatasetSpec
@@ -46,10 +48,16 @@ MISSING = schema_of(
 PARAMS = GateParams(frame_short_edge=32, frame_fps=1.0)
 
 
+@cache
 def jpeg(width: int, height: int) -> bytes:
-    """The beginning and the end of a JPEG: a JFIF header, the frame header with the size, the end marker."""
-    frame = struct.pack(">HBHHB", 11, 8, height, width, 1) + b"\x01\x11\x00"
-    return b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xc0" + frame + b"\xff\xd9"
+    """A black JPEG."""
+    picture = av.VideoFrame.from_ndarray(np.zeros((height, width, 3), dtype=np.uint8), format="rgb24")
+    encoder = av.CodecContext.create("mjpeg", "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = width, height, "yuvj420p", Fraction(1)
+    return b"".join(
+        bytes(packet) for packet in [*encoder.encode(picture.reformat(format="yuvj420p")), *encoder.encode(None)]
+    )
 
 
 def video_bytes(name: str) -> bytes:
