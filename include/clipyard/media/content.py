@@ -143,8 +143,8 @@ def moments(seconds: float) -> list[float]:
 
 def reduced(frame: Any, scale: VideoReformatter) -> Small:
     """A frame of PyAV as a small picture."""
-    small: Small = scale.reformat(frame, SIDE, SIDE, "rgb24", interpolation="AREA", threads=1).to_ndarray()
-    return small
+    small = scale.reformat(frame, SIDE, SIDE, "rgb24", interpolation="AREA", threads=1)
+    return np.asarray(small.to_ndarray(), dtype=np.uint8)
 
 
 def judged(found: Sequence[Small], *, moving: bool = True) -> Content:

@@ -178,11 +178,12 @@ class _Job:
 
     def _images(self) -> FrameFacts:
         assert self.frames is not None
-        size = picture_size(self.frames / image_name(1)) if any(self.frames.iterdir()) else (0, 0)
-        count, total = check_images(self.frames, size)
+        folder = self.frames
+        size = picture_size(folder / image_name(1)) if any(folder.iterdir()) else (0, 0)
+        count, total = check_images(folder, size)
         self._check_count(count, "images")
         seconds = count / self.part.fps
-        shown = folder_content(lambda number: self.frames / image_name(number + 1), count, seconds)
+        shown = folder_content(lambda number: folder / image_name(number + 1), count, seconds)
         return FrameFacts(count, *size, self.part.fps, seconds, total, shown)
 
     def _check_count(self, count: int, what: str) -> None:

@@ -101,7 +101,8 @@ class FrameFacts:
     def columns(self) -> dict[str, Any]:
         """The facts by name, flat."""
         told = asdict(self)
-        return told | told.pop("content")
+        content: dict[str, Any] = told.pop("content")
+        return told | content
 
 
 def _sampled(source: Path, facts: MediaFacts, recipe: FrameRecipe) -> list[str]:
