@@ -30,6 +30,7 @@ GROUND = (
     "run_order",
     "overlap",
     "layout",
+    "fingerprint",
 )
 
 ROOMS: dict[str, set[str]] = {
@@ -39,7 +40,7 @@ ROOMS: dict[str, set[str]] = {
     "people": set(),
     "ledger": set(),
     "acquire": {"datasets"},
-    "quality": {"datasets"},
+    "quality": {"datasets", "media"},
     "release": {"datasets", "annotations"},
     "report": {"datasets", "ledger", "media"},
     "steps": {"datasets", "acquire", "annotations", "media", "people"},
@@ -63,11 +64,13 @@ GROUND_ARROWS: dict[str, set[str]] = {
     "run_order": {"errors", "files"},
     "overlap": set(),
     "layout": {"files", "settings", "store"},
+    "fingerprint": set(),
 }
 
 NARROW: dict[tuple[str, str], set[str]] = {
     ("acquire", "datasets"): {"datasets.model"},
     ("quality", "datasets"): {"datasets.model"},
+    ("quality", "media"): {"media.image_content", "media.errors"},
     ("release", "datasets"): {"datasets.model"},
     ("report", "datasets"): {"datasets.model"},
     ("steps", "datasets"): {"datasets.model"},

@@ -280,3 +280,15 @@ def test_a_failure_is_forgotten_when_the_stage_ends_well_after_all(tmp_path: Pat
     assert [failure.part for failure in failures_of(ctx.folder)] == ["plan"]
     run_stage("plan", ctx, say=lambda *_: None)
     assert failures_of(ctx.folder) == []
+
+
+def test_another_data_set_to_compare_with_must_be_on_this_disk(tmp_path: Path) -> None:
+    spec = find_spec("kinetics400")
+    (tmp_path / "kinetics600.parquet").touch()
+    check_here(parse_run_params({"compare_with": ["kinetics600"]}, spec), spec, steps_here=True, states=tmp_path)
+    for name in ("kinetics700", "kinetics400", "../kinetics600"):
+        chosen = parse_run_params({"compare_with": [name]}, spec)
+        with pytest.raises(UserError, match="no other data set that was fetched"):
+            check_here(chosen, spec, steps_here=True, states=tmp_path)
+    with pytest.raises(UserError, match="twice"):
+        parse_run_params({"compare_with": ["a", "a"]}, spec)

@@ -179,7 +179,7 @@ class BoxWorld:
             (self.root / path).write_bytes(content)
 
     def images(self, folder: str, count: int, width: int = 320, height: int = 240) -> None:
-        """``img_00001.jpg`` and so on, the header of a JPEG each."""
+        """``img_00001.jpg`` and so on, a black JPEG each."""
         target = self.root / folder
         target.mkdir(parents=True, exist_ok=True)
         content = jpeg(width, height)

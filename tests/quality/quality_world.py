@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pyarrow as pa
 from clipyard.datasets.model import DatasetSpec
 from clipyard.files import write_json
+from clipyard.fingerprint import fingerprint
 from clipyard.ids import clip_id, normalise_label
 from clipyard.manifest import CATALOG_FIELDS, ITEM_FIELDS, RESULT_FIELDS, Row, schema_of, write_rows
 from clipyard.quality import CheckResult, GateParams, GateResult, run_gate
 from clipyard.reasons import Reason, Status
 from clipyard.settings import DataRoot
-from clipyard.steps.fields import MEDIA_FIELDS, PATH_FIELD
+from clipyard.steps.fields import CONTENT_FIELDS, MEDIA_FIELDS, PATH_FIELD
 
 LABELS = ("abseiling", "massaging person's head", "passing American football (in game)")
-RECORDED = schema_of((*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, pa.field("source", pa.string())), "state")
+RECORDED = schema_of(
+    (*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, pa.field("source", pa.string()), *CONTENT_FIELDS), "state"
+)
 RESIZED = schema_of((*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, pa.field("keyframe_gap", pa.int32())), "resize")
 FRAMES = schema_of(
     (
@@ -28,6 +34,7 @@ FRAMES = schema_of(
         PATH_FIELD,
         *(pa.field(name, pa.int32()) for name in ("frames", "width", "height")),
         *(pa.field(name, pa.float64()) for name in ("fps", "source_duration")),
+        *CONTENT_FIELDS,
     ),
     "frames",
 )
@@ -41,10 +48,16 @@ MISSING = schema_of(
 PARAMS = GateParams(frame_short_edge=32, frame_fps=1.0)
 
 
+@cache
 def jpeg(width: int, height: int) -> bytes:
-    """The beginning and the end of a JPEG: a JFIF header, the frame header with the size, the end marker."""
-    frame = struct.pack(">HBHHB", 11, 8, height, width, 1) + b"\x01\x11\x00"
-    return b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xc0" + frame + b"\xff\xd9"
+    """A black JPEG."""
+    picture = av.VideoFrame.from_ndarray(np.zeros((height, width, 3), dtype=np.uint8), format="rgb24")
+    encoder = av.CodecContext.create("mjpeg", "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = width, height, "yuvj420p", Fraction(1)
+    return b"".join(
+        bytes(packet) for packet in [*encoder.encode(picture.reformat(format="yuvj420p")), *encoder.encode(None)]
+    )
 
 
 def video_bytes(name: str) -> bytes:
@@ -56,6 +69,15 @@ def video_bytes(name: str) -> bytes:
 def media_row(name: str, **facts: Any) -> Row:
     """``bytes`` and ``sha256`` of :func:`video_bytes`, and ``facts``."""
     return {"bytes": 1000, "sha256": hashlib.sha256(video_bytes(name)).hexdigest(), **facts}
+
+
+def shows(seed: int) -> Row:
+    """What a usual clip shows: something of its own, which moves and sounds."""
+    pictures = np.random.default_rng(seed).integers(0, 256, (8, 4, 4, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
+    return {
+        "brightness": 100.0, "contrast": 40.0, "still": 0.0, "changes": 1.0, "jumps": 0.0, "uneven": 0.0, "sound": "heard",
+        "fingerprint": fingerprint(pictures),
+    }  # fmt: skip
 
 
 def make_spec(**changes: Any) -> DatasetSpec:
@@ -186,7 +208,8 @@ def _add(world: World, split: str, label: str | None, index: int, video: str, li
     world.plan.append(dict(item))
     video_path, copy = f"videos_{split}/{folder}/{clip}.mp4", f"videos_{split}_dense/{folder}/{clip}.mp4"
     images = f"rawframes_{split}/{folder}/{clip}"
-    world.recorded.append({**result, **media, "has_audio": True, "path": f"{root}/{video_path}", "source": "local"})
+    world.recorded.append({**result, **media, "has_audio": True, "path": f"{root}/{video_path}", "source": "local",
+                           **shows(len(world.recorded))})  # fmt: skip
     assert world.resized is not None and world.frames is not None
     world.resized.append({**result, **media, "has_audio": False, "path": f"{root}/{copy}", "keyframe_gap": 16})
     world.frames.append(

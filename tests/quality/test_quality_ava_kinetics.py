@@ -38,6 +38,8 @@ def test_a_clean_run_passes_every_check(ava_kinetics: BoxWorld, gate: str) -> No
     assert {check.id for check in result.checks if check.skipped} <= {
         "annotations.rows", "annotations.sha256", "annotations.changed", "ava.action_names", "ava.key_frame_count",
         "ava.video_count", "windows.in_clip", "ava.leak", "clips.height", "frames.size", "proposals.changed", "proposals.recall",
+        "frames.content", "clips.black", "clips.one_colour", "clips.frozen", "clips.slide_show", "clips.uneven_rate",
+        "clips.silent", "clips.near_copy",  # windows are counted, not decoded, and the tables of this world are old ones
     }  # fmt: skip
 
 

@@ -212,7 +212,7 @@ def _verified(source: Path, out: Path, window: _Window, tolerance: float) -> Med
     """Hold the clip against the window: decoded, or counted where the number of frames is known beforehand."""
     made: list[float] = []
     try:
-        facts = probe(out, decode=not window.slots, times=made)
+        facts = probe(out, decode=not window.slots, times=made, look=True)
     except MediaError as error:
         # ffmpeg writes an empty film when no frame in the window decodes.
         raise _undecodable(window, 0, window.duration) from error

@@ -26,6 +26,7 @@ from typing import Any
 
 from clipyard import errors
 from clipyard.errors import ClipyardError, MachineError, RetryLater
+from clipyard.media.content import Content
 from clipyard.media.encoding import Recipe
 from clipyard.media.errors import MediaError
 from clipyard.media.probe import MediaFacts
@@ -184,7 +185,7 @@ def _facts(answer: dict[str, Any], source: Path) -> MediaFacts:
     """What the answer holds, or raises."""
     told = answer.get("facts")
     if isinstance(told, dict) and told.keys() == {field.name for field in fields(MediaFacts)}:
-        return MediaFacts(**told)
+        return MediaFacts(**{**told, "content": Content(**told["content"])})
     if "media" in answer:
         reason, evidence = answer["media"]
         raise MediaError(Reason(reason), evidence)

@@ -44,6 +44,7 @@ from clipyard.media.encoding import (
 )
 from clipyard.media.errors import MediaError
 from clipyard.media.frames import FrameFacts, check_images
+from clipyard.media.image_content import folder_content
 from clipyard.media.image_folder import IMG, count_images, image_name, unfinished
 from clipyard.media.probe import Header, MediaFacts, header, picture_size, probe
 from clipyard.media.run import last_lines, run
@@ -244,10 +245,13 @@ class _Job:
 
     def _images(self) -> FrameFacts:
         assert self.frames is not None
-        size = picture_size(self.frames / image_name(1)) if any(self.frames.iterdir()) else (0, 0)
-        count, total = check_images(self.frames, size)
+        folder = self.frames
+        size = picture_size(folder / image_name(1)) if any(folder.iterdir()) else (0, 0)
+        count, total = check_images(folder, size)
         self._check_count(count, "images")
-        return FrameFacts(count, *size, self.part.fps, count / self.part.fps, total)
+        seconds = count / self.part.fps
+        shown = folder_content(lambda number: folder / image_name(number + 1), count, seconds)
+        return FrameFacts(count, *size, self.part.fps, seconds, total, shown)
 
     def _check_count(self, count: int, what: str, wanted: int | None = None) -> None:
         wanted = self.slots if wanted is None else wanted

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import math
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import ffmpeg
 
 from clipyard.media.constant_rate import filters
+from clipyard.media.content import NOT_LOOKED, Content
 from clipyard.media.encoding import (
     SLOWEST,
     argv_of,
@@ -27,6 +29,7 @@ from clipyard.media.encoding import (
     jpeg_options,
 )
 from clipyard.media.errors import MediaError
+from clipyard.media.image_content import folder_content
 from clipyard.media.image_folder import IMG, Pattern, replace_folder, sweep, unfinished
 from clipyard.media.image_folder import count_images as count_images
 from clipyard.media.image_folder import image_name as image_name
@@ -92,6 +95,14 @@ class FrameFacts:
     """Seconds."""
     bytes: int
     """Of all images together."""
+    content: Content = NOT_LOOKED
+    """What they show."""
+
+    def columns(self) -> dict[str, Any]:
+        """The facts by name, flat."""
+        told = asdict(self)
+        content: dict[str, Any] = told.pop("content")
+        return told | content
 
 
 def _sampled(source: Path, facts: MediaFacts, recipe: FrameRecipe) -> list[str]:
@@ -135,7 +146,8 @@ def _verified(folder: Path, facts: MediaFacts, recipe: FrameRecipe) -> FrameFact
     count, size = check_images(folder, expected, recipe.pattern)
     if abs(count - wanted) > TOLERANCE:
         raise MediaError(Reason.TOOL_FAILED, f"{count} images, but {wanted} were expected (± {TOLERANCE})")
-    return FrameFacts(count, *expected, recipe.fps or facts.fps, facts.duration, size)
+    shown = folder_content(lambda number: folder / image_name(number + 1, recipe.pattern), count, facts.duration)
+    return FrameFacts(count, *expected, recipe.fps or facts.fps, facts.duration, size, shown)
 
 
 def _say_no_frames(source: Path, error: MediaError) -> None:

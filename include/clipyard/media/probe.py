@@ -18,6 +18,7 @@ import av
 from av.stream import Disposition
 
 from clipyard.errors import ClipyardError
+from clipyard.media.content import NOT_LOOKED, Content, Looker
 from clipyard.media.errors import MediaError
 from clipyard.reasons import Reason
 
@@ -83,6 +84,8 @@ class MediaFacts:
     """Largest distance in frames from one key frame to the next, or to the end."""
     errors: int
     """Frames that did not decode or decoded damaged."""
+    content: Content = NOT_LOOKED
+    """What is seen and heard, where that was asked for."""
 
     def columns(self) -> dict[str, Any]:
         """The columns of ``MEDIA_FIELDS`` that are measured here (``bytes`` and ``sha256`` come from the store)."""
@@ -227,10 +230,11 @@ class _Count:
         return float((span + length) * time_base)
 
 
-def _decode(container: Any, stream: Any, count: _Count) -> tuple[Any, Exception | None]:
+def _decode(container: Any, stream: Any, count: _Count, looker: Looker | None) -> tuple[Any, Exception | None]:
     """Decode to the end; the last frame, and the error that ended the file early if one did."""
     last, ended = None, None
-    packets = container.demux(stream)
+    sound = container.streams.audio[:1] if looker else []
+    packets = container.demux(stream, *sound)
     while True:
         try:
             packet = next(packets)
@@ -239,6 +243,10 @@ def _decode(container: Any, stream: Any, count: _Count) -> tuple[Any, Exception 
         except av.FFmpegError as error:
             ended = error
             break
+        if packet.stream_index != stream.index:
+            if looker:
+                looker.packet(packet)
+            continue
         try:
             frames = packet.decode()
         except av.InvalidDataError:
@@ -247,6 +255,8 @@ def _decode(container: Any, stream: Any, count: _Count) -> tuple[Any, Exception 
         for frame in frames:
             count.errors += bool(frame.is_corrupt)
             count.add(frame.pts, frame.duration, frame.key_frame)
+            if looker:
+                looker.frame(frame)
             last = frame
     return last, ended
 
@@ -280,26 +290,29 @@ def _judge(path: Path, count: _Count, promised: int, ended: Exception | None, st
         raise MediaError(Reason.CORRUPT, f"{seen}, then: {ended}")
 
 
-def probe(path: Path, *, decode: bool = True, times: list[float] | None = None) -> MediaFacts:
+def probe(path: Path, *, decode: bool = True, times: list[float] | None = None, look: bool = False) -> MediaFacts:
     """Measure ``path``: every frame is decoded, or only the packets are counted when not ``decode``. ``times`` gets the
-    seconds of each frame, in order of display when decoded.
+    seconds of each frame, in order of display when decoded. ``look``: also at what the decoded frames show.
 
     Raises :class:`MediaError` (NOT_A_VIDEO, TRUNCATED, CORRUPT) and the usual OSError when the file cannot be read.
     """
     path = Path(path).absolute()
     with opened(path) as (container, stream):
-        count = _Count(times, float(stream.time_base))
+        stated = (
+            float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / av.time_base
+        )
+        count = _Count([] if look and times is None else times, float(stream.time_base))
+        looker = Looker(stated) if look and decode else None
         context = stream.codec_context
         if decode:
             # Deblocking changes pixels but neither counts nor errors, and costs a fifth of the time.
             context.options = context.options | {"skip_loop_filter": "all"}
-        seen, ended = (_decode if decode else _demux)(container, stream, count)
+        seen, ended = _decode(container, stream, count, looker) if decode else _demux(container, stream, count)
         rotated = seen is not None and seen.rotation % 180 != 0
         width, height = (context.height, context.width) if rotated else (context.width, context.height)
         time_base = Fraction(stream.time_base)
         rate = stream.average_rate or stream.guessed_rate
         duration = count.seconds(time_base, rate)
-        stated = float(stream.duration * time_base) if stream.duration else (container.duration or 0) / av.time_base
         _judge(path, count, stream.frames or 0, ended, stated, duration)
         return MediaFacts(
             duration=duration,
@@ -313,6 +326,9 @@ def probe(path: Path, *, decode: bool = True, times: list[float] | None = None) 
             start_time=float((count.first or 0) * time_base),
             keyframe_gap=count.gap,
             errors=count.errors,
+            content=looker.content(count.times or (), has_sound=bool(container.streams.audio))
+            if looker
+            else NOT_LOOKED,
         )
 
 

@@ -91,6 +91,7 @@ def _gate(ctx: RunContext, say: Say, *, name: str) -> str:
         frame_short_edge=None if chosen.frame_width or ctx.spec.arrangement == "flat" else chosen.short_edge,
         frame_size=(chosen.frame_width, chosen.frame_height) if chosen.frame_width else None,
         frame_fps=chosen.frame_rate or None,
+        compare_with=tuple(chosen.compare_with),
     )
     return gate(ctx, say, name, params)
 

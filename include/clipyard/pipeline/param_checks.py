@@ -97,11 +97,16 @@ def switched_off(source: Source, environ: Mapping[str, str]) -> list[str]:
 
 
 def check_here(
-    params: RunParams, spec: DatasetSpec, *, steps_here: bool, environ: Mapping[str, str] = os.environ
+    params: RunParams,
+    spec: DatasetSpec,
+    *,
+    steps_here: bool,
+    states: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
 ) -> None:
-    """Raise UserError for a file, folder or variable that the run names and this machine does not have.
+    """Raise UserError for a file, folder, data set or variable that the run names and this machine does not have.
 
-    ``steps_here``: steps run as processes of this machine, so that what they read must be here too.
+    ``states``: the folder with what is known of each data set. ``steps_here``: steps run as processes of this machine, so that what they read must be here too.
     """
     replaced = {replaceable(spec, kind)[0] for kind, _, _ in addresses(params)}
     for asked, sources in ((params.sources, spec.item_sources), (params.annotation_sources, spec.annotation_sources)):
@@ -110,6 +115,11 @@ def check_here(
                 raise UserError(
                     f"The source '{source.id}' is asked for and switched off: set {unset[0]}, or leave the source out."
                 )
+    for name in getattr(params, "compare_with", []):
+        if name == spec.name or "/" in name or not (states is None or (states / f"{name}.parquet").is_file()):
+            raise UserError(
+                f"compare_with names '{name[:60]}', which is no other data set that was fetched on this disk: leave it out."
+            )
     for name in ("label_map", "kinetics_list"):
         if (path := getattr(params, name, "")) and not Path(path).is_file():
             raise UserError(f"Parameter '{name}' names {path}, which is no file: write the path of one.")

@@ -57,8 +57,8 @@ class RunParams(BaseModel):
             yield "as_of needs a time zone: write 2026-11-21T00:00:00+00:00."
         if self.retry_all and "as_of" in chosen:
             yield "retry_all asks for everything that is missing, so that as_of decides nothing: leave one of them out."
-        for name in ("splits", "sources", "annotation_sources"):
-            values = getattr(self, name)
+        for name in ("splits", "sources", "annotation_sources", "compare_with"):
+            values = getattr(self, name, [])
             if twice := next((value for value in values if values.count(value) > 1), None):
                 yield f"Parameter '{name}' names '{twice}' twice: leave one out."
 
@@ -88,6 +88,10 @@ class KineticsParams(RunParams):
     frame_height: int = Field(default=0, ge=0, description="Fixed frame height, pixels.")
     frame_rate: float = Field(
         default=0, ge=0, le=240, description="Frames per second of raw frames; 0 keeps every frame."
+    )
+    compare_with: list[str] = Field(
+        default=[],
+        description="Other data sets on this disk, such as kinetics400: clips that show the same as theirs are told.",
     )
     label_map: str = Field(default="", description="A label map file (one class per line); default: the train csv.")
 

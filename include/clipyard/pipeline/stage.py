@@ -81,7 +81,8 @@ def begin(ctx: RunContext, say: Say) -> None:
     if ctx.inherited:
         told = ", ".join(f"{name}={value}" for name, value in ctx.inherited.items())
         say("%s", f"As in the last full run: {told}")
-    check_here(ctx.params, ctx.spec, steps_here=ctx.in_process or _runtime(ctx, os.environ) == "process")
+    here = ctx.in_process or _runtime(ctx, os.environ) == "process"
+    check_here(ctx.params, ctx.spec, steps_here=here, states=ctx.state.parent)
 
 
 def _runtime(ctx: RunContext, environ: Mapping[str, str]) -> str:

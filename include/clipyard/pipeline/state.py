@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from clipyard.manifest import RESULT_FIELDS, ManifestWriter, Row, read_table, schema_of
 from clipyard.reasons import Reason, Status
-from clipyard.steps.fields import ASKED_HEIGHT_FIELD, ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
+from clipyard.steps.fields import ASKED_HEIGHT_FIELD, ATTEMPTS_FIELD, CONTENT_FIELDS, MEDIA_FIELDS, PATH_FIELD
 
 PRESENT = pa.array([str(Status.DONE), str(Status.KEPT)], pa.string())
 """Statuses of items whose file is there."""
@@ -22,7 +22,9 @@ GONE = "the file was here and has gone from the disk; it is fetched again"
 
 SOURCE_FIELD = pa.field("source", pa.string())
 
-STATE_SCHEMA = schema_of((*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, SOURCE_FIELD, ASKED_HEIGHT_FIELD), "state")
+STATE_SCHEMA = schema_of(
+    (*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, SOURCE_FIELD, ASKED_HEIGHT_FIELD, *CONTENT_FIELDS), "state"
+)
 RESULTS_SCHEMA = schema_of((*STATE_SCHEMA, ATTEMPTS_FIELD), "results")
 
 

@@ -14,14 +14,14 @@ from clipyard.quality.kinetics_clips import (
     NUMBERS,
     TEXT,
     clip_suite,
+    content_suites,
     file_rules,
     height_suite,
     result_suites,
     same_bytes,
-    share_of_several,
     shorter_suite,
 )
-from clipyard.quality.params import GateParams
+from clipyard.quality.params import GateParams, share_of_several
 from clipyard.quality.tables import RunTables, pick, present
 from clipyard.settings import DataRoot
 
@@ -56,6 +56,7 @@ def windows(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParam
     yield shorter_suite(spec, recorded, params)
     yield height_suite(spec, run, params)
     yield _rate(spec, suite.table, params)
+    yield from content_suites(spec, run, data, params)
 
 
 def _rate(spec: DatasetSpec, table: pd.DataFrame, params: GateParams) -> Suite:

@@ -13,9 +13,9 @@ from clipyard.quality.box_rows import FRAME_COLUMNS
 from clipyard.quality.disk import place
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, Rule, Suite
 from clipyard.quality.image_folders import jpeg_problem
-from clipyard.quality.kinetics_clips import one_result, share_of_several
+from clipyard.quality.kinetics_clips import one_result
 from clipyard.quality.kinetics_frames import CHECKS, ITEM, asked_clips, frame_suites, is_off, made, on_disk
-from clipyard.quality.params import GateParams
+from clipyard.quality.params import GateParams, share_of_several
 from clipyard.quality.tables import RunTables, among, pick, present
 from clipyard.quality.windows import is_flat
 from clipyard.reasons import Reason

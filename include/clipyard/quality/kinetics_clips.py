@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from clipyard.datasets.model import DatasetSpec
-from clipyard.quality import disk
+from clipyard.quality import content, disk, near_copies
 from clipyard.quality.declared import declared_splits
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, MATCH, ROWS, Rule, Suite
-from clipyard.quality.params import GateParams
+from clipyard.quality.params import GateParams, share_of_several
 from clipyard.quality.tables import REJECTED, RunTables, among, pick, present
 from clipyard.reasons import Reason, Status
 from clipyard.settings import DataRoot
@@ -33,6 +33,17 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     yield clip_suite(spec, run, recorded, data, params)
     yield shorter_suite(spec, recorded, params)
     yield height_suite(spec, run, params)
+    yield from content_suites(spec, run, data, params)
+
+
+def content_suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
+    """What the clips show, and whether other clips show the same."""
+    shown = run.optional("recorded", ("item_id", "status", *content.COLUMNS))
+    clips = None if shown is None else pick(shown, present(shown))
+    yield from content.clip_suites(clips, params, sound_wanted=spec.recipe.audio != "none")
+    states = {name: data.private / "state" / f"{name}.parquet" for name in params.compare_with}
+    others = [(name, table) for name, path in states.items() if (table := near_copies.load(path)) is not None]
+    yield near_copies.suite("clips.near_copy", near_copies.load(run.run_dir / "recorded.parquet"), params, others)
 
 
 def result_suites(
@@ -186,11 +197,6 @@ def clip_suite(spec: DatasetSpec, run: RunTables, recorded: pd.DataFrame, data: 
                  worst_by="seconds_over", block_share=share_of_several(params.long_error, len(clips))),
         ],
     )  # fmt: skip
-
-
-def share_of_several(share: float, rows: int) -> float:
-    """The share above which a check blocks: ``share``, but never for a single one of ``rows``."""
-    return max(share, 1 / rows) if rows else share
 
 
 def shorter_suite(spec: DatasetSpec, recorded: pd.DataFrame, params: GateParams) -> Suite:

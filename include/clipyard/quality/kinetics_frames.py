@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from clipyard.datasets.model import DatasetSpec
-from clipyard.quality import disk, image_folders
+from clipyard.quality import content, disk, image_folders, shown_images
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, Rule, Suite
 from clipyard.quality.kinetics_checks import CHECKS as KINETICS_CHECKS
 from clipyard.quality.kinetics_clips import one_result, wanted_path
@@ -127,7 +127,11 @@ def frame_suites(
     table["wanted_frames"] = (table["fps"] * table["source_duration"] + 0.5).clip(0, 2**31).astype("int64")
     table["frames_off"] = (table["frames"] - table["wanted_frames"]).abs()
     looked = image_folders.look(spec.item, table, data.root, params.sample_folders, run.seed)
-    table["gap"], table["disk"] = looked.gaps, looked.odd
+    shown = _with_content(run, table)
+    seen = shown_images.look(spec.item, shown, data.root, run.seed)
+    table["gap"] = looked.gaps
+    table["disk"] = [one or other for one, other in zip(looked.odd, seen.odd, strict=True)]
+    table["shows"] = [one or other for one, other in zip(seen.other, shown_images.unlike_clip(shown), strict=True)]
     suite = Suite(
         "frames",
         table,
@@ -136,7 +140,8 @@ def frame_suites(
             Rule("frames.count", BETWEEN, {"column": "frames_off", "max_value": FRAME_TOLERANCE},
                  show=("frames", "wanted_frames", "fps", "source_duration"), worst_by="frames_off"),
             Rule("frames.contiguous", IN_SET, {"column": "gap", "value_set": [""]}, show=("path", "frames", "gap")),
-            on_disk("frames", looked.said),
+            on_disk("frames", f"{looked.said} {seen.said}"),
+            Rule("frames.shown", IN_SET, {"column": "shows", "value_set": [""]}, show=("path", "shows"), note=seen.said),
         ],
     )  # fmt: skip
     if params.frame_fps is None:
@@ -146,9 +151,25 @@ def frame_suites(
         wanted = {"column": "fps", "min_value": params.frame_fps - 0.001, "max_value": params.frame_fps + 0.001}
         suite.rules.append(Rule("frames.rate", BETWEEN, wanted, show=("fps",)))
     suite.rules.extend(rule for rule in [_size_rule(table, params)] if rule)
-    if len(suite.rules) == 4 + (params.frame_fps is not None):
+    if len(suite.rules) == 5 + (params.frame_fps is not None):
         suite.skipped.append(("frames.size", "no size was asked for"))
     yield suite
+    yield content.folder_suite("frames.content", shown[shown["clip_contrast"] < 0], params)
+
+
+def _with_content(run: RunTables, table: pd.DataFrame) -> pd.DataFrame:
+    """What images show by what was measured, and what their clips show (columns ``clip_…``)."""
+    columns = (*content.COLUMNS, "fingerprint")
+    shown = table[["item_id", "path", "frames", "fps", "source_duration"]].copy()
+    measured = {"": run.optional_shards("frames", ("item_id", *columns)),
+                "clip_": run.optional("recorded", ("item_id", *columns))}  # fmt: skip
+    for prefix, found in measured.items():
+        rows = None if found is None else found.drop_duplicates("item_id").set_index("item_id")
+        for name in columns:
+            unknown = "" if name in ("sound", "fingerprint") else -1.0
+            values = unknown if rows is None else shown["item_id"].map(rows[name]).fillna(unknown)
+            shown[f"{prefix}{name}"] = values
+    return shown
 
 
 def _size_rule(table: pd.DataFrame, params: GateParams) -> Rule | None:

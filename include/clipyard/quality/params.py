@@ -29,6 +29,22 @@ class GateParams(BaseModel):
     """Clips or excerpts longer than annotated, of all that are there; a single one never blocks."""
     low_warn: Share = 0.5
     """Clips lower than the height that was asked of their source, of all for which one was asked."""
+    black_warn: Share = 0.02
+    """Clips that are black from beginning to end, of all that were looked at; more warn, a single one never, and none blocks."""
+    one_colour_warn: Share = 0.02
+    """The same of clips of one colour."""
+    frozen_warn: Share = 0.1
+    """The same of clips in which nothing moves."""
+    slide_show_warn: Share = 0.1
+    """The same of clips that are rows of still pictures."""
+    uneven_warn: Share = 0.2
+    """The same of clips of a variable rate."""
+    silent_warn: Share = 0.5
+    """The same of clips without a sound."""
+    near_copy_warn: Share = 0.01
+    """Clips of a split that show the same as one of another video in an earlier split, of those with a fingerprint; more warn."""
+    compare_with: tuple[str, ...] = ()
+    """Other data sets on this disk whose clips are compared too."""
     duplicate_error: Share = 0.01
     """Rows of boxes that are there a second time, of all rows of boxes."""
     our_fault_error: Share = 0.05
@@ -80,3 +96,8 @@ class GateParams(BaseModel):
 
     lists: tuple[Literal["videos", "rawframes"], ...] | None = None
     """List formats that must be there; None: videos, and rawframes when the frames stage was on."""
+
+
+def share_of_several(share: float, rows: int) -> float:
+    """The share above which a check counts: ``share``, but never for a single one of ``rows``."""
+    return max(share, 1 / rows) if rows else share

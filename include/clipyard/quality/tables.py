@@ -77,6 +77,11 @@ class RunTables:
         """The shards of a step (or of ``plan``) as one table, empty when there are none; nulls as in :meth:`load`."""
         return self._load(step, parts(self.run_dir, step), list(columns), ())
 
+    def optional_shards(self, step: str, columns: Sequence[str]) -> pd.DataFrame | None:
+        """As :meth:`shards`; None when one of them has not all of the columns, as those of earlier versions."""
+        whole = all(set(columns) <= set(pq.read_schema(path).names) for path in parts(self.run_dir, step))
+        return self.shards(step, columns) if whole else None
+
     def _load(self, name: str, paths: list[Path], columns: list[str], keep_null: Sequence[str]) -> pd.DataFrame:
         pieces: list[pa.Table] = []
         for path in paths:

@@ -21,6 +21,7 @@ from clipyard.report.data import Failure, Items, Report, Stage, Stop, TrendRow
 from clipyard.report.gates import read_gates
 from clipyard.report.history import read_history
 from clipyard.report.index import list_runs, parse_time, read_summary
+from clipyard.report.odd_clips import odd_clips
 from clipyard.report.tally import tally, tally_catalog
 from clipyard.report.text import number, plural
 from clipyard.run_folder import RunFolder
@@ -61,6 +62,7 @@ def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, 
     failures = _failures(folder, (first, *steps, last))
     told_stops = _mapping(_document(RunFolder(folder).stops))
     stages = (first, *steps, last, *_stages(folder, kind))
+    gates = read_gates(folder, earlier[0] if earlier else None)
     return Report(
         dataset=spec.name,
         title=spec.title,
@@ -73,7 +75,8 @@ def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, 
         dry_run=bool(plan.get("dry_run") or params.get("dry_run")),
         items=items,
         items_from=source,
-        gates=read_gates(folder, earlier[0] if earlier else None),
+        gates=gates,
+        odd=odd_clips(folder / "recorded.parquet", gates),
         trend=_trend(spec.name, earlier),
         history=read_history(ledger, spec.name, run, now),
         stages=_with_failures(stages, failures),

@@ -77,6 +77,16 @@ class Histogram:
 
 
 @dataclass(frozen=True)
+class HeightRow:
+    """Clips of which one height was asked (None: none was): how many came as high (the short side), and the heights that came."""
+
+    asked: int | None
+    clips: int
+    reached: int | None
+    got: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
 class Media:
     """Facts of the clips that are present, in bytes and seconds; values with their counts, commonest first."""
 
@@ -89,6 +99,9 @@ class Media:
     rates: tuple[tuple[str, int], ...] = ()
     with_audio: int = 0
     sources: tuple[tuple[str, int], ...] = ()
+    heights: tuple[HeightRow, ...] = ()
+    looked_at: int = 0
+    """Clips of which was measured what they show."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +178,27 @@ class Gate:
     @property
     def skipped(self) -> int:
         return sum(bool(check.skipped) for check in self.checks)
+
+
+@dataclass(frozen=True)
+class OddClip:
+    """A clip that a check named: what it said of it, its file relative to the data root (``""``: not known), seconds."""
+
+    item_id: str
+    said: str
+    path: str
+    duration: float
+
+
+@dataclass(frozen=True)
+class OddClips:
+    """A check of what clips show, what they are, and some that it named; ``level`` is ``good`` for a few among many."""
+
+    name: str
+    title: str
+    level: Level
+    sentence: str
+    clips: tuple[OddClip, ...]
 
 
 @dataclass(frozen=True)
@@ -289,5 +323,7 @@ class Report:
     """Oldest first."""
     left_unasked: int = 0
     """Items for which the breaker's time was not over when the run ended."""
+    odd: tuple[OddClips, ...] = ()
+    """Clips that the checks of what clips show have named."""
     part: str = ""
     """What makes the run one that tells little of the whole data set: ``dry run``, ``trial``; else empty."""

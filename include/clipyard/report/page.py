@@ -23,6 +23,7 @@ from clipyard.report.gallery import shots
 from clipyard.report.index import summary_json
 from clipyard.report.key_frames import drawings
 from clipyard.report.missing import write_missing
+from clipyard.report.odd_clips import strips
 from clipyard.report.render import render
 from clipyard.report.text import moment, number, share
 from clipyard.report.verdict import verdict_of
@@ -79,6 +80,7 @@ def page(report: Report, verdict: Verdict, data: DataRoot) -> str:
         buckets=BUCKETS,
         retries=_retries(report.history.retries),
         trend_gates=list(dict.fromkeys(name for row in report.trend for name in row.gates)),
+        odd=strips(report.odd, data.root),
         gallery=shots(items.samples, data.root) if items else [],
         drawings=drawings(report.boxes.key_frames, data.root) if report.boxes else [],
     )

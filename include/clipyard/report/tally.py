@@ -19,12 +19,13 @@ import pyarrow.parquet as pq
 from clipyard.manifest import read_table
 from clipyard.reasons import Reason, Status
 from clipyard.report.data import ClassRow, Counts, Histogram, Items, Media, ReasonRow, Sample
+from clipyard.report.heights import heights
 
 SAMPLES = 12
 EXAMPLES = 3
 _COLUMNS = (
     "item_id", "split", "label", "class_dir", "status", "reason", "evidence", "path", "source", "bytes", "duration", "fps",
-    "width", "height", "has_audio",
+    "width", "height", "has_audio", "asked_height", "contrast",
 )  # fmt: skip
 _NOT_ASKED = frozenset({Reason.NOT_ASKED, Reason.NOT_DUE, Reason.WAITING})
 
@@ -173,6 +174,8 @@ def _media(present: pa.Table) -> Media | None:
         rates=rates,
         with_audio=int(audio or 0),
         sources=sources,
+        heights=heights(present),
+        looked_at=present.num_rows - present["contrast"].null_count if "contrast" in names else 0,
     )
 
 

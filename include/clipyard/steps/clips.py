@@ -25,7 +25,7 @@ from clipyard.media.probe import MediaFacts, header, probe
 from clipyard.media.timeline import constant_rate
 from clipyard.reasons import Reason
 from clipyard.settings import DataRoot
-from clipyard.steps.fields import MEDIA_FIELDS
+from clipyard.steps.fields import CONTENT_FIELDS, MEDIA_FIELDS
 from clipyard.store import Facts, Store, content_key
 
 KIND = "clips"
@@ -121,7 +121,7 @@ class Clips:
         """
         try:
             times: list[float] = []
-            facts = probe(file, times=times)
+            facts = probe(file, times=times, look=True)
             # A last picture that lasts beyond the window is cut there; only frames make another window.
             shown = min(facts.duration, max(times[-1] - times[0], float(window.seconds)) if times else facts.duration)
             if problem := self._length_problem(shown, facts.fps, window):
@@ -188,7 +188,13 @@ class Clips:
 
     def _put(self, window: Window, file: Path, facts: MediaFacts, source: str, made: str, got: Got) -> Facts:
         got()
-        told = {**facts.columns(), "source": source, "made": made, "codec": facts.video_codec}
+        told = {
+            **facts.columns(),
+            **facts.content.columns(),
+            "source": source,
+            "made": made,
+            "codec": facts.video_codec,
+        }
         if made == _AS_IT_CAME:
             told["plain"] = True
         return self.store.put(KIND, window.clip_id, self.key(window), file, told)
@@ -261,3 +267,8 @@ class Clips:
 def media_columns(facts: Facts) -> dict[str, Any]:
     """The columns of ``MEDIA_FIELDS`` from a store entry's facts."""
     return {field.name: facts.get(field.name) for field in MEDIA_FIELDS}
+
+
+def content_columns(facts: Facts) -> dict[str, Any]:
+    """The columns of ``CONTENT_FIELDS`` from noted facts; those that an earlier version noted have none."""
+    return {field.name: facts.get(field.name) for field in CONTENT_FIELDS}

@@ -25,7 +25,7 @@ from clipyard.media.stretches import Encoders
 from clipyard.media.tools import ffmpeg
 from clipyard.reasons import Reason, Status
 from clipyard.steps.base import Outcome, PerRun, Step, StepContext, StepParams
-from clipyard.steps.fields import MEDIA_FIELDS, PATH_FIELD
+from clipyard.steps.fields import CONTENT_FIELDS, MEDIA_FIELDS, PATH_FIELD
 from clipyard.steps.source_clip import SourceClip, find_clip, item_path
 from clipyard.store import Facts, content_key
 
@@ -89,6 +89,7 @@ class ExcerptStep(Step[ExcerptParams]):
         pa.field("image_width", pa.int32()),
         pa.field("image_height", pa.int32()),
         pa.field("source_duration", pa.float64()),  # seconds, of the film
+        *CONTENT_FIELDS,  # of the images
     )
     params_model = ExcerptParams
 
@@ -215,7 +216,7 @@ class ExcerptStep(Step[ExcerptParams]):
         path = _relative(place, ctx)
         facts = self._told(film, made) | {
             "image_path": path, "images": count, "image_width": made.frames.width, "image_height": made.frames.height,
-            "image_bytes": size, "before": before, "made": self._frames_recipe(ctx.params),
+            "image_bytes": size, "before": before, "made": self._frames_recipe(ctx.params), **made.frames.content.columns(),
         }  # fmt: skip
         ctx.store.note(KIND, row["clip_id"], _key(path), facts)
         if told != _FITS:

@@ -42,9 +42,9 @@ from clipyard.reasons import Reason, Status
 from clipyard.settings import PRIVATE
 from clipyard.steps.answers import STOPPED
 from clipyard.steps.base import Outcome, PerRun, Step, StepContext, StepParams, now, require_space
-from clipyard.steps.clips import Clips, Window, media_columns
+from clipyard.steps.clips import Clips, Window, content_columns, media_columns
 from clipyard.steps.fetching import Fetching, Wanted
-from clipyard.steps.fields import ASKED_HEIGHT_FIELD, ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
+from clipyard.steps.fields import ASKED_HEIGHT_FIELD, ATTEMPTS_FIELD, CONTENT_FIELDS, MEDIA_FIELDS, PATH_FIELD
 
 _GB = 1_000_000_000
 _ONE_SECOND = re.compile(r"_\d{6,9}", re.ASCII)
@@ -144,6 +144,7 @@ class FetchStep(Step[FetchParams]):
         PATH_FIELD,
         pa.field("source", pa.string()),  # id of the source that gave the bytes; "existing" for an adopted file
         ASKED_HEIGHT_FIELD,
+        *CONTENT_FIELDS,
         ATTEMPTS_FIELD,
     )
     params_model = FetchParams
@@ -213,7 +214,8 @@ class FetchStep(Step[FetchParams]):
         source = str(one.facts["source"])
         asked = ctx.params.youtube.max_height if source in kit.youtube else None
         columns = {
-            **media_columns(one.facts), "path": path, "source": source, "asked_height": asked, "attempts": attempts,
+            **media_columns(one.facts), **content_columns(one.facts), "path": path, "source": source,
+            "asked_height": asked, "attempts": attempts,
         }  # fmt: skip
         return Outcome(Status.KEPT if one.kept else Status.DONE, Reason.OK, one.evidence, columns)
 

@@ -15,6 +15,20 @@ MEDIA_FIELDS: tuple[pa.Field, ...] = (
     pa.field("has_audio", pa.bool_()),
 )
 
+CONTENT_FIELDS: tuple[pa.Field, ...] = (
+    pa.field("brightness", pa.float32()),  # mean level, 0 to 255
+    pa.field("contrast", pa.float32()),  # largest standard deviation within a picture; 0: one colour
+    pa.field("still", pa.float32()),  # share of moments after which nothing has moved 0.1 s later
+    pa.field("changes", pa.float32()),  # share of steps of an eighth of the clip in which anything changes
+    pa.field("jumps", pa.float32()),  # share of those in which the whole picture changes
+    pa.field("uneven", pa.float32()),  # share of frames that come half a frame early or late
+    pa.field("sound", pa.string()),  # heard, silent, none
+    pa.field("fingerprint", pa.string()),  # clipyard.fingerprint; "" when the pictures show too little
+)
+"""What is seen and heard (:class:`clipyard.media.content.Content`); null where nobody looked: made by an earlier version, or not
+decoded.
+"""
+
 PATH_FIELD = pa.field("path", pa.string())
 """Relative to the data root."""
 

@@ -23,7 +23,7 @@ from clipyard.media.likeness import same_images
 from clipyard.media.tools import ffmpeg
 from clipyard.reasons import Reason, Status
 from clipyard.steps.base import Outcome, Step, StepContext, StepParams
-from clipyard.steps.fields import PATH_FIELD
+from clipyard.steps.fields import CONTENT_FIELDS, PATH_FIELD
 from clipyard.steps.source_clip import SourceClip, find_clip, item_path
 from clipyard.store import Facts, content_key
 
@@ -84,6 +84,7 @@ class FramesStep(Step[FramesParams]):
         pa.field("height", pa.int32()),
         pa.field("fps", pa.float64()),  # images per second of film
         pa.field("source_duration", pa.float64()),  # seconds
+        *CONTENT_FIELDS,
     )
     params_model = FramesParams
 
@@ -107,7 +108,7 @@ class FramesStep(Step[FramesParams]):
                 made, told = self._make(row["clip_id"], source, folder, ctx)
         except MediaError as error:
             return Outcome.failed(error.reason, error.evidence)
-        facts = {**asdict(made), "path": str(folder.relative_to(ctx.data.root)), "source_sha256": source.sha256}
+        facts = {**made.columns(), "path": str(folder.relative_to(ctx.data.root)), "source_sha256": source.sha256}
         ctx.store.note(KIND, row["clip_id"], key, facts)
         return Outcome(Status.KEPT if told == _FITS else Status.DONE, evidence=told, columns=self._columns(facts))
 
