@@ -77,9 +77,10 @@ def manifests(run: Path, items: dict[str, Any], folder: str, data: Path, *, clas
     media = {
         "bytes": [16] * count, "sha256": sums, "duration": seconds.astype(float), "frames": (seconds * 30).astype(np.int32),
         "fps": [30.0] * count, "width": [340] * count, "height": [256] * count, "has_audio": [True] * count,
-        "path": paths, "source": ["local"] * count, "key": ["k"] * count,
+        "path": paths, "source": ["local"] * count, "key": ["k"] * count, "asked_height": [256] * count,
     }  # fmt: skip
-    recorded = pa.table({**items, **fine, **media}).select(STATE_SCHEMA.names).cast(STATE_SCHEMA)
+    known = {**items, **fine, **media}
+    recorded = pa.table({f.name: known.get(f.name, pa.nulls(count, f.type)) for f in STATE_SCHEMA}).cast(STATE_SCHEMA)
     with ManifestWriter(run / "recorded.parquet", STATE_SCHEMA) as writer:
         writer.write_table(recorded)
 
@@ -147,7 +148,10 @@ def merge(root: Path, run: Path, keys: int) -> None:
     counts = {"kinetics_rows": own.count("\n"), "ava_rows": 897, "kinetics_keys": keys, "ava_keys": 4, "keys": keys + 4,
               "shared_keys": 0, "ava_identical": 4, "links": 0}  # fmt: skip
     csv = f"ava_kinetics/annotations/{name}"
-    write_json(run / "merged.json", {**counts, "csv": csv, "sha256": {csv: sha256_of(merged)}})
+    write_json(
+        run / "merged.json",
+        {**counts, "csv": csv, "ava_csv": f"ava/annotations/{name}", "sha256": {csv: sha256_of(merged)}},
+    )
 
 
 def make_kinetics(root: Path, clips: int) -> None:

@@ -44,7 +44,7 @@ from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 _DATASET = re.compile(r"[a-z0-9_]{1,60}\Z")
-_ROWS_FILE = re.compile(r"[A-Za-z0-9_-]{1,100}\.rows\.csv\Z")
+_ROWS_FILE = re.compile(r"[A-Za-z0-9_-]{1,100}\.rows\.csv(\.gz)?\Z")
 _DOWNLOADS = {"missing.csv": "text/csv; charset=utf-8", "report.json": "application/json"}
 
 _PREFIX = "/clipyard"
@@ -234,9 +234,8 @@ class _Pages:
         """All rows that broke a gate's checks, as a download."""
         if not _ROWS_FILE.match(name):
             raise HTTPException(404, "There is no such file.")
-        return _download(
-            self._file(request, user, dataset, run, "gates", name), dataset, run, _DOWNLOADS["missing.csv"]
-        )
+        kind = "application/gzip" if name.endswith(".gz") else _DOWNLOADS["missing.csv"]
+        return _download(self._file(request, user, dataset, run, "gates", name), dataset, run, kind)
 
     def _file(self, request: Request, user: GetUserDep, dataset: str, run: str, *parts: str) -> Path:
         """A file of a run: allowed, well-formed, there, and inside the run's folder after links are resolved."""

@@ -80,7 +80,7 @@ def test_one_line_for_each_broken_check() -> None:
 def test_great_expectations_says_nothing() -> None:
     script = (
         "import logging, sys; logging.basicConfig(level=logging.INFO, stream=sys.stdout)\n"
-        "from clipyard.quality.engine import Engine; Engine()"
+        "from clipyard.quality.engine import Engine; Engine()._whole"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == ""

@@ -106,6 +106,7 @@ def _set_up(raw: sqlite3.Connection, _record: object) -> None:
     raw.isolation_level = None  # transactions begin where we say, also around DDL; Python's module would guess
     raw.execute("PRAGMA foreign_keys = ON")
     raw.execute("PRAGMA cache_size = -65536")  # 64 MiB
+    raw.execute("PRAGMA temp.cache_size = -65536")  # and for temporary tables, which are else in a file at once
 
 
 def _begin(conn: Connection) -> None:

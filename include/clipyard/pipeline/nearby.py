@@ -83,7 +83,7 @@ class Nearby:
     def told(self, absent: pa.Table) -> pa.Table:
         """Rows that are nowhere, with status, reason and evidence. Nobody was asked, so that no clock begins."""
         names = " or ".join(f"'{source.id}'" for source in self._sources)
-        evidence = f"not in the folder of {names}; nobody else is asked"  # short: in half a million rows of many tables
+        evidence = f"not in folder {names}"  # short: in half a million rows of many tables
         words = (str(Status.MISSING), str(Reason.NO_SOURCE), evidence)
         for name, word in zip(("status", "reason", "evidence"), words, strict=True):
             absent = absent.append_column(name, pa.array([word] * absent.num_rows, pa.string()))

@@ -19,6 +19,7 @@ from clipyard.overlap import NOT_FOUND, Floats, Keys, best_scores
 from clipyard.quality.box_rows import BOX
 from clipyard.quality.engine import IN_SET, Rule, Suite
 from clipyard.quality.params import GateParams
+from clipyard.quality.tables import has
 
 MAX_PERSONS: Final = 100_000
 """Labelled persons that are compared; of more, those of a sample of key frames."""
@@ -86,7 +87,7 @@ class _Persons:
         return result
 
     def has_key(self, shift: int) -> npt.NDArray[np.bool_]:
-        return np.isin(self.keys + shift, self.proposal_keys)
+        return has(self.proposal_keys, self.keys + shift)
 
 
 def suites(
@@ -128,12 +129,13 @@ def _persons(rows: pd.DataFrame, frames: pd.DataFrame, proposals: pd.DataFrame, 
 
     theirs = keys(proposals)
     order = np.argsort(theirs, kind="stable")
-    wanted = np.intersect1d(keys(frames), theirs)
+    ours = keys(frames)
+    wanted = np.sort(pd.unique(ours[has(theirs[order], ours)]))
     if len(wanted) and len(rows) > MAX_PERSONS:
         some = max(1, int(len(wanted) * MAX_PERSONS / len(rows)))
         wanted = np.sort(np.random.default_rng(zlib.crc32(seed.encode())).choice(wanted, some, replace=False))
     own = keys(rows)
-    chosen = np.isin(own, wanted)
+    chosen = has(wanted, own)
     table = pd.DataFrame(
         {"key": own[chosen], **{name: rows[name].to_numpy()[chosen] for name in BOX}}
     ).drop_duplicates()
@@ -214,12 +216,12 @@ class _Gains:
 
 def _aligned(split: str, persons: _Persons, gains: _Gains, params: GateParams, said: str) -> Suite:
     """One row for each video, and one about all; ``seems``: what the labels seem to be."""
-    names = [*(f"{split}/{name}" for name in persons.videos), f"{split}/all"]
     some = np.flatnonzero(gains.persons > 0)
+    names = np.append(persons.videos.to_numpy(dtype=object), "all")[some]
     table = pd.DataFrame(
         {
-            "item_id": pd.Series([names[at] for at in some], dtype="str"),
-            "seems": pd.Series([gains.what[at] for at in some], dtype="str"),
+            "item_id": f"{split}/" + pd.Series(names, dtype="str"),
+            "seems": pd.Series(gains.what[some], dtype="str"),
             "persons": gains.persons[some].astype(np.int64),
             "more_found": gains.best[some].astype(np.int64),
         }

@@ -22,7 +22,7 @@ from clipyard.quality.kinetics_annotations import (
     source_rules,
 )
 from clipyard.quality.params import GateParams
-from clipyard.quality.tables import REJECTED, RunTables, among, pick
+from clipyard.quality.tables import REJECTED, RunTables, among, distinct, extract, pick
 from clipyard.reasons import Reason
 from clipyard.settings import DataRoot
 
@@ -36,7 +36,7 @@ class _Seen:
     rows: dict[str, int] = field(default_factory=dict)
     key_frames: dict[str, int] = field(default_factory=dict)
     rows_of: dict[str, pd.Series[int]] = field(default_factory=dict)
-    """Rows by video, excluded ones too, in their splits."""
+    """Rows by video, excluded ones too, in their splits; of AVA only."""
     annotated: dict[str, pd.Series[str]] = field(default_factory=dict)
     videos: dict[str, pd.Series[str]] = field(default_factory=dict)
     """Annotated or excluded."""
@@ -88,7 +88,7 @@ def _catalog(catalog: pd.DataFrame, run: RunTables, params: GateParams) -> Suite
 
 def _names(spec: DatasetSpec, usable: pd.DataFrame) -> Suite:
     """AVA's catalog: one row for each video, ``clip_id`` being its file's name."""
-    parts = usable["clip_id"].str.extract(r"\A(?P<stem>[^./]*)\.(?P<suffix>[^./]*)\Z").fillna("")
+    parts = extract(usable["clip_id"], r"\A(?P<stem>[^./]*)\.(?P<suffix>[^./]*)\z").fillna("")
     table = usable.assign(
         stem=parts["stem"], suffix=parts["suffix"], wanted_item=usable["split"] + "/" + usable["video_id"]
     )
@@ -145,10 +145,12 @@ def _split(
     yield suite
     seen.rows[split] = len(boxes) + len(others) + bad
     frames = pd.concat([boxes[list(box_rows.FRAME_COLUMNS)], others], ignore_index=True)
-    seen.key_frames[split] = len(frames.drop_duplicates(["video_id", "time"]))
+    if ava:
+        seen.rows_of[split] = pd.concat([frames["video_id"], excluded["video_id"]]).value_counts(sort=False)
+    frames = distinct(frames, "video_id", "time")
+    seen.key_frames[split] = len(frames)
     seen.annotated[split] = frames["video_id"].drop_duplicates().reset_index(drop=True)
     seen.videos[split] = pd.concat([frames["video_id"], excluded["video_id"]]).drop_duplicates().reset_index(drop=True)
-    seen.rows_of[split] = pd.concat([frames["video_id"], excluded["video_id"]]).value_counts(sort=False)
     yield box_rows.frame_suite(split, frames, ava=ava)
     if ava:
         yield _excluded(split, boxes, excluded, evaluated)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +20,8 @@ COLUMNS: Final = 8
 """Video or clip, second, four corners, action, person."""
 HALF_THOUSANDTH: Final = 0.0005 + 1e-9
 _CORNERS: Final = ("x1", "y1", "x2", "y2")
+_WHOLE: Final = r"^(?:0|-?[1-9][0-9]{0,14})\z"
+_THOUSANDTHS: Final = r"^[01]\.[0-9]{3}\z"
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,19 @@ class CsvLines:
         """Lines that a regular expression is found in."""
         return np.asarray(pc.match_substring_regex(self.lines, regex))
 
-    def table(self, prefix: str) -> pd.DataFrame:
-        """``item_id`` (``prefix`` and the line's number from 1) and ``text``."""
-        numbers = pc.cast(pa.array(np.arange(1, len(self) + 1)), pa.large_string())
-        ids = pc.binary_join_element_wise(
-            pa.scalar(prefix, pa.large_string()), numbers, pa.scalar("", pa.large_string())
-        )
-        frame: pd.DataFrame = pa.table({"item_id": ids, "text": self.lines}).to_pandas()
+    def table(self) -> pd.DataFrame:
+        """``text`` by the line's place from 0; :func:`line_names` names them."""
+        frame: pd.DataFrame = pa.table({"text": self.lines}).to_pandas()
         return frame.astype("str")
+
+
+def line_names(prefix: str) -> Callable[[pd.DataFrame], pd.Series[str]]:
+    """``{prefix}{line from 1}`` for rows whose index is the line's place."""
+
+    def names(rows: pd.DataFrame) -> pd.Series[str]:
+        return prefix + (rows.index.to_series() + 1).astype("str")
+
+    return names
 
 
 def read_lines(path: Path, *, blank: bool = True) -> CsvLines:
@@ -82,26 +88,41 @@ def rows_differ(csv_lines: CsvLines, rows: pd.DataFrame) -> npt.NDArray[np.bool_
     table = parsed(csv_lines, whole)
     right = rows[whole]
     same = np.ones(len(right), dtype=bool)
-    for name in ("video_id", "second", "action_id"):
-        wanted = pa.array(right[name].astype("str"), pa.string(), from_pandas=True)
-        same &= np.asarray(pc.equal(table[name], wanted))
+    wanted = pa.array(right["video_id"], pa.large_string(), from_pandas=True)
+    same &= np.asarray(pc.equal(table["video_id"].cast(pa.large_string()), wanted))
+    for name in ("second", "action_id"):
+        same &= _numbers(table[name], _WHOLE) == right[name].to_numpy()
     for name in _CORNERS:
-        formed = pc.match_substring_regex(table[name], r"^[01]\.[0-9]{3}\z")
-        value = np.asarray(pc.cast(pc.if_else(formed, table[name], "-1"), pa.float64()))
-        same &= np.abs(value - right[name].to_numpy()) <= HALF_THOUSANDTH
+        same &= np.abs(_numbers(table[name], _THOUSANDTHS) - right[name].to_numpy()) <= HALF_THOUSANDTH
     differ[whole] = ~same
     return differ
 
 
+def _numbers(texts: pa.ChunkedArray, form: str) -> npt.NDArray[np.float64]:
+    """The numbers of texts in a dictionary, each of which is read once; NaN where one has not the ``form``."""
+    column = texts.unify_dictionaries().combine_chunks()
+    formed = pc.match_substring_regex(column.dictionary, form)
+    values = pc.cast(pc.if_else(formed, column.dictionary, None), pa.float64())
+    result: npt.NDArray[np.float64] = values.to_numpy(zero_copy_only=False)[column.indices.to_numpy()]
+    return result
+
+
 def parsed(csv_lines: CsvLines, chosen: npt.NDArray[np.bool_], columns: int = COLUMNS) -> pa.Table:
-    """The chosen lines, of ``columns`` columns each, all of them text: ``video_id, second, x1, y1, x2, y2, action_id, person_id``."""
+    """The chosen lines, of ``columns`` columns each: ``video_id, second, x1, y1, x2, y2, action_id, person_id``.
+
+    All of them are texts; but for the first, which has many, in a dictionary.
+    """
     names = ["video_id", "second", *_CORNERS, "action_id", "person_id"][:columns]
-    text = io.BytesIO("\n".join(csv_lines.lines.filter(pa.array(chosen)).to_pylist()).encode())
+    lines = csv_lines.lines if chosen.all() else csv_lines.lines.filter(pa.array(chosen))
+    text = pc.binary_join(pa.LargeListArray.from_arrays([0, len(lines)], lines), pa.scalar("\n", pa.large_string()))
     return csv.read_csv(
-        text,
+        pa.BufferReader(text[0].as_buffer()),
         csv.ReadOptions(column_names=names),
         csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
-        csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+        csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string())) | {"video_id": pa.string()},
+            strings_can_be_null=False,
+        ),
     )
 
 
@@ -117,11 +138,11 @@ def kept(part: CsvLines, whole: CsvLines, place: slice) -> npt.NDArray[np.bool_]
 def repeated_in(some: npt.NDArray[np.integer], others: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
     """Which of ``some`` numbers are among ``others`` too, the second of two equal ones only when it is there twice."""
 
-    def numbered(values: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    def counted(values: npt.NDArray[np.integer]) -> pd.Series[int]:
         series = pd.Series(values, dtype="int64")
-        return np.asarray(series * (1 << 31) + series.groupby(series).cumcount(), dtype=np.int64)
+        return series * (1 << 31) + series.groupby(series).cumcount()
 
-    return np.isin(numbered(some), numbered(others))
+    return np.asarray(counted(some).isin(counted(others)))
 
 
 def csv_state(split: str, name: str, problem: str) -> Suite:

@@ -16,7 +16,7 @@ from clipyard.quality.image_folders import jpeg_problem
 from clipyard.quality.kinetics_clips import one_result
 from clipyard.quality.kinetics_frames import CHECKS, ITEM, asked_clips, frame_suites, is_off, made, on_disk
 from clipyard.quality.params import GateParams, share_of_several
-from clipyard.quality.tables import RunTables, among, pick, present
+from clipyard.quality.tables import RunTables, among, extract, pick, present
 from clipyard.quality.windows import is_flat
 from clipyard.reasons import Reason
 from clipyard.settings import DataRoot
@@ -45,7 +45,7 @@ def excerpts(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GatePara
     del rows
     has_excerpts = bool((table["path"] != "").any()) if params.excerpts is None else params.excerpts
     has_images = bool((table["image_path"] != "").any()) if params.frames is None else params.frames
-    table["stem"] = table["clip_id"].str.extract(r"\A(.*?)(?:\.[^.]*)?\Z", expand=False)
+    table["stem"] = extract(table["clip_id"], r"(?s)\A(?P<stem>.*?)(?:\.[^.]*)?\z")["stem"]
     table["explained"] = table["evidence"].str.strip() != ""
     if has_excerpts or table.empty:
         yield _excerpts(spec, run, table, data, params)

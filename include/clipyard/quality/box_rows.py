@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pandas as pd
 from clipyard.ids import YOUTUBE_ID
 from clipyard.quality.engine import BETWEEN, IN_SET, MATCH, Rule, Suite
 from clipyard.quality.params import GateParams
-from clipyard.quality.tables import RunTables, pick
+from clipyard.quality.tables import RunTables, numbered, pick
 
 NOBODY: Final = -1
 """The person id where there is none."""
@@ -28,7 +29,9 @@ _DECIMAL = r"\A[0-9]{1,7}(?:\.[0-9]{1,6})?\Z"
 
 def seconds(times: pd.Series[str]) -> pd.Series[float]:
     """The decimal texts as numbers; -1 for what is none."""
-    return pd.to_numeric(times, errors="coerce").fillna(-1.0).astype("float64")
+    codes, distinct = pd.factorize(times)  # rows are many, times are few
+    numbers = pd.to_numeric(pd.Series(distinct, dtype="str"), errors="coerce").fillna(-1.0).to_numpy(dtype="float64")
+    return pd.Series(numbers[codes], index=times.index)
 
 
 def key(split: str, table: pd.DataFrame) -> pd.Series[str]:
@@ -54,21 +57,21 @@ def read_frames(run: RunTables, split: str, what: str, *, folder: str = "annotat
 def rejected(run: RunTables, split: str, good: int, params: GateParams) -> tuple[Suite, int]:
     """Rows of the split's csvs that could not be used, of all; and how many there are. ``good``: rows that could."""
     bad = run.plain(f"annotations/{split}.rejected", ("line", "reason", "evidence", "text"))
-    bad = bad.assign(item_id=f"{split}/#row-" + bad["line"].astype(str), usable=False)
+    bad = bad.assign(item_id=f"{split}/#row-" + bad["line"].astype(str))
     rule = Rule(
         "ava.rejected", IN_SET, {"column": "usable", "value_set": _TRUE}, split, block_share=params.rejected_error,
         show=("line", "reason", "evidence", "text"),
     )  # fmt: skip
-    fine = pd.DataFrame(
-        {"item_id": "", "line": -1, "reason": "", "evidence": "", "text": "", "usable": True}, index=range(good)
-    )
-    return Suite(f"rejected_{split}", pd.concat([bad, fine], ignore_index=True), [rule]), len(bad)
+    table = (
+        bad.reindex(range(len(bad) + good)).fillna({"line": -1}).astype({"line": "int64"})
+    )  # of the others nothing is shown
+    table["usable"] = table.index >= len(bad)
+    return Suite(f"rejected_{split}", table, [rule]), len(bad)
 
 
 def frame_suite(split: str, frames: pd.DataFrame, *, ava: bool) -> Suite:
-    """Distinct key frames, with boxes or without."""
-    table = frames.drop_duplicates(["video_id", "time"]).reset_index(drop=True)
-    table["item_id"] = key(split, table)
+    """``frames``: distinct key frames, with boxes or without."""
+    table = frames.copy()
     time = seconds(table["time"])
     table["seconds"], table["fraction"] = time, (time - time // 1).round(6)
     identity = Rule("ava.id_syntax", MATCH, {"column": "video_id", "regex": rf"\A(?:{YOUTUBE_ID.pattern})"}, split)
@@ -89,12 +92,12 @@ def frame_suite(split: str, frames: pd.DataFrame, *, ava: bool) -> Suite:
             Rule("ava.whole_second", BETWEEN, {"column": "fraction", "max_value": 0.5, "strict_max": True},
                  f"{split} half", severity="warn", show=("time",), worst_by="fraction"),
         ]  # fmt: skip
-    return Suite(f"frames_{split}", table, [identity, *rules])
+    return Suite(f"frames_{split}", table, [identity, *rules], named=partial(key, split))
 
 
 def row_suites(split: str, boxes: pd.DataFrame, actions: set[int], params: GateParams, *, ava: bool) -> Iterator[Suite]:
     """Every row of boxes; and in AVA every person and every box of a key frame."""
-    table = boxes.assign(item_id=key(split, boxes), seconds=seconds(boxes["time"]))
+    table = boxes.assign(seconds=seconds(boxes["time"]))
     inside = (table["x1"] <= table["x2"]) & (table["y1"] <= table["y2"])
     for name in BOX:
         inside &= table[name].between(0, 1)
@@ -103,8 +106,8 @@ def row_suites(split: str, boxes: pd.DataFrame, actions: set[int], params: GateP
     table["right_person"] = (table["person_id"] >= 0) if ava else (table["person_id"] == NOBODY)
     # Texts become numbers before rows are compared: a tenth of the time.
     table["video"] = pd.factorize(table["video_id"])[0]
-    table["box"] = table.groupby(["video", "seconds", *BOX], sort=False).ngroup()
-    table["repeated"] = table.duplicated(["box", "action_id"])
+    table["box"] = numbered(*(table[name] for name in ("video", "seconds", *BOX)))
+    table["repeated"] = pd.Series(numbered(table["box"], table["action_id"])).duplicated()
 
     def rule(check: str, column: str, good: bool, block: float | None = None) -> Rule:
         return Rule(check, IN_SET, {"column": column, "value_set": [good]}, split, show=ROW, block_share=block)
@@ -120,6 +123,7 @@ def row_suites(split: str, boxes: pd.DataFrame, actions: set[int], params: GateP
             known,
             rule("ava.duplicate", "repeated", False, params.duplicate_error),
         ],
+        named=partial(key, split),
     )
     if ava:
         people = table.drop_duplicates(["box", "person_id"])
@@ -137,4 +141,4 @@ def _single(check: str, split: str, people: pd.DataFrame, by: list[str], counted
     rule = Rule(
         check, BETWEEN, {"column": counted, "max_value": 1}, split, show=("person_id", *BOX, counted), worst_by=counted
     )
-    return Suite(f"{counted}_{split}", table, [rule])
+    return Suite(f"{counted}_{split}", table, [rule], named=partial(key, split))

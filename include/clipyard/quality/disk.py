@@ -79,17 +79,21 @@ def _size_problem(root: Path, path: str, size: int) -> str:
     if not path:
         return _ABSENT
     where = place(root, path)
-    if where is None:
-        return _LEAVES
+    return _LEAVES if where is None else _stat_problem(where, size)
+
+
+def _stat_problem(where: str, size: int) -> str:
     try:
         found = os.stat(where)
     except (OSError, ValueError):
         return _ABSENT
+    if found.st_size == size > 0 and stat.S_ISREG(found.st_mode):
+        return ""
     if not stat.S_ISREG(found.st_mode):
         return "it is no file"
     if found.st_size == 0:
         return EMPTY
-    return f"{found.st_size:,} bytes, recorded were {size:,}" if size > 0 and found.st_size != size else ""
+    return f"{found.st_size:,} bytes, recorded were {size:,}" if size > 0 else ""
 
 
 def _begin_problem(root: Path, path: str) -> str:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
+from importlib.metadata import version
 from typing import Any, Final
 
 import pandas as pd
 
 from clipyard.quality.checks import CATALOGUE, Severity
-from clipyard.quality.light_import import late_imports
+from clipyard.quality.light_import import light_imports
 from clipyard.quality.results import WORST, CheckResult
 from clipyard.quality.wording import advice_of, broken_sentence
 
@@ -29,6 +31,7 @@ MATCH: Final = "ExpectColumnValuesToMatchRegex"
 UNIQUE: Final = "ExpectColumnValuesToBeUnique"
 ROWS: Final = "ExpectTableRowCountToBeBetween"
 
+_WIDE: Final = {"int8": "int64", "int16": "int64", "int32": "int64", "float32": "float64"}
 _RESULT_FORMAT: Final = {"result_format": "COMPLETE", "return_unexpected_index_query": False}
 
 
@@ -68,12 +71,14 @@ class Rule:
 
 @dataclass
 class Suite:
-    """Rules over one table, whose first column is ``item_id``; and checks that were left out, with the reason."""
+    """Rules over one table with the column ``item_id``; and checks that were left out, with the reason."""
 
     name: str
     table: pd.DataFrame
     rules: list[Rule] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    named: Callable[[pd.DataFrame], pd.Series[str]] | None = None
+    """Makes ``item_id`` of the rows that are shown (indexed by their place), where a name for every row would cost too much."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +110,7 @@ def plain(value: Any) -> Any:
 
 def versions() -> dict[str, str]:
     """The versions of the libraries that decide."""
-    import great_expectations
-
-    return {"great_expectations": str(great_expectations.__version__), "pandas": pd.__version__}
+    return {"great_expectations": version("great_expectations"), "pandas": pd.__version__}
 
 
 def _mostly(share: float, checked: int) -> float:
@@ -126,12 +129,17 @@ def _expectation(rule: Rule, index: int, level: Severity, share: float, checked:
 
 
 class Engine:
-    """One in-memory context for the suites of a gate; only the table of the suite that runs is held."""
+    """One in-memory context for the suites of a gate; only the table of the suite that runs is held.
 
-    def __init__(self) -> None:
+    It is made for the first suite that has a rule: a gate that leaves out all its checks imports nothing.
+    """
+
+    @cached_property
+    def _whole(self) -> Any:
+        """A batch definition that takes a table whole."""
         # Before the import, which says 214 lines. The second logger sets its own level when it is imported.
         logging.getLogger("great_expectations").setLevel(logging.WARNING)
-        with late_imports():
+        with light_imports():
             import great_expectations as gx
             import great_expectations.expectations
             from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -144,38 +152,41 @@ class Engine:
         context.enable_analytics(False)
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
         asset = context.data_sources.add_pandas("tables").add_dataframe_asset("table")
-        self._whole = asset.add_batch_definition_whole_dataframe("whole")
+        return asset.add_batch_definition_whole_dataframe("whole")
 
     def run(self, suite: Suite) -> Iterator[Finding]:
         """Check every rule of a suite, in order. A rule that cannot be checked counts as a broken ``error``."""
         table = suite.table.reset_index(drop=True)
+        found: dict[tuple[int, Severity], Any] = {}
+        for result in self._validate(suite, table) if suite.rules else ():
+            meta = result.expectation_config.meta
+            found[meta["rule"], meta["level"]] = result
+        for index, rule in enumerate(suite.rules):
+            yield _finding(rule, suite, table, {level: found[index, level] for level in rule.levels()})
+        for check, why in suite.skipped:
+            entry, text = CATALOGUE[check], f"Skipped: {why}."
+            yield Finding(CheckResult(entry.id, entry.title, entry.severity, True, skipped=why, sentence=text))
+
+    def _validate(self, suite: Suite, table: pd.DataFrame) -> list[Any]:
+        whole = self._whole
+        import great_expectations as gx
+
         expectations = [
             _expectation(rule, index, level, share, len(table))
             for index, rule in enumerate(suite.rules)
             for level, share in rule.levels().items()
         ]
-        found: dict[tuple[int, Severity], Any] = {}
-        for result in self._validate(suite.name, table, expectations) if expectations else ():
-            meta = result.expectation_config.meta
-            found[meta["rule"], meta["level"]] = result
-        for index, rule in enumerate(suite.rules):
-            yield _finding(rule, table, {level: found[index, level] for level in rule.levels()})
-        for check, why in suite.skipped:
-            entry, text = CATALOGUE[check], f"Skipped: {why}."
-            yield Finding(CheckResult(entry.id, entry.title, entry.severity, True, skipped=why, sentence=text))
-
-    def _validate(self, name: str, table: pd.DataFrame, expectations: Sequence[Any]) -> list[Any]:
-        import great_expectations as gx
-
-        suite = gx.ExpectationSuite(name=name)
+        together = gx.ExpectationSuite(name=suite.name)
         for expectation in expectations:
-            suite.add_expectation(expectation)
+            together.add_expectation(expectation)
         # Great Expectations hashes every column of a table that it is given, so it gets no others.
         columns = list(dict.fromkeys(name for each in expectations for name in _columns(each))) or list(
             table.columns[:1]
         )
-        batch = self._whole.get_batch({"dataframe": table[columns]})
-        return list(batch.validate(suite, result_format=_RESULT_FORMAT).results)
+        # Python looks at every number of another size.
+        wide = {name: kind for name in columns if (kind := _WIDE.get(table[name].dtype.name))}
+        batch = whole.get_batch({"dataframe": table[columns].astype(wide)})
+        return list(batch.validate(together, result_format=_RESULT_FORMAT).results)
 
 
 def _columns(expectation: Any) -> list[str]:
@@ -192,7 +203,7 @@ def _problem(result: Any) -> str:
     return ""
 
 
-def _finding(rule: Rule, table: pd.DataFrame, results: Mapping[Severity, Any]) -> Finding:
+def _finding(rule: Rule, suite: Suite, table: pd.DataFrame, results: Mapping[Severity, Any]) -> Finding:
     levels = rule.levels()
     broken = [level for level in results if not results[level].success]
     severity: Severity = "error" if "error" in broken else next(iter(levels))
@@ -216,9 +227,10 @@ def _finding(rule: Rule, table: pd.DataFrame, results: Mapping[Severity, Any]) -
     rows: pd.DataFrame | None = None
     worst: tuple[dict[str, Any], ...] = ()
     if unexpected:
-        rows = table.iloc[list(facts["unexpected_index_list"])][
-            list(dict.fromkeys(("item_id", *rule.show, *([rule.worst_by] if rule.worst_by else []))))
-        ]
+        rows = table.iloc[list(facts["unexpected_index_list"])]
+        if suite.named is not None:
+            rows = rows.assign(item_id=suite.named(rows))
+        rows = rows[list(dict.fromkeys(("item_id", *rule.show, *([rule.worst_by] if rule.worst_by else []))))]
         ordered = rows if not rule.worst_by else rows.sort_values(rule.worst_by, ascending=False, kind="stable")
         worst = tuple(
             {str(key): plain(value) for key, value in row.items()} for row in ordered.head(WORST).to_dict("records")

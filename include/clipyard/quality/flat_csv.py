@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from clipyard.datasets.model import DatasetSpec
-from clipyard.quality.box_files import COLUMNS, CsvLines, csv_state, parsed, read_lines
+from clipyard.quality.box_files import COLUMNS, CsvLines, csv_state, line_names, parsed, read_lines
 from clipyard.quality.box_rows import BOX, seconds
 from clipyard.quality.engine import IN_SET, Rule, Suite
 from clipyard.quality.windows import clip_parts
@@ -42,11 +42,11 @@ def suites(path: Path, split: str, boxes: pd.DataFrame, key_frames: pd.DataFrame
     if not csv.ended:
         problem = f"the last line has no line end; {problem}".removesuffix("; ")
     yield csv_state(split, path.name, problem)
-    lines = csv.table(f"{split}/#line-")
+    lines = csv.table()
     right = csv.match(_LINE)
     lines["right"] = right
     rules = [Rule("boxes.csv_columns", IN_SET, {"column": "right", "value_set": [True]}, split, show=("text",))]
-    suite = Suite(f"lines_{split}", lines, rules)
+    suite = Suite(f"lines_{split}", lines, rules, named=line_names(f"{split}/#line-"))
     if len(csv) == wanted:
         of_boxes = np.arange(len(csv)) < len(boxes)
         differs = np.zeros(len(csv), dtype=bool)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ import pandas as pd
 from clipyard import __version__
 from clipyard.datasets.model import AnnotationFormat, DatasetSpec
 from clipyard.errors import UserError
-from clipyard.files import write_json, writing
+from clipyard.files import write_json
 from clipyard.quality import (
     box_annotations,
     box_clips,
@@ -32,11 +31,9 @@ from clipyard.quality.checks import GATES_OF, Gate
 from clipyard.quality.engine import Engine, Suite, plain, versions
 from clipyard.quality.params import GateParams
 from clipyard.quality.results import CheckResult, GateResult
+from clipyard.quality.rows_file import rows_file
 from clipyard.quality.tables import RunTables
 from clipyard.settings import DataRoot
-
-ROWS_HEADER: Final = ("item_id", "check", "scope", "severity", "values")
-"""Columns of ``gates/{gate}.rows.csv``; ``values`` is a JSON object of the row's other columns."""
 
 Suites = Callable[[DatasetSpec, RunTables, DataRoot, GateParams], Iterator[Suite]]
 
@@ -67,8 +64,8 @@ _SUITES: Final[dict[AnnotationFormat, dict[Gate, Suites]]] = {
 def run_gate(gate: str, spec: DatasetSpec, run_dir: Path, data: DataRoot, params: GateParams) -> GateResult:
     """Run the checks of one gate over ``{data}/.clipyard/runs/{dataset}/{run}`` and store the result there.
 
-    Writes ``gates/{gate}.json`` and ``gates/{gate}.rows.csv`` (every unexpected row, ``item_id`` first), each whole or
-    not at all. Whatever the data look like, the result tells it; the caller raises ``result.error()`` when it is
+    Writes ``gates/{gate}.json`` and ``gates/{gate}.rows.csv`` (every unexpected row, ``item_id`` first; with gzip where it
+    is large, see :mod:`clipyard.quality.rows_file`), each whole or not at all. Whatever the data look like, the result tells it; the caller raises ``result.error()`` when it is
     ``blocked``. Raises :class:`UserError` for an unknown gate or a data set without checks, :class:`ManifestError`
     for a table that is absent or damaged.
     """
@@ -83,22 +80,19 @@ def run_gate(gate: str, spec: DatasetSpec, run_dir: Path, data: DataRoot, params
     started, begun = datetime.now(UTC), time.monotonic()
     run, engine = RunTables(run_dir), Engine()
     path = run_dir / "gates" / f"{gate}.json"
-    rows_path = path.with_name(f"{gate}.rows.csv")
     checks: list[CheckResult] = []
     rows = 0
-    with writing(rows_path) as handle:
-        out = csv.writer(handle, lineterminator="\n")
-        out.writerow(ROWS_HEADER)
+    with rows_file(path.with_name(f"{gate}.rows.csv")) as (file, write):
         for suite in _SUITES[spec.annotation_format][name](spec, run, data, params):
             for finding in engine.run(suite):
                 checks.append(finding.result)
                 if finding.rows is not None:
-                    out.writerows(_csv_rows(finding.result, finding.rows))
+                    write(_csv_rows(finding.result, finding.rows))
                     rows += len(finding.rows)
     result = GateResult(
         gate=gate, dataset=spec.name, run=run_dir.name, started=started.isoformat(timespec="seconds"),
         ended=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(time.monotonic() - begun, 3),
-        checks=tuple(checks), rows=rows, rows_file=rows_path.name, path=path, params=params.model_dump(mode="json"),
+        checks=tuple(checks), rows=rows, rows_file=file.path.name, path=path, params=params.model_dump(mode="json"),
         tables=run.read, versions={"clipyard": __version__, **versions()},
     )  # fmt: skip
     write_json(path, result.as_json())

@@ -16,7 +16,7 @@ from clipyard.quality.checks import Severity
 from clipyard.quality.declared import counted, split_rows
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, MATCH, ROWS, UNIQUE, Rule, Suite
 from clipyard.quality.params import GateParams
-from clipyard.quality.tables import REJECTED, RunTables, among, pick
+from clipyard.quality.tables import REJECTED, RunTables, among, distinct, looked_up, pick
 from clipyard.reasons import Reason, Status
 from clipyard.settings import DataRoot
 
@@ -40,7 +40,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     yield all_rows(catalog, catalog["status"] != REJECTED, params)
     rows = {str(part): rows for part, rows in catalog["split"].value_counts(sort=False).items()}
     yield from part_rows(spec.expected, counted(params, rows), params)
-    yield checksums(spec, sorted(set(catalog["split"])), data)
+    yield checksums(spec, sorted(catalog["split"].unique()), data)
     yield from label_files.read_files(run, data, params)
     del catalog
     yield _windows(spec, usable)
@@ -139,7 +139,7 @@ def window_name(rows: pd.DataFrame) -> pd.Series[str]:
 def _windows(spec: DatasetSpec, usable: pd.DataFrame) -> Suite:
     clip = window_name(usable)
     folders = {label: normalise_label(label) for label in usable["label"].dropna().unique()}
-    folder = usable["label"].map(folders).fillna(UNLABELLED_DIR)
+    folder = looked_up(usable["label"], folders).fillna(UNLABELLED_DIR)
     table = usable.assign(
         seconds=usable["end"] - usable["start"],
         wanted_clip=clip,
@@ -195,21 +195,23 @@ def _classes(spec: DatasetSpec, usable: pd.DataFrame, params: GateParams) -> Sui
     if labelled.empty:
         return Suite("classes", pd.DataFrame(), skipped=[(check, "no row has a label") for check in checks])
     count = min(max(_number_of_classes(spec, labelled), 1), 1_000_000)
-    pairs = labelled.groupby("label_index")["class_dir"].agg(["nunique", "first", "size"]).reindex(range(count))
+    different = distinct(labelled, "label_index", "class_dir")
+    pairs = different.groupby("label_index")["class_dir"].agg(["size", "first"]).reindex(range(count))
+    clips = labelled["label_index"].value_counts().reindex(range(count))
     trained = labelled.loc[labelled["split"] == TRAIN].groupby("label_index").size().reindex(range(count))
     table = pd.DataFrame(
         {
             "item_id": [f"class/{index}" for index in range(count)],
             "class_dir": pairs["first"].fillna("").to_numpy(),
-            "classes": pairs["nunique"].fillna(0).astype(int).to_numpy(),
-            "clips": pairs["size"].fillna(0).astype(int).to_numpy(),
+            "classes": pairs["size"].fillna(0).astype(int).to_numpy(),
+            "clips": clips.fillna(0).astype(int).to_numpy(),
             "train_clips": trained.fillna(0).astype(int).to_numpy(),
         }
     )
     severity = counting(params, "error" if spec.labels.count is not None else "info")
-    indices_of = labelled.groupby("class_dir")["label_index"].nunique()
+    indices_of = different["class_dir"].value_counts()
     table["indices"] = table["class_dir"].map(indices_of).fillna(0).astype(int)
-    observed = labelled["class_dir"].nunique()
+    observed = len(indices_of)
     suite = Suite(
         "classes",
         table,
@@ -227,7 +229,7 @@ def _classes(spec: DatasetSpec, usable: pd.DataFrame, params: GateParams) -> Sui
     suite.rules.append(
         Rule("annotations.label_count", "ExpectColumnMaxToBeBetween", {"column": "total", **limits}, severity=severity)
     )
-    if TRAIN in set(usable["split"]):
+    if (usable["split"] == TRAIN).any():
         suite.rules.append(
             Rule("annotations.class_in_train", BETWEEN, {"column": "train_clips", "min_value": 1},
                  show=("class_dir", "clips"))
@@ -241,7 +243,7 @@ def _labels(spec: DatasetSpec, usable: pd.DataFrame, params: GateParams) -> Suit
     """Every labelled row: its index, and whether train knows its class."""
     labelled = pick(usable, usable["label"].notna(), "item_id", "split", "row", "label", "class_dir", "label_index")
     count = _number_of_classes(spec, labelled)
-    train = set(labelled.loc[labelled["split"] == TRAIN, "class_dir"])
+    train = set(labelled.loc[labelled["split"] == TRAIN, "class_dir"].unique())
     show = ("split", "row", "label", "label_index")
     suite = Suite("labels", labelled)
     if labelled.empty:
@@ -257,21 +259,23 @@ def _labels(spec: DatasetSpec, usable: pd.DataFrame, params: GateParams) -> Suit
     )  # fmt: skip
     suite.rules.append(_odd(labelled, spec.labels.count, show))
     if train:
-        labelled["in_train"] = labelled["class_dir"].isin(train)
+        labelled["in_train"] = among(labelled["class_dir"], train)
         suite.rules.append(
             Rule("annotations.label_in_train", IN_SET,
                  {"column": "in_train", "value_set": [True]}, show=show)
         )  # fmt: skip
     else:
         suite.skipped.append(("annotations.label_in_train", "train is not in the catalog"))
-    classes = train or set(labelled["class_dir"])
+    classes = train or set(labelled["class_dir"].unique())
     given = params.label_map or spec.labels.source != "annotation" or spec.labels.order != "codepoint"
     if given or (not train and len(classes) != spec.labels.count):
         why = "a label map numbers the classes" if given else "neither train nor all classes are in the catalog"
         suite.skipped.append(("annotations.label_order", why))
         return suite
     position = {name: index for index, name in enumerate(sorted(classes))}
-    labelled["wanted_index"] = labelled["class_dir"].map(position).fillna(labelled["label_index"]).astype("int64")
+    labelled["wanted_index"] = (
+        looked_up(labelled["class_dir"], position).fillna(labelled["label_index"]).astype("int64")
+    )
     suite.rules.append(
         Rule("annotations.label_order", EQUAL,
              {"column_A": "label_index", "column_B": "wanted_index"}, show=(*show, "wanted_index"))
@@ -293,7 +297,7 @@ def _odd(labelled: pd.DataFrame, published: int | None, show: tuple[str, ...]) -
             larger = [other for other in rows.index[rows * _RARE >= count] if other != name]
             if found := get_close_matches(str(name), larger, 1, _ALIKE):
                 alike[str(name)] = found[0]
-    labelled["alike"] = labelled["class_dir"].map(alike).fillna("")
+    labelled["alike"] = looked_up(labelled["class_dir"], alike).fillna("")
     told = [
         f"'{name}' ({rows[name]:,} rows) resembles '{other}' ({rows[other]:,} rows)" for name, other in alike.items()
     ]
@@ -312,7 +316,7 @@ def _unlabelled(usable: pd.DataFrame) -> Suite:
 
 def _splits(usable: pd.DataFrame) -> Suite:
     """Rows of the other splits against train."""
-    if TRAIN not in set(usable["split"]):
+    if not (usable["split"] == TRAIN).any():
         why = "train is not in the catalog"
         return Suite(
             "splits", usable, skipped=[(f"annotations.{name}", why) for name in ("split_disjoint", "video_shared")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
 from clipyard.datasets.model import DatasetSpec
@@ -11,7 +12,7 @@ from clipyard.quality import content, disk, near_copies
 from clipyard.quality.declared import declared_splits
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, MATCH, ROWS, Rule, Suite
 from clipyard.quality.params import GateParams, share_of_several
-from clipyard.quality.tables import REJECTED, RunTables, among, pick, present
+from clipyard.quality.tables import REJECTED, RunTables, among, looked_up, pick, present
 from clipyard.reasons import Reason, Status
 from clipyard.settings import DataRoot
 
@@ -61,9 +62,9 @@ def result_suites(
 
 def one_result(check: str, asked: pd.Series[str], answered: pd.Series[str]) -> Suite:
     """Every id that was asked for is answered exactly once, and every answer is unique."""
-    counts = answered.value_counts()
-    ids = pd.Index(asked.unique()).union(counts.index)
-    table = pd.DataFrame({"item_id": ids.astype(str), "results": counts.reindex(ids).fillna(0).astype(int).to_numpy()})
+    codes, ids = pd.factorize(pd.concat([asked, answered], ignore_index=True))
+    counts = np.bincount(codes[len(asked) :], minlength=len(ids))
+    table = pd.DataFrame({"item_id": pd.Series(ids, dtype="str"), "results": counts})
     rule = Rule(check, BETWEEN, {"column": "results", "min_value": 1, "max_value": 1}, show=("results",))
     return Suite("results", table, [rule])
 
@@ -105,7 +106,7 @@ def _results(recorded: pd.DataFrame, catalog: pd.DataFrame) -> Suite:
 def _coverage(spec: DatasetSpec, usable: pd.DataFrame) -> Iterator[Suite]:
     """Usable selected clips that are there, overall and by split; rejected csv rows are no clips."""
     usable = usable.assign(there=present(usable))
-    for scope in ["all", *sorted(set(usable["split"]))]:
+    for scope in ["all", *sorted(usable["split"].unique())]:
         table = usable if scope == "all" else pick(usable, usable["split"] == scope)
         rule = Rule(
             "clips.coverage", IN_SET, {"column": "there", "value_set": [True]}, scope, max_share=spec.missing.warn,
@@ -139,7 +140,7 @@ def wanted_path(spec: DatasetSpec, folder: str, rows: pd.DataFrame, *, suffixed:
     A row without a class has no class folder.
     """
     folders = {split: f"{spec.root}/{spec.folder(folder, split)}" for split in rows["split"].unique()}
-    stem = rows["split"].map(folders).astype("str") + "/"
+    stem = looked_up(rows["split"], folders).astype("str") + "/"
     if spec.item.level == 2:
         stem = stem + (rows["class_dir"] + "/").where(rows["class_dir"] != "", "")
     stem = stem + rows["clip_id"]
@@ -174,7 +175,10 @@ def file_rules(numbers: Sequence[str], said: str) -> list[Rule]:
 
 def same_bytes(clips: pd.DataFrame) -> pd.Series[int]:
     """How many videos each file's bytes stand for."""
-    return clips.groupby("sha256")["video_id"].transform("nunique").astype(int)
+    videos = pd.Series(1, index=clips.index)
+    again = clips["sha256"].duplicated(keep=False)  # few, where all is well
+    videos[again] = clips[again].groupby("sha256")["video_id"].transform("nunique").astype(int)
+    return videos
 
 
 def clip_suite(spec: DatasetSpec, run: RunTables, recorded: pd.DataFrame, data: DataRoot, params: GateParams) -> Suite:

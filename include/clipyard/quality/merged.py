@@ -14,7 +14,7 @@ import pandas as pd
 from clipyard.datasets.model import DatasetSpec
 from clipyard.errors import ManifestError, UserError
 from clipyard.files import inside, sha256_of
-from clipyard.quality.box_files import COLUMNS, CsvLines, kept, read_lines
+from clipyard.quality.box_files import COLUMNS, CsvLines, kept, line_names, read_lines
 from clipyard.quality.disk import file_problem
 from clipyard.quality.engine import EQUAL, IN_SET, Rule, Suite
 from clipyard.quality.params import GateParams
@@ -65,7 +65,7 @@ def _csv(spec: DatasetSpec, run: RunTables, data: DataRoot, path: Path, told: di
         _relation("merged/rows", len(lines), first + int(told["ava_rows"]), "lines, of both parts as they were counted")
     ]
     if "train" in run.splits("prepared", ".boxes.parquet"):
-        prepared = len(run.plain("prepared/train.boxes", ["second"]))
+        prepared = run.count("prepared/train.boxes")
         relations.append(_relation("merged/kinetics_rows", first, prepared, "rows of clips, as prepared"))
     sources = {
         "kinetics": data.dataset(spec.root, "kinetics_train.csv"),
@@ -81,7 +81,7 @@ def _csv(spec: DatasetSpec, run: RunTables, data: DataRoot, path: Path, told: di
 
     is_ava = lines.match(f"^[^,]{{{ID_LENGTH}}},")
     begins = int(is_ava.argmax()) if is_ava.any() else len(lines)
-    table = lines.table("#line-")
+    table = lines.table()
     table["columns"] = lines.columns
     # Behind the first row of AVA there are no clips; before it there is nothing else.
     table["ordered"] = is_ava == (np.arange(len(lines)) >= begins)
@@ -93,6 +93,7 @@ def _csv(spec: DatasetSpec, run: RunTables, data: DataRoot, path: Path, told: di
             Rule("merged.columns", IN_SET, {"column": "columns", "value_set": [COLUMNS]}, show=show),
             Rule("merged.order", IN_SET, {"column": "ordered", "value_set": _TRUE}, show=("text",)),
         ],
+        named=line_names("#line-"),
     )
     places = {"kinetics": slice(0, first), "ava": slice(first, None)}
     del table
@@ -105,10 +106,10 @@ def _csv(spec: DatasetSpec, run: RunTables, data: DataRoot, path: Path, told: di
 
 def _identical(name: str, part: CsvLines, found: npt.NDArray[np.bool_]) -> Suite:
     """One row for each line of one of the two files: it is in the merged csv, as often as here."""
-    table = part.table(f"{name}/#line-")
+    table = part.table()
     table["kept"] = found
     rule = Rule("merged.identical", IN_SET, {"column": "kept", "value_set": _TRUE}, name, show=("text",))
-    return Suite(f"identical_{name}", table, [rule])
+    return Suite(f"identical_{name}", table, [rule], named=line_names(f"{name}/#line-"))
 
 
 def _files(data: DataRoot, told: dict[str, Any]) -> Suite:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from clipyard.datasets.model import DatasetSpec
 from clipyard.quality import flat_csv
-from clipyard.quality.box_files import COLUMNS, csv_state, read_lines, repeated_in, rows_differ
+from clipyard.quality.box_files import COLUMNS, csv_state, line_names, read_lines, repeated_in, rows_differ
 from clipyard.quality.box_frames import FPS
-from clipyard.quality.box_rows import BOX, BOX_COLUMNS, NOBODY, read_boxes, read_frames, seconds
+from clipyard.quality.box_rows import BOX, BOX_COLUMNS, FRAME_COLUMNS, NOBODY, read_frames, seconds
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, Rule, Suite
 from clipyard.quality.params import GateParams
-from clipyard.quality.tables import RunTables, among, pick, present
+from clipyard.quality.tables import RunTables, among, numbered, pick, present
 from clipyard.quality.windows import clip_parts, is_flat
 from clipyard.settings import DataRoot
 
@@ -27,7 +30,8 @@ FLAT_IMAGES: Final = 20
 MAX_SECONDS: Final = 10
 _TRUE: Final = [True]
 _FALSE: Final = [False]
-_SAME: Final = ["video_id", "time", *BOX, "action_id"]
+ID_LENGTH: Final = 11
+"""A clip's name begins with its video's id."""
 _ROW = ("video_id", "time", *BOX, "action_id", "person_id")
 
 
@@ -41,7 +45,6 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     yield _some_rows(run, key_frames, params)
     for split in splits:
         rows = run.plain(f"prepared/{split}.boxes", BOX_COLUMNS)
-        rows["item_id"] = f"{split}/" + rows["video_id"] + "," + rows["second"].astype(str)
         yield _rows(split, rows, flat=flat)
         yield from _against_raw(run, split, rows)
         yield _balance(run, split, len(rows), len(key_frames[split]) if flat else None)
@@ -59,9 +62,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
 
 def _some_rows(run: RunTables, key_frames: dict[str, pd.DataFrame], params: GateParams) -> Suite:
     """One row about all splits, and one for each chosen split that has clips: rows of boxes, and key frames without anybody."""
-    counts = {
-        split: len(run.plain(f"prepared/{split}.boxes", ["second"])) + len(some) for split, some in key_frames.items()
-    }
+    counts = {split: run.count(f"prepared/{split}.boxes") + len(some) for split, some in key_frames.items()}
     rows = {"prepared": sum(counts.values())}
     if (run.run_dir / "recorded.parquet").exists():
         recorded = run.load("recorded", ("split", "status"))
@@ -102,49 +103,66 @@ def _rows(split: str, rows: pd.DataFrame, *, flat: bool) -> Suite:
             Rule("boxes.person", IN_SET, {"column": "person_id", "value_set": [NOBODY]}, split, show=_ROW),
             Rule("boxes.second", IN_SET, {"column": "within", "value_set": _TRUE}, split, show=_ROW),
         ],
+        named=partial(_names, split),
     )
 
 
-def _coded(raw: pd.DataFrame, own: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables with ``key`` and ``row``: equal numbers for the same video and time, and for the same row of it."""
-    both = pd.concat([raw[_SAME], own[_SAME]], ignore_index=True)
-    both["video"], _ = pd.factorize(both.pop("video_id"))
-    both["at"], _ = pd.factorize(both.pop("time"))
-    key = both.groupby(["video", "at"], sort=False).ngroup()
-    row = both.groupby(["video", "at", *BOX, "action_id"], sort=False).ngroup()
-    cut = len(raw)
-    codes = pd.DataFrame({"key": key, "row": row})
-    return codes[:cut].reset_index(drop=True), codes[cut:].reset_index(drop=True)
+def _names(split: str, rows: pd.DataFrame) -> pd.Series[str]:
+    return f"{split}/" + rows["video_id"] + "," + rows["second"].astype(str)
+
+
+def _in_raw(
+    own: pd.DataFrame, raw: pd.DataFrame, own_key: npt.NDArray[np.int64], raw_key: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Which of our rows are raw ones, the second of two equal ones only when it is there twice.
+
+    Rows of a key frame nearly always stand in the same order: the n-th is compared with the n-th, and only what is left is counted.
+    """
+    orders = [np.argsort(key, kind="stable") for key in (own_key, raw_key)]
+    keys, theirs = own_key[orders[0]], raw_key[orders[1]]
+    place = np.searchsorted(theirs, keys) + np.arange(len(keys)) - np.searchsorted(keys, keys)
+    there = place < np.searchsorted(theirs, keys, "right")
+    ours, others = orders[0][there], orders[1][place[there]]
+    same = np.ones(len(ours), dtype=bool)
+    for name in (*BOX, "action_id"):
+        same &= own[name].to_numpy()[ours] == raw[name].to_numpy()[others]
+    found = np.zeros(len(own), dtype=bool)
+    found[ours[same]] = True
+    left = np.ones(len(raw), dtype=bool)
+    left[others[same]] = False
+    both = pd.concat([own.loc[~found, [*BOX, "action_id"]], raw.loc[left, [*BOX, "action_id"]]], ignore_index=True)
+    key = pd.Series(np.concatenate([own_key[~found], raw_key[left]]))
+    rows, cut = numbered(key, *(both[name] for name in both)), int((~found).sum())
+    found[~found] = repeated_in(pd.factorize(rows)[0][:cut], pd.factorize(rows)[0][cut:])
+    return found
 
 
 def _against_raw(run: RunTables, split: str, rows: pd.DataFrame) -> Iterator[Suite]:
     """The prepared rows are raw rows with another name, whole key frames of them, and the rest is counted."""
-    raw = read_boxes(run, split)
-    theirs, own = _coded(raw, rows.assign(video_id=rows["video_id"].str.slice(0, 11)))
-    table = rows.assign(in_raw=repeated_in(own["row"].to_numpy(), theirs["row"].to_numpy()))
-    yield Suite(
-        f"raw_{split}",
-        table,
-        [Rule("boxes.in_raw", IN_SET, {"column": "in_raw", "value_set": _TRUE}, split, show=_ROW)],
+    raw = run.plain(f"annotations/{split}.boxes", (*FRAME_COLUMNS, *BOX, "action_id"))
+    videos, times = (
+        pd.concat([one, other], ignore_index=True)
+        for one, other in ((rows["video_id"].str.slice(0, ID_LENGTH), raw["video_id"]), (rows["time"], raw["time"]))
     )
-    first = ~own["key"].duplicated()
-    frames = pick(rows.assign(key=own["key"]), first, "item_id", "key")
-    frames["rows"] = frames["key"].map(own["key"].value_counts()).astype("int64")
-    frames["raw_rows"] = frames["key"].map(theirs["key"].value_counts()).fillna(0).astype("int64")
-    yield Suite(
-        f"frames_{split}",
-        frames,
-        [
-            # More than in the raw csv is told row by row.
-            Rule("boxes.whole_key", "ExpectColumnPairValuesAToBeGreaterThanB",
-                 {"column_A": "rows", "column_B": "raw_rows", "or_equal": True}, split, show=("rows", "raw_rows")),
-        ],
-    )  # fmt: skip
+    keys, distinct = pd.factorize(numbered(videos, times))
+    del videos, times
+    own_key, raw_key = keys[: len(rows)], keys[len(rows) :]
+    table = rows.assign(in_raw=_in_raw(rows, raw, own_key, raw_key))
+    in_raw = Rule("boxes.in_raw", IN_SET, {"column": "in_raw", "value_set": _TRUE}, split, show=_ROW)
+    yield Suite(f"raw_{split}", table, [in_raw], named=partial(_names, split))
+    first = np.flatnonzero(~pd.Series(own_key).duplicated())
+    frames = rows.iloc[first][["video_id", "second"]].reset_index(drop=True)
+    for name, key in (("rows", own_key), ("raw_rows", raw_key)):
+        frames[name] = np.bincount(key, minlength=len(distinct))[own_key[first]]
+    # More than in the raw csv is told row by row.
+    whole = Rule("boxes.whole_key", "ExpectColumnPairValuesAToBeGreaterThanB",
+                 {"column_A": "rows", "column_B": "raw_rows", "or_equal": True}, split, show=("rows", "raw_rows"))  # fmt: skip
+    yield Suite(f"frames_{split}", frames, [whole], named=partial(_names, split))
 
 
 def _balance(run: RunTables, split: str, boxes: int, key_frames: int | None) -> Suite:
     """One row: rows that were kept and dropped, and raw rows. ``key_frames`` without anybody count where they are not None."""
-    raw = len(run.plain(f"annotations/{split}.boxes", ["second"]))
+    raw = run.count(f"annotations/{split}.boxes")
     if key_frames is not None:
         raw += len(read_frames(run, split, "key_frames"))
     kept, dropped = boxes + (key_frames or 0), int(run.json(f"prepared/{split}")["dropped"])
@@ -191,6 +209,7 @@ def _images(spec: DatasetSpec, split: str, rows: pd.DataFrame, root: os.PathLike
                 show=("video_id", "time", "needed"),
             ),
         ],
+        named=partial(_names, split),
     )
 
 
@@ -204,13 +223,13 @@ def _csv(path: Path, split: str, rows: pd.DataFrame) -> Iterator[Suite]:
     if not csv.ended:
         problem = f"the last line has no line end; {problem}".removesuffix("; ")
     yield csv_state(split, path.name, problem)
-    lines = csv.table(f"{split}/#line-")
+    lines = csv.table()
     lines["columns"] = csv.columns
     lines["right"] = (lines["columns"] == COLUMNS) & csv.match(f",{NOBODY}$")
     rules = [
         Rule("boxes.csv_columns", IN_SET, {"column": "right", "value_set": _TRUE}, split, show=("columns", "text"))
     ]
-    suite = Suite(f"lines_{split}", lines, rules)
+    suite = Suite(f"lines_{split}", lines, rules, named=line_names(f"{split}/#line-"))
     if len(csv) == len(rows):
         lines["differs"] = rows_differ(csv, rows)
         rules.append(Rule("boxes.csv_row", IN_SET, {"column": "differs", "value_set": _FALSE}, split, show=("text",)))

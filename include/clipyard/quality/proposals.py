@@ -16,7 +16,7 @@ from clipyard.quality.disk import file_problem
 from clipyard.quality.engine import BETWEEN, EQUAL, IN_SET, Rule, Suite
 from clipyard.quality.label_files import first_problem
 from clipyard.quality.params import GateParams
-from clipyard.quality.tables import RunTables, among, pick, present
+from clipyard.quality.tables import RunTables, among, distinct, pick, present
 from clipyard.settings import DataRoot
 
 KEY: Final = r"[A-Za-z0-9_-]{11},[0-9]{4,}"
@@ -40,7 +40,7 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     yield _first_seen(told)
     for split in made:
         boxes = run.plain(f"proposals/{split}", _COLUMNS)
-        keys = boxes.drop_duplicates("key")[["key", "video_id", "second"]].reset_index(drop=True)
+        keys = distinct(boxes[["key", "video_id", "second"]], "key")
         keys.insert(0, "item_id", f"{split}/" + keys["key"])
         frames = wanted.get(split, _none())
         yield _counts(split, told[split], keys, boxes)
@@ -76,7 +76,7 @@ def key_of(table: pd.DataFrame) -> pd.Series[str]:
 def _distinct(split: str, frames: pd.DataFrame) -> pd.DataFrame:
     """``item_id, video_id, second`` of the key seconds, each once; a clip's name begins with its video's id."""
     frames = frames[["video_id", "second"]].assign(video_id=frames["video_id"].str.slice(0, 11))
-    frames = frames.drop_duplicates(ignore_index=True)
+    frames = distinct(frames, "video_id", "second")
     frames.insert(0, "item_id", f"{split}/" + key_of(frames))
     return frames
 
@@ -196,7 +196,7 @@ def _boxes(
     threshold = params.proposal_score if params.proposal_score is not None else spec.detection.score
     # Files without scores are legal; a detector of ours keeps what is above its threshold, the published one kept all.
     scored = (score == NO_SCORE) | score.between(0, 1) if published else (score > threshold) & (score <= 1)
-    table = boxes.assign(item_id=f"{split}/" + boxes["key"], inside=fine, scored=scored)
+    table = boxes.assign(inside=fine, scored=scored)
     return Suite(
         f"boxes_{split}",
         table,
@@ -204,6 +204,7 @@ def _boxes(
             Rule("proposals.box", IN_SET, {"column": "inside", "value_set": _TRUE}, split, show=BOX),
             Rule("proposals.score", IN_SET, {"column": "scored", "value_set": _TRUE}, split, show=("score",)),
         ],
+        named=lambda rows: f"{split}/" + rows["key"],
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -97,13 +99,23 @@ class RunTables:
         """A parquet table that is no manifest, such as ``annotations/val.boxes``; nulls and errors as in :meth:`load`."""
         path = self.run_dir / f"{name}.parquet"
         try:
-            table = pq.read_table(path).select(list(columns))
+            table = pq.read_table(path, columns=list(columns)).select(list(columns))
         except FileNotFoundError as error:
             raise ManifestError(f"There is no table {path}: run the stage that writes it first.") from error
         except (KeyError, OSError, pa.ArrowException) as error:
             raise ManifestError(f"{path} is not a whole table ({error}); run its stage again.") from error
         self.read[name] = table.num_rows
         return _filled(table, ())
+
+    def count(self, name: str) -> int:
+        """Rows of a table as :meth:`plain` reads it, which its end says. Raises :class:`ManifestError` alike."""
+        path = self.run_dir / f"{name}.parquet"
+        try:
+            return int(pq.read_metadata(path).num_rows)
+        except FileNotFoundError as error:
+            raise ManifestError(f"There is no table {path}: run the stage that writes it first.") from error
+        except (OSError, pa.ArrowException) as error:
+            raise ManifestError(f"{path} is not a whole table ({error}); run its stage again.") from error
 
     def splits(self, folder: str, suffix: str) -> list[str]:
         """Splits that have a file ``{folder}/{split}{suffix}``, sorted."""
@@ -159,7 +171,56 @@ def among(values: pd.Series[str], others: pd.Series[str] | Iterable[str]) -> pd.
     return pd.Series(found.to_numpy(zero_copy_only=False), index=values.index, dtype="bool")
 
 
+def extract(texts: pd.Series[str], regex: str) -> pd.DataFrame:
+    """The named groups of an RE2 expression, null where it does not match; in arrow, which takes a tenth of pandas' time."""
+    found = pc.extract_regex(pa.array(texts, pa.large_string(), from_pandas=True), regex)
+    if isinstance(found, pa.ChunkedArray):
+        found = found.combine_chunks()
+    names = [found.type.field(at).name for at in range(found.type.num_fields)]
+    frame: pd.DataFrame = pa.table(found.flatten(), names=names).to_pandas()
+    frame.index = texts.index
+    return frame
+
+
+def numbered(*columns: pd.Series[Any]) -> npt.NDArray[np.int64]:
+    """A number for each row: the same for rows that are equal in all columns. No name is made for the groups, as pandas does."""
+    numbers, size = np.zeros(len(columns[0]), dtype=np.int64), 1
+    for column in columns:
+        codes, distinct = pd.factorize(column, use_na_sentinel=False)
+        if size * max(1, len(distinct)) >= 1 << 63:
+            numbers, seen = pd.factorize(numbers)
+            size = len(seen)
+        numbers = numbers * len(distinct) + codes
+        size *= max(1, len(distinct))
+    return numbers
+
+
+def looked_up(values: pd.Series[str], by: Mapping[str, Any]) -> pd.Series[Any]:
+    """``values.map(by)`` for many values of which few differ; None where ``by`` does not have one."""
+    codes, names = pd.factorize(values)
+    found = pd.Series([by.get(name) for name in names])
+    result: pd.Series[Any] = found.reindex(codes)
+    result.index = values.index
+    return result
+
+
+def distinct(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The first row of each group that is equal in ``columns``, numbered afresh."""
+    again = pd.Series(numbered(*(table[name] for name in columns))).duplicated().to_numpy()
+    return table[~again].reset_index(drop=True)
+
+
+def has(ascending: npt.NDArray[np.int64], values: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which ``values`` are among ``ascending`` numbers; ``numpy.isin`` takes twenty times as long for a million."""
+    if not len(ascending):
+        return np.zeros(len(values), dtype=bool)
+    at = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
+    result: npt.NDArray[np.bool_] = ascending[at] == values
+    return result
+
+
 def pick(table: pd.DataFrame, mask: pd.Series[bool], *columns: str) -> pd.DataFrame:
     """The rows of a mask (and only some columns), numbered afresh."""
-    chosen = table.loc[mask, list(columns)] if columns else table.loc[mask]
+    kept = table[list(columns)] if columns else table
+    chosen = kept if mask.all() else kept.loc[mask]  # all of them are not copied
     return chosen.reset_index(drop=True)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from clipyard.quality.engine import BETWEEN, Rule, Suite
+from clipyard.quality.tables import looked_up
 
 _ORDER: Final = ("train", "val", "test")
 _LONG: Final = 1 << 32
@@ -25,7 +26,7 @@ def suite(usable: pd.DataFrame) -> Suite:
     )
     if len(splits) < 2:
         return Suite("window_overlap", pd.DataFrame(), skipped=[(CHECK, "the catalog has one split")])
-    rank = usable["split"].map({name: at for at, name in enumerate(splits)}).to_numpy()
+    rank = looked_up(usable["split"], {name: at for at, name in enumerate(splits)}).to_numpy()
     video = pd.factorize(usable["video_id"])[0]
     least, most = (np.full(int(video.max()) + 1, start) for start in (len(splits), -1))
     np.minimum.at(least, video, rank)

@@ -11,10 +11,10 @@ from pyarrow import csv
 
 from clipyard.datasets.model import DatasetSpec
 from clipyard.errors import UserError
-from clipyard.quality.box_rows import FRAME_COLUMNS, read_boxes, read_frames
+from clipyard.quality.box_rows import FRAME_COLUMNS, read_frames
 from clipyard.quality.engine import EQUAL, IN_SET, Rule, Suite
 from clipyard.quality.kinetics_annotations import TRAIN, length_rule, source_rules, window_name
-from clipyard.quality.tables import RunTables, among
+from clipyard.quality.tables import RunTables, among, distinct, extract
 from clipyard.settings import DataRoot
 
 FLAT_LEAD, FLAT_LENGTH = 3, 6
@@ -41,12 +41,12 @@ def clip_parts(names: pd.Series[str], *, flat: bool) -> pd.DataFrame:
 
 def _parts(names: pd.Series[str], *, flat: bool) -> pd.DataFrame:
     if flat:
-        found = names.str.extract(r"\A(?P<video_id>[A-Za-z0-9_-]{11})_(?P<second>[0-9]{6,7})\Z")
+        found = extract(names, r"\A(?P<video_id>[A-Za-z0-9_-]{11})_(?P<second>[0-9]{6,7})\z")
         second = pd.to_numeric(found["second"]).fillna(-FLAT_LENGTH).astype("int64")
         start = (second - FLAT_LEAD).clip(lower=0).where(second >= 0, -1)
         end = (start + FLAT_LENGTH).where(second >= 0, -1)
     else:
-        found = names.str.extract(r"\A(?P<video_id>[A-Za-z0-9_-]{11})_(?P<start>[0-9]{6,7})_(?P<end>[0-9]{6,7})\Z")
+        found = extract(names, r"\A(?P<video_id>[A-Za-z0-9_-]{11})_(?P<start>[0-9]{6,7})_(?P<end>[0-9]{6,7})\z")
         start, end = (pd.to_numeric(found[name]).fillna(-1).astype("int64") for name in ("start", "end"))
     return pd.DataFrame({"video_id": found["video_id"].fillna(""), "start": start, "end": end}, index=names.index)
 
@@ -93,10 +93,10 @@ def suites(
 
 def _wanted(run: RunTables, split: str) -> pd.DataFrame:
     """Distinct key seconds that windows are made for: in train only those with boxes."""
-    frames = [read_boxes(run, split)[list(FRAME_COLUMNS)]]
+    frames = [run.plain(f"annotations/{split}.boxes", FRAME_COLUMNS)]
     if split != TRAIN:
         frames.append(read_frames(run, split, "key_frames"))
-    return pd.concat(frames, ignore_index=True)[["video_id", "second"]].drop_duplicates(ignore_index=True)
+    return distinct(pd.concat(frames, ignore_index=True)[["video_id", "second"]], "video_id", "second")
 
 
 def _keys(spec: DatasetSpec, run: RunTables, usable: pd.DataFrame) -> Iterator[Suite]:
@@ -146,7 +146,7 @@ def _inside(spec: DatasetSpec, data: DataRoot, usable: pd.DataFrame) -> Suite:
         suite.skipped.append(("windows.in_clip", "clips of the flat layout are cut from whole videos"))
         return suite
     tables = []
-    for split in sorted(set(usable["split"])):
+    for split in sorted(usable["split"].unique()):
         found = _kinetics(data, SOURCE, split, ("youtube_id", "time_start", "time_end"))
         if isinstance(found, str):
             suite.skipped.append(("windows.in_clip", found))

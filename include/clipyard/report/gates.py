@@ -45,7 +45,8 @@ def _gate(path: Path, before: Path | None) -> Gate:
         value = _load(path)
         old = _unexpected(before)
         checks = tuple(_check(check, old) for check in value["checks"])
-        rows = path.with_name(f"{path.stem}.rows.csv")
+        name = f"{path.stem}.rows.csv"
+        rows = path.with_name(name if value.get("rows_file") != f"{name}.gz" else f"{name}.gz")
         kept = rows.is_file() and any(check.unexpected for check in checks)
         return Gate(
             name=path.stem,
