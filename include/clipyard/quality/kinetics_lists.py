@@ -182,8 +182,8 @@ def _lines(
         named=partial(_names, one.split),
     )  # fmt: skip
     if one.format == "rawframes":
-        folders = pd.DataFrame({"path": base + table["path"], "frames": table["frames"]})
-        looked = image_folders.look(spec.item, folders, data.root, params.sample_folders, run.seed)
+        wanted = pd.DataFrame({"path": base + table["path"], "frames": table["frames"]})
+        looked = image_folders.look(spec.item, wanted, data.root, params.sample_folders, run.seed)
         table["gap"] = [gap or odd for gap, odd in zip(looked.gaps, looked.odd, strict=True)]
         suite.rules.append(
             Rule("lists.total_frames", IN_SET, {"column": "gap", "value_set": [""]}, scope, show=(*_SHOW, "gap"),
