@@ -2,8 +2,8 @@
 # The runtime's own build steps install packages.txt and requirements.txt and copy this folder to /usr/local/airflow.
 FROM astrocrpublic.azurecr.io/runtime:3.3-2
 
-# Clipyard is not installed in the image: it lies in include/ and plugins/.
+# Clipquarry is not installed in the image: it lies in include/ and plugins/.
 ENV PYTHONPATH=/usr/local/airflow/include:/usr/local/airflow/plugins
 ENV YTDLP_NO_PLUGINS=1
 # Mount a volume here: what is written inside a container is lost with it.
-ENV CLIPYARD_DATA=/usr/local/airflow/data
+ENV CLIPQUARRY_DATA=/usr/local/airflow/data

@@ -19,7 +19,7 @@ help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "clipyard: $(PYTHON) is too old; use Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "clipquarry: $(PYTHON) is too old; use Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@echo "installing the locked packages into $(VENV)"
@@ -30,10 +30,10 @@ $(STAMP): requirements.lock pyproject.toml
 setup: $(STAMP)  ## install the locked packages into .venv
 
 demo: $(STAMP)  ## run a small data set through the real DAGs and say where the report is
-	@$(BIN)/python -m clipyard.demo --home .demo
+	@$(BIN)/python -m clipquarry.demo --home .demo
 
 demo-ava: $(STAMP)  ## the same of AVA, whose people are detected; FILM=path adds a film of yours
-	@$(BIN)/python -m clipyard.demo --set ava --home .demo-ava $${FILM:+--film="$$FILM"}
+	@$(BIN)/python -m clipquarry.demo --set ava --home .demo-ava $${FILM:+--film="$$FILM"}
 
 demo-up: $(STAMP)  ## the Airflow UI over the demo's runs
 	@docker/local/up.sh .demo/airflow .demo/data
@@ -41,8 +41,8 @@ demo-up: $(STAMP)  ## the Airflow UI over the demo's runs
 demo-ava-up: $(STAMP)  ## likewise over those of AVA
 	@docker/local/up.sh .demo-ava/airflow .demo-ava/data
 
-up: $(STAMP)  ## the Airflow UI, data in ./data (or CLIPYARD_DATA)
-	@docker/local/up.sh .airflow "$${CLIPYARD_DATA:-data}"
+up: $(STAMP)  ## the Airflow UI, data in ./data (or CLIPQUARRY_DATA)
+	@docker/local/up.sh .airflow "$${CLIPQUARRY_DATA:-data}"
 
 test: $(STAMP)  ## set up and run the tests, but for those of the group heavy (Docker, Airflow, Celery)
 	@$(PYTEST)
@@ -57,7 +57,7 @@ test-all: $(STAMP)  ## all tests
 lint: $(STAMP)  ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-detect-env: $(STAMP)  ## an environment with the network detector, .venv-detect (CLIPYARD_WHEELS: folders with wheels, separated by :)
+detect-env: $(STAMP)  ## an environment with the network detector, .venv-detect (CLIPQUARRY_WHEELS: folders with wheels, separated by :)
 	@test -x .venv-detect/bin/python || $(PYTHON) -m venv .venv-detect
 	@$(BIN)/uv pip install --quiet --python .venv-detect/bin/python --constraints requirements.lock -r pyproject.toml --extra people \
 	  pytest pytest-timeout

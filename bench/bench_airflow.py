@@ -3,7 +3,7 @@
     python bench/bench_airflow.py [--shards N]
 
 ``docker/local/up.sh`` runs the DAG ``kinetics_demo`` from the demo's own web server; a task lasts from the moment the
-scheduler queues it to its end. By hand, the same shards are fetched by ``clipyard step`` into a fresh data root, as
+scheduler queues it to its end. By hand, the same shards are fetched by ``clipquarry step`` into a fresh data root, as
 many at a time as the pool allows.
 """
 
@@ -26,9 +26,9 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from clipyard.demo.data_set import make_demo_set
-from clipyard.demo.origin import Origin
-from clipyard.settings import DataRoot
+from clipquarry.demo.data_set import make_demo_set
+from clipquarry.demo.origin import Origin
+from clipquarry.settings import DataRoot
 
 PROJECT = Path(__file__).parents[1]
 DATASET, RUN, AT_ONCE = "kinetics_demo", "bench", 2
@@ -63,8 +63,8 @@ def in_airflow(home: Path, data: Path, shards: int) -> list[float]:
         port = found.getsockname()[1]
     environment = {
         **os.environ, "AIRFLOW__API__PORT": str(port), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "AIRFLOW_HOME": str(home), "CLIPYARD_DATA": str(data), "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
-        "CLIPYARD_RUNTIME": "process",
+        "AIRFLOW_HOME": str(home), "CLIPQUARRY_DATA": str(data), "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "CLIPQUARRY_RUNTIME": "process",
     }  # fmt: skip
     database = home / "airflow.db"
     with open(home.with_suffix(".log"), "wb") as log:
@@ -99,7 +99,7 @@ def by_hand(data: Path, fresh: Path) -> list[float]:
 
     def one(items: Path) -> float:
         argv = [
-            sys.executable, "-m", "clipyard", "step", "fetch", "--items", str(items), "--params", f"@{params}",
+            sys.executable, "-m", "clipquarry", "step", "fetch", "--items", str(items), "--params", f"@{params}",
             "--out", str(fresh / "out" / items.name), "--data", str(fresh), "--jobs", "2",
         ]  # fmt: skip
         begun = time.monotonic()
@@ -114,12 +114,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shards", type=int, default=8, help="how many tasks at most (8)")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="clipyard-bench-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="clipquarry-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         made = make_demo_set(folder / "origin")
         quick = {path: how for path, how in made.plan.items() if how in ("404", "410", "html")}
         with Origin(made.folder, quick) as origin:
-            os.environ["CLIPYARD_DEMO_URL"] = origin.url
+            os.environ["CLIPQUARRY_DEMO_URL"] = origin.url
             (folder / "data").mkdir()
             tasks = in_airflow(folder / "airflow", folder / "data", arguments.shards)
             shutil.rmtree(folder / "airflow")

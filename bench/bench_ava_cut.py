@@ -1,4 +1,4 @@
-"""AVA's excerpts and AVA-Kinetics' clips: Clipyard against the commands of the reference.
+"""AVA's excerpts and AVA-Kinetics' clips: Clipquarry against the commands of the reference.
 
     python bench/bench_ava_cut.py [--quick] [--seconds N] [--clips N] [--noise N] [--turns N]
 
@@ -26,12 +26,12 @@ from pathlib import Path
 
 import av
 import numpy as np
-from clipyard.datasets.model import Recipe
-from clipyard.demo.videos import make_video, read_frame_numbers
-from clipyard.media.cutters import cut_clip
-from clipyard.media.excerpt import Part, make_excerpt
-from clipyard.media.stretches import Encoders
-from clipyard.media.tools import ffmpeg
+from clipquarry.datasets.model import Recipe
+from clipquarry.demo.videos import make_video, read_frame_numbers
+from clipquarry.media.cutters import cut_clip
+from clipquarry.media.excerpt import Part, make_excerpt
+from clipquarry.media.stretches import Encoders
+from clipquarry.media.tools import ffmpeg
 from numpy.typing import NDArray
 
 SIZE = (1280, 720)
@@ -116,14 +116,14 @@ def likeness(film: Path, video: Path, images: list[Path], numbers: list[int]) ->
 
 def excerpts(seconds: int, noise: int, turns: int, folder: Path) -> None:
     """The rows of (a); ends with an error when the images are not those of the reference."""
-    print("| excerpt | reference | Clipyard | ratio | at least |\n|---|---|---|---|---|")
+    print("| excerpt | reference | Clipquarry | ratio | at least |\n|---|---|---|---|---|")
     for rate in (Fraction(25), Fraction(24000, 1001)):
         film = make_video(
             folder / "film.mp4", BEFORE + seconds + AFTER, rate, SIZE, label="bench", preset="veryfast", gop=150,
             noise=noise,
         )  # fmt: skip
-        spent: dict[str, list[tuple[float, float]]] = {"reference": [], "clipyard": []}
-        makers = {"reference": reference_excerpt, "clipyard": our_excerpt}
+        spent: dict[str, list[tuple[float, float]]] = {"reference": [], "clipquarry": []}
+        makers = {"reference": reference_excerpt, "clipquarry": our_excerpt}
         for turn in range(turns):
             for side in sorted(makers, reverse=bool(turn % 2)):
                 shutil.rmtree(folder / side, ignore_errors=True)
@@ -138,7 +138,7 @@ def excerpts(seconds: int, noise: int, turns: int, folder: Path) -> None:
         assert abs(counts[0] - counts[1]) <= 1, counts  # the reference makes 901 of 30 s at 23.976
         off = [abs(a - b) for a, b in zip(*shown.values(), strict=False)]
         assert max(off) <= 1, max(off)
-        dated = [slot for slot in range(0, 30 * seconds, 30) if shown["reference"][slot] != shown["clipyard"][slot]]
+        dated = [slot for slot in range(0, 30 * seconds, 30) if shown["reference"][slot] != shown["clipquarry"][slot]]
         if rate.denominator == 1:
             assert not dated, dated
         (their_cpu, their_wall), (our_cpu, our_wall) = (
@@ -150,14 +150,14 @@ def excerpts(seconds: int, noise: int, turns: int, folder: Path) -> None:
         quality = {side: likeness(film, folder / side / "v.mp4", images[side], shown[side]) for side in makers}
         for index, name in enumerate(("video", "images")):
             print(
-                f"| PSNR of the {name}, dB | {quality['reference'][index]:.2f} | {quality['clipyard'][index]:.2f} | | |"
+                f"| PSNR of the {name}, dB | {quality['reference'][index]:.2f} | {quality['clipquarry'][index]:.2f} | | |"
             )
         sizes = {
             side: ((folder / side / "v.mp4").stat().st_size, sum(path.stat().st_size for path in images[side]))
             for side in makers
         }
         for index, name in enumerate(("video", "images")):
-            print(f"| bytes of the {name} | {sizes['reference'][index]:,} | {sizes['clipyard'][index]:,} | | |")
+            print(f"| bytes of the {name} | {sizes['reference'][index]:,} | {sizes['clipquarry'][index]:,} | | |")
         print(f"| images that show another frame (the neighbour); of whole seconds | | {sum(off)}; {len(dated)} | | |")
 
 
@@ -186,7 +186,7 @@ def clips(count: int, noise: int, folder: Path) -> None:
         for side, numbers in ((0, theirs), (1, ours)):
             frames, source_frames = luma(outs[side], {10, 60, 110}), luma(source, {numbers[i] for i in (10, 60, 110)})
             quality[side] += [psnr(frames[i], source_frames[numbers[i]]) for i in (10, 60, 110)]
-    print("| clips | reference | Clipyard | ratio | at least |\n|---|---|---|---|---|")
+    print("| clips | reference | Clipquarry | ratio | at least |\n|---|---|---|---|---|")
     what = f"{count} windows of 4 s of 340x256 clips (24, 25, 29.97 and 30 frames a second)"
     per = [1000 * used / count for used in spent]
     print(f"| {what}, CPU s per 1,000 | {per[0]:.0f} | {per[1]:.0f} | {per[0] / per[1]:.2f}x | 3x |")
@@ -205,7 +205,7 @@ def main() -> None:
     arguments = parser.parse_args()
     seconds, count, turns = (6, 8, 1) if arguments.quick else (arguments.seconds, arguments.clips, arguments.turns)
     print(f"{ffmpeg()}; recipe {Recipe().preset}, crf {Recipe().crf}; noise {arguments.noise}")
-    with tempfile.TemporaryDirectory(prefix="clipyard-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="clipquarry-bench-") as folder:
         if seconds:
             excerpts(seconds, arguments.noise, turns, Path(folder))
         if count:

@@ -65,8 +65,8 @@ def plain(folder: Path, clips: dict[str, int]) -> None:
 
 
 def ours(folder: Path, clips: dict[str, int]) -> None:
-    from clipyard.annotations.ava_kinetics import prepare_rows, write_rows
-    from clipyard.annotations.box_csv import read_boxes
+    from clipquarry.annotations.ava_kinetics import prepare_rows, write_rows
+    from clipquarry.annotations.box_csv import read_boxes
 
     write_rows(prepare_rows(read_boxes(folder / "raw.csv", "ava_kinetics").boxes, clips).rows, folder / "ours.csv")
 
@@ -81,7 +81,7 @@ def measured(action: object, *arguments: object) -> tuple[float, float]:
 def merge(keys: int) -> None:
     """Merge and write proposals of ``keys`` keys; prints seconds and the peak of memory of this process."""
     import numpy as np
-    from clipyard.annotations.proposals import merge_proposals, read_proposals, write_proposals
+    from clipquarry.annotations.proposals import merge_proposals, read_proposals, write_proposals
 
     rng = np.random.default_rng(SEED)
     with tempfile.TemporaryDirectory() as name:
@@ -118,14 +118,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clips = make(folder, arguments.rows)
-        import clipyard.annotations.ava_kinetics
-        import clipyard.annotations.box_csv  # noqa: F401
+        import clipquarry.annotations.ava_kinetics
+        import clipquarry.annotations.box_csv  # noqa: F401
 
         # In turn, the best of each: the first touch of a virtual machine's memory can cost as much as the work itself.
         rounds = [(*measured(ours, folder, clips), *measured(plain, folder, clips)) for _ in range(arguments.rounds)]
         cpu, wall, cpu_plain, wall_plain = map(min, zip(*rounds, strict=True))
         assert (folder / "ours.csv").read_bytes() == (folder / "plain.csv").read_bytes()
-    print("| what | Clipyard | the reference's way | ratio | asked for |\n|---|---|---|---|---|")
+    print("| what | Clipquarry | the reference's way | ratio | asked for |\n|---|---|---|---|---|")
     print(
         f"| prepare annotations of {arguments.rows:,} rows | {cpu:.2f} CPU s, {wall:.2f} s | {cpu_plain:.2f} CPU s, {wall_plain:.2f} s"
         f" | {cpu_plain / cpu:.1f}x CPU, {wall_plain / wall:.1f}x | 10x |",

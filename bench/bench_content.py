@@ -16,14 +16,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from clipyard.datasets.model import Recipe
-from clipyard.demo.videos import make_video
-from clipyard.media.content import Looker
-from clipyard.media.cut import cut_clip
-from clipyard.media.frames import FrameRecipe, extract_frames
-from clipyard.media.image_content import folder_content
-from clipyard.media.image_folder import image_name
-from clipyard.media.probe import opened, probe
+from clipquarry.datasets.model import Recipe
+from clipquarry.demo.videos import make_video
+from clipquarry.media.content import Looker
+from clipquarry.media.cut import cut_clip
+from clipquarry.media.frames import FrameRecipe, extract_frames
+from clipquarry.media.image_content import folder_content
+from clipquarry.media.image_folder import image_name
+from clipquarry.media.probe import opened, probe
 
 SECONDS = 10
 TURNS = 9
@@ -91,8 +91,8 @@ def measure(source: Path, folder: Path) -> None:
 def pairs(clips: int, asked: int) -> None:
     """Find 1,000 copies in another split of ``clips``."""
     import numpy as np
-    from clipyard import fingerprint
-    from clipyard.quality.near_copies import candidates
+    from clipquarry import fingerprint
+    from clipquarry.quality.near_copies import candidates
 
     random = np.random.default_rng(0)
 
@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--pairs", action="store_true", help="also look for copies among 650,000 clips")
     parser.add_argument("--quick", action="store_true", help="one small clip")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="clipyard-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="clipquarry-bench-") as name:
         folder, videos = Path(name), list(arguments.videos)
         sizes = [(340, 256)] if arguments.quick else [(340, 256), (640, 360), (1280, 720)]
         for size in sizes if not videos else ():

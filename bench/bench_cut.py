@@ -1,10 +1,10 @@
-"""Cuts near the end of long sources: Clipyard against the Kinetics crawler's command.
+"""Cuts near the end of long sources: Clipquarry against the Kinetics crawler's command.
 
     python bench/bench_cut.py [--quick] [--windows N] [--noise N] [--quality VIDEO]
 
 Fifty ten-second windows of two-minute 720p sources (about 1.4 Mbit/s of H.264 with CABAC, B-frames, a camera's noise and a
 key frame every five seconds, as from a video site), both sides in one run, CPU time of the processes (user + system)
-including Clipyard's own check of every clip. The first frame and the length of each clip are compared by the frame
+including Clipquarry's own check of every clip. The first frame and the length of each clip are compared by the frame
 numbers in the picture. ``--quality`` also says how far the encodes of a real video are from it and how large they are.
 """
 
@@ -18,11 +18,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from clipyard.datasets.model import Recipe
-from clipyard.demo.videos import make_video, read_frame_numbers
-from clipyard.media.cut import cut_clip
-from clipyard.media.probe import probe
-from clipyard.media.tools import ffmpeg
+from clipquarry.datasets.model import Recipe
+from clipquarry.demo.videos import make_video, read_frame_numbers
+from clipquarry.media.cut import cut_clip
+from clipquarry.media.probe import probe
+from clipquarry.media.tools import ffmpeg
 
 SECONDS = 10
 
@@ -63,7 +63,7 @@ def quality(video: Path, folder: Path) -> None:
     duration = probe(video).duration
     print("\n| encode of", video.name, "| PSNR dB | SSIM | bytes | CPU s |\n|---|---|---|---|---|")
     out = folder / "quality.mp4"
-    sides = {"reference": None, "Clipyard": Recipe(audio="copy")}
+    sides = {"reference": None, "Clipquarry": Recipe(audio="copy")}
     for preset in ("superfast", "veryfast", "faster"):
         sides |= {f"{preset}, crf {crf}": Recipe(preset=preset, crf=crf, audio="copy") for crf in (18, 20, 23)}
     for name, recipe in sides.items():
@@ -102,7 +102,7 @@ def compare(windows: int, sources: int, seconds: int, noise: int, folder: Path) 
         assert mine[0] == other[0] == start * 30, (mine[0], other[0], start)
         assert abs(len(mine) - len(other)) <= 1 and abs(len(mine) - SECONDS * 30) <= 1, (len(mine), len(other))
     print(f"{ffmpeg()}; recipe {recipe.preset}, crf {recipe.crf}, sound {recipe.audio}; noise {noise}")
-    print("| cut | reference | Clipyard | ratio | at least |\n|---|---|---|---|---|")
+    print("| cut | reference | Clipquarry | ratio | at least |\n|---|---|---|---|---|")
     print(
         f"| {windows} windows of {SECONDS} s near the end of {seconds} s 720p sources, clips per CPU second;"
         " same first frame, same length ± 1 frame"
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--noise", type=int, default=3, help="how noisy the camera is (3; 0: a drawn film)")
     parser.add_argument("--quality", type=Path, metavar="VIDEO", help="also compare the encodes of this video")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="clipyard-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="clipquarry-bench-") as folder:
         if arguments.quick:
             compare(3, 1, 40, arguments.noise, Path(folder))
         else:

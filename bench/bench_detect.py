@@ -48,15 +48,15 @@ def measure(arguments: argparse.Namespace) -> None:
     sys.path.insert(0, str(PROJECT / "tests/people"))
     import mmdet_models
     import torch
-    from clipyard.people.detector import as_fractions
-    from clipyard.people.mmdet import MmdetDetector
+    from clipquarry.people.detector import as_fractions
+    from clipquarry.people.mmdet import MmdetDetector
     from mmdet.apis import inference_detector
 
     torch.set_num_threads(arguments.threads)
     batch = arguments.batch or (1 if arguments.device == "cpu" else 8)
     width, height = map(int, arguments.size.split("x"))
     pictures = mmdet_models.scenes(*[(height, width)] * arguments.frames)
-    with tempfile.TemporaryDirectory(prefix="clipyard-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="clipquarry-bench-") as name:
         model = mmdet_models.random_model(arguments.config)
         weights = mmdet_models.save(model, Path(name) / "w.pth")
         model.to(arguments.device)

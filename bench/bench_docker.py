@@ -2,7 +2,7 @@
 
     python bench/bench_docker.py [--pairs N] [--shards N]
 
-Needs a Docker engine and the image clipyard-media (``make images``). First the same shard of frames is made by either runtime's
+Needs a Docker engine and the image clipquarry-media (``make images``). First the same shard of frames is made by either runtime's
 operator in turn; then ``docker/local/up.sh`` fetches a made-up data set of small clips, and what is left behind is counted.
 """
 
@@ -24,8 +24,8 @@ from pathlib import Path
 
 import psutil
 from bench_airflow import PROJECT, rows, until
-from clipyard.demo.origin import Origin
-from clipyard.demo.videos import make_video
+from clipquarry.demo.origin import Origin
+from clipquarry.demo.videos import make_video
 
 sys.path.append(str(PROJECT / "tests" / "operators"))
 
@@ -56,8 +56,8 @@ recipe: {preset: ultrafast, max_seconds: 1}
 
 def overhead(folder: Path, pairs: int) -> tuple[float, float]:
     """Median seconds of a shard in a process and in a container, made in turn."""
-    from clipyard_airflow.operators.docker import DockerStepOperator
-    from clipyard_airflow.operators.process import ProcessStepOperator
+    from clipquarry_airflow.operators.docker import DockerStepOperator
+    from clipquarry_airflow.operators.process import ProcessStepOperator
     from frames_shard import context, make_shard
 
     seconds: dict[str, list[float]] = {"process": [], "docker": []}
@@ -65,7 +65,7 @@ def overhead(folder: Path, pairs: int) -> tuple[float, float]:
         for name, operator in (("process", ProcessStepOperator), ("docker", DockerStepOperator)):
             data = folder / f"{name}-{number}"
             job = make_shard(data, clips=8)
-            os.environ["CLIPYARD_DATA"] = str(data)
+            os.environ["CLIPQUARRY_DATA"] = str(data)
             begun = time.monotonic()
             operator(task_id="frames", step="frames", job=job).execute(context())
             seconds[name].append(time.monotonic() - begun)
@@ -99,9 +99,9 @@ def hundred(folder: Path, origin: Origin, shards: int) -> tuple[str, int, float,
         port = found.getsockname()[1]
     environment = {
         **os.environ, "AIRFLOW__API__PORT": str(port), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "AIRFLOW_HOME": str(home), "CLIPYARD_DATA": str(data), "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
-        "CLIPYARD_RUNTIME": "docker", "CLIPYARD_DOCKER_NETWORK": "host", "BENCH_URL": origin.url, "CLIPYARD_ONLY": DATASET,
-        "CLIPYARD_DATASETS": str(folder / "specs"),
+        "AIRFLOW_HOME": str(home), "CLIPQUARRY_DATA": str(data), "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "CLIPQUARRY_RUNTIME": "docker", "CLIPQUARRY_DOCKER_NETWORK": "host", "BENCH_URL": origin.url, "CLIPQUARRY_ONLY": DATASET,
+        "CLIPQUARRY_DATASETS": str(folder / "specs"),
     }  # fmt: skip
     database = home / "airflow.db"
     memory: list[float] = []
@@ -117,7 +117,7 @@ def hundred(folder: Path, origin: Origin, shards: int) -> tuple[str, int, float,
         try:
             until(database, f"SELECT dag_id FROM dag WHERE dag_id = '{DATASET}'", (DATASET,))
             subprocess.run(
-                [*airflow, "pools", "set", "clipyard_egress", str(AT_ONCE), ""],
+                [*airflow, "pools", "set", "clipquarry_egress", str(AT_ONCE), ""],
                 env=environment,
                 check=True,
                 stdout=log,
@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=8, help="how often either runtime makes the shard (8)")
     parser.add_argument("--shards", type=int, default=100, help="tasks of the run (100)")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="clipyard-bench-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="clipquarry-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         process, docker = overhead(folder, arguments.pairs)
         print("| a shard of 8 clips, frames, wall s | process | docker | more | at most |\n|---|---|---|---|---|")

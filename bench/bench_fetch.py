@@ -1,12 +1,12 @@
-"""Fetching small clips from a local web server: Clipyard against one ``yt-dlp`` process per clip.
+"""Fetching small clips from a local web server: Clipquarry against one ``yt-dlp`` process per clip.
 
     python bench/bench_fetch.py [--clips 500] [--dead 100] [--jobs 8] [--seconds 10] [--reference N]
 
 Both sides ask the same server for the same clips, of which ``--dead`` are dead links (404, 410, 403, 500, a web page,
 a truncated file), with as many downloads in parallel, in one run. With ``--reference N`` only N clips, spread evenly,
 are asked for by yt-dlp and its figures are scaled, which the row then says. CPU time is that of the side's processes
-(user + system), of Clipyard including the interpreter's start, the journal, the manifest, the hash of every file and
-the decoding of every frame of every clip (which yt-dlp does not do); the server's is in neither. Clipyard's 100
+(user + system), of Clipquarry including the interpreter's start, the journal, the manifest, the hash of every file and
+the decoding of every frame of every clip (which yt-dlp does not do); the server's is in neither. Clipquarry's 100
 reasons are checked.
 """
 
@@ -24,18 +24,18 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from clipyard.demo.videos import make_video
-from clipyard.files import read_json
-from clipyard.ids import clip_id
-from clipyard.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.demo.videos import make_video
+from clipquarry.files import read_json
+from clipquarry.ids import clip_id
+from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
 
 DEAD = {
     "404": "not_found", "410": "gone", "403": "forbidden_media", "500": "http_5xx", "html": "not_a_video",
     "truncate": "truncated",
 }  # fmt: skip
 STEP = (
-    "import sys; from pathlib import Path; from clipyard.steps.registry import make_step; "
-    "from clipyard.steps.runner import run_step; "
+    "import sys; from pathlib import Path; from clipquarry.steps.registry import make_step; "
+    "from clipquarry.steps.runner import run_step; "
     "r = run_step(make_step('fetch'), items=Path(sys.argv[1]), params=sys.argv[2], out=Path(sys.argv[3]), "
     "data=Path(sys.argv[4]), jobs=int(sys.argv[5])); print(r.sentence); sys.exit(r.exit)"
 )
@@ -68,7 +68,7 @@ def serve(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     """The server, in its own process."""
     ready = folder / "ready.json"
     arguments = ["--folder", str(folder / "served"), "--plan", str(folder / "plan.json"), "--ready-file", str(ready)]
-    child = subprocess.Popen([sys.executable, "-m", "clipyard.demo.origin", *arguments], stdout=subprocess.DEVNULL)
+    child = subprocess.Popen([sys.executable, "-m", "clipquarry.demo.origin", *arguments], stdout=subprocess.DEVNULL)
     while not ready.exists():
         if child.poll() is not None:
             raise SystemExit("the server did not start")
@@ -76,7 +76,7 @@ def serve(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     return child, str(read_json(ready)["url"])
 
 
-def clipyard(folder: Path, url: str, names: list[str], plan: dict[str, str], jobs: int) -> tuple[float, float]:
+def clipquarry(folder: Path, url: str, names: list[str], plan: dict[str, str], jobs: int) -> tuple[float, float]:
     """CPU and wall seconds of the fetch step; its results are checked."""
     rows = [
         {
@@ -98,7 +98,7 @@ def clipyard(folder: Path, url: str, names: list[str], plan: dict[str, str], job
         wanted = DEAD[plan[f"{row['clip_id']}.mp4"]] if f"{row['clip_id']}.mp4" in plan else "ok"
         if row["reason"] != wanted:
             raise SystemExit(f"{row['clip_id']}: {row['reason']} instead of {wanted}: {row['evidence']}")
-    print("Clipyard:", dict(Counter(row["reason"] for row in read_rows(out))))
+    print("Clipquarry:", dict(Counter(row["reason"] for row in read_rows(out))))
     return used, wall
 
 
@@ -133,7 +133,7 @@ def main() -> None:
         names, plan = prepare(folder, args.clips, args.dead, args.seconds)
         server, url = serve(folder)
         try:
-            ours, our_wall = clipyard(folder, url, names, plan, args.jobs)
+            ours, our_wall = clipquarry(folder, url, names, plan, args.jobs)
             asked = names[:: max(1, len(names) // (args.reference or len(names)))]
             theirs, their_wall = (used * len(names) / len(asked) for used in reference(folder, url, asked, args.jobs))
         finally:
@@ -143,7 +143,7 @@ def main() -> None:
     print("\n| fetch | CPU s | wall s |\n|---|---|---|")
     scaled = "" if len(asked) == len(names) else f" (SCALED from {len(asked)} processes)"
     print(f"| {size}: one yt-dlp process per clip{scaled} | {theirs:.1f} | {their_wall:.1f} |")
-    print(f"| {size}: Clipyard, every frame decoded | {ours:.1f} | {our_wall:.1f} |")
+    print(f"| {size}: Clipquarry, every frame decoded | {ours:.1f} | {our_wall:.1f} |")
     print(f"| ratio | **{theirs / ours:.1f}×** | {their_wall / our_wall:.1f}× |")
 
 

@@ -1,8 +1,8 @@
-"""Raw frames with a short edge of 256: Clipyard's step against ffmpeg alone writing the same images.
+"""Raw frames with a short edge of 256: Clipquarry's step against ffmpeg alone writing the same images.
 
     python bench/bench_frames.py [--quick]
 
-Both sides run the same ffmpeg arguments over the same clips, as many at a time, in turns within one run. Clipyard's
+Both sides run the same ffmpeg arguments over the same clips, as many at a time, in turns within one run. Clipquarry's
 side is the whole step: manifest, hashing, checking of every folder, facts, journal and atomic renames.
 """
 
@@ -20,13 +20,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from clipyard.demo.videos import make_video
-from clipyard.manifest import ITEM_FIELDS, Row, schema_of, write_rows
-from clipyard.media.frames import FrameRecipe, count_images, frames_argv
-from clipyard.media.probe import probe
-from clipyard.media.tools import ffmpeg
-from clipyard.steps.frames import FramesStep
-from clipyard.steps.runner import run_step
+from clipquarry.demo.videos import make_video
+from clipquarry.manifest import ITEM_FIELDS, Row, schema_of, write_rows
+from clipquarry.media.frames import FrameRecipe, count_images, frames_argv
+from clipquarry.media.probe import probe
+from clipquarry.media.tools import ffmpeg
+from clipquarry.steps.frames import FramesStep
+from clipquarry.steps.runner import run_step
 
 JOBS = os.cpu_count() or 1
 
@@ -94,7 +94,7 @@ def compare(count: int, seconds: int, turns: int, folder: Path) -> None:
         tuple(statistics.median(turn[i] for turn in spent[side]) for i in (0, 1)) for side in spent
     )
     print(ffmpeg())
-    print("| frames, short edge 256 | ffmpeg alone | Clipyard | more | at most |\n|---|---|---|---|---|")
+    print("| frames, short edge 256 | ffmpeg alone | Clipquarry | more | at most |\n|---|---|---|---|---|")
     what = f"{count} clips of {seconds} s, 640x360, {JOBS} at a time, median of {turns}"
     for unit, theirs, ours in (("CPU s", their_cpu, our_cpu), ("wall s", their_wall, our_wall)):
         print(f"| {what}, {unit} | {theirs:.2f} | {ours:.2f} | {100 * (ours / theirs - 1):.1f} % | 10 % |")
@@ -104,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few short clips")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="clipyard-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="clipquarry-bench-") as folder:
         if arguments.quick:
             compare(4, 3, 1, Path(folder))
         else:

@@ -2,7 +2,7 @@
 
     python bench/bench_gates.py [--rows 1440000] [--clips 650000] [--only ava_kinetics|kinetics700]
 
-One process runs all gates of a data set, as `clipyard run` does, Great Expectations' import included; a second line says what they cost in
+One process runs all gates of a data set, as `clipquarry run` does, Great Expectations' import included; a second line says what they cost in
 a process each, as under Airflow (the import again for every gate). Clips are files of 16 bytes; no images are made (that would be
 hundreds of millions), so that frames are off. The row of markdown at the end goes into ``BENCHMARKS.md``.
 """
@@ -21,15 +21,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from clipyard.annotations.ava_kinetics import write_rows as write_csv
-from clipyard.annotations.box_csv import BOXES, KEY_FRAMES, REJECTED
-from clipyard.annotations.proposals import Boxes, write_proposals
-from clipyard.datasets.load import find_spec
-from clipyard.files import sha256_of, write_json
-from clipyard.manifest import CATALOG_FIELDS, ITEM_FIELDS, ManifestWriter, schema_of
-from clipyard.pipeline.boxes.proposals import TABLE, as_table
-from clipyard.pipeline.state import STATE_SCHEMA
-from clipyard.settings import DataRoot
+from clipquarry.annotations.ava_kinetics import write_rows as write_csv
+from clipquarry.annotations.box_csv import BOXES, KEY_FRAMES, REJECTED
+from clipquarry.annotations.proposals import Boxes, write_proposals
+from clipquarry.datasets.load import find_spec
+from clipquarry.files import sha256_of, write_json
+from clipquarry.manifest import CATALOG_FIELDS, ITEM_FIELDS, ManifestWriter, schema_of
+from clipquarry.pipeline.boxes.proposals import TABLE, as_table
+from clipquarry.pipeline.state import STATE_SCHEMA
+from clipquarry.settings import DataRoot
 
 SEED = 3
 ROWS_A_KEY_FRAME = 7
@@ -186,7 +186,7 @@ def make_kinetics(root: Path, clips: int) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text("".join(lines))
     manifests(run, rows, "kinetics700/videos_{part}", root, classes=True)
-    from clipyard.release.lists import MISSING_FIELDS
+    from clipquarry.release.lists import MISSING_FIELDS
 
     with ManifestWriter(run / "missing_videos.parquet", schema_of(MISSING_FIELDS, "missing")):
         pass
@@ -202,7 +202,7 @@ class Cost(NamedTuple):
 
 def _child(root: Path, dataset: str, gates: tuple[str, ...], answer: Any) -> None:
     wall, cpu = time.monotonic(), time.process_time()
-    from clipyard.quality import GateParams, run_gate
+    from clipquarry.quality import GateParams, run_gate
 
     spec, data = find_spec(dataset), DataRoot(root)
     splits = ("train",) if dataset == "ava_kinetics" else tuple(SPLITS)
@@ -236,7 +236,7 @@ GATES = {
 
 
 def bench(dataset: str, count: int, *, apart: bool) -> str:
-    with tempfile.TemporaryDirectory(prefix="clipyard-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="clipquarry-bench-") as folder:
         root = Path(folder)
         (make_ava_kinetics if dataset == "ava_kinetics" else make_kinetics)(root, count)
         together, told = measure(root, dataset, GATES[dataset])
@@ -261,7 +261,7 @@ def main() -> None:
     lines = [
         bench(name, count, apart=not options.together) for name, count in counts.items() if options.only in (None, name)
     ]
-    print("| what | Clipyard | the reference's way | ratio | asked for |\n|---|---|---|---|---|")
+    print("| what | Clipquarry | the reference's way | ratio | asked for |\n|---|---|---|---|---|")
     print("\n".join(lines))
 
 

@@ -26,10 +26,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import sqlalchemy as sa
-from clipyard.ledger import Ledger
-from clipyard.ledger.engine import writing
-from clipyard.manifest import CATALOG_FIELDS, RESULT_FIELDS, ManifestWriter, schema_of
-from clipyard.steps.fields import ATTEMPTS_FIELD
+from clipquarry.ledger import Ledger
+from clipquarry.ledger.engine import writing
+from clipquarry.manifest import CATALOG_FIELDS, RESULT_FIELDS, ManifestWriter, schema_of
+from clipquarry.steps.fields import ATTEMPTS_FIELD
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 CLASSES = 700

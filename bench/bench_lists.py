@@ -23,11 +23,11 @@ from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import NamedTuple
 
-from clipyard.annotations.catalog import build_catalog
-from clipyard.datasets.load import find_spec
-from clipyard.manifest import RESULT_FIELDS, read_rows, schema_of, write_rows
-from clipyard.release.lists import build_lists
-from clipyard.settings import DataRoot
+from clipquarry.annotations.catalog import build_catalog
+from clipquarry.datasets.load import find_spec
+from clipquarry.manifest import RESULT_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.release.lists import build_lists
+from clipquarry.settings import DataRoot
 
 CLASSES = 700
 
@@ -119,7 +119,7 @@ def timed(function: Callable[[Path], None], root: Path) -> Cost:
 
 def measure(clips: int, missing: float) -> tuple[Cost, Cost]:
     """Both sides on a fresh tree of ``clips`` rows, in turns; the better of two runs each."""
-    with tempfile.TemporaryDirectory(prefix="clipyard-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="clipquarry-bench-") as folder:
         root = Path(folder)
         make(root, clips, missing)
         files = sum(len(names) for _, _, names in os.walk(root / "kinetics700" / "videos_train"))

@@ -1,4 +1,4 @@
-"""A run whose clips are not to be had: 580,317 rows over an empty local folder, through ``clipyard run``.
+"""A run whose clips are not to be had: 580,317 rows over an empty local folder, through ``clipquarry run``.
 
     python bench/bench_nowhere.py [--rows 580317] [--there 0]
 
@@ -20,13 +20,13 @@ import time
 import tracemalloc
 from pathlib import Path
 
-from clipyard.files import read_json
-from clipyard.manifest import read_table
-from clipyard.pipeline.context import make_context
-from clipyard.pipeline.nearby import Nearby
-from clipyard.pipeline.plan import SHARD_SCHEMA
-from clipyard.pipeline.step_params import fetch_params
-from clipyard.settings import DataRoot, Settings
+from clipquarry.files import read_json
+from clipquarry.manifest import read_table
+from clipquarry.pipeline.context import make_context
+from clipquarry.pipeline.nearby import Nearby
+from clipquarry.pipeline.plan import SHARD_SCHEMA
+from clipquarry.pipeline.step_params import fetch_params
+from clipquarry.settings import DataRoot, Settings
 
 CLASSES = 700
 VAL = 35_000 / 580_317
@@ -49,7 +49,7 @@ def make(folder: Path, rows: int, there: int) -> None:
                 handle.write(f"{label},{video},{n % 300},{n % 300 + 10},{split}\n")
                 if split == "train" and n < there:
                     (folder / "mine" / f"{video}_{n % 300:06d}_{n % 300 + 10:06d}.mp4").touch()
-    spec = (Path(__file__).parents[1] / "include/clipyard/datasets/kinetics700.yaml").read_text()
+    spec = (Path(__file__).parents[1] / "include/clipquarry/datasets/kinetics700.yaml").read_text()
     spec = spec.replace("kinetics700", DATASET).replace(
         "missing: {warn: 0.05, error: 0.6}", "missing: {warn: 1, error: 1}"
     )
@@ -60,12 +60,12 @@ def make(folder: Path, rows: int, there: int) -> None:
 
 def run(folder: Path) -> tuple[float, float, int, int]:
     """Wall and CPU seconds, bytes written and peak memory of the whole run."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("CLIPYARD_")}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("CLIPQUARRY_")}
     env |= {
-        "CLIPYARD_DATA": str(folder / "data"), "CLIPYARD_DATASETS": str(folder / "specs"),
-        "CLIPYARD_LOCAL": str(folder / "mine"),
+        "CLIPQUARRY_DATA": str(folder / "data"), "CLIPQUARRY_DATASETS": str(folder / "specs"),
+        "CLIPQUARRY_LOCAL": str(folder / "mine"),
     }  # fmt: skip
-    argv = [sys.executable, "-m", "clipyard", "run", DATASET, "--run", "one", "--source", "local"]
+    argv = [sys.executable, "-m", "clipquarry", "run", DATASET, "--run", "one", "--source", "local"]
     before, begun = written(), time.monotonic()
     with open(folder / "log.txt", "w") as log:
         child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -108,7 +108,7 @@ def main() -> None:
         folder = Path(name)
         make(folder, args.rows, args.there)
         wall, cpu, size, memory = run(folder)
-        plan = read_json(folder / f"data/.clipyard/runs/{DATASET}/one/plan.json")
+        plan = read_json(folder / f"data/.clipquarry/runs/{DATASET}/one/plan.json")
         tasks = len(plan["jobs"]["fetch"])
         print((folder / "log.txt").read_text()[-1500:])
         rate, peak = look_up(folder)

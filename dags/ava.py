@@ -2,12 +2,12 @@
 
     annotations → videos from the mirror → excerpts at 30 frames a second, and their images → proposals → release
 
-with a gate behind each. Own data of this kind is one YAML more; the parts are in ``clipyard.pipeline.graph``.
+with a gate behind each. Own data of this kind is one YAML more; the parts are in ``clipquarry.pipeline.graph``.
 """
 
-from clipyard.datasets.load import load_all
-from clipyard.settings import Settings
-from clipyard_airflow.dags import build_dags
+from clipquarry.datasets.load import load_all
+from clipquarry.settings import Settings
+from clipquarry_airflow.dags import build_dags
 
 settings = Settings.from_env()
 specs, _ = load_all(settings.dataset_folders)

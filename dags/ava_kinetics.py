@@ -6,9 +6,9 @@
 with a gate behind each. Started by hand, or when Kinetics-700 and AVA are both ready anew.
 """
 
-from clipyard.datasets.load import load_all
-from clipyard.settings import Settings
-from clipyard_airflow.dags import build_dags
+from clipquarry.datasets.load import load_all
+from clipquarry.settings import Settings
+from clipquarry_airflow.dags import build_dags
 
 settings = Settings.from_env()
 specs, _ = load_all(settings.dataset_folders)

@@ -5,8 +5,8 @@ cd "$(dirname "$0")"
 if docker compose version >/dev/null 2>&1; then compose=(docker compose)
 elif command -v docker-compose >/dev/null; then compose=(docker-compose)
 else echo "Neither 'docker compose' nor docker-compose is here: install Docker's compose plugin."; exit 1; fi
-CLIPYARD_VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' ../pyproject.toml)
-export CLIPYARD_VERSION
+CLIPQUARRY_VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' ../pyproject.toml)
+export CLIPQUARRY_VERSION
 env=$PWD/.env
 
 secret() { python3 -c 'import secrets; print(secrets.token_urlsafe(24))'; }
@@ -16,13 +16,13 @@ make_env() {  # no default passwords: made once, for this machine
   (
     umask 077
     cat >"$env.new" <<EOF
-# Made by docker/compose.sh. Settings of the deployment (CLIPYARD_...) may be added; see docs/compose.md.
-CLIPYARD_POSTGRES_PASSWORD=$(secret)
-CLIPYARD_REDIS_PASSWORD=$(secret)
-CLIPYARD_SECRET_KEY=$(secret)
-CLIPYARD_JWT_SECRET=$(secret)
-CLIPYARD_FERNET_KEY=$fernet
-CLIPYARD_ADMIN_PASSWORD=$(secret)
+# Made by docker/compose.sh. Settings of the deployment (CLIPQUARRY_...) may be added; see docs/compose.md.
+CLIPQUARRY_POSTGRES_PASSWORD=$(secret)
+CLIPQUARRY_REDIS_PASSWORD=$(secret)
+CLIPQUARRY_SECRET_KEY=$(secret)
+CLIPQUARRY_JWT_SECRET=$(secret)
+CLIPQUARRY_FERNET_KEY=$fernet
+CLIPQUARRY_ADMIN_PASSWORD=$(secret)
 EOF
   )
   mv "$env.new" "$env"
@@ -31,17 +31,17 @@ EOF
 service_image() {
   if grep -q "^$2=" "$env" || docker image inspect "$3" >/dev/null 2>&1 || docker pull --quiet "$3" >/dev/null 2>&1; then return; fi
   echo "$3 cannot be pulled: making one from Debian's packages"
-  base/make.sh clipyard-base:bookworm
-  docker build --quiet --network host --file services/Dockerfile --target "$1" --tag "clipyard-$1:$CLIPYARD_VERSION" .. >/dev/null
-  echo "$2=clipyard-$1:$CLIPYARD_VERSION" >>"$env"
+  base/make.sh clipquarry-base:bookworm
+  docker build --quiet --network host --file services/Dockerfile --target "$1" --tag "clipquarry-$1:$CLIPQUARRY_VERSION" .. >/dev/null
+  echo "$2=clipquarry-$1:$CLIPQUARRY_VERSION" >>"$env"
 }
 
 # Folders besides the data root are mounted into Airflow's containers too: a second file, made anew each time.
 folders() {
-  set -- "$(sed -n 's/^CLIPYARD_EXTRA_ROOTS=//p' "$env" 2>/dev/null)" "$(sed -n 's/^CLIPYARD_DOCKER_MOUNTS=//p' "$env" 2>/dev/null)"
-  CLIPYARD_EXTRA_ROOTS=${CLIPYARD_EXTRA_ROOTS-$1} CLIPYARD_DOCKER_MOUNTS=${CLIPYARD_DOCKER_MOUNTS-$2} \
-    PYTHONPATH=../include:../plugins python3 -B -m clipyard_airflow.compose_folders >.compose.folders.json
-  compose+=(--project-name clipyard --file compose.yaml --file .compose.folders.json)
+  set -- "$(sed -n 's/^CLIPQUARRY_EXTRA_ROOTS=//p' "$env" 2>/dev/null)" "$(sed -n 's/^CLIPQUARRY_DOCKER_MOUNTS=//p' "$env" 2>/dev/null)"
+  CLIPQUARRY_EXTRA_ROOTS=${CLIPQUARRY_EXTRA_ROOTS-$1} CLIPQUARRY_DOCKER_MOUNTS=${CLIPQUARRY_DOCKER_MOUNTS-$2} \
+    PYTHONPATH=../include:../plugins python3 -B -m clipquarry_airflow.compose_folders >.compose.folders.json
+  compose+=(--project-name clipquarry --file compose.yaml --file .compose.folders.json)
 }
 if [ "${1:-}" != up ]; then
   folders
@@ -51,9 +51,9 @@ fi
 folders
 docker info >/dev/null 2>&1 || { echo "No Docker engine answers here: start one, or set DOCKER_HOST."; exit 1; }
 ./images.sh media airflow socket-proxy
-service_image postgres CLIPYARD_POSTGRES_IMAGE postgres:17-bookworm
-service_image redis CLIPYARD_REDIS_IMAGE redis:8-bookworm
+service_image postgres CLIPQUARRY_POSTGRES_IMAGE postgres:17-bookworm
+service_image redis CLIPQUARRY_REDIS_IMAGE redis:8-bookworm
 "${compose[@]}" up --detach
-port=$(sed -n 's/^CLIPYARD_PORT=//p' "$env")
-echo "Airflow: http://${port:-127.0.0.1:8080}  user admin, password $(sed -n 's/^CLIPYARD_ADMIN_PASSWORD=//p' "$env")  (ready in about two minutes)"
-echo "make compose-down stops it and keeps the data (the volume clipyard_data)."
+port=$(sed -n 's/^CLIPQUARRY_PORT=//p' "$env")
+echo "Airflow: http://${port:-127.0.0.1:8080}  user admin, password $(sed -n 's/^CLIPQUARRY_ADMIN_PASSWORD=//p' "$env")  (ready in about two minutes)"
+echo "make compose-down stops it and keeps the data (the volume clipquarry_data)."

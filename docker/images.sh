@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the images: images.sh [media|detect|action|airflow|socket-proxy ...]. Without names: media, airflow and socket-proxy.
 #
-# CLIPYARD_WHEELS: folders (separated by :) whose wheels of torch and mmcv go into the image detect, TORCH_INDEX and FORCE_CUDA: where
+# CLIPQUARRY_WHEELS: folders (separated by :) whose wheels of torch and mmcv go into the image detect, TORCH_INDEX and FORCE_CUDA: where
 # its PyTorch comes from else, and whether mmcv is compiled for GPUs (docs/containers.md). TAG: the images' tag, else the version.
 # BASE_IMAGE names the base (default: the official python image; where no registry for images can be reached, one made of Debian's
 # packages by docker/base/make.sh).
@@ -15,14 +15,14 @@ if [ -z "$base" ]; then
     base=$official
   else
     echo "$official cannot be pulled: making a base from Debian's packages"
-    base=clipyard-base:bookworm
+    base=clipquarry-base:bookworm
     docker/base/make.sh "$base"
   fi
 fi
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 # The runtime 'auto' takes an image of the same code only.
-code=$(PYTHONPATH=include:plugins python3 -B -m clipyard_airflow.code_digest)
+code=$(PYTHONPATH=include:plugins python3 -B -m clipquarry_airflow.code_digest)
 [ $# -gt 0 ] || set -- media airflow socket-proxy
 borrowed=()
 trap 'rm -f ${borrowed[@]+"${borrowed[@]}"}' EXIT
@@ -35,14 +35,14 @@ for name in "$@"; do
   esac
   extra=()
   if [ "$name" = detect ]; then
-    IFS=: read -ra folders <<<"${CLIPYARD_WHEELS:-}"
+    IFS=: read -ra folders <<<"${CLIPQUARRY_WHEELS:-}"
     for place in "${folders[@]}"; do
       find "$place" -maxdepth 1 \( -name 'mmcv-*.whl' -o -name 'torch-*.whl' \) -exec cp --update {} docker/wheels/ \;
     done
     # What docker/wheels/mmcv.sh compiled on this machine, for the image's version of PyTorch. Lent for this build only: it is for CPUs,
     # and a later build for GPUs must not find it.
     torch=$(sed -n 's/^torch==\([0-9.]*\).*/\1/p' docker/media/detect.txt)
-    for wheel in "${XDG_CACHE_HOME:-$HOME/.cache}/clipyard/wheels/torch-$torch"*/mmcv-*.whl; do
+    for wheel in "${XDG_CACHE_HOME:-$HOME/.cache}/clipquarry/wheels/torch-$torch"*/mmcv-*.whl; do
       lent=docker/wheels/${wheel##*/}
       if [ "${FORCE_CUDA:-0}" != 1 ] && [ -f "$wheel" ] && [ ! -e "$lent" ]; then
         borrowed+=("$lent")
@@ -53,12 +53,12 @@ for name in "$@"; do
       if [ -n "${!argument:-}" ]; then extra+=(--build-arg "$argument=${!argument}"); fi
     done
   fi
-  image=clipyard-$name:${TAG:-$version}
+  image=clipquarry-$name:${TAG:-$version}
   echo "building $image"
   before=$(docker image inspect --format '{{.Id}}' "$image" 2>/dev/null || true)
   log=$(mktemp)
   docker build --network host --file "docker/$folder/Dockerfile" --target "$name" --build-arg "BASE_IMAGE=$base" \
-    --build-arg "VERSION=$version" --build-arg "COMMIT=$commit" --label "org.clipyard.code=$code" ${extra[@]+"${extra[@]}"} --tag "$image" . >"$log" 2>&1 \
+    --build-arg "VERSION=$version" --build-arg "COMMIT=$commit" --label "org.clipquarry.code=$code" ${extra[@]+"${extra[@]}"} --tag "$image" . >"$log" 2>&1 \
     || { tail -30 "$log"; echo "$image could not be built; the log is $log"; exit 1; }
   rm -f "$log"
   # The image that this one replaces goes when it has no other name. Nothing else is pruned: somebody else may be building.

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clipyard.annotations.proposals import write_proposals
-from clipyard.demo.ava_set import pbtxt
-from clipyard.demo.walkers import box, make_film
-from clipyard.pipeline.context import Kind, RunContext, make_context
-from clipyard.pipeline.run import run_all
-from clipyard.settings import DataRoot, Settings
+from clipquarry.annotations.proposals import write_proposals
+from clipquarry.demo.ava_set import pbtxt
+from clipquarry.demo.walkers import box, make_film
+from clipquarry.pipeline.context import Kind, RunContext, make_context
+from clipquarry.pipeline.run import run_all
+from clipquarry.settings import DataRoot, Settings
 from once import shared_folder
 
 FILM, SHORT, GONE, VAL = "-5KQ66BBWC4", "0f39OWEqJ24", "gone_film_0", "val-film_01"
@@ -132,7 +132,7 @@ class BoxWorld:
     """One data root."""
 
     def __init__(self, root: Path) -> None:
-        self.settings = Settings(DataRoot(root), f"sqlite:///{root}/.clipyard/ledger.sqlite")
+        self.settings = Settings(DataRoot(root), f"sqlite:///{root}/.clipquarry/ledger.sqlite")
         self.root = root
         root.mkdir(exist_ok=True)
         self.said: list[str] = []

@@ -12,8 +12,8 @@ import pytest
 from box_world import box_films as box_films
 from browser import chromium as chromium
 from checkout import checkout as checkout
-from clipyard.demo.data_set import DemoSet, make_demo_set
-from clipyard.demo.origin import Origin
+from clipquarry.demo.data_set import DemoSet, make_demo_set
+from clipquarry.demo.origin import Origin
 from docker_engine import docker_engine as docker_engine
 from docker_engine import media_image as media_image
 from once import shared_folder
@@ -27,7 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    os.environ.setdefault("CLIPYARD_RUNTIME", "process")  # by itself the machine's engine would decide what a test runs
+    os.environ.setdefault(
+        "CLIPQUARRY_RUNTIME", "process"
+    )  # by itself the machine's engine would decide what a test runs
     config.pluginmanager.register(groups)
     costs.register(config)
 
@@ -50,7 +52,7 @@ def demo_set(tmp_path_factory: pytest.TempPathFactory) -> DemoSet:
 
 @pytest.fixture
 def demo_origin(demo_set: DemoSet, monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
-    """The demo's server with its dead links; CLIPYARD_DEMO_URL names it."""
+    """The demo's server with its dead links; CLIPQUARRY_DEMO_URL names it."""
     with Origin(demo_set.folder, dict(demo_set.plan)) as origin:
-        monkeypatch.setenv("CLIPYARD_DEMO_URL", origin.url)
+        monkeypatch.setenv("CLIPQUARRY_DEMO_URL", origin.url)
         yield origin

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import clipyard
+import clipquarry
 import pytest
 
 PROJECT = Path(__file__).parents[1]
@@ -29,7 +29,7 @@ def docker_engine() -> str:
 @contextmanager
 def own_image(name: str) -> Iterator[str]:
     """An image of today's code (built when the code changed since), under a name of this test process's own."""
-    tag = f"{clipyard.__version__}-test-{os.getpid()}"
+    tag = f"{clipquarry.__version__}-test-{os.getpid()}"
     built = subprocess.run(
         [PROJECT / "docker" / "images.sh", name], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env={**os.environ, "TAG": tag},
@@ -39,22 +39,22 @@ def own_image(name: str) -> Iterator[str]:
             pytest.fail(f"the image {name} cannot be built: {built.stdout[-3000:]}")
         pytest.skip(f"The image {name} cannot be built here: {built.stdout.strip().splitlines()[-1]}")
     try:
-        yield f"clipyard-{name}:{tag}"
+        yield f"clipquarry-{name}:{tag}"
     finally:
-        subprocess.run(["docker", "image", "rm", f"clipyard-{name}:{tag}"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["docker", "image", "rm", f"clipquarry-{name}:{tag}"], check=True, stdout=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="session")
 def media_image(docker_engine: str) -> Iterator[str]:
     """The image that steps run in, for the whole of this process: steps in containers take it instead of the released one."""
     with own_image("media") as image, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CLIPYARD_IMAGE", image)
+        patch.setenv("CLIPQUARRY_IMAGE", image)
         yield image
 
 
 def containers(**labels: str) -> list[str]:
     """Ids of all containers with our labels, running or not."""
-    filters = [f"--filter=label=org.clipyard.{name}={value}" for name, value in labels.items()]
-    asked = ["docker", "ps", "--all", "--quiet", "--no-trunc", *(filters or ["--filter=label=org.clipyard.dag"])]
+    filters = [f"--filter=label=org.clipquarry.{name}={value}" for name, value in labels.items()]
+    asked = ["docker", "ps", "--all", "--quiet", "--no-trunc", *(filters or ["--filter=label=org.clipquarry.dag"])]
     environment = {name: value for name, value in os.environ.items() if name != "DOCKER_HOST"}
     return subprocess.run(asked, text=True, capture_output=True, check=True, env=environment).stdout.split()

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from clipyard.files import TEMPORARY_PREFIX
-from clipyard.manifest import read_rows
-from clipyard.settings import DataRoot
+from clipquarry.files import TEMPORARY_PREFIX
+from clipquarry.manifest import read_rows
+from clipquarry.settings import DataRoot
 
 Moment = Callable[["Killed"], bool]
 """Whether a run has come so far."""
@@ -42,8 +42,8 @@ class Killed:
         return self.data / self.dataset
 
     def start(self) -> subprocess.Popen[bytes]:
-        argv = [sys.executable, "-m", "clipyard", "run", self.dataset, "--run", "one", *self.arguments]
-        environment = {**os.environ, "CLIPYARD_DATA": str(self.data)}
+        argv = [sys.executable, "-m", "clipquarry", "run", self.dataset, "--run", "one", *self.arguments]
+        environment = {**os.environ, "CLIPQUARRY_DATA": str(self.data)}
         return subprocess.Popen(
             argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
@@ -75,7 +75,7 @@ class Killed:
 
     def attempts(self) -> Counter[tuple[str, str, str]]:
         """How often each source was asked for each clip, and what it said."""
-        with sqlite3.connect(self.data / ".clipyard/ledger.sqlite") as ledger:
+        with sqlite3.connect(self.data / ".clipquarry/ledger.sqlite") as ledger:
             rows = ledger.execute(
                 "SELECT c.clip_id, a.source, a.reason FROM ledger_attempt a JOIN ledger_clip c ON c.id = a.clip_id"
             )
@@ -83,7 +83,7 @@ class Killed:
 
     def rows(self, table: str, but: Iterable[str] = ()) -> list[dict[str, Any]]:
         """The rows of a table below the private folder, by item, without the columns ``but``."""
-        found = read_rows(self.data / ".clipyard" / table)
+        found = read_rows(self.data / ".clipquarry" / table)
         plain = [{name: value for name, value in row.items() if name not in but} for row in found]
         return sorted(plain, key=lambda row: str(row["item_id"]))
 

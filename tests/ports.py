@@ -22,7 +22,7 @@ FIRST, SIZE, BLOCKS = 20_000, 100, 120
 @cache
 def _block() -> tuple[IO[str], cycle[int]]:
     """The lock that keeps the block for as long as this process lives, and the block's ports in turn."""
-    folder = Path(tempfile.gettempdir()) / f"clipyard-test-ports-{os.getuid()}"
+    folder = Path(tempfile.gettempdir()) / f"clipquarry-test-ports-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     for number in range(BLOCKS):
         handle = open(folder / str(number), "w")  # noqa: SIM115  it is closed when the process ends

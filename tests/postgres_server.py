@@ -31,7 +31,7 @@ def postgres() -> Iterator[str]:
     if binaries is None:
         pytest.skip("No PostgreSQL server is installed: the ledger is tested on SQLite only.")
     identity: dict[str, object] = {}
-    folder = Path(tempfile.mkdtemp(prefix="clipyard-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="clipquarry-pg-"))
     if os.getuid() == 0:  # PostgreSQL refuses to run as root
         names = {entry.pw_name for entry in pwd.getpwall()}
         user = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
@@ -44,12 +44,12 @@ def postgres() -> Iterator[str]:
     password.write_text("se cret/%")
     password.chmod(0o644)
     control = [str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log")]
-    access = ["-U", "clipyard", "-A", "scram-sha-256", f"--pwfile={password}"]
+    access = ["-U", "clipquarry", "-A", "scram-sha-256", f"--pwfile={password}"]
     subprocess.run([binaries / "initdb", "-D", data, "--no-sync", "-E", "UTF8", *access], **options, **identity)
     flags = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off -c full_page_writes=off"
     subprocess.run([*control, "-o", flags, "start"], **options, **identity)
     try:
-        yield f"postgresql://clipyard:se%20cret%2F%25@127.0.0.1:{port}/postgres"
+        yield f"postgresql://clipquarry:se%20cret%2F%25@127.0.0.1:{port}/postgres"
     finally:
         subprocess.run([*control, "-m", "immediate", "stop"], **options, **identity)
         shutil.rmtree(folder, ignore_errors=True)

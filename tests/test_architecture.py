@@ -10,10 +10,10 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import clipyard
+import clipquarry
 
 PROJECT = Path(__file__).parents[1]
-INCLUDE = PROJECT / "include/clipyard"
+INCLUDE = PROJECT / "include/clipquarry"
 PLUGINS = PROJECT / "plugins"
 DAGS = PROJECT / "dags"
 
@@ -110,9 +110,9 @@ def _where(path: Path, line: int) -> str:
 
 
 def _inside(name: str) -> str | None:
-    """``clipyard.media.thumbnail.make`` gives ``media.thumbnail``; None for others."""
+    """``clipquarry.media.thumbnail.make`` gives ``media.thumbnail``; None for others."""
     parts = name.split(".")
-    if parts[0] != "clipyard" or len(parts) == 1 or parts[1] == "__version__":
+    if parts[0] != "clipquarry" or len(parts) == 1 or parts[1] == "__version__":
         return None
     room = parts[1]
     if (INCLUDE / f"{room}.py").exists():
@@ -127,10 +127,10 @@ def _room(path: Path) -> str:
 
 
 def _lazy_names(path: Path) -> set[str]:
-    """Rooms named in strings for importlib, ``"clipyard.steps.…"`` among them."""
+    """Rooms named in strings for importlib, ``"clipquarry.steps.…"`` among them."""
     names = set()
     for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("clipyard."):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("clipquarry."):
             found = _inside(node.value)
             if found is not None and (INCLUDE / found.partition(".")[0]).is_dir() and " " not in node.value:
                 names.add(found)
@@ -151,9 +151,9 @@ def _wrong_arrows(path: Path) -> Iterator[str]:
         other = target.partition(".")[0]
         narrow = NARROW.get((room, other))
         if other not in allowed:
-            yield f"{_where(path, line)} imports clipyard.{target}"
+            yield f"{_where(path, line)} imports clipquarry.{target}"
         elif narrow is not None and target not in narrow:
-            yield f"{_where(path, line)} imports clipyard.{target}; of that room only {sorted(narrow)}"
+            yield f"{_where(path, line)} imports clipquarry.{target}; of that room only {sorted(narrow)}"
 
 
 def test_arrows_between_the_rooms() -> None:
@@ -188,7 +188,7 @@ def test_the_arrows_make_no_circle() -> None:
 
 
 def test_nothing_below_include_knows_airflow() -> None:
-    known = ("airflow", "clipyard_airflow")
+    known = ("airflow", "clipquarry_airflow")
     assert [
         _where(path, line) for path in _modules(INCLUDE) for name, line in _imports(path) if name.startswith(known)
     ] == []
@@ -236,7 +236,7 @@ def test_dag_files_load_nothing_heavy() -> None:
     """The loader and the settings are read at parse time, every 30 seconds."""
     heavy = ["pyarrow", "pandas", "av", "yt_dlp", "great_expectations", "matplotlib", "sqlalchemy", "requests"]
     program = (
-        "import sys, clipyard.datasets.load, clipyard.settings\n"
+        "import sys, clipquarry.datasets.load, clipquarry.settings\n"
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -244,8 +244,8 @@ def test_dag_files_load_nothing_heavy() -> None:
 
 
 def test_one_version_everywhere() -> None:
-    assert version("clipyard") == clipyard.__version__
-    assert f'version = "{clipyard.__version__}"' in (PROJECT / "pyproject.toml").read_text()
+    assert version("clipquarry") == clipquarry.__version__
+    assert f'version = "{clipquarry.__version__}"' in (PROJECT / "pyproject.toml").read_text()
 
 
 def test_modules_are_small() -> None:

@@ -15,13 +15,13 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from clipyard import cli
-from clipyard.datasets import model
-from clipyard.datasets.load import find_spec, load_all, load_spec
-from clipyard.errors import Exit
-from clipyard.pipeline.graph import GRAPHS, stages_of, steps_of
-from clipyard.pipeline.params import PARAMS, BoxParams, KineticsParams, RunParams
-from clipyard.steps.registry import STEPS
+from clipquarry import cli
+from clipquarry.datasets import model
+from clipquarry.datasets.load import find_spec, load_all, load_spec
+from clipquarry.errors import Exit
+from clipquarry.pipeline.graph import GRAPHS, stages_of, steps_of
+from clipquarry.pipeline.params import PARAMS, BoxParams, KineticsParams, RunParams
+from clipquarry.steps.registry import STEPS
 from pydantic.fields import FieldInfo
 
 ROOT = Path(__file__).parents[1]
@@ -136,7 +136,7 @@ def test_all_run_parameters_are_documented(title: str, known: set[str]) -> None:
 
 
 def _source(name: str) -> str:
-    return (ROOT / "plugins" / "clipyard_airflow" / name).read_text(encoding="utf-8")
+    return (ROOT / "plugins" / "clipquarry_airflow" / name).read_text(encoding="utf-8")
 
 
 def test_assets_and_pools_are_documented() -> None:
@@ -171,11 +171,11 @@ def options_of(command: click.Command) -> set[str]:
 def test_commands_are_documented_with_all_options_and_an_example() -> None:
     documented, examples = {}, set()
     for name in cli.COMMANDS:
-        text = section(COMMANDS, f"`clipyard {name}\\b")
+        text = section(COMMANDS, f"`clipquarry {name}\\b")
         same_as_run = "Same options as `run`" in text
-        table = section(COMMANDS, "`clipyard run\\b") if same_as_run else text
+        table = section(COMMANDS, "`clipquarry run\\b") if same_as_run else text
         documented[name] = {word for first in rows(table) for word in re.findall(r"--[a-z][a-z-]*", first)}
-        if any(f"clipyard {name}" in code for language, code in fenced(text) if language == "sh"):
+        if any(f"clipquarry {name}" in code for language, code in fenced(text) if language == "sh"):
             examples.add(name)
     assert documented == {name: options_of(command(name)) for name in cli.COMMANDS}
     assert examples == set(cli.COMMANDS)
@@ -184,21 +184,21 @@ def test_commands_are_documented_with_all_options_and_an_example() -> None:
 def test_stages_of_the_command_line_are_documented() -> None:
     argument = command("stage").params[0]
     assert isinstance(argument.type, click.Choice)
-    text = section(COMMANDS, "`clipyard stage\\b")
+    text = section(COMMANDS, "`clipquarry stage\\b")
     assert not [name for name in argument.type.choices if f"`{name}`" not in text]
-    assert not [name for name in STEPS if f"`{name}`" not in section(COMMANDS, "`clipyard step\\b")]
+    assert not [name for name in STEPS if f"`{name}`" not in section(COMMANDS, "`clipquarry step\\b")]
 
 
 def shell_lines(page: Path) -> list[str]:
     text = page.read_text(encoding="utf-8")
     blocks = [line for language, code in fenced(text) if language == "sh" for line in code.splitlines()]
-    return [*blocks, *re.findall(r"`(clipyard [^`\n]+)`", text)]
+    return [*blocks, *re.findall(r"`(clipquarry [^`\n]+)`", text)]
 
 
 def wrong_commands(page: Path) -> Iterator[str]:
     for line in shell_lines(page):
         words = shlex.split(line.replace("\\|", "|"), comments=True)
-        if len(words) < 2 or words[0] != "clipyard":
+        if len(words) < 2 or words[0] != "clipquarry":
             continue
         name, rest = words[1], words[2:]
         if name in ("--version", "--help", "-h", "COMMAND"):
@@ -279,9 +279,9 @@ def test_all_environment_variables_are_documented() -> None:
         files += [path for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".sh", ".yaml")]
     for file in files:
         text = file.read_text(encoding="utf-8")
-        used |= set(re.findall(r"\b(?:CLIPYARD|YTDLP)_[A-Z_]*[A-Z]\b", text))
+        used |= set(re.findall(r"\b(?:CLIPQUARRY|YTDLP)_[A-Z_]*[A-Z]\b", text))
         used |= set(re.findall(r"\bAIRFLOW_(?:HOME|_[A-Z_]*[A-Z])\b", text))
-    assert {"CLIPYARD_DATA", "YTDLP_NO_PLUGINS", "AIRFLOW_HOME"} <= used
+    assert {"CLIPQUARRY_DATA", "YTDLP_NO_PLUGINS", "AIRFLOW_HOME"} <= used
     assert used <= documented, f"docs lack {sorted(used - documented)}"
     assert documented <= used, f"nothing reads {sorted(documented - used)}"
 

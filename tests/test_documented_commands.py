@@ -1,4 +1,4 @@
-"""Every command in a shell block of README and docs is run: those of ``clipyard`` here, on the demo's data set, the others by tests that are named."""
+"""Every command in a shell block of README and docs is run: those of ``clipquarry`` here, on the demo's data set, the others by tests that are named."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from checkout import PROJECT, shell_blocks
 from click.testing import CliRunner
-from clipyard.cli import main
-from clipyard.demo.data_set import GOOD, LABELS
-from clipyard.demo.origin import Origin
+from clipquarry.cli import main
+from clipquarry.demo.data_set import GOOD, LABELS
+from clipquarry.demo.origin import Origin
 
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 LINES = {line: page.name for page in PAGES for line in shell_blocks(page)}
@@ -21,7 +21,7 @@ RUN = "cli-full-20261121T013000"
 
 ELSEWHERE = {
     "make demo": "e2e/test_trial_command.py::test_the_trial_command_starts_containers",
-    "CLIPYARD_RUNTIME=docker CLIPYARD_DOCKER_NETWORK=host make demo": "e2e/test_trial_command.py::test_the_trial_command_starts_containers",
+    "CLIPQUARRY_RUNTIME=docker CLIPQUARRY_DOCKER_NETWORK=host make demo": "e2e/test_trial_command.py::test_the_trial_command_starts_containers",
     "make demo-ava": "e2e/test_ava_demo_dag.py",
     "make demo-ava FILM=~/film.mp4": "e2e/test_ava_demo_dag.py",
     "make up": "plugins/test_local.py::test_a_second_start_says_so_and_starts_nothing",
@@ -30,17 +30,17 @@ ELSEWHERE = {
     "make compose-down": "images/test_compose.py::test_folders_of_the_settings_are_mounted_into_airflows_containers",
     "BASE_IMAGE=my-cuda-devel-with-python3.11 TORCH_INDEX=https://download.pytorch.org/whl/cu130 FORCE_CUDA=1 docker/images.sh detect":
         "images/test_images.py::test_detect",
-    "clipyard run ava --split val": "pipeline/test_ava_run.py",
-    "clipyard run ava --set version=v2.1 --local-folder /films": "pipeline/test_ava_run.py",
-    "clipyard run kinetics700 --split train": "pipeline/test_run_all.py",
-    "clipyard run ava_kinetics": "pipeline/test_ava_run.py",
-    "clipyard run ava_kinetics --source youtube": "pipeline/test_ava_run.py",
+    "clipquarry run ava --split val": "pipeline/test_ava_run.py",
+    "clipquarry run ava --set version=v2.1 --local-folder /films": "pipeline/test_ava_run.py",
+    "clipquarry run kinetics700 --split train": "pipeline/test_run_all.py",
+    "clipquarry run ava_kinetics": "pipeline/test_ava_run.py",
+    "clipquarry run ava_kinetics --source youtube": "pipeline/test_ava_run.py",
     "mkdir -p /ssd/kinetics400/rawframes_train data/kinetics400": "operators/test_folders.py::test_frames_on_another_disk_in_a_container",
     "ln -s /ssd/kinetics400/rawframes_train data/kinetics400/rawframes_train": "operators/test_folders.py::test_frames_on_another_disk_in_a_container",
-    "export CLIPYARD_EXTRA_ROOTS=/ssd": "operators/test_folders.py::test_frames_on_another_disk_in_a_container",
-    "createdb --encoding=UTF8 --template=template0 clipyard": "pipeline/test_run_all.py",
-    "export CLIPYARD_LEDGER=postgresql://clipyard:secret@db.example.org/clipyard": "pipeline/test_run_all.py",
-    "export CLIPYARD_DATASETS=~/datasets": "pipeline/test_run_all.py",
+    "export CLIPQUARRY_EXTRA_ROOTS=/ssd": "operators/test_folders.py::test_frames_on_another_disk_in_a_container",
+    "createdb --encoding=UTF8 --template=template0 clipquarry": "pipeline/test_run_all.py",
+    "export CLIPQUARRY_LEDGER=postgresql://clipquarry:secret@db.example.org/clipquarry": "pipeline/test_run_all.py",
+    "export CLIPQUARRY_DATASETS=~/datasets": "pipeline/test_run_all.py",
     "ln -s /path/to/data-root data": "readers/test_readers.py",
     "python tools/train.py CONFIG --cfg-options train_dataloader.dataset.ann_file=/data/ava/annotations/ava_train_v2.2.csv "
     "train_dataloader.dataset.data_prefix.img=/data/ava/rawframes": "readers/test_readers.py",
@@ -53,7 +53,9 @@ ELSEWHERE = {
 
 def test_every_documented_command_is_run_by_a_test() -> None:
     left = [
-        f"{page}: {line}" for line, page in LINES.items() if not line.startswith("clipyard ") and line not in ELSEWHERE
+        f"{page}: {line}"
+        for line, page in LINES.items()
+        if not line.startswith("clipquarry ") and line not in ELSEWHERE
     ]
     assert left == [], "no test is named for these"
     assert sorted(set(ELSEWHERE) - set(LINES)) == [], "no page has these"
@@ -76,7 +78,7 @@ def test_make_passes_the_tests_on() -> None:
         assert f"-m {chosen}" in done.stdout, target
 
 
-# --- clipyard
+# --- clipquarry
 
 NAMES = {
     "kinetics400": "kinetics_demo",
@@ -95,8 +97,8 @@ class World:
             path.mkdir(parents=True)
         self.folders = {"/data/k400": folder / "k400", "/data": self.data, "~": self.home}
         self.environment: dict[str, str | None] = {
-            **{name: None for name in os.environ if name.startswith("CLIPYARD_")}, "CLIPYARD_DATA": str(self.data),
-            "CLIPYARD_DEMO_URL": origin.url, "NO_PROXY": "127.0.0.1",
+            **{name: None for name in os.environ if name.startswith("CLIPQUARRY_")}, "CLIPQUARRY_DATA": str(self.data),
+            "CLIPQUARRY_DEMO_URL": origin.url, "NO_PROXY": "127.0.0.1",
         }  # fmt: skip
 
     def words(self, line: str) -> list[str]:
@@ -118,11 +120,11 @@ class World:
         return [] if done.exit_code == 0 else [f"{line}: {done.exit_code}, {done.output[-1000:]} {done.exception!r}"]
 
 
-def test_documented_clipyard_commands(demo_origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documented_clipquarry_commands(demo_origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(tmp_path, demo_origin)
     monkeypatch.chdir(world.here)
     demo_origin.set_plan({})  # what fails is other tests' story
-    failed = world(f"clipyard run kinetics400 --run {RUN} --limit 1 --resize --set short_edge=128")
+    failed = world(f"clipquarry run kinetics400 --run {RUN} --limit 1 --resize --set short_edge=128")
 
     # What the pages' commands name beside the data set.
     (example,) = re.findall(
@@ -130,21 +132,21 @@ def test_documented_clipyard_commands(demo_origin: Origin, tmp_path: Path, monke
     )
     for place in (world.here, world.home / "datasets"):
         (place / "my_actions.yaml").write_text(example)
-    lock = world.data / ".clipyard/releases/kinetics_demo" / RUN / "kinetics_demo.lock"
+    lock = world.data / ".clipquarry/releases/kinetics_demo" / RUN / "kinetics_demo.lock"
     for name in ("ours.lock", "theirs.lock", "ours/kinetics_demo.lock", "theirs/kinetics_demo.lock"):
         (world.here / name).parent.mkdir(exist_ok=True)
         shutil.copy(lock, world.here / name)
-    plan = world.data / ".clipyard/runs/kinetics_demo" / RUN / "plan"
+    plan = world.data / ".clipquarry/runs/kinetics_demo" / RUN / "plan"
     shutil.copy(plan / "items/shard-00000.parquet", world.here / "shard-00000.parquet")
     shutil.copy(plan / "params/resize-shard.json", world.here / "resize.params.json")
     (world.here / "kinetics_demo").symlink_to(world.data / "kinetics_demo")
 
-    lines = [line for line in LINES if line.startswith("clipyard ") and line not in ELSEWHERE]
+    lines = [line for line in LINES if line.startswith("clipquarry ") and line not in ELSEWHERE]
     assert len(lines) > 20
     # A release is of lists as its run wrote them: a later run, which writes them anew, has its own.
-    for line in sorted(lines, key=lambda one: (one == "clipyard rebuild", not one.startswith("clipyard release"))):
-        if line == "clipyard rebuild":  # "move the damaged file away"
-            (world.data / ".clipyard/ledger.sqlite").rename(world.here / "damaged")
+    for line in sorted(lines, key=lambda one: (one == "clipquarry rebuild", not one.startswith("clipquarry release"))):
+        if line == "clipquarry rebuild":  # "move the damaged file away"
+            (world.data / ".clipquarry/ledger.sqlite").rename(world.here / "damaged")
         failed += world(line)
     assert failed == []
     assert (world.here / "differences.csv").exists()

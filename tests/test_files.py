@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from clipyard.errors import MachineError, RetryLater, UserError
-from clipyard.files import (
+from clipquarry.errors import MachineError, RetryLater, UserError
+from clipquarry.files import (
     TEMPORARY_PREFIX,
     disk_errors,
     inside,
@@ -26,7 +26,7 @@ from clipyard.files import (
     write_json,
     writing,
 )
-from clipyard.manifest import read_table
+from clipquarry.manifest import read_table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,7 +55,7 @@ def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_text("old")
     program = (
-        "import sys, time\nfrom pathlib import Path\nfrom clipyard.files import writing\n"
+        "import sys, time\nfrom pathlib import Path\nfrom clipquarry.files import writing\n"
         "with writing(Path(sys.argv[1])) as handle:\n"
         "    handle.write('x' * 1_000_000); handle.flush(); print('half', flush=True); time.sleep(60)\n"
     )
@@ -140,7 +140,7 @@ def test_links_and_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_across_file_systems_it_copies(tmp_path: Path) -> None:
-    elsewhere = Path("/dev/shm") / f"clipyard-test-{os.getpid()}"
+    elsewhere = Path("/dev/shm") / f"clipquarry-test-{os.getpid()}"
     if not elsewhere.parent.is_dir() or elsewhere.parent.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("needs a second file system at /dev/shm")
     elsewhere.write_bytes(b"abc")
@@ -169,7 +169,7 @@ def test_readers_never_see_a_half_written_file(tmp_path: Path) -> None:
     target = tmp_path / "a.json"
     write_json(target, ["0"])
     program = (
-        "import sys\nfrom pathlib import Path\nfrom clipyard.files import write_json\n"
+        "import sys\nfrom pathlib import Path\nfrom clipquarry.files import write_json\n"
         "for n in range(100): write_json(Path(sys.argv[1]), [str(n)] * 5000)\n"
     )
     child = subprocess.Popen([sys.executable, "-c", program, str(target)])

@@ -24,36 +24,36 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clipyard.acquire.answer import NotHad
-from clipyard.acquire.archive import list_parts, members
-from clipyard.acquire.breaker import Breaker
-from clipyard.acquire.download import Downloader
-from clipyard.acquire.official import Obtained
-from clipyard.annotations.action_list import publish_action_list, read_action_list
-from clipyard.annotations.ava_csv import write_boxes, write_key_frames
-from clipyard.annotations.box_csv import Form, read_boxes
-from clipyard.annotations.catalog import build_catalog
-from clipyard.annotations.file_list import ListFormat, read_list
-from clipyard.annotations.labels import read_label_map
-from clipyard.annotations.proposals import read_proposals
-from clipyard.cli.runs import _existing
-from clipyard.datasets.load import PACKAGED, find_spec, load_spec
-from clipyard.errors import ClipyardError
-from clipyard.manifest import CATALOG_FIELDS, read_rows, read_table, schema_of, write_rows
-from clipyard.people.picture import PictureError, read_picture
-from clipyard.pipeline.annotation_choice import remember
-from clipyard.pipeline.boxes.ava import _file_names
-from clipyard.pipeline.context import RunContext, make_context
-from clipyard.pipeline.inherit import last_params
-from clipyard.pipeline.pins import pin
-from clipyard.reasons import Reason
-from clipyard.release.lock import LockHeader, LockRow, open_lock, write_lock
-from clipyard.report.collect import collect
-from clipyard.report.gates import read_gates
-from clipyard.report.index import read_summary
-from clipyard.run_order import run_order
-from clipyard.settings import DataRoot, Settings
-from clipyard.store import Store
+from clipquarry.acquire.answer import NotHad
+from clipquarry.acquire.archive import list_parts, members
+from clipquarry.acquire.breaker import Breaker
+from clipquarry.acquire.download import Downloader
+from clipquarry.acquire.official import Obtained
+from clipquarry.annotations.action_list import publish_action_list, read_action_list
+from clipquarry.annotations.ava_csv import write_boxes, write_key_frames
+from clipquarry.annotations.box_csv import Form, read_boxes
+from clipquarry.annotations.catalog import build_catalog
+from clipquarry.annotations.file_list import ListFormat, read_list
+from clipquarry.annotations.labels import read_label_map
+from clipquarry.annotations.proposals import read_proposals
+from clipquarry.cli.runs import _existing
+from clipquarry.datasets.load import PACKAGED, find_spec, load_spec
+from clipquarry.errors import ClipquarryError
+from clipquarry.manifest import CATALOG_FIELDS, read_rows, read_table, schema_of, write_rows
+from clipquarry.people.picture import PictureError, read_picture
+from clipquarry.pipeline.annotation_choice import remember
+from clipquarry.pipeline.boxes.ava import _file_names
+from clipquarry.pipeline.context import RunContext, make_context
+from clipquarry.pipeline.inherit import last_params
+from clipquarry.pipeline.pins import pin
+from clipquarry.reasons import Reason
+from clipquarry.release.lock import LockHeader, LockRow, open_lock, write_lock
+from clipquarry.report.collect import collect
+from clipquarry.report.gates import read_gates
+from clipquarry.report.index import read_summary
+from clipquarry.run_order import run_order
+from clipquarry.settings import DataRoot, Settings
+from clipquarry.store import Store
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -305,7 +305,7 @@ def attack(folder: Path, name: str, seed: bytes, read: Callable[[Path], Any], ex
         (folder / name).write_bytes(body)
         try:
             read(folder / name)
-        except ClipyardError as error:
+        except ClipquarryError as error:
             if len(str(error)) > 1500 or "\n" in str(error):
                 failures.append(f"not one sentence: {str(error)[:200]!r} for {body[:300]!r}")
         except Exception as error:

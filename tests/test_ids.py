@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 
 import pytest
-from clipyard.ids import ClipName, clip_id, is_youtube_id, label_problem, normalise_label, parse_clip_id
+from clipquarry.ids import ClipName, clip_id, is_youtube_id, label_problem, normalise_label, parse_clip_id
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from clipyard.layout import placing, set_aside
-from clipyard.settings import DataRoot
+from clipquarry.layout import placing, set_aside
+from clipquarry.settings import DataRoot
 
 
 def write(root: Path, text: str, name: str = "k/list.txt") -> Path | None:
@@ -19,7 +19,7 @@ def write(root: Path, text: str, name: str = "k/list.txt") -> Path | None:
 
 
 def asides(root: Path) -> dict[str, str]:
-    folder = root / ".clipyard/set-aside"
+    folder = root / ".clipquarry/set-aside"
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -27,7 +27,7 @@ def test_ours_is_replaced_and_a_persons_file_is_kept(tmp_path: Path) -> None:
     assert write(tmp_path, "one") is None
     assert write(tmp_path, "two") is None
     (tmp_path / "k/list.txt").write_text("edited by hand")
-    assert write(tmp_path, "three") == tmp_path / ".clipyard/set-aside/k/list.txt"
+    assert write(tmp_path, "three") == tmp_path / ".clipquarry/set-aside/k/list.txt"
     (tmp_path / "k/list.txt").write_text("edited again")
     write(tmp_path, "three")
     assert asides(tmp_path) == {"k/list.txt": "edited by hand", "k/list+.txt": "edited again"}
@@ -66,10 +66,10 @@ def test_a_kill_before_the_rename_leaves_both(tmp_path: Path, monkeypatch: pytes
     for before, expected in (("ours", {}), ("a person's", {"k/list.txt": "a person's"})):
         (tmp_path / "k/list.txt").write_text(before)
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr("clipyard.layout.publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            patch.setattr("clipquarry.layout.publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             write(tmp_path, "new")
         assert (tmp_path / "k/list.txt").read_text() == before
-        assert write(tmp_path, "new") == (tmp_path / ".clipyard/set-aside/k/list.txt" if expected else None)
+        assert write(tmp_path, "new") == (tmp_path / ".clipquarry/set-aside/k/list.txt" if expected else None)
         assert asides(tmp_path) == expected
 
 
@@ -86,4 +86,4 @@ def test_a_dead_link_in_set_aside_is_not_replaced(tmp_path: Path) -> None:
     for _ in range(2):
         (tmp_path / "x").symlink_to("/nowhere")
         set_aside(DataRoot(tmp_path), tmp_path / "x")
-    assert sorted(path.name for path in (tmp_path / ".clipyard/set-aside").iterdir()) == ["x", "x+"]
+    assert sorted(path.name for path in (tmp_path / ".clipquarry/set-aside").iterdir()) == ["x", "x+"]

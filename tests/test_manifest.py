@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from clipyard import manifest
-from clipyard.errors import ManifestError
-from clipyard.manifest import (
+from clipquarry import manifest
+from clipquarry.errors import ManifestError
+from clipquarry.manifest import (
     CATALOG_FIELDS,
     ITEM_FIELDS,
     RESULT_FIELDS,
@@ -78,7 +78,7 @@ def test_what_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
         with pytest.raises(ManifestError, match=r"a\.parquet is not a readable manifest"):
             list(read_rows(path))
     pq.write_table(pa.table({"a": [1]}), path)
-    with pytest.raises(ManifestError, match="not one of Clipyard's"):
+    with pytest.raises(ManifestError, match="not one of Clipquarry's"):
         count_rows(path)
     path.unlink()
     path.mkdir()
@@ -88,12 +88,12 @@ def test_what_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
 
 def _with_version(path: Path, version: bytes) -> None:
     table = pa.table({"item_id": ["x"], "n": pa.array([1], pa.int32())})
-    pq.write_table(table.replace_schema_metadata({b"clipyard.schema": version, b"clipyard.kind": b"toy"}), path)
+    pq.write_table(table.replace_schema_metadata({b"clipquarry.schema": version, b"clipquarry.kind": b"toy"}), path)
 
 
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     _with_version(tmp_path / "a.parquet", str(manifest.VERSION + 1).encode())
-    with pytest.raises(ManifestError, match="upgrade Clipyard"):
+    with pytest.raises(ManifestError, match="upgrade Clipquarry"):
         read_table(tmp_path / "a.parquet")
 
 
@@ -121,7 +121,7 @@ _STREAM = """
 import resource, sys
 from pathlib import Path
 import pyarrow as pa
-from clipyard.manifest import read_rows, schema_of, write_rows
+from clipquarry.manifest import read_rows, schema_of, write_rows
 schema = schema_of([pa.field("item_id", pa.string()), pa.field("text", pa.string())], "toy")
 path = Path(sys.argv[1])
 def go(count):

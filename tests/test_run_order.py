@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from clipyard.files import write_json
-from clipyard.run_order import next_number, run_order
+from clipquarry.files import write_json
+from clipquarry.run_order import next_number, run_order
 
 
 def test_numbers_go_up_also_when_many_begin_at_once(tmp_path: Path) -> None:

@@ -6,27 +6,27 @@ import io
 from pathlib import Path
 
 import pytest
-from clipyard.errors import ClipyardError, Exit, GateBlocked, MachineError, RetryLater, SpecError, WaitUntil
-from clipyard.progress import Progress, human_seconds
-from clipyard.reasons import STOPS_THE_CRAWL, Reason, Status
-from clipyard.settings import DataRoot, Settings, slug
+from clipquarry.errors import ClipquarryError, Exit, GateBlocked, MachineError, RetryLater, SpecError, WaitUntil
+from clipquarry.progress import Progress, human_seconds
+from clipquarry.reasons import STOPS_THE_CRAWL, Reason, Status
+from clipquarry.settings import DataRoot, Settings, slug
 
 
 def test_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     settings = Settings.from_env({})
     assert settings.data.root == tmp_path / "data"
-    assert settings.ledger_url == f"sqlite:///{tmp_path}/data/.clipyard/ledger.sqlite"
+    assert settings.ledger_url == f"sqlite:///{tmp_path}/data/.clipquarry/ledger.sqlite"
     assert (settings.egress, settings.dataset_folders, settings.cookies) == ("default", (), None)
 
 
 def test_everything_from_the_environment(tmp_path: Path) -> None:
     settings = Settings.from_env(
         {
-            "CLIPYARD_DATA": str(tmp_path), "CLIPYARD_LEDGER": "postgresql://host/db", "CLIPYARD_EGRESS": "lab",
-            "CLIPYARD_DATASETS": "/a::/b", "CLIPYARD_COOKIES": "/secret/cookies.txt",
-            "CLIPYARD_ONLY": "kinetics400, own_clips", "CLIPYARD_BREAKER_ROW": "5", "CLIPYARD_CANARY": "",
-            "CLIPYARD_YTDLP_PLUGINS": "one, two", "CLIPYARD_YTDLP_ARGS": "a:b=c d:e=f",
+            "CLIPQUARRY_DATA": str(tmp_path), "CLIPQUARRY_LEDGER": "postgresql://host/db", "CLIPQUARRY_EGRESS": "lab",
+            "CLIPQUARRY_DATASETS": "/a::/b", "CLIPQUARRY_COOKIES": "/secret/cookies.txt",
+            "CLIPQUARRY_ONLY": "kinetics400, own_clips", "CLIPQUARRY_BREAKER_ROW": "5", "CLIPQUARRY_CANARY": "",
+            "CLIPQUARRY_YTDLP_PLUGINS": "one, two", "CLIPQUARRY_YTDLP_ARGS": "a:b=c d:e=f",
         }
     )  # fmt: skip
     assert settings.data == DataRoot(tmp_path)
@@ -40,35 +40,35 @@ def test_everything_from_the_environment(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("row", ["0", "1.5", "-1", "many"])
 def test_a_row_is_a_whole_number(row: str) -> None:
-    with pytest.raises(ClipyardError, match="CLIPYARD_BREAKER_ROW"):
-        Settings.from_env({"CLIPYARD_BREAKER_ROW": row})
+    with pytest.raises(ClipquarryError, match="CLIPQUARRY_BREAKER_ROW"):
+        Settings.from_env({"CLIPQUARRY_BREAKER_ROW": row})
 
 
 def test_the_command_line_wins_and_empty_means_unset(tmp_path: Path) -> None:
-    assert Settings.from_env({"CLIPYARD_DATA": "/other"}, data=tmp_path).data.root == tmp_path
-    empty = dict.fromkeys(("CLIPYARD_LEDGER", "CLIPYARD_EGRESS", "CLIPYARD_COOKIES", "CLIPYARD_DATASETS"), "")
+    assert Settings.from_env({"CLIPQUARRY_DATA": "/other"}, data=tmp_path).data.root == tmp_path
+    empty = dict.fromkeys(("CLIPQUARRY_LEDGER", "CLIPQUARRY_EGRESS", "CLIPQUARRY_COOKIES", "CLIPQUARRY_DATASETS"), "")
     assert Settings.from_env(empty, data=tmp_path) == Settings.from_env({}, data=tmp_path)
 
 
 def test_runs_of_airflow_become_folders(tmp_path: Path) -> None:
     assert slug("manual__2026-11-21T01:02:03+00:00") == "manual__2026-11-21T01_02_03_00_00"
-    assert DataRoot(tmp_path).run("kinetics400", "mine.2") == tmp_path / ".clipyard/runs/kinetics400/mine.2"
+    assert DataRoot(tmp_path).run("kinetics400", "mine.2") == tmp_path / ".clipquarry/runs/kinetics400/mine.2"
 
 
 @pytest.mark.parametrize(
     "text", ["", "..", "///", "...", "é", "../../x", "a/b", "a\\b", ".hidden", "-x", "a\n", "a\x00", "x" * 151]
 )
 def test_a_run_without_a_name_is_a_sentence(text: str) -> None:
-    with pytest.raises(ClipyardError, match="cannot name a run"):
+    with pytest.raises(ClipquarryError, match="cannot name a run"):
         slug(text)
 
 
 def test_a_data_sets_folder_stays_below_the_root(tmp_path: Path) -> None:
     root = DataRoot(tmp_path)
     assert root.dataset("kinetics400", "videos_val/a b") == tmp_path / "kinetics400/videos_val/a b"
-    with pytest.raises(ClipyardError):
+    with pytest.raises(ClipquarryError):
         root.dataset("kinetics400", "../x")
-    with pytest.raises(ClipyardError):
+    with pytest.raises(ClipquarryError):
         root.dataset("..")
 
 
@@ -107,7 +107,7 @@ def test_words() -> None:
 @pytest.mark.parametrize("name", ["../../x", "a/b", ".x"])
 def test_a_run_never_silently_gets_another_name(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from click.testing import CliRunner
-    from clipyard.cli import main
+    from clipquarry.cli import main
 
     for command in ("run", "refresh"):
         done = CliRunner().invoke(main, [command, "kinetics_demo", "--run", name, "--data", str(tmp_path)])  # type: ignore[arg-type]

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from clipyard.errors import UserError
-from clipyard.store import Store, content_key
+from clipquarry.errors import UserError
+from clipquarry.store import Store, content_key
 
 KEY = content_key(a=1)
 
@@ -18,7 +18,7 @@ def _put(store: Store, tmp_path: Path, body: bytes = b"abc") -> dict[str, object
     made.write_bytes(body)
     folder = store.path("clips", "x", KEY).parent
     folder.mkdir(parents=True, exist_ok=True)
-    return store.put("clips", "x", KEY, made.rename(folder / ".clipyard-tmp-1.mp4"), {"frames": 3})
+    return store.put("clips", "x", KEY, made.rename(folder / ".clipquarry-tmp-1.mp4"), {"frames": 3})
 
 
 @pytest.fixture

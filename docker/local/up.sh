@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Airflow on this machine: up.sh AIRFLOW_HOME DATA. SQLite, LocalExecutor, one user; Ctrl-C ends it. This sets the environment; the rest is
-# plugins/clipyard_airflow/local.py.
+# plugins/clipquarry_airflow/local.py.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$1" "$2"
 export AIRFLOW_HOME; AIRFLOW_HOME=$(cd "$1" && pwd)
-export CLIPYARD_DATA; CLIPYARD_DATA=$(cd "$2" && pwd)
+export CLIPQUARRY_DATA; CLIPQUARRY_DATA=$(cd "$2" && pwd)
 export AIRFLOW__CORE__DAGS_FOLDER=$project/dags AIRFLOW__CORE__PLUGINS_FOLDER=$project/plugins
 export AIRFLOW__CORE__LOAD_EXAMPLES=False AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION=${AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION:-False}
 export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS=${AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS:-admin:admin}
@@ -23,4 +23,4 @@ export AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT=${AIRFLOW__SCHEDULER_
 # A task that is cancelled hears of it at its next heartbeat.
 export AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL=${AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL:-2}
 export YTDLP_NO_PLUGINS=${YTDLP_NO_PLUGINS-1}
-exec python -m clipyard_airflow.local "$project"
+exec python -m clipquarry_airflow.local "$project"

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Installs the network detector (detect.txt) into a Python that has the project's packages: detect.sh UV PYTHON
 #
-# CLIPYARD_WHEELS: folders with wheels, separated by colons; they come before any index. TORCH_INDEX: where PyTorch comes from when no
+# CLIPQUARRY_WHEELS: folders with wheels, separated by colons; they come before any index. TORCH_INDEX: where PyTorch comes from when no
 # folder has it (its own index for CPUs). mmcv's wheel is found, or compiled and kept, by docker/wheels/mmcv.sh.
 set -euo pipefail
 [ $# = 2 ] || { echo "usage: detect.sh UV PYTHON" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 uv=$1 python=$2
-IFS=: read -ra folders <<<"${CLIPYARD_WHEELS:-}"
+IFS=: read -ra folders <<<"${CLIPQUARRY_WHEELS:-}"
 find=()
 for folder in "${folders[@]}"; do
   if [ -d "$folder" ]; then find+=(--find-links "$folder"); fi

@@ -1,1 +1,1 @@
-CREATE DATABASE clipyard;  -- the ledger; Airflow's own tables are in the database 'airflow'
+CREATE DATABASE clipquarry;  -- the ledger; Airflow's own tables are in the database 'airflow'

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Prints the path of a wheel of mmcv 2.1.0 with its ops: mmcv.sh PYTHON, an interpreter with the torch that it is for.
 #
-# No registry has this wheel. Looked into, in this order: the folders of CLIPYARD_WHEELS (separated by colons), then the cache
-# ${XDG_CACHE_HOME:-~/.cache}/clipyard/wheels, then it is built from the registry's source (15 to 30 minutes on two cores, needs a C++
+# No registry has this wheel. Looked into, in this order: the folders of CLIPQUARRY_WHEELS (separated by colons), then the cache
+# ${XDG_CACHE_HOME:-~/.cache}/clipquarry/wheels, then it is built from the registry's source (15 to 30 minutes on two cores, needs a C++
 # compiler) and kept in that cache. A wheel fits one Python and one torch: the cache has a folder for each torch; who uses a wheel
-# of CLIPYARD_WHEELS imports mmcv.ops to see that it fits.
+# of CLIPQUARRY_WHEELS imports mmcv.ops to see that it fits.
 set -euo pipefail
 version=2.1.0
 [ $# = 1 ] && command -v "$1" >/dev/null || { echo "usage: mmcv.sh PYTHON" >&2; exit 2; }
@@ -19,8 +19,8 @@ except PackageNotFoundError:
 [ "$torch" != - ] || { echo "mmcv.sh: $python has no torch: install it first, the wheel is made for one version of it" >&2; exit 2; }
 name="mmcv-$version-$tag-$tag-linux_$(uname -m).whl"
 
-IFS=: read -ra folders <<<"${CLIPYARD_WHEELS:-}"
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/clipyard/wheels/torch-$torch
+IFS=: read -ra folders <<<"${CLIPQUARRY_WHEELS:-}"
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/clipquarry/wheels/torch-$torch
 for folder in "${folders[@]}" "$cache"; do
   if [ -n "$folder" ] && [ -f "$folder/$name" ]; then
     echo "$folder/$name"
@@ -28,7 +28,7 @@ for folder in "${folders[@]}" "$cache"; do
   fi
 done
 
-command -v c++ >/dev/null || { echo "mmcv.sh: $name is neither in CLIPYARD_WHEELS nor in $cache, and there is no C++ compiler to build it" >&2; exit 1; }
+command -v c++ >/dev/null || { echo "mmcv.sh: $name is neither in CLIPQUARRY_WHEELS nor in $cache, and there is no C++ compiler to build it" >&2; exit 1; }
 mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock 9 # two builds at once would each take twice as long

@@ -17,14 +17,14 @@ from typing import Any
 import av
 import numpy as np
 
-FAKE = "clipyardfake:{id}"
+FAKE = "clipquarryfake:{id}"
 PLUGIN = Path(__file__).parents[1] / "support" / "fake_extractor"
 WIDTH, HEIGHT, FPS = 160, 96, 30
 
 
 def enable_fake_extractor(monkeypatch: Any, playbook: Path) -> None:
     """Make yt-dlp find the plug-in in this process, whatever ran before, and give it a playbook."""
-    monkeypatch.setenv("CLIPYARD_FAKE_PLAYBOOK", str(playbook))
+    monkeypatch.setenv("CLIPQUARRY_FAKE_PLAYBOOK", str(playbook))
     monkeypatch.setenv("YTDLP_NO_PLUGINS", "")
     monkeypatch.syspath_prepend(str(PLUGIN))
     import yt_dlp  # noqa: F401 - registers its plug-in kinds
@@ -32,9 +32,9 @@ def enable_fake_extractor(monkeypatch: Any, playbook: Path) -> None:
     from yt_dlp.globals import extractors as known
     from yt_dlp.plugins import load_all_plugins
 
-    if "ClipyardFakeIE" not in known.value:
+    if "ClipquarryFakeIE" not in known.value:
         load_all_plugins()
-    assert "ClipyardFakeIE" in known.value
+    assert "ClipquarryFakeIE" in known.value
 
 
 def write_playbook(path: Path, **acts: Any) -> None:

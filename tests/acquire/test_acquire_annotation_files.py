@@ -12,16 +12,16 @@ from threading import Event
 from typing import Any
 
 import pytest
-from clipyard.acquire.annotation_files import FileWanted, file_problem, obtain_files
-from clipyard.acquire.answer import NotHad
-from clipyard.acquire.download import Downloaded, Downloader, Limits
-from clipyard.datasets.load import find_spec
-from clipyard.datasets.model import DatasetSpec
-from clipyard.demo.origin import Origin
-from clipyard.errors import RetryLater, UserError
-from clipyard.files import sha256_of
-from clipyard.reasons import Reason
-from clipyard.settings import DataRoot
+from clipquarry.acquire.annotation_files import FileWanted, file_problem, obtain_files
+from clipquarry.acquire.answer import NotHad
+from clipquarry.acquire.download import Downloaded, Downloader, Limits
+from clipquarry.datasets.load import find_spec
+from clipquarry.datasets.model import DatasetSpec
+from clipquarry.demo.origin import Origin
+from clipquarry.errors import RetryLater, UserError
+from clipquarry.files import sha256_of
+from clipquarry.reasons import Reason
+from clipquarry.settings import DataRoot
 
 TRAIN, VAL = "annotations/ava_train_v2.2.csv", "annotations/ava_val_v2.2.csv"
 ACTIONS = "annotations/ava_action_list_v2.2.pbtxt"

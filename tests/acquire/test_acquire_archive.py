@@ -13,12 +13,12 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from clipyard.acquire.answer import NotHad
-from clipyard.acquire.archive import ArchiveLimits, clip_members, list_parts, members, unpack_small
-from clipyard.acquire.download import Downloader, Limits
-from clipyard.demo.origin import Origin
-from clipyard.errors import UserError
-from clipyard.reasons import Reason
+from clipquarry.acquire.answer import NotHad
+from clipquarry.acquire.archive import ArchiveLimits, clip_members, list_parts, members, unpack_small
+from clipquarry.acquire.download import Downloader, Limits
+from clipquarry.demo.origin import Origin
+from clipquarry.errors import UserError
+from clipquarry.reasons import Reason
 
 NAMES = [f"-aBcDeFgH_{n}_000007_000017" for n in range(5)]
 QUICK = Limits(attempts=2, connect=1, read=1, backoff=0.01)
@@ -309,8 +309,8 @@ def test_whatever_a_zip_makes_python_raise_is_an_answer(folder: Path, tmp_path: 
 
 
 def test_a_scratch_folder_that_takes_nothing_is_not_the_archives_fault(folder: Path, tmp_path: Path) -> None:
-    from clipyard.acquire import archive
-    from clipyard.errors import RetryLater
+    from clipquarry.acquire import archive
+    from clipquarry.errors import RetryLater
 
     with open("/dev/full", "wb", buffering=0) as full, pytest.raises(RetryLater):
         archive._write(full, b"x", tmp_path / "x")

@@ -11,9 +11,9 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from clipyard.acquire.breaker import COOL_DOWN, HOUR, Breaker, BreakerOpen
-from clipyard.acquire.statefile import StateFile
-from clipyard.reasons import Reason
+from clipquarry.acquire.breaker import COOL_DOWN, HOUR, Breaker, BreakerOpen
+from clipquarry.acquire.statefile import StateFile
+from clipquarry.reasons import Reason
 from fake_youtube import run_python
 from set_clock import NOW, Clock
 
@@ -164,7 +164,7 @@ def test_a_damaged_probe_is_no_probe(breaker: Breaker, clock: Clock, tmp_path: P
 def test_history_is_kept_small_and_survives_torn_lines(
     breaker: Breaker, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clipyard.acquire.breaker.MAX_HISTORY", 10)
+    monkeypatch.setattr("clipquarry.acquire.breaker.MAX_HISTORY", 10)
     for _ in range(15):
         breaker.open(Reason.RATE_LIMIT, "x" * 900)
         clock.now += 24 * HOUR
@@ -183,7 +183,7 @@ PROBE = """
 import sys
 from pathlib import Path
 from threading import Event
-from clipyard.acquire.breaker import Breaker, BreakerOpen
+from clipquarry.acquire.breaker import Breaker, BreakerOpen
 breaker = Breaker(Path(sys.argv[1]), clock=lambda: float(sys.argv[2]))
 print(sum(not isinstance(breaker.enter(Event()), BreakerOpen) for _ in range(50)))
 """
@@ -200,7 +200,7 @@ def test_exactly_one_of_four_processes_is_the_probe(breaker: Breaker, clock: Clo
 WRITE = """
 import sys
 from pathlib import Path
-from clipyard.acquire.statefile import StateFile
+from clipquarry.acquire.statefile import StateFile
 file = StateFile(Path(sys.argv[1]))
 print("ready", flush=True)
 while True:

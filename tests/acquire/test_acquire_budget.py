@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from clipyard.acquire.budget import Budget
+from clipquarry.acquire.budget import Budget
 from fake_youtube import run_python
 from set_clock import NOW, Clock
 
@@ -136,7 +136,7 @@ TAKE = """
 import sys, time
 from pathlib import Path
 from threading import Event
-from clipyard.acquire.budget import Budget
+from clipquarry.acquire.budget import Budget
 budget = Budget(Path(sys.argv[1]), pause=0.05, jitter=0)
 for _ in range(6):
     assert budget.wait(Event()) is None

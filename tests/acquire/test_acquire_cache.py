@@ -12,8 +12,8 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from clipyard.acquire.cache import CachedVideo, SourceCache
-from clipyard.errors import RetryLater, UserError
+from clipquarry.acquire.cache import CachedVideo, SourceCache
+from clipquarry.errors import RetryLater, UserError
 
 ID = "-aBcDeFgH_1"
 
@@ -128,7 +128,7 @@ def test_waiting_for_another_ends_when_cancelled(tmp_path: Path) -> None:
 def test_what_a_killed_task_left_is_swept_only_when_nobody_works_on_it(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from threading import Event\n"
-        "from clipyard.acquire.cache import SourceCache\n"
+        "from clipquarry.acquire.cache import SourceCache\n"
         "with SourceCache(Path(sys.argv[1]), 0).video('killed-abcd', Event()) as work:\n"
         "    (work / 'half.mp4').write_bytes(b'x'); print('ready', flush=True); time.sleep(60)\n"
     )

@@ -14,12 +14,12 @@ from typing import Any
 import av
 import pytest
 import yt_dlp
-from clipyard.acquire.answer import MAX_EVIDENCE, NotHad, one_line
-from clipyard.acquire.classify import classify, parse_retry_after, speaks_of_tools
-from clipyard.acquire.network import Network, has_default_route, may_be_ours
-from clipyard.acquire.wordings import SAID, normalise
-from clipyard.errors import MachineError, RetryLater
-from clipyard.reasons import STOPS_THE_CRAWL, UNKNOWN_SENTENCE, Reason
+from clipquarry.acquire.answer import MAX_EVIDENCE, NotHad, one_line
+from clipquarry.acquire.classify import classify, parse_retry_after, speaks_of_tools
+from clipquarry.acquire.network import Network, has_default_route, may_be_ours
+from clipquarry.acquire.wordings import SAID, normalise
+from clipquarry.errors import MachineError, RetryLater
+from clipquarry.reasons import STOPS_THE_CRAWL, UNKNOWN_SENTENCE, Reason
 from fake_youtube import serving
 from yt_dlp import YoutubeDL
 from yt_dlp.networking.exceptions import IncompleteRead, TransportError

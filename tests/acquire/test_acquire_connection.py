@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 import urllib3
-from clipyard.acquire.answer import NotHad
-from clipyard.acquire.connection import LedInside, Nearness, Reach, nearness, resolved_nearness, written_nearness
-from clipyard.acquire.download import Downloader, Limits
-from clipyard.acquire.stream import HttpStream
-from clipyard.reasons import Reason
+from clipquarry.acquire.answer import NotHad
+from clipquarry.acquire.connection import LedInside, Nearness, Reach, nearness, resolved_nearness, written_nearness
+from clipquarry.acquire.download import Downloader, Limits
+from clipquarry.acquire.stream import HttpStream
+from clipquarry.reasons import Reason
 from raw_server import Asked, Raw, answer, raw_server
 
 QUICK = Limits(attempts=1, connect=2, read=0.4, backoff=0.01)
@@ -150,7 +150,7 @@ def test_a_connection_that_is_kept_open_is_looked_at_again(tmp_path: Path, monke
     def play(connection: socket.socket, asked: Asked) -> None:
         connection.sendall(answer("302 Found", f"Location: {near.url}/small.mp4"))
 
-    from clipyard.demo.origin import Origin
+    from clipquarry.demo.origin import Origin
 
     (tmp_path / "small.mp4").write_bytes(VIDEO)
     with Origin(tmp_path) as near, raw_server(play) as outer, names(monkeypatch, mirror=["8.8.8.8"]):

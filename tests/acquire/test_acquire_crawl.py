@@ -12,11 +12,11 @@ from threading import Event
 from typing import Any
 
 import pytest
-from clipyard.acquire.answer import NotHad, Want
-from clipyard.acquire.breaker import HOUR, Breaker, BreakerOpen
-from clipyard.acquire.network import Network
-from clipyard.acquire.youtube import YouTubeOptions, YouTubeSource
-from clipyard.reasons import Reason
+from clipquarry.acquire.answer import NotHad, Want
+from clipquarry.acquire.breaker import HOUR, Breaker, BreakerOpen
+from clipquarry.acquire.network import Network
+from clipquarry.acquire.youtube import YouTubeOptions, YouTubeSource
+from clipquarry.reasons import Reason
 from fake_youtube import FAKE, Server, calls, enable_fake_extractor, run_python, serving
 from set_clock import Clock
 
@@ -227,8 +227,8 @@ ASK = """
 import sys, threading
 from pathlib import Path
 from threading import Event
-from clipyard.acquire.breaker import Breaker, BreakerOpen
-from clipyard.reasons import Reason
+from clipquarry.acquire.breaker import Breaker, BreakerOpen
+from clipquarry.reasons import Reason
 breaker, asked = Breaker(Path(sys.argv[1]), row=8), 0
 for n in range(30):
     if isinstance(breaker.enter(Event()), BreakerOpen):

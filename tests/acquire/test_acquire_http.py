@@ -11,16 +11,16 @@ from threading import Event
 from typing import Any
 
 import pytest
-from clipyard.acquire.answer import NotHad, Want
-from clipyard.acquire.download import Downloader, Limits, page_like
-from clipyard.acquire.hosts import Hosts
-from clipyard.acquire.http import HttpSource
-from clipyard.acquire.network import Network
-from clipyard.acquire.stream import HttpStream
-from clipyard.acquire.template import Template, expand_environment, unset_variables
-from clipyard.demo.origin import Origin
-from clipyard.errors import UserError
-from clipyard.reasons import Reason
+from clipquarry.acquire.answer import NotHad, Want
+from clipquarry.acquire.download import Downloader, Limits, page_like
+from clipquarry.acquire.hosts import Hosts
+from clipquarry.acquire.http import HttpSource
+from clipquarry.acquire.network import Network
+from clipquarry.acquire.stream import HttpStream
+from clipquarry.acquire.template import Template, expand_environment, unset_variables
+from clipquarry.demo.origin import Origin
+from clipquarry.errors import UserError
+from clipquarry.reasons import Reason
 
 BIG = bytes(range(256)) * 4096 * 8  # 8 MiB
 WANT = Want(

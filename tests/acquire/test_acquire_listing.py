@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from clipyard.acquire.listing import Listing
+from clipquarry.acquire.listing import Listing
 
 
 def test_names_are_found_by_how_they_begin(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from clipyard.acquire.answer import NotHad, Want
-from clipyard.acquire.local import LocalSource
-from clipyard.errors import UserError
-from clipyard.reasons import Reason
+from clipquarry.acquire.answer import NotHad, Want
+from clipquarry.acquire.local import LocalSource
+from clipquarry.errors import UserError
+from clipquarry.reasons import Reason
 
 WANT = Want("-aBcDeFgH_1", 7, 17, "-aBcDeFgH_1_000007_000017", "val", "juggling_balls", "juggling balls")
 

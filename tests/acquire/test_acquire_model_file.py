@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from clipyard.acquire.download import Downloader, Limits
-from clipyard.acquire.model_file import obtain_model
-from clipyard.acquire.network import Network
-from clipyard.demo.origin import Origin
-from clipyard.errors import RetryLater, UserError
+from clipquarry.acquire.download import Downloader, Limits
+from clipquarry.acquire.model_file import obtain_model
+from clipquarry.acquire.network import Network
+from clipquarry.demo.origin import Origin
+from clipquarry.errors import RetryLater, UserError
 
 WEIGHTS = bytes(range(256)) * 4000
 SUM = hashlib.sha256(WEIGHTS).hexdigest()
@@ -30,7 +30,7 @@ def origin(tmp_path: Path) -> Iterator[Origin]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / "data/.clipyard/models"
+    return tmp_path / "data/.clipquarry/models"
 
 
 def obtain(url: str, sha256: str | None, folder: Path, max_bytes: int = 1 << 30) -> Path:

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipyard.acquire.download import Downloader, Limits
-from clipyard.acquire.network import Network
-from clipyard.acquire.official import obtain_annotations
-from clipyard.datasets.load import find_spec
-from clipyard.datasets.model import DatasetSpec
-from clipyard.demo.origin import Origin
-from clipyard.errors import Exit, RetryLater, UserError
-from clipyard.files import sha256_of
-from clipyard.settings import DataRoot
+from clipquarry.acquire.download import Downloader, Limits
+from clipquarry.acquire.network import Network
+from clipquarry.acquire.official import obtain_annotations
+from clipquarry.datasets.load import find_spec
+from clipquarry.datasets.model import DatasetSpec
+from clipquarry.demo.origin import Origin
+from clipquarry.errors import Exit, RetryLater, UserError
+from clipquarry.files import sha256_of
+from clipquarry.settings import DataRoot
 
 CSV = b"label,youtube_id,time_start,time_end,split,is_cc\nabseiling,0wR5jVB-WPk,417,427,val,0\n"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from clipyard.acquire.answer import Fetched, NotHad, Want
-from clipyard.acquire.other_dataset import DatasetSource
-from clipyard.errors import UserError
-from clipyard.reasons import Reason
+from clipquarry.acquire.answer import Fetched, NotHad, Want
+from clipquarry.acquire.other_dataset import DatasetSource
+from clipquarry.errors import UserError
+from clipquarry.reasons import Reason
 
 ID = "-aBc_eFgH_1"
 LABEL = "massaging person's head (with 5.1 oils)"
@@ -87,7 +87,7 @@ def test_other_names_are_no_clips(source: DatasetSource, data: Path) -> None:
     folder = data / "kinetics700/videos_train" / CLASS
     for name in (
         f"{ID}_000010_000020.txt", f"{ID}_000010_000020", f"{ID}_10_20.mp4", f"x{ID}_000010_000020.mp4",
-        f"{ID}_000010_000020.mp4.part", f"{ID}_x_000010_000020.mp4", f".clipyard-tmp-{ID}_000010_000020.mp4",
+        f"{ID}_000010_000020.mp4.part", f"{ID}_x_000010_000020.mp4", f".clipquarry-tmp-{ID}_000010_000020.mp4",
     ):  # fmt: skip
         put(folder, name)
     (folder / f"{ID}_000010_000021.mp4").mkdir()

@@ -9,16 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from clipyard.acquire.plugins import load_plugins, parse_extractor_args
-from clipyard.errors import MachineError, UserError
+from clipquarry.acquire.plugins import load_plugins, parse_extractor_args
+from clipquarry.errors import MachineError, UserError
 from fake_youtube import serving
 
 SUPPORT = Path(__file__).parents[1] / "support" / "pot_provider"
 LOOK = """
 import json, sys
 from pathlib import Path
-from clipyard.acquire.preflight import preflight_youtube
-from clipyard.acquire.youtube import YouTubeOptions, YouTubeSource
+from clipquarry.acquire.preflight import preflight_youtube
+from clipquarry.acquire.youtube import YouTubeOptions, YouTubeSource
 names, args = json.loads(sys.argv[1])
 source = YouTubeSource(YouTubeOptions(), plugins=names, extractor_args=args)
 ydl = source._sessions.get().ydl
@@ -35,7 +35,7 @@ def look(tmp_path: Path, names: list[str], args: list[str]) -> dict[str, object]
     """In a process of its own: what is loaded stays loaded."""
     loaded = tmp_path / "loaded"
     environ = {key: value for key, value in os.environ.items() if key != "YTDLP_NO_PLUGINS"}
-    environ |= {"PYTHONPATH": str(SUPPORT), "CLIPYARD_TEST_LOADED": str(loaded)}
+    environ |= {"PYTHONPATH": str(SUPPORT), "CLIPQUARRY_TEST_LOADED": str(loaded)}
     done = subprocess.run(
         [sys.executable, "-c", LOOK, json.dumps([names, args])], env=environ, capture_output=True, text=True, check=True
     )
@@ -65,7 +65,7 @@ def test_one_that_does_not_answer_is_a_failure(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../evil", "a.b", "", "a-b", "x" * 200])
 def test_hostile_names_are_refused(name: str) -> None:
-    with pytest.raises(UserError, match="CLIPYARD_YTDLP_PLUGINS"):
+    with pytest.raises(UserError, match="CLIPQUARRY_YTDLP_PLUGINS"):
         load_plugins([name])
 
 
@@ -81,5 +81,5 @@ def test_extractor_args_are_read_as_yt_dlp_reads_them() -> None:
     theirs = parse_options([part for text in texts for part in ("--extractor-args", text)]).ydl_opts["extractor_args"]
     assert parse_extractor_args(texts) == theirs
     for wrong in ("youtube", ":x=1", "youtube:"):
-        with pytest.raises(UserError, match="CLIPYARD_YTDLP_ARGS"):
+        with pytest.raises(UserError, match="CLIPQUARRY_YTDLP_ARGS"):
             parse_extractor_args([wrong])

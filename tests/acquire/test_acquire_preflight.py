@@ -9,8 +9,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from clipyard.acquire import preflight
-from clipyard.acquire.preflight import Finding, js_runtimes, preflight_youtube, youtube_cookies
+from clipquarry.acquire import preflight
+from clipquarry.acquire.preflight import Finding, js_runtimes, preflight_youtube, youtube_cookies
 from yt_dlp.version import __version__
 
 BUILT = date(*map(int, __version__.split(".")[:3]))

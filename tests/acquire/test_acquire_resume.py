@@ -12,14 +12,14 @@ from threading import Event
 
 import av
 import pytest
-from clipyard.acquire import resume
-from clipyard.acquire.answer import NotHad
-from clipyard.acquire.download import Downloader, Limits
-from clipyard.acquire.ranged import NoRanges, RangedFile
-from clipyard.acquire.resume import Part, Version
-from clipyard.acquire.section import Input, NoSection, copy_section
-from clipyard.acquire.stream import HttpStream
-from clipyard.reasons import Reason
+from clipquarry.acquire import resume
+from clipquarry.acquire.answer import NotHad
+from clipquarry.acquire.download import Downloader, Limits
+from clipquarry.acquire.ranged import NoRanges, RangedFile
+from clipquarry.acquire.resume import Part, Version
+from clipquarry.acquire.section import Input, NoSection, copy_section
+from clipquarry.acquire.stream import HttpStream
+from clipquarry.reasons import Reason
 from fake_youtube import numbered_video
 from raw_server import Asked, answer, raw_server
 
@@ -242,7 +242,7 @@ def test_a_server_without_ranges_has_no_sections(film: bytes, tmp_path: Path) ->
 
 def test_a_section_is_read_from_no_address_inside(film: bytes, tmp_path: Path) -> None:
     """Whoever named the address was public: neither the address nor a redirect may lead inside."""
-    from clipyard.acquire.connection import Nearness, Reach
+    from clipquarry.acquire.connection import Nearness, Reach
 
     with raw_server(serving(film, lambda _: '"a"')) as server:
         reach = Reach()

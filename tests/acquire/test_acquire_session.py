@@ -11,12 +11,12 @@ from threading import Event
 from typing import Any
 
 import pytest
-from clipyard.acquire.answer import NotHad, Want
-from clipyard.acquire.connection import Nearness
-from clipyard.acquire.network import Network
-from clipyard.acquire.session import Sessions
-from clipyard.acquire.youtube import YouTubeOptions, YouTubeSource
-from clipyard.reasons import Reason
+from clipquarry.acquire.answer import NotHad, Want
+from clipquarry.acquire.connection import Nearness
+from clipquarry.acquire.network import Network
+from clipquarry.acquire.session import Sessions
+from clipquarry.acquire.youtube import YouTubeOptions, YouTubeSource
+from clipquarry.reasons import Reason
 from fake_youtube import FAKE, enable_fake_extractor, write_playbook
 from raw_server import Asked, answer, raw_server
 from test_acquire_connection import names

@@ -11,14 +11,14 @@ from threading import Event
 from typing import Any
 
 import pytest
-from clipyard.acquire.answer import NotHad, Want
-from clipyard.acquire.breaker import Breaker
-from clipyard.acquire.budget import Budget
-from clipyard.acquire.network import Network
-from clipyard.acquire.section import Input, NoSection, copy_section
-from clipyard.acquire.youtube import YouTubeOptions, YouTubeSource
-from clipyard.errors import MachineError, RetryLater
-from clipyard.reasons import Reason
+from clipquarry.acquire.answer import NotHad, Want
+from clipquarry.acquire.breaker import Breaker
+from clipquarry.acquire.budget import Budget
+from clipquarry.acquire.network import Network
+from clipquarry.acquire.section import Input, NoSection, copy_section
+from clipquarry.acquire.youtube import YouTubeOptions, YouTubeSource
+from clipquarry.errors import MachineError, RetryLater
+from clipquarry.reasons import Reason
 from fake_youtube import (
     FAKE,
     FPS,

@@ -8,10 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from clipyard.annotations.catalog import build_catalog
-from clipyard.annotations.labels import LabelIndex, index_labels, read_label_map, write_label_map
-from clipyard.errors import UserError
-from clipyard.manifest import count_rows, kind_of, read_rows
+from clipquarry.annotations.catalog import build_catalog
+from clipquarry.annotations.labels import LabelIndex, index_labels, read_label_map, write_label_map
+from clipquarry.errors import UserError
+from clipquarry.manifest import count_rows, kind_of, read_rows
 
 HEADER = "label,youtube_id,time_start,time_end,split"
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -167,7 +167,7 @@ def test_a_damaged_csv_leaves_no_catalog(tmp_path: Path, csvs: dict[str, Path]) 
     with pytest.raises(UserError, match="HTML"):
         build_catalog(csvs, tmp_path / "c.parquet", expected_labels=3)
     assert list(tmp_path.glob("*.parquet")) == []
-    assert list(tmp_path.glob(".clipyard-tmp-*")) == []
+    assert list(tmp_path.glob(".clipquarry-tmp-*")) == []
 
 
 @pytest.mark.shared

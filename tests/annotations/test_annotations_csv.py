@@ -8,11 +8,17 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from clipyard.annotations.csv_records import MAX_RECORD_BYTES
-from clipyard.annotations.kinetics_csv import GoodRow, RejectedRow, parse_seconds, read_kinetics_csv, why_no_row_is_good
-from clipyard.errors import UserError
-from clipyard.ids import is_youtube_id, label_problem
-from clipyard.reasons import Reason
+from clipquarry.annotations.csv_records import MAX_RECORD_BYTES
+from clipquarry.annotations.kinetics_csv import (
+    GoodRow,
+    RejectedRow,
+    parse_seconds,
+    read_kinetics_csv,
+    why_no_row_is_good,
+)
+from clipquarry.errors import UserError
+from clipquarry.ids import is_youtube_id, label_problem
+from clipquarry.reasons import Reason
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

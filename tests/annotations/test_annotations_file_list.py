@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from clipyard.annotations.file_list import ListEntry, read_list, reference_shuffle, write_list
-from clipyard.errors import UserError
+from clipquarry.annotations.file_list import ListEntry, read_list, reference_shuffle, write_list
+from clipquarry.errors import UserError
 
 VIDEOS = [
     ListEntry("abseiling/0wR5jVB-WPk_000417_000427.mp4", (0,)),

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from clipyard.annotations.download_report import (
+from clipquarry.annotations.download_report import (
     write_download_report,
     write_report,
 )
-from clipyard.errors import UserError
-from clipyard.manifest import RESULT_FIELDS, Row, schema_of, write_rows
+from clipquarry.errors import UserError
+from clipquarry.manifest import RESULT_FIELDS, Row, schema_of, write_rows
 
 
 def row(number: int, status: str, evidence: str = "", split: str = "train", reason: str = "ok") -> Row:
@@ -67,5 +67,5 @@ def test_fields_without_metadata_are_refused(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     pq.write_table(pa.table({"a": [1]}), tmp_path / "x.parquet")
-    with pytest.raises(UserError, match="not one of Clipyard's manifests"):
+    with pytest.raises(UserError, match="not one of Clipquarry's manifests"):
         write_download_report(tmp_path / "x.parquet", "train", tmp_path)

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pytest
-from clipyard.annotations import box_csv
-from clipyard.annotations.action_list import read_action_list, write_action_list
-from clipyard.annotations.ava_kinetics import (
+from clipquarry.annotations import box_csv
+from clipquarry.annotations.action_list import read_action_list, write_action_list
+from clipquarry.annotations.ava_kinetics import (
     frame_folders,
     key_seconds,
     prepare_rows,
@@ -19,9 +19,9 @@ from clipyard.annotations.ava_kinetics import (
     write_rows,
     write_times,
 )
-from clipyard.annotations.box_csv import BOXES, Form, read_boxes
-from clipyard.errors import UserError
-from clipyard.ids import parse_clip_id
+from clipquarry.annotations.box_csv import BOXES, Form, read_boxes
+from clipquarry.errors import UserError
+from clipquarry.ids import parse_clip_id
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clipyard.annotations.ava_kinetics import merge_csv
-from clipyard.annotations.ava_kinetics_flat import (
+from clipquarry.annotations.ava_kinetics import merge_csv
+from clipquarry.annotations.ava_kinetics_flat import (
     FlatClip,
     assign_flat_clips,
     clip_time,
@@ -17,10 +17,10 @@ from clipyard.annotations.ava_kinetics_flat import (
     write_download_list,
     write_updated_csv,
 )
-from clipyard.annotations.ava_time import image_of, second_of
-from clipyard.annotations.box_csv import read_boxes
-from clipyard.annotations.proposals import merge_proposals
-from clipyard.errors import UserError
+from clipquarry.annotations.ava_time import image_of, second_of
+from clipquarry.annotations.box_csv import read_boxes
+from clipquarry.annotations.proposals import merge_proposals
+from clipquarry.errors import UserError
 
 KINETICS = "AAAAAAAAAAA_000015_000019,17,0.100,0.200,0.300,0.401,12,-1"
 AVA = "-5KQ66BBWC4,0902,0.077,0.151,0.283,0.811,80,1\n"

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clipyard.annotations.proposals import lacking, merge_proposals, proposal_key, read_proposals, write_proposals
-from clipyard.errors import UserError
+from clipquarry.annotations.proposals import lacking, merge_proposals, proposal_key, read_proposals, write_proposals
+from clipquarry.errors import UserError
 
 GOOD = {
     "0f39OWEqJ24,0902": np.array([[0.011, 0.157, 0.655, 0.983, 0.998163], [0.5, 0.5, 0.6, 0.6, 0.28]]),

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from clipyard.acquire.template import NAMES
-from clipyard.datasets.checks import ITEM_HOLES
-from clipyard.datasets.load import PACKAGED, load_all, load_spec
-from clipyard.errors import SpecError
+from clipquarry.acquire.template import NAMES
+from clipquarry.datasets.checks import ITEM_HOLES
+from clipquarry.datasets.load import PACKAGED, load_all, load_spec
+from clipquarry.errors import SpecError
 
 GOOD = """\
 schema: dataset-spec/v1
@@ -55,11 +55,11 @@ BROKEN = [
     ("${BASE}/{split}.csv", "${BASE}/{clip}.csv", "sources.0.url", "{clip}"),
     ("annotations/train.csv", '"annotations/{part}.csv"', "splits.0.parts.train", "placeholders"),
     # paths
-    ('"videos_{part}"', ".clipyard/store", "layout.videos", "Clipyard's own"),
-    ('"videos_{part}"', '"a/.Clipyard/{part}"', "layout.videos", "Clipyard's own"),
-    ('"mine_{part}_videos.txt"', '".clipyard/{part}.txt"', "lists.videos", "Clipyard's own"),
-    ("annotations/train.csv", ".clipyard/ledger.sqlite", "splits.0.parts.train", "Clipyard's own"),
-    ("into: videos", "into: .clipyard/x", "sources.2.archive.into", "Clipyard's own"),
+    ('"videos_{part}"', ".clipquarry/store", "layout.videos", "Clipquarry's own"),
+    ('"videos_{part}"', '"a/.Clipquarry/{part}"', "layout.videos", "Clipquarry's own"),
+    ('"mine_{part}_videos.txt"', '".clipquarry/{part}.txt"', "lists.videos", "Clipquarry's own"),
+    ("annotations/train.csv", ".clipquarry/ledger.sqlite", "splits.0.parts.train", "Clipquarry's own"),
+    ("into: videos", "into: .clipquarry/x", "sources.2.archive.into", "Clipquarry's own"),
     ('"videos_{part}"', "./videos", "layout.videos", "no '.'"),
     ('"videos_{part}"', "videos//x", "layout.videos", "empty names"),
     ('"videos_{part}"', '"videos\\tx"', "layout.videos", "control characters"),
@@ -152,7 +152,7 @@ def test_the_names_in_addresses_are_those_that_sources_fill() -> None:
 def test_whatever_one_file_makes_a_library_raise_hides_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clipyard.datasets import load
+    from clipquarry.datasets import load
 
     read = load.load_spec
 

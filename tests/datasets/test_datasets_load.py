@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from clipyard.datasets.load import PACKAGED, find_spec, load_all, load_spec, spec_files
-from clipyard.datasets.safe_yaml import MAX_BYTES
-from clipyard.errors import Exit, SpecError
-from clipyard.pipeline.params import default_params
+from clipquarry.datasets.load import PACKAGED, find_spec, load_all, load_spec, spec_files
+from clipquarry.datasets.safe_yaml import MAX_BYTES
+from clipquarry.errors import Exit, SpecError
+from clipquarry.pipeline.params import default_params
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

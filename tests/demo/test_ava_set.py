@@ -11,19 +11,29 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from clipyard.annotations.action_list import read_action_list
-from clipyard.annotations.box_csv import read_boxes
-from clipyard.datasets.load import find_spec
-from clipyard.datasets.model import Recipe
-from clipyard.demo import ava_set
-from clipyard.demo.ava_set import ENDS_EARLY, GONE, TOO_SHORT, TWO, WALKS, YOURS, AvaSet, annotation_files, make_ava_set
-from clipyard.demo.films import LONG_EDGE, RATE, SECONDS, START, _small, own_film, write_film
-from clipyard.demo.videos import _draw_number, make_video, read_frame_numbers
-from clipyard.errors import UserError
-from clipyard.media.excerpt import Part, make_excerpt
-from clipyard.media.probe import probe
-from clipyard.media.tools import ffmpeg
-from clipyard.people.hog import HogDetector
+from clipquarry.annotations.action_list import read_action_list
+from clipquarry.annotations.box_csv import read_boxes
+from clipquarry.datasets.load import find_spec
+from clipquarry.datasets.model import Recipe
+from clipquarry.demo import ava_set
+from clipquarry.demo.ava_set import (
+    ENDS_EARLY,
+    GONE,
+    TOO_SHORT,
+    TWO,
+    WALKS,
+    YOURS,
+    AvaSet,
+    annotation_files,
+    make_ava_set,
+)
+from clipquarry.demo.films import LONG_EDGE, RATE, SECONDS, START, _small, own_film, write_film
+from clipquarry.demo.videos import _draw_number, make_video, read_frame_numbers
+from clipquarry.errors import UserError
+from clipquarry.media.excerpt import Part, make_excerpt
+from clipquarry.media.probe import probe
+from clipquarry.media.tools import ffmpeg
+from clipquarry.people.hog import HogDetector
 from imageio_ffmpeg import get_ffmpeg_exe
 
 FILMS = (WALKS, ENDS_EARLY, TOO_SHORT, GONE, TWO)
@@ -181,7 +191,7 @@ def test_a_wrong_film_ends_the_command_with_a_sentence(tmp_path: Path) -> None:
     argv = [
         sys.executable,
         "-m",
-        "clipyard.demo",
+        "clipquarry.demo",
         "--set",
         "ava",
         "--home",
@@ -190,5 +200,5 @@ def test_a_wrong_film_ends_the_command_with_a_sentence(tmp_path: Path) -> None:
         "none.mp4",
     ]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (2, "clipyard: FILM: none.mp4 is not there, or no file.\n")
+    assert (done.returncode, done.stderr) == (2, "clipquarry: FILM: none.mp4 is not there, or no file.\n")
     assert not (tmp_path / "home").exists(), "nothing was begun"

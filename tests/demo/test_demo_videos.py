@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clipyard.demo.videos import MAX_FRAMES, _draw_number, make_video, read_frame_numbers, read_number
-from clipyard.files import sha256_of
-from clipyard.media.probe import probe
-from clipyard.media.tools import ffmpeg
+from clipquarry.demo.videos import MAX_FRAMES, _draw_number, make_video, read_frame_numbers, read_number
+from clipquarry.files import sha256_of
+from clipquarry.media.probe import probe
+from clipquarry.media.tools import ffmpeg
 
 
 @pytest.mark.parametrize("number", [0, 1, 299, 4095, 43690, MAX_FRAMES - 1])

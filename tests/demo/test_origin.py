@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from clipyard.demo.origin import Origin
-from clipyard.errors import UserError
+from clipquarry.demo.origin import Origin
+from clipquarry.errors import UserError
 
 BODY = bytes(range(256)) * 40
 
@@ -77,7 +77,7 @@ def test_as_a_program_with_a_plan_that_changes(folder: Path, tmp_path: Path) -> 
     plan, ready, log = tmp_path / "plan.json", tmp_path / "ready.json", tmp_path / "log"
     plan.write_text(json.dumps({"val/a b.mp4": "404"}))
     arguments = ["--folder", str(folder), "--plan", str(plan), "--ready-file", str(ready), "--log", str(log)]
-    child = subprocess.Popen([sys.executable, "-m", "clipyard.demo.origin", *arguments], stdout=subprocess.DEVNULL)
+    child = subprocess.Popen([sys.executable, "-m", "clipquarry.demo.origin", *arguments], stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 20
         while not ready.exists() and time.monotonic() < deadline:

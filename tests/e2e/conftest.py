@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clipyard.settings import DataRoot
+from clipquarry.settings import DataRoot
 from e2e_airflow import Airflow, LoadedAirflow
 
 

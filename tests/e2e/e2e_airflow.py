@@ -16,8 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from clipyard.pipeline.summary import run_summary
-from clipyard.settings import DataRoot
+from clipquarry.pipeline.summary import run_summary
+from clipquarry.settings import DataRoot
 
 PROJECT = Path(__file__).parents[2]
 
@@ -100,7 +100,7 @@ class Airflow:
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "CLIPYARD_DATA": str(self.data.root),
+            "CLIPQUARRY_DATA": str(self.data.root),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             **self.extra,
         }
@@ -118,7 +118,7 @@ class Airflow:
         """Run a DAG to its end: exit code, summary, run folder's name, log."""
         before = {path.name for path in self.data.runs(dataset).glob("*")}
         # Of all data sets' DAGs, each of which takes half a second to parse, only this one's.
-        alone = replace(self, extra={"CLIPYARD_ONLY": dataset, **self.extra})
+        alone = replace(self, extra={"CLIPQUARRY_ONLY": dataset, **self.extra})
         done = alone.call("dags", "test", dag, "--conf", json.dumps(conf))
         new = sorted({path.name for path in self.data.runs(dataset).glob("*")} - before)
         assert len(new) == 1, done.stdout[-4000:]

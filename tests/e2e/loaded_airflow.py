@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 MODULES = (
     "airflow.__main__", "airflow.api_fastapi.execution_api.app", "airflow.cli.commands.dag_command", "airflow.dag_processing.dagbag",
     "airflow.providers.docker.operators.docker", "airflow.sdk.execution_time.supervisor", "airflow.sdk.execution_time.task_runner",
-    "clipyard.pipeline.run", "clipyard.report", "clipyard_airflow.plugin", "great_expectations", "pandas", "pyarrow.parquet",
+    "clipquarry.pipeline.run", "clipquarry.report", "clipquarry_airflow.plugin", "great_expectations", "pandas", "pyarrow.parquet",
 )  # fmt: skip
 """What the commands import, none of which starts a thread or connects to anything."""
 

@@ -23,14 +23,14 @@ import psutil
 import psycopg
 import pytest
 import requests
-from clipyard.acquire.budget import Budget
-from clipyard.datasets.load import PACKAGED
-from clipyard.demo.data_set import SHORT, DemoSet
-from clipyard.demo.origin import Origin
-from clipyard.files import read_json
-from clipyard.manifest import read_rows
-from clipyard.settings import DataRoot
-from clipyard.steps.runner import result_path
+from clipquarry.acquire.budget import Budget
+from clipquarry.datasets.load import PACKAGED
+from clipquarry.demo.data_set import SHORT, DemoSet
+from clipquarry.demo.origin import Origin
+from clipquarry.files import read_json
+from clipquarry.manifest import read_rows
+from clipquarry.settings import DataRoot
+from clipquarry.steps.runner import result_path
 from cryptography.fernet import Fernet
 from e2e_airflow import PROJECT, Airflow, lock_of, until
 from ports import free_port
@@ -40,9 +40,9 @@ pytestmark = pytest.mark.timeout(1200)
 
 FIRST, SECOND, RUN = "kinetics_demo", "kinetics_again", "one"
 BOTH = (FIRST, SECOND)
-POOL, SLOTS = "clipyard_egress", 2
+POOL, SLOTS = "clipquarry_egress", 2
 WORKERS = ("w1", "w2")
-MARK = "CLIPYARD_TEST_WORKER"
+MARK = "CLIPQUARRY_TEST_WORKER"
 """Names a worker in the environment of all that it starts."""
 CONF = {"shards": 4, "jobs": 1}
 
@@ -80,7 +80,7 @@ class Cluster:
             "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
-            "CLIPYARD_ONLY": ",".join(BOTH),
+            "CLIPQUARRY_ONLY": ",".join(BOTH),
             **extra,
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -158,7 +158,7 @@ class Cluster:
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(OSError, psutil.Error):
-                ours = environment(process).get("CLIPYARD_DATA") == str(self.data.root)
+                ours = environment(process).get("CLIPQUARRY_DATA") == str(self.data.root)
                 if is_alive(process) and (ours or os.getsid(process.pid) in sessions):
                     found.append(process)
         return found
@@ -174,7 +174,7 @@ class Cluster:
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 line = process.cmdline()
-                if line[1:5] == ["-m", "clipyard", "step", "fetch"] and str(self.data.root) in line:
+                if line[1:5] == ["-m", "clipquarry", "step", "fetch"] and str(self.data.root) in line:
                     found[process] = (process.ppid(), environment(process).get(MARK, ""))
         # A step's child looks like the step until it has become ffmpeg.
         pids = {process.pid for process in found}
@@ -264,7 +264,7 @@ def begin(cluster: Cluster) -> None:
     """Start all components; wait until they are ready and know both DAGs."""
     done = cluster.airflow("api-server").call("db", "migrate", timeout=300)
     assert done.returncode == 0, done.stdout[-3000:]
-    pools = [sys.executable, "-m", "clipyard_airflow.settings_file", PROJECT / "airflow_settings.yaml"]
+    pools = [sys.executable, "-m", "clipquarry_airflow.settings_file", PROJECT / "airflow_settings.yaml"]
     subprocess.run(pools, env=cluster.airflow("api-server").environment, check=True, timeout=120)
     cluster.start("api-server", "api-server")
     cluster.start("scheduler", "scheduler", "--skip-serve-logs")
@@ -360,8 +360,8 @@ def test_a_dead_worker_loses_nothing_and_repeats_nothing(
     demo_origin.set_plan({**dead, "videos/*": {"do": "slow", "seconds": 1}})
     (tmp_path / "data").mkdir()
     data = DataRoot(tmp_path / "data")
-    own = {"CLIPYARD_DATASETS": str(second_data_set)}
-    with Cluster(tmp_path, data, postgres, broker, {**own, "CLIPYARD_LEDGER": fresh_schema(postgres)}) as cluster:
+    own = {"CLIPQUARRY_DATASETS": str(second_data_set)}
+    with Cluster(tmp_path, data, postgres, broker, {**own, "CLIPQUARRY_LEDGER": fresh_schema(postgres)}) as cluster:
         begin(cluster)
         with Sampler(cluster) as sampler:
             for name in BOTH:
@@ -413,8 +413,8 @@ def test_a_dead_worker_loses_nothing_and_repeats_nothing(
     for name in BOTH:
         calm = tmp_path / f"calm-{name}"
         argv = ["run", name, "--run", RUN, "--shards", str(CONF["shards"])]
-        env = {**os.environ, **own, "CLIPYARD_DATA": str(calm)}
-        subprocess.run([sys.executable, "-m", "clipyard", *argv], env=env, check=True, capture_output=True)
+        env = {**os.environ, **own, "CLIPQUARRY_DATA": str(calm)}
+        subprocess.run([sys.executable, "-m", "clipquarry", *argv], env=env, check=True, capture_output=True)
         assert lock_of(DataRoot(calm), name, RUN) == lock_of(data, name, RUN)
 
 
@@ -422,7 +422,7 @@ TAKE = """
 import sys
 import time
 from pathlib import Path
-from clipyard.acquire.budget import Budget
+from clipquarry.acquire.budget import Budget
 while not Path(sys.argv[2]).exists():
     time.sleep(0.01)
 budget, refused = Budget(Path(sys.argv[1]), pause=0, per_hour=50), 0

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipyard.demo.data_set import COMES_BACK, GOOD
-from clipyard.demo.origin import Origin
-from clipyard.demo.videos import read_frame_numbers
-from clipyard.release.lock import open_lock
-from clipyard.settings import slug
+from clipquarry.demo.data_set import COMES_BACK, GOOD
+from clipquarry.demo.origin import Origin
+from clipquarry.demo.videos import read_frame_numbers
+from clipquarry.release.lock import open_lock
+from clipquarry.settings import slug
 
 pytestmark = pytest.mark.timeout(1500)
 

@@ -14,11 +14,11 @@ from typing import Any
 import imageio_ffmpeg
 import psutil
 import pytest
-from clipyard.demo.origin import Origin
-from clipyard.pipeline.summary import run_summary
-from clipyard.release.lock import open_lock
-from clipyard.settings import DataRoot
-from clipyard_airflow.engine import deployment_of
+from clipquarry.demo.origin import Origin
+from clipquarry.pipeline.summary import run_summary
+from clipquarry.release.lock import open_lock
+from clipquarry.settings import DataRoot
+from clipquarry_airflow.engine import deployment_of
 from docker_engine import containers
 from e2e_airflow import PROJECT, Airflow, until
 from test_live_scheduler import Deployment
@@ -26,7 +26,7 @@ from test_live_scheduler import Deployment
 pytestmark = pytest.mark.timeout(1500)
 
 # The demo's source is on this machine's loopback, which a container sees on the host's network only.
-DOCKER = {"CLIPYARD_RUNTIME": "docker", "CLIPYARD_DOCKER_NETWORK": "host"}
+DOCKER = {"CLIPQUARRY_RUNTIME": "docker", "CLIPQUARRY_DOCKER_NETWORK": "host"}
 PARAMS: dict[str, Any] = {"resize": True, "frames": True, "shards": 2, "short_edge": 128, "splits": ["val"]}
 
 
@@ -52,8 +52,8 @@ def test_containers_make_what_processes_make(
 
     other = tmp_path / "other"
     other.mkdir()
-    as_process = {**os.environ, "CLIPYARD_FFMPEG": imageio_ffmpeg.get_ffmpeg_exe(), "CLIPYARD_DATA": str(other)}
-    argv = [sys.executable, "-m", "clipyard", "run", "kinetics_demo", "--run", run]
+    as_process = {**os.environ, "CLIPQUARRY_FFMPEG": imageio_ffmpeg.get_ffmpeg_exe(), "CLIPQUARRY_DATA": str(other)}
+    argv = [sys.executable, "-m", "clipquarry", "run", "kinetics_demo", "--run", run]
     options = [text for name, value in PARAMS.items() for text in ("--set", f"{name}={json.dumps(value)}")]
     subprocess.run([*argv, *options], env=as_process, check=True, capture_output=True)
     process_rows, process_tools = release(DataRoot(other), run)
@@ -112,7 +112,7 @@ def test_cancelled_and_killed_tasks_of_the_live_airflow(media_image: str, demo_o
         labels = json.loads(subprocess.run(["docker", "inspect", first], capture_output=True, check=True).stdout)[0][
             "Config"
         ]["Labels"]
-        task = psutil.Process(int(labels["org.clipyard.process"].partition(":")[0]))
+        task = psutil.Process(int(labels["org.clipquarry.process"].partition(":")[0]))
         watcher = task.parent()
         assert watcher is not None
         for process in (watcher, task):
@@ -134,14 +134,14 @@ def test_housekeeping_removes_what_no_task_owns(airflow: Airflow, media_image: s
         "task": "fetch",
         "map_index": "3",
     }
-    marks = [f"--label=org.clipyard.{name}={value}" for name, value in labels.items()]
+    marks = [f"--label=org.clipquarry.{name}={value}" for name, value in labels.items()]
     subprocess.run(
         ["docker", "run", "--detach", *marks, "--entrypoint=sleep", media_image, "300"],
         check=True,
         stdout=subprocess.DEVNULL,
     )
     assert containers(deployment=labels["deployment"])
-    done = replace(airflow, extra=DOCKER).call("dags", "test", "clipyard_housekeeping", timeout=120)
+    done = replace(airflow, extra=DOCKER).call("dags", "test", "clipquarry_housekeeping", timeout=120)
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Removed 1 containers" in done.stdout
     assert not containers(deployment=labels["deployment"])

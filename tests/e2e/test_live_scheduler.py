@@ -16,8 +16,8 @@ from typing import Any
 import psutil
 import pytest
 import requests
-from clipyard.demo.origin import Origin
-from clipyard.settings import DataRoot
+from clipquarry.demo.origin import Origin
+from clipquarry.settings import DataRoot
 from e2e_airflow import PROJECT, Airflow, lock_of, until
 from ports import free_port
 
@@ -33,7 +33,7 @@ class Deployment:
         self.airflow, self.log, self.port = airflow, log, free_port()
         airflow.extra |= {
             "AIRFLOW__API__PORT": str(self.port),
-            "CLIPYARD_ONLY": DATASET,
+            "CLIPQUARRY_ONLY": DATASET,
             # The dead are noticed by their silence; a test need not wait for minutes.
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
@@ -129,7 +129,7 @@ def _step(deployment: Deployment, name: str) -> psutil.Process | None:
             line = process.cmdline()
         except psutil.Error:
             continue
-        if line[1:5] == ["-m", "clipyard", "step", name]:
+        if line[1:5] == ["-m", "clipquarry", "step", name]:
             return process
     return None
 
@@ -187,8 +187,8 @@ def test_a_killed_worker_and_a_killed_scheduler_change_nothing(
 
     calm = tmp_path / "calm"
     argv = ["run", DATASET, "--run", RUN, "--resize", "--short-edge", "128", "--shards", "3"]
-    environment = {**os.environ, "CLIPYARD_DATA": str(calm)}
-    subprocess.run([sys.executable, "-m", "clipyard", *argv], env=environment, check=True, capture_output=True)
+    environment = {**os.environ, "CLIPQUARRY_DATA": str(calm)}
+    subprocess.run([sys.executable, "-m", "clipquarry", *argv], env=environment, check=True, capture_output=True)
     assert lock_of(DataRoot(calm), DATASET, RUN) == lock_of(data, DATASET, RUN)
     deployment.process.send_signal(signal.SIGTERM)
     deployment.process.wait(60)

@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from clipyard.demo.origin import Origin
-from clipyard.demo.videos import make_video
-from clipyard.manifest import read_table
+from clipquarry.demo.origin import Origin
+from clipquarry.demo.videos import make_video
+from clipquarry.manifest import read_table
 
 pytestmark = [pytest.mark.shared, pytest.mark.timeout(1500)]
 
@@ -88,10 +88,10 @@ def test_a_class_that_is_complete_gives_the_list_of_what_exists(airflow, val_csv
 
 def test_no_network_at_all(airflow, val_csv: Path) -> None:
     """Every clip has the reason that there is no network, the breaker stays closed, the next refresh tries again."""
-    from clipyard.acquire.breaker import Breaker
-    from clipyard.acquire.network import NETWORK
-    from clipyard.ledger import Ledger
-    from clipyard.settings import Settings
+    from clipquarry.acquire.breaker import Breaker
+    from clipquarry.acquire.network import NETWORK
+    from clipquarry.ledger import Ledger
+    from clipquarry.settings import Settings
 
     if not NETWORK.is_down():
         pytest.skip("this machine reaches the internet; the case without a network cannot be shown here")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from checkout import PROJECT, shell_blocks
-from clipyard_airflow.engine import deployment_of
+from clipquarry_airflow.engine import deployment_of
 from docker_engine import containers
 
 pytestmark = pytest.mark.timeout(1500)
@@ -17,9 +17,11 @@ pytestmark = pytest.mark.timeout(1500)
 
 def test_the_trial_command_starts_containers(checkout: Path, media_image: str) -> None:
     (command,) = [line for line in shell_blocks(PROJECT / "docs/containers.md") if line.endswith("make demo")]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("CLIPYARD_", "MAKE", "AIRFLOW"))}
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("CLIPQUARRY_", "MAKE", "AIRFLOW"))
+    }
     done = subprocess.run(
-        ["bash", "-c", command], cwd=checkout, env={**clean, "CLIPYARD_IMAGE": media_image}, text=True, stdout=subprocess.PIPE,
+        ["bash", "-c", command], cwd=checkout, env={**clean, "CLIPQUARRY_IMAGE": media_image}, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
@@ -27,7 +29,7 @@ def test_the_trial_command_starts_containers(checkout: Path, media_image: str) -
     assert told[0] == f"steps ran in: docker ({media_image}): fetch, frames, resize"
     log = (checkout / ".demo/demo.log").read_text(errors="replace")
     assert log.count("Starting docker container from image") >= 3
-    runs = sorted((checkout / ".demo/data/.clipyard/runs/kinetics_demo").iterdir())
+    runs = sorted((checkout / ".demo/data/.clipquarry/runs/kinetics_demo").iterdir())
     said = {json.loads(path.read_text())["runtime"] for path in runs[0].glob("*/part-*.result.json")}
     assert said == {f"docker ({media_image})"}
     assert "steps ran in" in (runs[0] / "report/index.html").read_text()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from clipyard_airflow.socket_proxy.rules import Rules
+from clipquarry_airflow.socket_proxy.rules import Rules
 
 DOCKER = Path(__file__).parents[2] / "docker"
 SECRETS = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "SECRET_KEY", "JWT_SECRET", "FERNET_KEY", "ADMIN_PASSWORD")
@@ -29,7 +29,7 @@ def read(tmp_path: Path, **given: str) -> subprocess.CompletedProcess[str]:
     """``compose config`` in a folder without a .env."""
     (tmp_path / "services").mkdir(exist_ok=True)
     shutil.copy(DOCKER / "compose.yaml", tmp_path)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CLIPYARD_")} | given
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CLIPQUARRY_")} | given
     return subprocess.run(
         [*compose(), "--project-name", "x", "--file", tmp_path / "compose.yaml", "config"],
         env=environment,
@@ -40,8 +40,8 @@ def read(tmp_path: Path, **given: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> dict[str, Any]:
-    given = {f"CLIPYARD_{name}": f"{name.lower()}-value" for name in SECRETS}
-    done = read(tmp_path, CLIPYARD_VERSION="1.2.3", **given)
+    given = {f"CLIPQUARRY_{name}": f"{name.lower()}-value" for name in SECRETS}
+    done = read(tmp_path, CLIPQUARRY_VERSION="1.2.3", **given)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = yaml.safe_load(done.stdout)
     return found
@@ -49,8 +49,8 @@ def deployment(tmp_path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("missing", SECRETS)
 def test_no_secret_has_a_default(tmp_path: Path, missing: str) -> None:
-    given = {f"CLIPYARD_{name}": "x" for name in SECRETS if name != missing}
-    assert read(tmp_path, CLIPYARD_VERSION="1.2.3", **given).returncode != 0
+    given = {f"CLIPQUARRY_{name}": "x" for name in SECRETS if name != missing}
+    assert read(tmp_path, CLIPQUARRY_VERSION="1.2.3", **given).returncode != 0
 
 
 def test_only_the_proxy_has_the_socket(deployment: dict[str, Any]) -> None:
@@ -69,14 +69,14 @@ def test_the_proxy_is_told_what_workers_are_told(deployment: dict[str, Any]) -> 
     proxy, worker = (deployment["services"][name]["environment"] for name in ("socket-proxy", "worker"))
     assert proxy.items() <= worker.items()
     assert set(proxy) >= {
-        f"CLIPYARD_{name}"
+        f"CLIPQUARRY_{name}"
         for name in ("DATA", "DOCKER_DATA", "DOCKER_MOUNTS", "EXTRA_ROOTS", "DOCKER_NETWORK", "IMAGE", "MEMORY")
     }
     assert Rules.from_env(proxy).docker.user == "10001:10001"
-    about_steps = {name for name in worker if name.startswith(("CLIPYARD_DOCKER", "CLIPYARD_IMAGE"))} | {
-        "CLIPYARD_MEMORY",
-        "CLIPYARD_CPUS",
-        "CLIPYARD_GPUS",
+    about_steps = {name for name in worker if name.startswith(("CLIPQUARRY_DOCKER", "CLIPQUARRY_IMAGE"))} | {
+        "CLIPQUARRY_MEMORY",
+        "CLIPQUARRY_CPUS",
+        "CLIPQUARRY_GPUS",
     }
     assert about_steps <= set(proxy)
 
@@ -84,7 +84,7 @@ def test_the_proxy_is_told_what_workers_are_told(deployment: dict[str, Any]) -> 
 def test_our_containers_have_no_capabilities_and_publish_one_local_port(deployment: dict[str, Any]) -> None:
     published = []
     for name, service in deployment["services"].items():
-        if service["image"].startswith("clipyard-"):
+        if service["image"].startswith("clipquarry-"):
             assert service["image"].endswith(":1.2.3")
             assert service["cap_drop"] == ["ALL"], name
             assert service["security_opt"] == ["no-new-privileges:true"], name
@@ -121,7 +121,7 @@ def test_the_passwords_are_made_once_and_are_private(tmp_path: Path) -> None:
     env = (copy / ".env").read_text()
     assert stat.S_IMODE((copy / ".env").stat().st_mode) == 0o600
     values = dict(line.split("=", 1) for line in env.splitlines() if not line.startswith("#"))
-    assert set(values) == {f"CLIPYARD_{name}" for name in SECRETS}
+    assert set(values) == {f"CLIPQUARRY_{name}" for name in SECRETS}
     assert len(set(values.values())) == len(SECRETS)
     assert all(len(value) >= 32 for value in values.values())
     subprocess.run([copy / "compose.sh", "up"], env=no_engine, capture_output=True)
@@ -134,21 +134,21 @@ def test_folders_of_the_settings_are_mounted_into_airflows_containers(tmp_path: 
     for name in ("include", "plugins", "pyproject.toml"):
         (tmp_path / name).symlink_to(DOCKER.parent / name)
     compose()  # skips where there is none
-    secrets = "".join(f"CLIPYARD_{name}=x\n" for name in SECRETS)
+    secrets = "".join(f"CLIPQUARRY_{name}=x\n" for name in SECRETS)
     (copy / ".env").write_text(
-        f"{secrets}CLIPYARD_EXTRA_ROOTS=/host/ssd:/ssd,frames:/frames\nCLIPYARD_DOCKER_MOUNTS=/nas\n"
+        f"{secrets}CLIPQUARRY_EXTRA_ROOTS=/host/ssd:/ssd,frames:/frames\nCLIPQUARRY_DOCKER_MOUNTS=/nas\n"
     )
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CLIPYARD_")}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CLIPQUARRY_")}
     done = subprocess.run([copy / "compose.sh", "config"], env=clean, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     services = yaml.safe_load(done.stdout)["services"]
     for name in ("worker", "api-server"):
         mounted = str(services[name]["volumes"])
         assert all(word in mounted for word in ("/host/ssd", "/ssd", "/frames", "/nas"))
-        assert services[name]["environment"]["CLIPYARD_EXTRA_ROOTS"] == "/host/ssd:/ssd,frames:/frames"
+        assert services[name]["environment"]["CLIPQUARRY_EXTRA_ROOTS"] == "/host/ssd:/ssd,frames:/frames"
     assert "/ssd" not in str(services["postgres"].get("volumes"))
     refused = subprocess.run(
-        [copy / "compose.sh", "config"], env={**clean, "CLIPYARD_EXTRA_ROOTS": "ssd"}, text=True, capture_output=True
+        [copy / "compose.sh", "config"], env={**clean, "CLIPQUARRY_EXTRA_ROOTS": "ssd"}, text=True, capture_output=True
     )
     assert refused.returncode == 2
-    assert "CLIPYARD_EXTRA_ROOTS holds 'ssd'" in refused.stderr
+    assert "CLIPQUARRY_EXTRA_ROOTS holds 'ssd'" in refused.stderr

@@ -18,7 +18,7 @@ FILES = {
     "LICENSE", "README.md", "airflow_settings.yaml", "packages.txt", "pyproject.toml", "requirements.lock", "requirements.txt",
 }  # fmt: skip
 SECRETS = (
-    "docker/.env", "docker/.env.new", "docker/media/.env", ".env", ".env.local", "include/.env", "include/clipyard/cookies.txt",
+    "docker/.env", "docker/.env.new", "docker/media/.env", ".env", ".env.local", "include/.env", "include/clipquarry/cookies.txt",
     "cookies.youtube.txt", "dags/cookies.txt", "plugins/passwords.json", ".airflow/passwords.json", ".airflow/airflow.db",
     ".demo/data/kinetics_demo/clip.mp4", ".demo-ava/airflow/passwords.json", ".demo-own/x", "data/kinetics400/clip.mp4",
     "include/data/clip.mp4", "dags/ledger.sqlite", "logs/up.log", "docker/compose.override.yaml", "notes.txt", "kubeconfig", "id_rsa",
@@ -90,7 +90,7 @@ def test_git_ignores_the_secrets_too() -> None:
 
 def test_what_the_engine_is_sent(checkout: Path, docker_engine: str) -> None:
     """``COPY . .`` on the real engine, as the astro CLI's base image does it."""
-    name = f"clipyard-test-context:{os.getpid()}"
+    name = f"clipquarry-test-context:{os.getpid()}"
     (checkout / "docker/media/Context").write_text('FROM scratch\nCOPY . /\nCMD ["/none"]\n')
     subprocess.run(
         ["docker", "build", "--quiet", "--file", checkout / "docker/media/Context", "--tag", name, checkout],

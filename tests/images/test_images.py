@@ -9,9 +9,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import clipyard
+import clipquarry
 import pytest
-from clipyard.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
 from PIL import Image
 
 PROJECT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def test_media(media_image: str) -> None:
     assert image["Config"]["User"] == "10001:10001"
     assert image["Config"]["Entrypoint"][0] == "tini"
     labels = image["Config"]["Labels"]
-    assert labels["org.opencontainers.image.version"] == clipyard.__version__
+    assert labels["org.opencontainers.image.version"] == clipquarry.__version__
     assert labels["org.opencontainers.image.revision"]
     packages = inside(
         media_image,
@@ -49,7 +49,7 @@ def test_media(media_image: str) -> None:
         "from importlib.metadata import distributions as d\nfor one in d(): print(one.name, one.version)",
     )
     installed = {tuple(line.lower().replace("_", "-").split()) for line in packages.splitlines()} - {
-        ("clipyard", clipyard.__version__)
+        ("clipquarry", clipquarry.__version__)
     }
     lines = (PROJECT / "requirements.lock").read_text().splitlines()
     pins = {
@@ -67,7 +67,7 @@ def test_media(media_image: str) -> None:
         assert inside(media_image, "python", "-c", f"import shutil; print(shutil.which({absent!r}))") == "None\n"
     assert inside(media_image, "python", "-c", "import os; print(os.listdir('/var/lib/apt/lists'))") == "[]\n"
     assert "HOGDescriptor" in inside(media_image, "python", "-c", "import cv2; print(cv2.HOGDescriptor())")
-    doctor = inside(media_image, "clipyard", "doctor", "--data", "/tmp/data")
+    doctor = inside(media_image, "clipquarry", "doctor", "--data", "/tmp/data")
     assert "fail" not in doctor
     assert "deno" in doctor
 
@@ -84,27 +84,27 @@ def test_the_other_commands_say_what_they_lack(media_image: str) -> None:
 
 
 def test_airflow(docker_engine: str) -> None:
-    name = f"clipyard-airflow:{clipyard.__version__}"
+    name = f"clipquarry-airflow:{clipquarry.__version__}"
     if subprocess.run(["docker", "image", "inspect", name], capture_output=True).returncode != 0:
-        pytest.skip("The image clipyard-airflow was not built (make images).")
+        pytest.skip("The image clipquarry-airflow was not built (make images).")
     image = look(name)
     assert image["Size"] < 1.5e9
     assert image["Config"]["User"] == "10001:10001"
     look_for_dags = (
-        "import json, os; os.environ['CLIPYARD_RUNTIME'] = 'docker'; os.environ['AIRFLOW_HOME'] = '/tmp'\n"
+        "import json, os; os.environ['CLIPQUARRY_RUNTIME'] = 'docker'; os.environ['AIRFLOW_HOME'] = '/tmp'\n"
         "from airflow.dag_processing.dagbag import DagBag; bag = DagBag('/opt/airflow/dags')\n"
         "print('@' + json.dumps([sorted(bag.dags), bag.import_errors]))"
     )
     dags, errors = json.loads(inside(name, "python", "-c", look_for_dags).rpartition("@")[2])
     assert errors == {}
-    assert {"kinetics400", "kinetics400_refresh", "clipyard_housekeeping"} <= set(dags)
+    assert {"kinetics400", "kinetics400_refresh", "clipquarry_housekeeping"} <= set(dags)
 
 
 @pytest.fixture(scope="module")
 def detect_image(docker_engine: str) -> str:
-    name = f"clipyard-detect:{clipyard.__version__}"
+    name = f"clipquarry-detect:{clipquarry.__version__}"
     if subprocess.run(["docker", "image", "inspect", name], capture_output=True).returncode != 0:
-        pytest.skip("The image clipyard-detect was not built (docker/images.sh detect).")
+        pytest.skip("The image clipquarry-detect was not built (docker/images.sh detect).")
     return name
 
 
@@ -112,7 +112,7 @@ def test_detect(detect_image: str) -> None:
     image = look(detect_image)
     assert image["Size"] < 2e9
     assert image["Config"]["User"] == "10001:10001"
-    assert image["Config"]["Labels"]["org.opencontainers.image.title"] == "clipyard-detect"
+    assert image["Config"]["Labels"]["org.opencontainers.image.title"] == "clipquarry-detect"
     packages = inside(
         detect_image,
         "python",

@@ -18,9 +18,9 @@ from typing import Any
 import attack
 import pytest
 import requests
-from clipyard_airflow.engine import DockerSettings, deployment_of
-from clipyard_airflow.operators.docker import DockerStepOperator
-from clipyard_airflow.orphans import containers_of, remove_container
+from clipquarry_airflow.engine import DockerSettings, deployment_of
+from clipquarry_airflow.operators.docker import DockerStepOperator
+from clipquarry_airflow.orphans import containers_of, remove_container
 from docker_engine import PROJECT, containers, own_image
 
 import docker
@@ -47,10 +47,10 @@ def proxy(docker_engine: str, media_image: str, data: Path) -> Iterator[str]:
     """The proxy's address on this machine (host:port); confined as in compose.yaml."""
     if not SOCKET.exists():
         pytest.skip("the engine's socket is not at /var/run/docker.sock")
-    name = f"clipyard-test-proxy-{os.getpid()}"
+    name = f"clipquarry-test-proxy-{os.getpid()}"
     settings = {
-        "CLIPYARD_DATA": str(data), "CLIPYARD_DOCKER_DATA": str(data), "CLIPYARD_DOCKER_USER": f"{os.getuid()}:{os.getgid()}",
-        "CLIPYARD_IMAGE": media_image,
+        "CLIPQUARRY_DATA": str(data), "CLIPQUARRY_DOCKER_DATA": str(data), "CLIPQUARRY_DOCKER_USER": f"{os.getuid()}:{os.getgid()}",
+        "CLIPQUARRY_IMAGE": media_image,
     }  # fmt: skip
     given = [f"--env={key}={value}" for key, value in settings.items()]
     with own_image("socket-proxy") as image:
@@ -92,7 +92,7 @@ class Stranger:
 
 @pytest.fixture
 def stranger(media_image: str, data: Path) -> Iterator[Stranger]:
-    name = f"clipyard-test-stranger-{os.getpid()}"
+    name = f"clipquarry-test-stranger-{os.getpid()}"
     write = f"echo {attack.SECRET} | tee /state/password; sleep 300"
     run("volume", "create", name)
     run("network", "create", name)
@@ -124,7 +124,7 @@ def step_body(image: str, data: Path) -> dict[str, Any]:
     keys = ("dag", "run", "task", "map_index", "try", "host", "process")
     return {
         "User": f"{os.getuid()}:{os.getgid()}", "Env": ["HOME=/tmp"], "Cmd": ["step", "frames", "--help"], "Image": image,
-        "Labels": {"org.clipyard.deployment": deployment_of(str(data)), **{f"org.clipyard.{key}": "x" for key in keys}},
+        "Labels": {"org.clipquarry.deployment": deployment_of(str(data)), **{f"org.clipquarry.{key}": "x" for key in keys}},
         "HostConfig": {
             "ReadonlyRootfs": True, "NetworkMode": "none", "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges:true"], "CpuShares": 1024,
             "PidsLimit": 512, "Tmpfs": {"/tmp": "size=268435456,mode=1777"},
@@ -152,13 +152,13 @@ def test_no_attack_gets_through(proxy: str, stranger: Stranger) -> None:
 
 
 def test_a_step_runs_through_it(proxy: str, data: Path, media_image: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLIPYARD_DATA", str(data))
-    monkeypatch.setenv("CLIPYARD_IMAGE", media_image)
+    monkeypatch.setenv("CLIPQUARRY_DATA", str(data))
+    monkeypatch.setenv("CLIPQUARRY_IMAGE", media_image)
     monkeypatch.setenv("DOCKER_HOST", f"tcp://{proxy}")
     assert DockerStepOperator(task_id="frames", step="frames", job=make_shard(data)).execute(context()) == {"done": 2}
     assert not containers(deployment=deployment_of(str(data)))
     # A step of other limits than the deployment's is refused, in a sentence.
-    monkeypatch.setenv("CLIPYARD_MEMORY", "8g")
+    monkeypatch.setenv("CLIPQUARRY_MEMORY", "8g")
     from airflow.sdk.exceptions import AirflowFailException
 
     with pytest.raises(AirflowFailException, match=r"refuses to run .*HostConfig: '?Memory"):
@@ -166,7 +166,7 @@ def test_a_step_runs_through_it(proxy: str, data: Path, media_image: str, monkey
 
 
 def test_what_a_killed_worker_left_is_found_and_removed_through_it(proxy: str, data: Path, media_image: str) -> None:
-    settings = DockerSettings.from_env(data, {"CLIPYARD_DOCKER_DATA": str(data)})
+    settings = DockerSettings.from_env(data, {"CLIPQUARRY_DOCKER_DATA": str(data)})
     cli = docker.APIClient(f"tcp://{proxy}", version="auto")
     made = cli.create_container_from_config(step_body(media_image, data))["Id"]
     assert [one for one, _ in containers_of(cli, deployment_of(settings.data))] == [made]

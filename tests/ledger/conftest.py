@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clipyard.ledger import Ledger
+from clipquarry.ledger import Ledger
 from postgres_server import fresh_schema
 
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from clipyard.ledger import Ledger
-from clipyard.manifest import CATALOG_FIELDS, RESULT_FIELDS, schema_of, write_rows
-from clipyard.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
+from clipquarry.ledger import Ledger
+from clipquarry.manifest import CATALOG_FIELDS, RESULT_FIELDS, schema_of, write_rows
+from clipquarry.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
 
 DAY0 = datetime(2026, 1, 4, 6, 0, tzinfo=UTC)  # a Sunday
 FETCH = schema_of((*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, ATTEMPTS_FIELD), "fetch")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from clipyard.files import write_json
-from clipyard.ledger import Ledger, engine, migrations
-from clipyard.ledger.models import HEAD, VERSION_TABLE
-from clipyard.reasons import Reason
+from clipquarry.files import write_json
+from clipquarry.ledger import Ledger, engine, migrations
+from clipquarry.ledger.models import HEAD, VERSION_TABLE
+from clipquarry.reasons import Reason
 from ledger_helpers import Calendar, catalog, day, item, manifest, result, tried
 
 

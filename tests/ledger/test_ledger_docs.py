@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from clipyard.ledger import RULES, describe
-from clipyard.reasons import Reason, Status
+from clipquarry.ledger import RULES, describe
+from clipquarry.reasons import Reason, Status
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reasons.md").read_text(encoding="utf-8")
 ROWS = {

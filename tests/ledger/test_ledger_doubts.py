@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from clipyard.ledger import Ledger
-from clipyard.ledger.models import item as item_table
-from clipyard.ledger.models import video_state
-from clipyard.reasons import UNKNOWN_SENTENCE
+from clipquarry.ledger import Ledger
+from clipquarry.ledger.models import item as item_table
+from clipquarry.ledger.models import video_state
+from clipquarry.reasons import UNKNOWN_SENTENCE
 from ledger_helpers import Calendar, day, item, manifest, result, tried
 
 

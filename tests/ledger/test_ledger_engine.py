@@ -17,13 +17,13 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from clipyard.errors import ClipyardError, RetryLater, UserError
-from clipyard.ledger import Ledger, engine, migrations
-from clipyard.ledger.models import HEAD, VERSION_TABLE, from_micros, metadata, to_micros
+from clipquarry.errors import ClipquarryError, RetryLater, UserError
+from clipquarry.ledger import Ledger, engine, migrations
+from clipquarry.ledger.models import HEAD, VERSION_TABLE, from_micros, metadata, to_micros
 from ledger_helpers import DAY0
 
 
-def sentence(error: pytest.ExceptionInfo[ClipyardError]) -> str:
+def sentence(error: pytest.ExceptionInfo[ClipquarryError]) -> str:
     text = str(error.value)
     assert "\n" not in text and text.endswith("."), text
     return text
@@ -58,7 +58,7 @@ def test_newer_schema_is_refused(url: str) -> None:
         conn.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
     with pytest.raises(UserError) as error:
         Ledger.open(url)
-    assert "has schema 9999" in sentence(error) and "upgrade Clipyard" in sentence(error)
+    assert "has schema 9999" in sentence(error) and "upgrade Clipquarry" in sentence(error)
 
 
 def test_sqlite_is_set_up_for_many_processes(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_damaged_file_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="Only root can become the user without rights.")
 def test_file_of_somebody_else_is_one_sentence() -> None:
-    folder = Path(tempfile.mkdtemp(prefix="clipyard-readonly-"))
+    folder = Path(tempfile.mkdtemp(prefix="clipquarry-readonly-"))
     folder.chmod(0o755)
     try:
         url = f"sqlite:///{folder / 'ledger.sqlite'}"

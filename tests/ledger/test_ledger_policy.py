@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from clipyard.ledger import RULES, VideoState, decide, observe
-from clipyard.ledger.policy import is_telling, release_time
-from clipyard.reasons import Reason
+from clipquarry.ledger import RULES, VideoState, decide, observe
+from clipquarry.ledger.policy import is_telling, release_time
+from clipquarry.reasons import Reason
 from hypothesis import given
 from hypothesis import strategies as st
 from ledger_helpers import DAY0, day

@@ -9,10 +9,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from clipyard.errors import UserError
-from clipyard.files import write_json
-from clipyard.ledger import PLAN_SCHEMA, Coverage, Ledger, NextDue, ReasonCount, Synced, queries
-from clipyard.reasons import Reason, Status
+from clipquarry.errors import UserError
+from clipquarry.files import write_json
+from clipquarry.ledger import PLAN_SCHEMA, Coverage, Ledger, NextDue, ReasonCount, Synced, queries
+from clipquarry.reasons import Reason, Status
 from ledger_helpers import Calendar, catalog, day, item, manifest, rejected, result, tried
 
 
@@ -145,7 +145,7 @@ def test_answers_do_not_depend_on_batches(full: Ledger, monkeypatch: pytest.Monk
 
 def test_plan_does_not_wait_for_pandas(tmp_path: Path) -> None:
     code = (
-        "import sys; from datetime import *; from clipyard.ledger import Ledger\n"
+        "import sys; from datetime import *; from clipquarry.ledger import Ledger\n"
         "Ledger.open(sys.argv[1]).plan_refresh('demo', datetime.now(UTC)); assert 'pandas' not in sys.modules"
     )
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"

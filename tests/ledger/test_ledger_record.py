@@ -12,13 +12,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
-from clipyard.errors import ManifestError
-from clipyard.ledger import Ledger, Recorded, record
-from clipyard.ledger.models import attempt, clip_state, video_state
-from clipyard.ledger.models import clip as clip_table
-from clipyard.ledger.models import item as item_table
-from clipyard.ledger.models import video as video_table
-from clipyard.reasons import Reason
+from clipquarry.errors import ManifestError
+from clipquarry.ledger import Ledger, Recorded, record
+from clipquarry.ledger.models import attempt, clip_state, video_state
+from clipquarry.ledger.models import clip as clip_table
+from clipquarry.ledger.models import item as item_table
+from clipquarry.ledger.models import video as video_table
+from clipquarry.reasons import Reason
 from ledger_helpers import Calendar, catalog, day, item, manifest, rejected, result, tried, video
 
 NOT_TOLD: list[dict[str, Any]] = []

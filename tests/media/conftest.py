@@ -9,9 +9,9 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
-from clipyard.datasets.model import Recipe
-from clipyard.demo.videos import make_video
-from clipyard.media.tools import ffmpeg
+from clipquarry.datasets.model import Recipe
+from clipquarry.demo.videos import make_video
+from clipquarry.media.tools import ffmpeg
 from media_sources import FILM, NTSC, SIZE, AtRate, convert, with_edit_list
 
 
@@ -66,7 +66,7 @@ def at_rate(tmp_path_factory: pytest.TempPathFactory) -> AtRate:
 def any_ffmpeg(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both programs that may do the work."""
     if request.param == "wheel":
-        monkeypatch.setenv("CLIPYARD_FFMPEG", imageio_ffmpeg.get_ffmpeg_exe())
+        monkeypatch.setenv("CLIPQUARRY_FFMPEG", imageio_ffmpeg.get_ffmpeg_exe())
         assert ffmpeg().origin == "environment"
     elif ffmpeg().origin != "system":
         pytest.skip("this machine has no system ffmpeg with libx264")

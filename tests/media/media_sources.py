@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-from clipyard.media.tools import ffmpeg
+from clipquarry.media.tools import ffmpeg
 
 SIZE = (160, 120)
 FILM, NTSC = Fraction(24000, 1001), Fraction(30000, 1001)

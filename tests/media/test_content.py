@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clipyard import fingerprint
-from clipyard.datasets.model import Recipe
-from clipyard.media.content import Content, judged, moments, unevenness
-from clipyard.media.cut import cut_clip
-from clipyard.media.errors import MediaError
-from clipyard.media.frames import FrameRecipe, extract_frames
-from clipyard.media.image_content import Images, looked_at
-from clipyard.media.probe import probe
-from clipyard.media.tools import ffmpeg
+from clipquarry import fingerprint
+from clipquarry.datasets.model import Recipe
+from clipquarry.media.content import Content, judged, moments, unevenness
+from clipquarry.media.cut import cut_clip
+from clipquarry.media.errors import MediaError
+from clipquarry.media.frames import FrameRecipe, extract_frames
+from clipquarry.media.image_content import Images, looked_at
+from clipquarry.media.probe import probe
+from clipquarry.media.tools import ffmpeg
 
 MOVING = "testsrc2=s=160x120:r=15:d=4"
 Film = Callable[..., Path]

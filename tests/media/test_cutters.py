@@ -14,15 +14,15 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from clipyard.datasets.model import Recipe
-from clipyard.demo.videos import read_frame_numbers
-from clipyard.errors import MachineError, RetryLater
-from clipyard.media import cut, cutters
-from clipyard.media.cutters import cut_clip
-from clipyard.media.errors import MediaError
-from clipyard.media.probe import MediaFacts
-from clipyard.media.tools import VARIABLE, ffmpeg
-from clipyard.reasons import Reason
+from clipquarry.datasets.model import Recipe
+from clipquarry.demo.videos import read_frame_numbers
+from clipquarry.errors import MachineError, RetryLater
+from clipquarry.media import cut, cutters
+from clipquarry.media.cutters import cut_clip
+from clipquarry.media.errors import MediaError
+from clipquarry.media.probe import MediaFacts
+from clipquarry.media.tools import VARIABLE, ffmpeg
+from clipquarry.reasons import Reason
 
 RECIPE = Recipe(fps=30)
 PATIENCE = 60.0
@@ -44,7 +44,7 @@ def alive(parent: int) -> set[int]:
             command = path.with_name("cmdline").read_bytes()
         except OSError:
             continue
-        if int(ppid) == parent and state != "Z" and b"clipyard.media.cutter" in command:
+        if int(ppid) == parent and state != "Z" and b"clipquarry.media.cutter" in command:
             found.add(int(path.parent.name))
     return found
 
@@ -181,8 +181,8 @@ def test_a_step_that_is_told_to_stop_does_not_wait(hanging: Path, tmp_path: Path
 @linux
 def test_nothing_outlives_a_parent_that_is_killed(hanging: Path, plain: Path, tmp_path: Path) -> None:
     script = (
-        "import sys, threading; from pathlib import Path; from clipyard.datasets.model import Recipe\n"
-        "from clipyard.media.cutters import cut_clip\n"
+        "import sys, threading; from pathlib import Path; from clipquarry.datasets.model import Recipe\n"
+        "from clipquarry.media.cutters import cut_clip\n"
         "def one(source, out):\n"
         "    cut_clip(Path(source), Path(out), start=0, duration=2, recipe=Recipe(fps=30), tolerance=0.5)\n"
         "one(sys.argv[1], sys.argv[3] + '/a.mp4')\n"

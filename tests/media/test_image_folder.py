@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from clipyard.media.errors import MediaError
-from clipyard.media.image_folder import count_images, image_name, repeat_images
+from clipquarry.media.errors import MediaError
+from clipquarry.media.image_folder import count_images, image_name, repeat_images
 
 
 def put(folder: Path, *numbers: int) -> Path:

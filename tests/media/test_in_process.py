@@ -7,14 +7,14 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from clipyard.datasets.model import Recipe
-from clipyard.demo.videos import read_frame_numbers
-from clipyard.errors import MachineError
-from clipyard.media.cut import cut_clip
-from clipyard.media.errors import MediaError
-from clipyard.media.probe import MediaFacts
-from clipyard.media.tools import VARIABLE
-from clipyard.reasons import Reason
+from clipquarry.datasets.model import Recipe
+from clipquarry.demo.videos import read_frame_numbers
+from clipquarry.errors import MachineError
+from clipquarry.media.cut import cut_clip
+from clipquarry.media.errors import MediaError
+from clipquarry.media.probe import MediaFacts
+from clipquarry.media.tools import VARIABLE
+from clipquarry.reasons import Reason
 from media_sources import convert
 
 NONE = "/no/ffmpeg"

@@ -10,15 +10,15 @@ from threading import Event
 
 import av
 import pytest
-from clipyard.datasets.model import Recipe
-from clipyard.demo.videos import make_video, read_frame_numbers
-from clipyard.errors import RetryLater
-from clipyard.files import sha256_of
-from clipyard.media.cut import cut_clip
-from clipyard.media.errors import MediaError
-from clipyard.media.probe import header, probe
-from clipyard.media.tools import ffmpeg
-from clipyard.reasons import Reason
+from clipquarry.datasets.model import Recipe
+from clipquarry.demo.videos import make_video, read_frame_numbers
+from clipquarry.errors import RetryLater
+from clipquarry.files import sha256_of
+from clipquarry.media.cut import cut_clip
+from clipquarry.media.errors import MediaError
+from clipquarry.media.probe import header, probe
+from clipquarry.media.tools import ffmpeg
+from clipquarry.reasons import Reason
 from media_sources import FILM, NTSC, SIZE, AtRate, convert
 
 Cutter = Callable[[Path, Path, float, float], Path]
@@ -95,7 +95,7 @@ def test_the_same_input_gives_the_same_bytes(plain: Path, tmp_path: Path, recipe
 
 def test_the_bytes_do_not_depend_on_the_processor(plain: Path, tmp_path: Path, recipe: Recipe) -> None:
     # The same call with x264's vector code restricted, as on an older machine.
-    from clipyard.media.encoding import x264_options
+    from clipquarry.media.encoding import x264_options
 
     made = []
     for asm in ("", ":asm=MMX2,SSE2"):

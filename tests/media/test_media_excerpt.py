@@ -8,15 +8,15 @@ from threading import Event
 
 import av
 import pytest
-from clipyard.datasets.model import Recipe
-from clipyard.demo.videos import make_video, read_frame_numbers
-from clipyard.errors import MachineError, RetryLater, UserError
-from clipyard.media.constant_rate import coverage
-from clipyard.media.errors import MediaError
-from clipyard.media.excerpt import ExcerptFacts, Part, make_excerpt
-from clipyard.media.image_folder import count_images
-from clipyard.media.probe import header, picture_size
-from clipyard.reasons import Reason
+from clipquarry.datasets.model import Recipe
+from clipquarry.demo.videos import make_video, read_frame_numbers
+from clipquarry.errors import MachineError, RetryLater, UserError
+from clipquarry.media.constant_rate import coverage
+from clipquarry.media.errors import MediaError
+from clipquarry.media.excerpt import ExcerptFacts, Part, make_excerpt
+from clipquarry.media.image_folder import count_images
+from clipquarry.media.probe import header, picture_size
+from clipquarry.reasons import Reason
 from media_sources import FILM, NTSC, SIZE, AtRate, convert
 
 PART = Part(start=3, seconds=6, fps=30, quality=1)
@@ -235,7 +235,7 @@ def test_what_cannot_be_written_is_a_sentence(plain: Path, tmp_path: Path, monke
         "#!/bin/sh\ncase $* in *-version*) echo ffmpeg version 5.1;; *) echo ' V..... libx264 x';; esac\n"
     )
     (tmp_path / "ffmpeg").chmod(0o755)
-    monkeypatch.setenv("CLIPYARD_FFMPEG", str(tmp_path / "ffmpeg"))
+    monkeypatch.setenv("CLIPQUARRY_FFMPEG", str(tmp_path / "ffmpeg"))
     with pytest.raises(MachineError, match=r"without libvpx-vp9, which v\.webm needs"):
         excerpt(plain, tmp_path, suffix=".webm")
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from clipyard.demo.videos import make_video
-from clipyard.media.errors import MediaError
-from clipyard.media.probe import header, picture_size, probe
-from clipyard.media.thumbnail import thumbnail_jpeg
-from clipyard.reasons import Reason
-from clipyard.steps.fields import MEDIA_FIELDS
+from clipquarry.demo.videos import make_video
+from clipquarry.media.errors import MediaError
+from clipquarry.media.probe import header, picture_size, probe
+from clipquarry.media.thumbnail import thumbnail_jpeg
+from clipquarry.reasons import Reason
+from clipquarry.steps.fields import MEDIA_FIELDS
 from media_sources import SIZE, convert
 
 
@@ -115,7 +115,7 @@ def test_a_media_error_has_a_reason_of_media() -> None:
 
 
 def test_thumbnails(plain: Path, tmp_path: Path) -> None:
-    from clipyard.demo.videos import read_frame_numbers
+    from clipquarry.demo.videos import read_frame_numbers
 
     for at, number in ((0.0, 0), (5.02, 150), (99.0, 359)):
         (tmp_path / "t.jpg").write_bytes(thumbnail_jpeg(plain, at, 120))

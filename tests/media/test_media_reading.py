@@ -6,11 +6,11 @@ from pathlib import Path
 
 import av.error
 import pytest
-from clipyard.demo.videos import make_video
-from clipyard.errors import RetryLater
-from clipyard.media.errors import MediaError
-from clipyard.media.probe import header, opened
-from clipyard.reasons import Reason
+from clipquarry.demo.videos import make_video
+from clipquarry.errors import RetryLater
+from clipquarry.media.errors import MediaError
+from clipquarry.media.probe import header, opened
+from clipquarry.reasons import Reason
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import av
 import pytest
-from clipyard.datasets.model import Recipe
-from clipyard.demo.videos import make_video, read_frame_numbers
-from clipyard.media.errors import MediaError
-from clipyard.media.frames import FrameRecipe, count_images, extract_frames, image_name
-from clipyard.media.probe import picture_size, probe
-from clipyard.media.resize import resize_clip
-from clipyard.reasons import Reason
+from clipquarry.datasets.model import Recipe
+from clipquarry.demo.videos import make_video, read_frame_numbers
+from clipquarry.media.errors import MediaError
+from clipquarry.media.frames import FrameRecipe, count_images, extract_frames, image_name
+from clipquarry.media.probe import picture_size, probe
+from clipquarry.media.resize import resize_clip
+from clipquarry.reasons import Reason
 from media_sources import SIZE, convert
 
 ORACLES = Path(__file__).parents[2].parent / "shared" / "oracles"
@@ -322,7 +322,7 @@ def test_flat_frames_are_those_of_the_reference(tmp_path: Path) -> None:
 @pytest.mark.shared
 @needs_oracles
 def test_the_image_of_each_second_is_that_of_the_reference(tmp_path: Path, recipe: Recipe) -> None:
-    from clipyard.media.cut import cut_clip
+    from clipquarry.media.cut import cut_clip
 
     expected = json.loads((ORACLES / "frame_time_mapping" / "expected" / "first_frame_of_each_second.json").read_text())
     source = make_video(tmp_path / "s.mp4", 10, 25, SIZE, tone=False, gop=250)

@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from clipyard.datasets.model import Recipe
-from clipyard.demo.videos import make_video
-from clipyard.errors import RetryLater
-from clipyard.media import run as running
-from clipyard.media.cut import cut_clip
-from clipyard.media.errors import MediaError
-from clipyard.media.run import run
-from clipyard.media.tools import ffmpeg
-from clipyard.reasons import Reason
+from clipquarry.datasets.model import Recipe
+from clipquarry.demo.videos import make_video
+from clipquarry.errors import RetryLater
+from clipquarry.media import run as running
+from clipquarry.media.cut import cut_clip
+from clipquarry.media.errors import MediaError
+from clipquarry.media.run import run
+from clipquarry.media.tools import ffmpeg
+from clipquarry.reasons import Reason
 
 
 def with_a_huge_index(video: Path) -> Path:

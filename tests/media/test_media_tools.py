@@ -11,12 +11,12 @@ from threading import Event, Timer
 import imageio_ffmpeg
 import psutil
 import pytest
-from clipyard.demo.videos import make_video
-from clipyard.errors import MachineError, RetryLater
-from clipyard.media.errors import MediaError
-from clipyard.media.run import run
-from clipyard.media.tools import Tool, ffmpeg
-from clipyard.reasons import Reason
+from clipquarry.demo.videos import make_video
+from clipquarry.errors import MachineError, RetryLater
+from clipquarry.media.errors import MediaError
+from clipquarry.media.run import run
+from clipquarry.media.tools import Tool, ffmpeg
+from clipquarry.reasons import Reason
 
 
 def script(path: Path, text: str) -> Path:
@@ -31,7 +31,7 @@ def endless(*more: str) -> list[str]:
 
 def test_without_a_system_ffmpeg_the_wheel_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CLIPYARD_FFMPEG", raising=False)
+    monkeypatch.delenv("CLIPQUARRY_FFMPEG", raising=False)
     tool = ffmpeg()
     assert tool.origin == "wheel"
     assert tool.path == Path(imageio_ffmpeg.get_ffmpeg_exe())
@@ -41,7 +41,7 @@ def test_without_a_system_ffmpeg_the_wheel_is_used(monkeypatch: pytest.MonkeyPat
 def test_a_system_ffmpeg_without_libx264_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     script(tmp_path / "ffmpeg", "print('ffmpeg version 6.1 Copyright')")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CLIPYARD_FFMPEG", raising=False)
+    monkeypatch.delenv("CLIPQUARRY_FFMPEG", raising=False)
     assert ffmpeg().origin == "wheel"
 
 
@@ -60,10 +60,10 @@ def test_a_named_ffmpeg_must_do(
     path = tmp_path / "ff"
     if content is not None:
         script(path, content)
-    monkeypatch.setenv("CLIPYARD_FFMPEG", str(path))
+    monkeypatch.setenv("CLIPQUARRY_FFMPEG", str(path))
     with pytest.raises(MachineError, match=sentence) as caught:
         ffmpeg()
-    assert "CLIPYARD_FFMPEG" in str(caught.value)
+    assert "CLIPQUARRY_FFMPEG" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_cancelling_stops_a_running_program() -> None:
 def test_kill_9_of_the_step_ends_its_ffmpeg_and_leaves_no_clip(tmp_path: Path) -> None:
     source = make_video(tmp_path / "s.mp4", 20, size=(640, 360), tone=False)
     code = (
-        "from pathlib import Path; from clipyard.media.cut import cut_clip; from clipyard.datasets.model import Recipe; "
-        "from clipyard.files import temporary_beside; import sys; source = Path(sys.argv[1]); "
+        "from pathlib import Path; from clipquarry.media.cut import cut_clip; from clipquarry.datasets.model import Recipe; "
+        "from clipquarry.files import temporary_beside; import sys; source = Path(sys.argv[1]); "
         "cut_clip(source, temporary_beside(source.with_name('out.mp4')), start=0, duration=20, "
         "recipe=Recipe(preset='slow', crf=10), tolerance=0.5)"
     )
@@ -145,4 +145,4 @@ def test_kill_9_of_the_step_ends_its_ffmpeg_and_leaves_no_clip(tmp_path: Path) -
         step.wait()
     _, alive = psutil.wait_procs(children, timeout=5)
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
-    assert all(path.name == "s.mp4" or path.name.startswith(".clipyard-tmp-") for path in tmp_path.iterdir())
+    assert all(path.name == "s.mp4" or path.name.startswith(".clipquarry-tmp-") for path in tmp_path.iterdir())

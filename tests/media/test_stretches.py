@@ -13,13 +13,13 @@ from threading import Event
 
 import av
 import pytest
-from clipyard.datasets.model import Recipe
-from clipyard.demo.videos import make_video, read_frame_numbers
-from clipyard.errors import RetryLater
-from clipyard.media import excerpt as excerpts
-from clipyard.media.constant_rate import coverage
-from clipyard.media.excerpt import ExcerptFacts, Part, make_excerpt
-from clipyard.media.stretches import Encoders, divide
+from clipquarry.datasets.model import Recipe
+from clipquarry.demo.videos import make_video, read_frame_numbers
+from clipquarry.errors import RetryLater
+from clipquarry.media import excerpt as excerpts
+from clipquarry.media.constant_rate import coverage
+from clipquarry.media.excerpt import ExcerptFacts, Part, make_excerpt
+from clipquarry.media.stretches import Encoders, divide
 from media_sources import FILM, SIZE
 
 PART = Part(start=2, seconds=9, fps=30, quality=2)
@@ -206,8 +206,8 @@ def test_a_kill_in_the_middle_leaves_nothing_of_the_excerpt(tmp_path: Path) -> N
     source = make_video(tmp_path / "s.mp4", 20, 25, SIZE, gop=50)
     (tmp_path / "out").mkdir()
     script = (
-        "import sys; from pathlib import Path; from clipyard.datasets.model import Recipe\n"
-        "from clipyard.media.excerpt import Part, make_excerpt; from clipyard.media.stretches import Encoders\n"
+        "import sys; from pathlib import Path; from clipquarry.datasets.model import Recipe\n"
+        "from clipquarry.media.excerpt import Part, make_excerpt; from clipquarry.media.stretches import Encoders\n"
         "make_excerpt(Path(sys.argv[1]), video=Path(sys.argv[2], 'v.mp4'), frames=Path(sys.argv[2], 'f'),\n"
         "    part=Part(0, 20, 30, 2), recipe=Recipe(preset='slow'), encoders=Encoders(2), stretch_seconds=2)\n"
     )

@@ -5,9 +5,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from clipyard.demo.videos import make_video
-from clipyard.media.probe import Header
-from clipyard.media.timeline import Timeline, constant_rate, decoded_times, hole, read_timeline, unlike
+from clipquarry.demo.videos import make_video
+from clipquarry.media.probe import Header
+from clipquarry.media.timeline import Timeline, constant_rate, decoded_times, hole, read_timeline, unlike
 from media_sources import SIZE
 
 STEADY = tuple(n / 30 for n in range(90))

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import av
 import pytest
-from clipyard.datasets.model import Recipe
-from clipyard.media.cut import cut_clip
-from clipyard.media.errors import MediaError
-from clipyard.media.excerpt import Part, make_excerpt
-from clipyard.media.frames import FrameRecipe, extract_frames
-from clipyard.media.picture import remarks
-from clipyard.media.timeline import read_timeline
-from clipyard.reasons import Reason
+from clipquarry.datasets.model import Recipe
+from clipquarry.media.cut import cut_clip
+from clipquarry.media.errors import MediaError
+from clipquarry.media.excerpt import Part, make_excerpt
+from clipquarry.media.frames import FrameRecipe, extract_frames
+from clipquarry.media.picture import remarks
+from clipquarry.media.timeline import read_timeline
+from clipquarry.reasons import Reason
 
 pytestmark = pytest.mark.shared
 

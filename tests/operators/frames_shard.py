@@ -8,8 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from clipyard.demo.videos import make_video
-from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
+from clipquarry.demo.videos import make_video
+from clipquarry.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
 
 JOB = {
     "name": "shard-00000",

@@ -14,15 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import clipyard
+import clipquarry
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
-from clipyard.manifest import read_rows
-from clipyard_airflow.containers import ContainerSettings
-from clipyard_airflow.engine import DockerSettings, deployment_of
-from clipyard_airflow.operators.docker import DockerStepOperator
-from clipyard_airflow.operators.process import ProcessStepOperator
-from clipyard_airflow.orphans import remove_ended, remove_orphans, shard_labels
+from clipquarry.manifest import read_rows
+from clipquarry_airflow.containers import ContainerSettings
+from clipquarry_airflow.engine import DockerSettings, deployment_of
+from clipquarry_airflow.operators.docker import DockerStepOperator
+from clipquarry_airflow.operators.process import ProcessStepOperator
+from clipquarry_airflow.orphans import remove_ended, remove_orphans, shard_labels
 from docker_engine import containers
 from frames_shard import JOB, context, make_shard, manifest
 
@@ -46,7 +46,7 @@ class OddStep(DockerStepOperator):
 def data(tmp_path: Path, media_image: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     root = tmp_path / "a data root"
     root.mkdir()
-    monkeypatch.setenv("CLIPYARD_DATA", str(root))
+    monkeypatch.setenv("CLIPQUARRY_DATA", str(root))
     yield root
     left = containers(deployment=deployment_of(str(root)))
     if left:
@@ -91,10 +91,10 @@ def test_the_same_manifest_as_in_a_process(data: Path, monkeypatch: pytest.Monke
     assert len(images) == 20
 
     shutil.rmtree(data / "k/rawframes_val")
-    shutil.rmtree(data / ".clipyard")
+    shutil.rmtree(data / ".clipquarry")
     import imageio_ffmpeg
 
-    monkeypatch.setenv("CLIPYARD_FFMPEG", imageio_ffmpeg.get_ffmpeg_exe())
+    monkeypatch.setenv("CLIPQUARRY_FFMPEG", imageio_ffmpeg.get_ffmpeg_exe())
     ProcessStepOperator(task_id="frames", step="frames", job=job).execute(context())
     assert manifest(data) == in_container
     assert {path: path.stat().st_size for path in (data / "k").rglob("*.jpg")} == images
@@ -106,7 +106,7 @@ def test_files_belong_to_the_chosen_user(data: Path, monkeypatch: pytest.MonkeyP
     job = make_shard(data)
     for path in [data, *data.rglob("*")]:
         os.chown(path, 23456, 23457)
-    monkeypatch.setenv("CLIPYARD_DOCKER_USER", "23456:23457")
+    monkeypatch.setenv("CLIPQUARRY_DOCKER_USER", "23456:23457")
     assert DockerStepOperator(task_id="frames", step="frames", job=job).execute(context()) == {"done": 2}
     assert {(path.stat().st_uid, path.stat().st_gid) for path in data.rglob("*")} == {(23456, 23457)}
 
@@ -134,9 +134,9 @@ def test_confined(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_shard(data, sources=[{"url": "${MY_MIRROR}/x"}], overrides={"m": "${AIRFLOW__CORE__FERNET_KEY}"})
     cookies = Path(f"{data}-cookies")
     cookies.write_text("# Netscape HTTP Cookie File\n")
-    for name in ("AIRFLOW__CORE__FERNET_KEY", "CLIPYARD_LEDGER", "MY_MIRROR", "HTTPS_PROXY"):
+    for name in ("AIRFLOW__CORE__FERNET_KEY", "CLIPQUARRY_LEDGER", "MY_MIRROR", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "secret")
-    monkeypatch.setenv("CLIPYARD_COOKIES", str(cookies))
+    monkeypatch.setenv("CLIPQUARRY_COOKIES", str(cookies))
     with pytest.raises(AirflowException, match="exit status 0"):
         odd(LOOK).execute(context())
     seen = json.loads((data / "look.json").read_text())
@@ -151,7 +151,7 @@ def test_confined(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen["pids"].strip() == "512"
     assert str(cookies) not in seen["mounts"], "a step without network does not see the account"
     assert {"MY_MIRROR", "HTTPS_PROXY"} <= set(seen["environment"])
-    assert not {"AIRFLOW__CORE__FERNET_KEY", "CLIPYARD_LEDGER", "CLIPYARD_COOKIES"} & set(seen["environment"])
+    assert not {"AIRFLOW__CORE__FERNET_KEY", "CLIPQUARRY_LEDGER", "CLIPQUARRY_COOKIES"} & set(seen["environment"])
 
     with pytest.raises(AirflowException, match="exit status 0"):
         odd(LOOK, "fetch").execute(context())
@@ -163,8 +163,8 @@ def test_confined(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_out_of_memory_in_words(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_shard(data)
-    monkeypatch.setenv("CLIPYARD_MEMORY_FRAMES", "64m")
-    with pytest.raises(AirflowException, match=r"ran out of memory \(64 MiB\).*CLIPYARD_MEMORY_FRAMES"):
+    monkeypatch.setenv("CLIPQUARRY_MEMORY_FRAMES", "64m")
+    with pytest.raises(AirflowException, match=r"ran out of memory \(64 MiB\).*CLIPQUARRY_MEMORY_FRAMES"):
         odd("x = [bytearray(2**20) for _ in range(512)]").execute(context())
 
 
@@ -172,11 +172,11 @@ def test_a_small_limit_of_cores_slows_the_container_and_lowers_jobs(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = make_shard(data)
-    monkeypatch.setenv("CLIPYARD_CPUS", "0.5")
+    monkeypatch.setenv("CLIPQUARRY_CPUS", "0.5")
     operator = DockerStepOperator(task_id="frames", step="frames", job=job)
     operator.execute(context(jobs=8))
     assert operator.jobs == 1
-    monkeypatch.setenv("CLIPYARD_CPUS", "0.2")
+    monkeypatch.setenv("CLIPQUARRY_CPUS", "0.2")
     code = "import time; t = time.monotonic()\nwhile time.process_time() < 0.4: pass\nraise SystemExit(50 if time.monotonic() - t > 1.2 else 51)"
     with pytest.raises(AirflowException, match="exit status 50"):
         odd(code).execute(context())
@@ -303,7 +303,7 @@ def test_full_disk(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("this user cannot mount a small file system")
     try:
         shutil.copytree(data, full, dirs_exist_ok=True)
-        monkeypatch.setenv("CLIPYARD_DATA", str(full))
+        monkeypatch.setenv("CLIPQUARRY_DATA", str(full))
         with pytest.raises(AirflowException, match=r"(?i)space|disk") as raised:
             DockerStepOperator(task_id="frames", step="frames", job=job).execute(context())
         assert type(raised.value) is AirflowException, "it is tried again"
@@ -316,27 +316,27 @@ def test_full_disk(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
-        ("CLIPYARD_IMAGE", "clipyard-media:no-such-tag", "is not on the Docker engine and cannot be pulled"),
-        ("CLIPYARD_IMAGE", "--privileged", "no name of an image"),
-        ("CLIPYARD_IMAGE", "a; rm -rf /", "no name of an image"),
-        ("CLIPYARD_IMAGE", "../x", "no name of an image"),
-        ("CLIPYARD_IMAGE", "A/B\n", "no name of an image"),
-        ("CLIPYARD_MEMORY", "lots", "write 512m or 4g"),
-        ("CLIPYARD_MEMORY", "1m", "at least 64m"),
-        ("CLIPYARD_MEMORY_FRAMES", "x", "CLIPYARD_MEMORY_FRAMES is 'x'"),
-        ("CLIPYARD_CPUS", "-1", "number of cores"),
-        ("CLIPYARD_CPUS", "nan", "number of cores"),
-        ("CLIPYARD_GPUS", "0", "write all, a number, or device=0,2"),
-        ("CLIPYARD_GPUS", "all; rm", "write all, a number, or device=0,2"),
-        ("CLIPYARD_IMAGE_DETECT", "clipyard-detect:no-such-tag", "run 'docker/images.sh detect'"),
-        ("CLIPYARD_DOCKER_USER", "root", "uid:gid"),
-        ("CLIPYARD_DOCKER_DATA", "../up", "absolute path"),
-        ("CLIPYARD_DOCKER_DATA", "/no/such/folder", "does not find a folder to mount"),
-        ("CLIPYARD_DOCKER_MOUNTS", "/no/such/mirror", "does not find a folder to mount"),
-        ("CLIPYARD_DOCKER_MOUNTS", "mirror", "write /folder or SOURCE:/folder"),
-        ("CLIPYARD_DOCKER_MOUNTS", "/a:/b/../../etc", "write /folder or SOURCE:/folder"),
-        ("CLIPYARD_DOCKER_MOUNTS", "/var/run/docker.sock", "must never have it"),
-        ("CLIPYARD_DOCKER_NETWORK", "no-such-net", "refuses to run"),
+        ("CLIPQUARRY_IMAGE", "clipquarry-media:no-such-tag", "is not on the Docker engine and cannot be pulled"),
+        ("CLIPQUARRY_IMAGE", "--privileged", "no name of an image"),
+        ("CLIPQUARRY_IMAGE", "a; rm -rf /", "no name of an image"),
+        ("CLIPQUARRY_IMAGE", "../x", "no name of an image"),
+        ("CLIPQUARRY_IMAGE", "A/B\n", "no name of an image"),
+        ("CLIPQUARRY_MEMORY", "lots", "write 512m or 4g"),
+        ("CLIPQUARRY_MEMORY", "1m", "at least 64m"),
+        ("CLIPQUARRY_MEMORY_FRAMES", "x", "CLIPQUARRY_MEMORY_FRAMES is 'x'"),
+        ("CLIPQUARRY_CPUS", "-1", "number of cores"),
+        ("CLIPQUARRY_CPUS", "nan", "number of cores"),
+        ("CLIPQUARRY_GPUS", "0", "write all, a number, or device=0,2"),
+        ("CLIPQUARRY_GPUS", "all; rm", "write all, a number, or device=0,2"),
+        ("CLIPQUARRY_IMAGE_DETECT", "clipquarry-detect:no-such-tag", "run 'docker/images.sh detect'"),
+        ("CLIPQUARRY_DOCKER_USER", "root", "uid:gid"),
+        ("CLIPQUARRY_DOCKER_DATA", "../up", "absolute path"),
+        ("CLIPQUARRY_DOCKER_DATA", "/no/such/folder", "does not find a folder to mount"),
+        ("CLIPQUARRY_DOCKER_MOUNTS", "/no/such/mirror", "does not find a folder to mount"),
+        ("CLIPQUARRY_DOCKER_MOUNTS", "mirror", "write /folder or SOURCE:/folder"),
+        ("CLIPQUARRY_DOCKER_MOUNTS", "/a:/b/../../etc", "write /folder or SOURCE:/folder"),
+        ("CLIPQUARRY_DOCKER_MOUNTS", "/var/run/docker.sock", "must never have it"),
+        ("CLIPQUARRY_DOCKER_NETWORK", "no-such-net", "refuses to run"),
     ],
 )
 def test_wrong_settings_are_one_sentence_and_no_retry(
@@ -359,7 +359,7 @@ def test_no_engine_is_one_sentence_and_a_retry(data: Path, monkeypatch: pytest.M
 
 
 def test_a_volume_as_workspace(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    volume = f"clipyard-test-{os.getpid()}"
+    volume = f"clipquarry-test-{os.getpid()}"
     subprocess.run(["docker", "volume", "create", volume], check=True, stdout=subprocess.DEVNULL)
     try:
         job = make_shard(data)
@@ -371,7 +371,7 @@ def test_a_volume_as_workspace(data: Path, monkeypatch: pytest.MonkeyPatch) -> N
         if not os.access(mounted, os.W_OK):
             pytest.skip("only root can look into a volume")
         shutil.copytree(data, mounted, dirs_exist_ok=True)
-        monkeypatch.setenv("CLIPYARD_DOCKER_DATA", volume)
+        monkeypatch.setenv("CLIPQUARRY_DOCKER_DATA", volume)
         # The worker does not see the volume, so it finds no result; the container's files are there.
         with pytest.raises(AirflowException, match="exit status 0"):
             DockerStepOperator(task_id="frames", step="frames", job=job).execute(context())
@@ -383,7 +383,7 @@ def test_a_volume_as_workspace(data: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_settings_have_defaults(tmp_path: Path) -> None:
     settings = DockerSettings.from_env(tmp_path, {})
     assert settings == DockerSettings(str(tmp_path), (), f"{os.getuid()}:{os.getgid()}", "bridge")
-    given = DockerSettings.from_env(tmp_path, {"CLIPYARD_DOCKER_MOUNTS": "/nfs/k400, vol:/mirror"})
+    given = DockerSettings.from_env(tmp_path, {"CLIPQUARRY_DOCKER_MOUNTS": "/nfs/k400, vol:/mirror"})
     assert given.mounts == (("/nfs/k400", "/nfs/k400"), ("vol", "/mirror"))
 
 
@@ -391,20 +391,25 @@ def test_settings_have_defaults(tmp_path: Path) -> None:
 
 
 def test_the_detector_has_its_own_image_and_gpus() -> None:
-    version = clipyard.__version__
+    version = clipquarry.__version__
     plain = ContainerSettings.from_env("detect", {})
-    assert (plain.image, plain.gpus, plain.environment, plain.network) == (f"clipyard-detect:{version}", "", {}, False)
+    assert (plain.image, plain.gpus, plain.environment, plain.network) == (
+        f"clipquarry-detect:{version}",
+        "",
+        {},
+        False,
+    )
     environ = {
-        "CLIPYARD_IMAGE": "mine:1",
-        "CLIPYARD_GPUS": "device=0,GPU-1f",
-        "CLIPYARD_DEVICE": "cuda:1",
-        "CLIPYARD_CPUS": "2.5",
+        "CLIPQUARRY_IMAGE": "mine:1",
+        "CLIPQUARRY_GPUS": "device=0,GPU-1f",
+        "CLIPQUARRY_DEVICE": "cuda:1",
+        "CLIPQUARRY_CPUS": "2.5",
     }
     chosen = ContainerSettings.from_env("detect", environ)
-    assert (chosen.image, chosen.gpus) == (f"clipyard-detect:{version}", "device=0,GPU-1f"), "mine:1 has no PyTorch"
-    assert chosen.environment == {"OMP_NUM_THREADS": "3", "CLIPYARD_DEVICE": "cuda:1"}
-    assert ContainerSettings.from_env("detect", environ | {"CLIPYARD_IMAGE_DETECT": "gpu:2"}).image == "gpu:2"
-    assert ContainerSettings.from_env("frames", {}).image == f"clipyard-media:{version}"
+    assert (chosen.image, chosen.gpus) == (f"clipquarry-detect:{version}", "device=0,GPU-1f"), "mine:1 has no PyTorch"
+    assert chosen.environment == {"OMP_NUM_THREADS": "3", "CLIPQUARRY_DEVICE": "cuda:1"}
+    assert ContainerSettings.from_env("detect", environ | {"CLIPQUARRY_IMAGE_DETECT": "gpu:2"}).image == "gpu:2"
+    assert ContainerSettings.from_env("frames", {}).image == f"clipquarry-media:{version}"
     other = ContainerSettings.from_env("frames", environ)
     assert (other.image, other.gpus, other.environment) == ("mine:1", "", {}), "no other step gets a GPU"
 
@@ -419,7 +424,7 @@ def test_the_detector_has_its_own_image_and_gpus() -> None:
 def test_gpus_in_the_engines_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, request_: dict[str, Any] | None
 ) -> None:
-    monkeypatch.setenv("CLIPYARD_GPUS", asked)
+    monkeypatch.setenv("CLIPQUARRY_GPUS", asked)
     job = make_shard(tmp_path, clips=1)
     for step in ("detect", "frames"):
         made = DockerStepOperator(task_id="frames", step=step, job=job)
@@ -437,19 +442,19 @@ def test_an_engine_without_gpus_says_so(data: Path, media_image: str, monkeypatc
     if "nvidia" in asked:
         pytest.skip("this engine has GPUs")
     make_shard(data, clips=1)
-    monkeypatch.setenv("CLIPYARD_GPUS", "all")
-    monkeypatch.setenv("CLIPYARD_IMAGE_DETECT", media_image)
-    with pytest.raises(AirflowFailException, match=r"no GPUs to give .*unset CLIPYARD_GPUS"):
+    monkeypatch.setenv("CLIPQUARRY_GPUS", "all")
+    monkeypatch.setenv("CLIPQUARRY_IMAGE_DETECT", media_image)
+    with pytest.raises(AirflowFailException, match=r"no GPUs to give .*unset CLIPQUARRY_GPUS"):
         odd("pass", "detect").execute(context())
 
 
 def test_weights_are_read_only(data: Path, media_image: str) -> None:
     make_shard(data, clips=1)
-    models = data / ".clipyard/models"
+    models = data / ".clipquarry/models"
     models.mkdir(parents=True)
     (models / "w.pth").write_bytes(b"weights")
     code = (
-        "import sys, pathlib\nmodels = pathlib.Path(sys.argv[1]) / '.clipyard/models'\n"
+        "import sys, pathlib\nmodels = pathlib.Path(sys.argv[1]) / '.clipquarry/models'\n"
         "assert (models / 'w.pth').read_bytes() == b'weights'\n"
         "try: (models / 'x').touch()\nexcept OSError as error: raise SystemExit(50 if error.errno == 30 else 51)"
     )

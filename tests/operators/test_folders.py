@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
-from clipyard.errors import UserError
-from clipyard_airflow.engine import deployment_of
-from clipyard_airflow.folders import check_folders, extra_roots, loopback
-from clipyard_airflow.operators.auto import AutoStepOperator
-from clipyard_airflow.operators.docker import DockerStepOperator
-from clipyard_airflow.operators.process import ProcessStepOperator
-from clipyard_airflow.operators.step import StepOperator
+from clipquarry.errors import UserError
+from clipquarry_airflow.engine import deployment_of
+from clipquarry_airflow.folders import check_folders, extra_roots, loopback
+from clipquarry_airflow.operators.auto import AutoStepOperator
+from clipquarry_airflow.operators.docker import DockerStepOperator
+from clipquarry_airflow.operators.process import ProcessStepOperator
+from clipquarry_airflow.operators.step import StepOperator
 from docker_engine import containers
 from frames_shard import context, make_shard, manifest
 
@@ -41,7 +41,7 @@ def linked(tmp_path: Path, disk: Path, monkeypatch: pytest.MonkeyPatch) -> tuple
     job = make_shard(data)
     (disk / "frames").mkdir()
     (data / "k/rawframes_val").symlink_to(disk / "frames")
-    monkeypatch.setenv("CLIPYARD_DATA", str(data))
+    monkeypatch.setenv("CLIPQUARRY_DATA", str(data))
     return data, job
 
 
@@ -58,7 +58,7 @@ def test_frames_on_another_disk_in_a_process(
 ) -> None:
     """``auto`` has no engine to choose here."""
     data, job = linked
-    monkeypatch.setenv("CLIPYARD_EXTRA_ROOTS", str(disk))
+    monkeypatch.setenv("CLIPQUARRY_EXTRA_ROOTS", str(disk))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{data}/none.sock")
     assert operator(task_id="frames", step="frames", job=job).execute(context()) == {"done": 2}
     check_frames(linked, disk)
@@ -68,7 +68,7 @@ def test_frames_on_another_disk_in_a_process(
 def test_a_disk_that_the_worker_has_not_is_one_sentence(
     linked: tuple[Path, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CLIPYARD_EXTRA_ROOTS", "/not/mounted")
+    monkeypatch.setenv("CLIPQUARRY_EXTRA_ROOTS", "/not/mounted")
     with pytest.raises(AirflowFailException, match="names /not/mounted, which is no folder that this worker can write"):
         ProcessStepOperator(task_id="frames", step="frames", job=linked[1]).execute(context())
 
@@ -77,9 +77,9 @@ def test_frames_on_another_disk_in_a_container(
     linked: tuple[Path, dict[str, str]], disk: Path, media_image: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, job = linked
-    with pytest.raises(AirflowFailException, match=r"rawframes_val is a link to .*let CLIPYARD_EXTRA_ROOTS"):
+    with pytest.raises(AirflowFailException, match=r"rawframes_val is a link to .*let CLIPQUARRY_EXTRA_ROOTS"):
         DockerStepOperator(task_id="frames", step="frames", job=job).execute(context())
-    monkeypatch.setenv("CLIPYARD_EXTRA_ROOTS", str(disk))
+    monkeypatch.setenv("CLIPQUARRY_EXTRA_ROOTS", str(disk))
     # The image was made of this code and an engine answers: 'auto' takes it.
     assert AutoStepOperator(task_id="frames", step="frames", job=job).execute(context()) == {"done": 2}
     check_frames(linked, disk)
@@ -108,12 +108,12 @@ def test_frames_on_another_disk_in_a_container(
     ],
 )
 def test_wrong_roots_are_one_sentence(text: str) -> None:
-    with pytest.raises(UserError, match="CLIPYARD_EXTRA_ROOTS"):
-        extra_roots(Path("/data/root"), {"CLIPYARD_EXTRA_ROOTS": text})
+    with pytest.raises(UserError, match="CLIPQUARRY_EXTRA_ROOTS"):
+        extra_roots(Path("/data/root"), {"CLIPQUARRY_EXTRA_ROOTS": text})
 
 
 def test_roots_are_read() -> None:
-    found = extra_roots(Path("/data"), {"CLIPYARD_EXTRA_ROOTS": "/ssd, /host/raid:/raid,volume:/frames,"})
+    found = extra_roots(Path("/data"), {"CLIPQUARRY_EXTRA_ROOTS": "/ssd, /host/raid:/raid,volume:/frames,"})
     assert found == (("/ssd", "/ssd"), ("/host/raid", "/raid"), ("volume", "/frames"))
 
 
@@ -139,7 +139,7 @@ def test_links_anywhere_in_the_upper_levels(tmp_path: Path) -> None:
         check_folders({"root": "whole"}, data, (), places="X")
 
 
-LOCAL = {"id": "local", "kind": "local", "path": "${CLIPYARD_LOCAL}/{split}/{clip}.mp4"}
+LOCAL = {"id": "local", "kind": "local", "path": "${CLIPQUARRY_LOCAL}/{split}/{clip}.mp4"}
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ LOCAL = {"id": "local", "kind": "local", "path": "${CLIPYARD_LOCAL}/{split}/{cli
     ],
 )
 def test_a_local_source_that_the_step_does_not_see(params: dict[str, Any], folder: str) -> None:
-    environ = {"CLIPYARD_LOCAL": "/nas/k400"}
+    environ = {"CLIPQUARRY_LOCAL": "/nas/k400"}
     with pytest.raises(UserError, match=f"reads {folder}"):
         check_folders(params, Path("/data"), ("/na",), environ, places="X")
     check_folders(params, Path("/data"), (folder,), environ, places="X")

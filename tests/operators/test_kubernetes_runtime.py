@@ -24,17 +24,17 @@ import pytest
 import yaml
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
-from clipyard.acquire.breaker import Breaker
-from clipyard.errors import UserError
-from clipyard.files import write_json
-from clipyard.manifest import ITEM_FIELDS, schema_of, write_rows
-from clipyard.reasons import Reason
-from clipyard.settings import DataRoot
-from clipyard_airflow.cluster import KubernetesSettings
-from clipyard_airflow.containers import ContainerSettings
-from clipyard_airflow.operators import kubernetes as runtime
-from clipyard_airflow.operators.kubernetes import KubernetesStepOperator
-from clipyard_airflow.runtimes import step_operator
+from clipquarry.acquire.breaker import Breaker
+from clipquarry.errors import UserError
+from clipquarry.files import write_json
+from clipquarry.manifest import ITEM_FIELDS, schema_of, write_rows
+from clipquarry.reasons import Reason
+from clipquarry.settings import DataRoot
+from clipquarry_airflow.cluster import KubernetesSettings
+from clipquarry_airflow.containers import ContainerSettings
+from clipquarry_airflow.operators import kubernetes as runtime
+from clipquarry_airflow.operators.kubernetes import KubernetesStepOperator
+from clipquarry_airflow.runtimes import step_operator
 from frames_shard import make_shard, manifest
 from kubernetes.client import ApiClient, ApiException
 from kubernetes.client import models as k8s
@@ -52,7 +52,7 @@ RIGHTS = {
 }  # fmt: skip
 SCHEMA = "1.37"
 LABEL = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
-CLAIM = {"CLIPYARD_KUBERNETES_CLAIM": "clipyard-data"}
+CLAIM = {"CLIPQUARRY_KUBERNETES_CLAIM": "clipquarry-data"}
 DATA = Path("/data")
 
 
@@ -73,15 +73,15 @@ def valid(body: dict[str, Any]) -> None:
 
 
 def test_settings_have_defaults() -> None:
-    assert KubernetesSettings.from_env(DATA, CLAIM) == KubernetesSettings(claim="clipyard-data")
+    assert KubernetesSettings.from_env(DATA, CLAIM) == KubernetesSettings(claim="clipquarry-data")
 
 
 def test_all_settings_are_read() -> None:
     names = {"NAMESPACE": "video-sets", "MOUNTS": " mine:/mine, sub.domain:/a/b ", "SECRET": "cookies", "USER": "0:7",
              "SERVICE_ACCOUNT": "steps", "CONFIG": "/etc/kube.yaml"}  # fmt: skip
-    environ = CLAIM | {f"CLIPYARD_KUBERNETES_{name}": value for name, value in names.items()}
+    environ = CLAIM | {f"CLIPQUARRY_KUBERNETES_{name}": value for name, value in names.items()}
     assert KubernetesSettings.from_env(DATA, environ) == KubernetesSettings(
-        claim="clipyard-data", namespace="video-sets", mounts=(("mine", "/mine"), ("sub.domain", "/a/b")), secret="cookies",
+        claim="clipquarry-data", namespace="video-sets", mounts=(("mine", "/mine"), ("sub.domain", "/a/b")), secret="cookies",
         user=0, group=7, service_account="steps", config="/etc/kube.yaml",
     )  # fmt: skip
 
@@ -101,8 +101,8 @@ def test_all_settings_are_read() -> None:
     ],
 )  # fmt: skip
 def test_hostile_settings_are_refused_in_one_sentence(name: str, value: str) -> None:
-    environ = CLAIM | {f"CLIPYARD_KUBERNETES_{name}": value}
-    with pytest.raises(UserError, match=f"CLIPYARD_KUBERNETES_{name} ") as raised:
+    environ = CLAIM | {f"CLIPQUARRY_KUBERNETES_{name}": value}
+    with pytest.raises(UserError, match=f"CLIPQUARRY_KUBERNETES_{name} ") as raised:
         KubernetesSettings.from_env(DATA, environ)
     text = str(raised.value)
     assert text.endswith(".") and "write" in text and "\n" not in text and len(text) < 600
@@ -110,21 +110,21 @@ def test_hostile_settings_are_refused_in_one_sentence(name: str, value: str) -> 
 
 @pytest.mark.parametrize("root", ["/", "/tmp", "/data:1", "/da\nta", "/a/../b", "data"])
 def test_data_roots_that_no_pod_can_mount(root: str) -> None:
-    with pytest.raises(UserError, match="CLIPYARD_DATA is "):
+    with pytest.raises(UserError, match="CLIPQUARRY_DATA is "):
         KubernetesSettings.from_env(Path(root), CLAIM)
 
 
 def test_a_mount_cannot_hide_the_data_root() -> None:
     with pytest.raises(UserError, match="above it"):
-        KubernetesSettings.from_env(Path("/srv/data"), CLAIM | {"CLIPYARD_KUBERNETES_MOUNTS": "c:/srv"})
+        KubernetesSettings.from_env(Path("/srv/data"), CLAIM | {"CLIPQUARRY_KUBERNETES_MOUNTS": "c:/srv"})
 
 
 @pytest.mark.parametrize(
     ("secret", "cookies", "says"),
     [
-        ("s", None, "CLIPYARD_COOKIES is not set"), ("s", "cookies.txt", "absolute path"), ("s", "/etc/../c", "absolute path"),
+        ("s", None, "CLIPQUARRY_COOKIES is not set"), ("s", "cookies.txt", "absolute path"), ("s", "/etc/../c", "absolute path"),
         ("s", "/data/cookies.txt", "inside a mounted volume"), ("s", "/mine/cookies.txt", "inside a mounted volume"),
-        ("", "/etc/cookies.txt", "let CLIPYARD_KUBERNETES_SECRET name a Secret"),
+        ("", "/etc/cookies.txt", "let CLIPQUARRY_KUBERNETES_SECRET name a Secret"),
     ],
 )  # fmt: skip
 def test_cookies_and_secret_must_fit(secret: str, cookies: str | None, says: str) -> None:
@@ -147,12 +147,12 @@ def test_cookies_in_a_volume_need_no_secret() -> None:
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A worker whose environment holds secrets, and no proxy."""
     for name in list(os.environ):
-        if name.upper().endswith("_PROXY") or name.startswith("CLIPYARD_"):
+        if name.upper().endswith("_PROXY") or name.startswith("CLIPQUARRY_"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("CLIPYARD_DATA", str(tmp_path))
-    monkeypatch.setenv("CLIPYARD_KUBERNETES_CLAIM", "clipyard-data")
-    monkeypatch.setenv("CLIPYARD_KUBERNETES_NAMESPACE", "clipyard")
-    monkeypatch.setenv("CLIPYARD_LEDGER", "postgresql://u:secret@h/d")
+    monkeypatch.setenv("CLIPQUARRY_DATA", str(tmp_path))
+    monkeypatch.setenv("CLIPQUARRY_KUBERNETES_CLAIM", "clipquarry-data")
+    monkeypatch.setenv("CLIPQUARRY_KUBERNETES_NAMESPACE", "clipquarry")
+    monkeypatch.setenv("CLIPQUARRY_LEDGER", "postgresql://u:secret@h/d")
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "postgresql://u:secret@h/airflow")
     return tmp_path
 
@@ -211,7 +211,7 @@ def test_the_pod_is_confined(environment: Path) -> None:
 
 
 def test_a_root_user_is_possible_and_said(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLIPYARD_KUBERNETES_USER", "0:0")
+    monkeypatch.setenv("CLIPQUARRY_KUBERNETES_USER", "0:0")
     assert render(environment)["spec"]["securityContext"]["runAsNonRoot"] is False
 
 
@@ -223,20 +223,22 @@ def test_the_command_is_a_list_for_the_images_entrypoint(environment: Path) -> N
 
 
 def test_the_data_root_has_the_workers_path(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLIPYARD_KUBERNETES_MOUNTS", "mine:/mine,clipyard-data:/again")
+    monkeypatch.setenv("CLIPQUARRY_KUBERNETES_MOUNTS", "mine:/mine,clipquarry-data:/again")
     spec = render(environment)["spec"]
     mounts = {mount["mountPath"]: mount for mount in spec["containers"][0]["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
     assert not mounts[str(environment)].get("readOnly")
-    assert volumes["data"]["persistentVolumeClaim"] == {"claimName": "clipyard-data"}
+    assert volumes["data"]["persistentVolumeClaim"] == {"claimName": "clipquarry-data"}
     assert mounts["/mine"]["readOnly"] is mounts["/again"]["readOnly"] is True
     assert volumes["mount-0"]["persistentVolumeClaim"] == {"claimName": "mine", "readOnly": True}
-    assert volumes["mount-1"]["persistentVolumeClaim"] == {"claimName": "clipyard-data"}, "one access mode for a claim"
+    assert volumes["mount-1"]["persistentVolumeClaim"] == {"claimName": "clipquarry-data"}, (
+        "one access mode for a claim"
+    )
 
 
 def test_extra_roots_are_claims_that_a_pod_may_write(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLIPYARD_EXTRA_ROOTS", "ssd:/ssd")
-    monkeypatch.setenv("CLIPYARD_KUBERNETES_MOUNTS", "ssd:/again")
+    monkeypatch.setenv("CLIPQUARRY_EXTRA_ROOTS", "ssd:/ssd")
+    monkeypatch.setenv("CLIPQUARRY_KUBERNETES_MOUNTS", "ssd:/again")
     spec = render(environment)["spec"]
     mounts = {mount["mountPath"]: mount for mount in spec["containers"][0]["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
@@ -246,7 +248,7 @@ def test_extra_roots_are_claims_that_a_pod_may_write(environment: Path, monkeypa
         == volumes["mount-0"]["persistentVolumeClaim"]
         == {"claimName": "ssd"}
     )
-    monkeypatch.setenv("CLIPYARD_EXTRA_ROOTS", "/ssd")
+    monkeypatch.setenv("CLIPQUARRY_EXTRA_ROOTS", "/ssd")
     with pytest.raises(UserError, match="for pods write claim:/folder"):
         KubernetesSettings.from_env(environment)
 
@@ -254,9 +256,9 @@ def test_extra_roots_are_claims_that_a_pod_may_write(environment: Path, monkeypa
 @pytest.mark.parametrize(("step", "network"), [("frames", "none"), ("resize", "none"), ("fetch", "egress")])
 def test_labels_select_pods_without_network(environment: Path, step: str, network: str) -> None:
     labels = render(environment, step)["metadata"]["labels"]
-    assert labels["app.kubernetes.io/name"] == "clipyard"
-    assert (labels["clipyard.org/step"], labels["clipyard.org/network"]) == (step, network)
-    (policy,) = [document for document in DOCUMENTS if document["metadata"]["name"] == "clipyard-no-network"]
+    assert labels["app.kubernetes.io/name"] == "clipquarry"
+    assert (labels["clipquarry.org/step"], labels["clipquarry.org/network"]) == (step, network)
+    (policy,) = [document for document in DOCUMENTS if document["metadata"]["name"] == "clipquarry-no-network"]
     assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items() or network != "none"
     assert "Egress" in policy["spec"]["policyTypes"] and "egress" not in policy["spec"]
 
@@ -264,31 +266,31 @@ def test_labels_select_pods_without_network(environment: Path, step: str, networ
 def test_deployments_in_one_namespace_are_told_apart(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = render(environment)["metadata"]
     assert one["name"] != render(environment)["metadata"]["name"], "names are unique"
-    monkeypatch.setenv("CLIPYARD_KUBERNETES_CLAIM", "other")
+    monkeypatch.setenv("CLIPQUARRY_KUBERNETES_CLAIM", "other")
     other = render(environment)["metadata"]
-    assert one["labels"]["clipyard.org/deployment"] != other["labels"]["clipyard.org/deployment"]
+    assert one["labels"]["clipquarry.org/deployment"] != other["labels"]["clipquarry.org/deployment"]
 
 
 def test_cookies_come_as_a_secret_and_only_to_steps_with_network(
     environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CLIPYARD_COOKIES", "/etc/clipyard/cookies.txt")
-    monkeypatch.setenv("CLIPYARD_KUBERNETES_SECRET", "clipyard-cookies")
+    monkeypatch.setenv("CLIPQUARRY_COOKIES", "/etc/clipquarry/cookies.txt")
+    monkeypatch.setenv("CLIPQUARRY_KUBERNETES_SECRET", "clipquarry-cookies")
     spec = render(environment, "fetch")["spec"]
     mounts = {mount["mountPath"]: mount for mount in spec["containers"][0]["volumeMounts"]}
-    assert mounts["/etc/clipyard/cookies.txt"] == {
-        "name": "cookies", "mountPath": "/etc/clipyard/cookies.txt", "subPath": "cookies.txt", "readOnly": True,
+    assert mounts["/etc/clipquarry/cookies.txt"] == {
+        "name": "cookies", "mountPath": "/etc/clipquarry/cookies.txt", "subPath": "cookies.txt", "readOnly": True,
     }  # fmt: skip
     (secret,) = [volume["secret"] for volume in spec["volumes"] if "secret" in volume]
-    assert (secret["secretName"], secret["defaultMode"]) == ("clipyard-cookies", 0o440)
+    assert (secret["secretName"], secret["defaultMode"]) == ("clipquarry-cookies", 0o440)
     spec = render(environment, "frames")["spec"]
     assert [volume["name"] for volume in spec["volumes"]] == ["data", "tmp"]
     assert "cookies.txt" not in json.dumps(spec)
 
 
 def test_limits_are_requests_and_jobs_follow(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLIPYARD_MEMORY_FRAMES", "1g")
-    monkeypatch.setenv("CLIPYARD_CPUS", "2.5")
+    monkeypatch.setenv("CLIPQUARRY_MEMORY_FRAMES", "1g")
+    monkeypatch.setenv("CLIPQUARRY_CPUS", "2.5")
     (container,) = render(environment, jobs=8)["spec"]["containers"]
     assert container["resources"]["limits"] == {"memory": "1073741824", "cpu": "2500m"}
     assert container["resources"]["requests"] == container["resources"]["limits"]
@@ -296,15 +298,15 @@ def test_limits_are_requests_and_jobs_follow(environment: Path, monkeypatch: pyt
 
 
 def test_detect_gets_its_image_and_gpus(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLIPYARD_GPUS", "1")
-    monkeypatch.setenv("CLIPYARD_DEVICE", "cuda")
+    monkeypatch.setenv("CLIPQUARRY_GPUS", "1")
+    monkeypatch.setenv("CLIPQUARRY_DEVICE", "cuda")
     (container,) = render(environment, "detect")["spec"]["containers"]
-    assert container["image"].startswith("clipyard-detect:")
+    assert container["image"].startswith("clipquarry-detect:")
     assert container["resources"]["limits"] == {"nvidia.com/gpu": "1"}
-    assert {"name": "CLIPYARD_DEVICE", "value": "cuda"} in container["env"]
+    assert {"name": "CLIPQUARRY_DEVICE", "value": "cuda"} in container["env"]
     (container,) = render(environment)["spec"]["containers"]
     assert not container.get("resources")
-    monkeypatch.setenv("CLIPYARD_GPUS", "all")
+    monkeypatch.setenv("CLIPQUARRY_GPUS", "all")
     with pytest.raises(UserError, match="write a number of GPUs"):
         render(environment, "detect")
 
@@ -316,23 +318,23 @@ def test_no_limits_ask_for_nothing(environment: Path) -> None:
 
 
 def test_nothing_of_the_workers_environment_leaks(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLIPYARD_MIRROR", "https://u:$(HOME)$$@mirror.example")
+    monkeypatch.setenv("CLIPQUARRY_MIRROR", "https://u:$(HOME)$$@mirror.example")
     monkeypatch.delenv("YTDLP_NO_PLUGINS", raising=False)  # other tests of this process may have set it
-    body = render(environment, "fetch", sources=[{"url": "${CLIPYARD_MIRROR}/{clip}.mp4"}])
+    body = render(environment, "fetch", sources=[{"url": "${CLIPQUARRY_MIRROR}/{clip}.mp4"}])
     (container,) = body["spec"]["containers"]
     env = {entry["name"]: entry["value"] for entry in container["env"]}
-    assert set(env) == {"CLIPYARD_MIRROR", "CLIPYARD_DATA", "HOME", "USER"}
-    assert expand(env["CLIPYARD_MIRROR"], env) == os.environ["CLIPYARD_MIRROR"], "Kubernetes puts no variables in"
+    assert set(env) == {"CLIPQUARRY_MIRROR", "CLIPQUARRY_DATA", "HOME", "USER"}
+    assert expand(env["CLIPQUARRY_MIRROR"], env) == os.environ["CLIPQUARRY_MIRROR"], "Kubernetes puts no variables in"
     assert "secret@" not in json.dumps(body) and not container.get("envFrom")
 
 
 def test_a_data_root_with_a_dollar_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tmp_path / "a $(HOME) b"
-    monkeypatch.setenv("CLIPYARD_DATA", str(data))
+    monkeypatch.setenv("CLIPQUARRY_DATA", str(data))
     (container,) = render(data)["spec"]["containers"]
     env = {entry["name"]: expand(entry["value"], {}) for entry in container["env"]}
     assert str(data) in [expand(word, env) for word in container["args"]]
-    assert env["CLIPYARD_DATA"] == str(data) == container["volumeMounts"][0]["mountPath"]
+    assert env["CLIPQUARRY_DATA"] == str(data) == container["volumeMounts"][0]["mountPath"]
 
 
 def test_run_ids_become_valid_labels(environment: Path) -> None:
@@ -366,7 +368,7 @@ def test_ids_are_never_templates() -> None:
 
 
 def test_a_mapped_task_keeps_its_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLIPYARD_RUNTIME_FRAMES", "kubernetes")
+    monkeypatch.setenv("CLIPQUARRY_RUNTIME_FRAMES", "kubernetes")
     assert step_operator("frames") is KubernetesStepOperator
     with DAG("kinetics400"):
         mapped = step_operator("frames").partial(task_id="frames", step="frames", retries=2).expand(job=[JOB])
@@ -435,7 +437,7 @@ class Cluster:
         verb = "list" if verb == "get" and name is None else verb
         resource = kind + (log or "")
         self.asked.add((verb, resource))
-        if (verb, resource) not in RIGHTS or namespace != "clipyard":
+        if (verb, resource) not in RIGHTS or namespace != "clipquarry":
             return self._say(request, 403, {"message": f"{resource} is forbidden: cannot {verb} in {namespace}"})
         with self.lock:
             if name is not None and name not in self.pods:
@@ -498,7 +500,7 @@ class Cluster:
         elif fate == "failed":
             body["status"] = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "no device is left"}
         elif fate == "unpullable":
-            self._state(name, "Pending", waiting={"reason": "ErrImagePull", "message": "clipyard-media: not found"})
+            self._state(name, "Pending", waiting={"reason": "ErrImagePull", "message": "clipquarry-media: not found"})
         elif fate == "configless":
             self._state(
                 name, "Pending", waiting={"reason": "CreateContainerConfigError", "message": "secret not found"}
@@ -515,7 +517,7 @@ class Cluster:
     def _run(self, name: str, fate: str) -> None:
         (container,) = self.pods[name]["spec"]["containers"]
         env = {entry["name"]: expand(entry["value"], {}) for entry in container["env"]}
-        argv = [sys.executable, "-m", "clipyard", *(expand(word, env) for word in container["args"])]
+        argv = [sys.executable, "-m", "clipquarry", *(expand(word, env) for word in container["args"])]
         process = subprocess.Popen(
             argv, env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"} | env, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -590,7 +592,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     fake = Cluster()
     config = tmp_path_factory.mktemp("kube") / "config.yaml"
     write_kubeconfig(config, fake.url)
-    monkeypatch.setenv("CLIPYARD_KUBERNETES_CONFIG", str(config))
+    monkeypatch.setenv("CLIPQUARRY_KUBERNETES_CONFIG", str(config))
     yield fake
     fake.server.shutdown()
     fake.server.server_close()
@@ -660,12 +662,12 @@ def test_wrong_parameters_fail_without_a_retry(environment: Path, cluster: Clust
 
 
 def test_out_of_memory_is_one_sentence(environment: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLIPYARD_MEMORY", "512m")
+    monkeypatch.setenv("CLIPQUARRY_MEMORY", "512m")
     cluster.fate = "oom"
     with pytest.raises(AirflowException, match=r"ran out of memory \(512 MiB\): give the step more") as raised:
         operator(job=make_shard(environment)).execute(context())
     assert not isinstance(raised.value, AirflowFailException), "it is tried again"
-    assert "CLIPYARD_MEMORY_FRAMES" in str(raised.value) and "goes on where it was" in str(raised.value)
+    assert "CLIPQUARRY_MEMORY_FRAMES" in str(raised.value) and "goes on where it was" in str(raised.value)
     assert not cluster.pods
 
 
@@ -680,8 +682,8 @@ def test_an_evicted_pod_is_tried_again(environment: Path, cluster: Cluster) -> N
 @pytest.mark.parametrize(
     ("fate", "kind", "says"),
     [
-        ("unpullable", AirflowFailException, r"image clipyard-media:\S+ cannot be pulled \(ErrImagePull: .*CLIPYARD_IMAGE"),
-        ("unschedulable", AirflowException, r"No node took the pod within 0.2 .*3 Insufficient memory.*CLIPYARD_MEMORY_FRAMES"),
+        ("unpullable", AirflowFailException, r"image clipquarry-media:\S+ cannot be pulled \(ErrImagePull: .*CLIPQUARRY_IMAGE"),
+        ("unschedulable", AirflowException, r"No node took the pod within 0.2 .*3 Insufficient memory.*CLIPQUARRY_MEMORY_FRAMES"),
         ("configless", AirflowException, r"did not start \(CreateContainerConfigError: secret not found\): .*kubectl"),
         ("failed", AirflowException, r"did not start \(UnexpectedAdmissionError: no device is left\)"),
     ],
@@ -783,7 +785,7 @@ def test_a_cancelled_task_deletes_its_pod_and_the_step_ends(environment: Path, c
 def test_what_the_api_refuses_is_not_tried_again(
     environment: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CLIPYARD_KUBERNETES_NAMESPACE", "kube-system")
+    monkeypatch.setenv("CLIPQUARRY_KUBERNETES_NAMESPACE", "kube-system")
     with pytest.raises(AirflowFailException, match=r"namespace kube-system \(403: pods is forbidden"):
         operator(job=make_shard(environment)).execute(context())
     assert not cluster.created
@@ -830,8 +832,8 @@ def test_what_a_pods_end_says(reason: str | None, ended: dict[str, Any] | None, 
 
 
 def test_a_missing_setting_is_one_sentence(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CLIPYARD_KUBERNETES_CLAIM")
-    with pytest.raises(AirflowFailException, match="CLIPYARD_KUBERNETES_CLAIM is not set"):
+    monkeypatch.delenv("CLIPQUARRY_KUBERNETES_CLAIM")
+    with pytest.raises(AirflowFailException, match="CLIPQUARRY_KUBERNETES_CLAIM is not set"):
         operator(job=make_shard(environment)).execute(context())
 
 
@@ -842,7 +844,7 @@ def test_no_access_to_a_cluster_is_one_sentence(
     config = environment / "kube.yaml"
     if content is not None:
         config.write_text(content)
-    monkeypatch.setenv("CLIPYARD_KUBERNETES_CONFIG", str(config))
+    monkeypatch.setenv("CLIPQUARRY_KUBERNETES_CONFIG", str(config))
     with pytest.raises(AirflowFailException, match="no access to a Kubernetes cluster") as raised:
         operator(job=make_shard(environment)).execute(context())
     assert "\n" not in str(raised.value)
@@ -857,7 +859,7 @@ def test_outside_of_a_cluster_a_kubeconfig_is_needed(environment: Path, monkeypa
 def test_an_api_that_is_away_is_tried_again(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = environment / "kube.yaml"
     write_kubeconfig(config, "http://127.0.0.1:9")
-    monkeypatch.setenv("CLIPYARD_KUBERNETES_CONFIG", str(config))
+    monkeypatch.setenv("CLIPQUARRY_KUBERNETES_CONFIG", str(config))
     with pytest.raises(AirflowException, match="does not answer") as raised:
         operator(job=make_shard(environment)).execute(context())
     assert type(raised.value) is AirflowException

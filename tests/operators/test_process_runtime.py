@@ -9,17 +9,17 @@ from pathlib import Path
 import psutil
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
-from clipyard.errors import Exit
-from clipyard.files import write_json
-from clipyard_airflow.operators.outcome import raise_for, read_outcome
-from clipyard_airflow.operators.process import ProcessStepOperator
-from clipyard_airflow.operators.step import StepOperator
+from clipquarry.errors import Exit
+from clipquarry.files import write_json
+from clipquarry_airflow.operators.outcome import raise_for, read_outcome
+from clipquarry_airflow.operators.process import ProcessStepOperator
+from clipquarry_airflow.operators.step import StepOperator
 from frames_shard import context, make_shard, manifest
 
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CLIPYARD_DATA", str(tmp_path))
+    monkeypatch.setenv("CLIPQUARRY_DATA", str(tmp_path))
     return tmp_path
 
 

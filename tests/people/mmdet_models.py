@@ -13,7 +13,7 @@ FASTER = "faster-rcnn_r50_fpn_1x_coco"
 
 def small(config: str, folder: Path) -> str:
     """A config as the shipped one, with a network input of at most 160 x 160."""
-    from clipyard.people.mmdet import config_path
+    from clipquarry.people.mmdet import config_path
 
     pad = "dict(type='Pad', size=(160, 160), pad_val=dict(img=(114, 114, 114)))," if config == RTMDET else ""
     path = folder / f"{config}_small.py"
@@ -28,7 +28,7 @@ def small(config: str, folder: Path) -> str:
 def random_model(config: str) -> Any:
     """mmdet's own model of a shipped config; its heads are tuned to find people everywhere, each a little differently."""
     import torch
-    from clipyard.people.mmdet import config_path
+    from clipquarry.people.mmdet import config_path
     from mmdet.apis import init_detector
 
     torch.manual_seed(1)

@@ -7,8 +7,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from clipyard.people.detector import NOBODY, Detector, as_fractions
-from clipyard.people.hog import HogDetector
+from clipquarry.people.detector import NOBODY, Detector, as_fractions
+from clipquarry.people.hog import HogDetector
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clipyard.errors import MachineError, UserError
-from clipyard.people.device import choose_device
+from clipquarry.errors import MachineError, UserError
+from clipquarry.people.device import choose_device
 
 PROJECT = Path(__file__).parents[2]
 THERE = PROJECT / ".venv-detect/bin/python"
@@ -64,8 +64,8 @@ SIZES = [(120, 160), (90, 160), (120, 160), (160, 120), (90, 160), (120, 160), (
 @pytest.mark.parametrize("name", ["rtmdet_tiny_8xb32-300e_coco", "faster-rcnn_r50_fpn_1x_coco"])
 def test_box_by_box_as_mmdets_own_loop(name: str, batch: int, tmp_path: Path) -> None:
     import mmdet_models
-    from clipyard.people.detector import as_fractions
-    from clipyard.people.mmdet import MmdetDetector
+    from clipquarry.people.detector import as_fractions
+    from clipquarry.people.mmdet import MmdetDetector
 
     config = mmdet_models.small(name, tmp_path)
     model = mmdet_models.random_model(config)
@@ -94,7 +94,7 @@ def test_box_by_box_as_mmdets_own_loop(name: str, batch: int, tmp_path: Path) ->
 @needs_mmdet
 def test_batches_hold_pictures_of_one_size(tiny: tuple[Any, Path], tmp_path: Path) -> None:
     import mmdet_models
-    from clipyard.people.mmdet import MmdetDetector
+    from clipquarry.people.mmdet import MmdetDetector
 
     detector = MmdetDetector(tiny[1], mmdet_models.small(mmdet_models.RTMDET, tmp_path), device="cpu", cpu_batch=2)
     seen = []
@@ -110,8 +110,8 @@ def test_batches_hold_pictures_of_one_size(tiny: tuple[Any, Path], tmp_path: Pat
 @needs_mmdet
 def test_the_name_changes_with_the_answer(tiny: tuple[Any, Path], tmp_path: Path) -> None:
     import mmdet_models
-    from clipyard.files import sha256_of
-    from clipyard.people.mmdet import MmdetDetector, config_path
+    from clipquarry.files import sha256_of
+    from clipquarry.people.mmdet import MmdetDetector, config_path
 
     def name(checkpoint: Path, config: str = mmdet_models.RTMDET, **more: Any) -> str:
         return MmdetDetector(checkpoint, config, device="cpu", **more).name
@@ -145,7 +145,7 @@ class Bomb:
 @pytest.mark.parametrize("how", ["zip", "old", "pickle"])
 def test_a_hostile_checkpoint_is_refused_and_not_run(how: str, tiny: tuple[Any, Path], tmp_path: Path) -> None:
     import torch
-    from clipyard.people.checkpoint import load_weights
+    from clipquarry.people.checkpoint import load_weights
 
     mark, file = tmp_path / "ran", tmp_path / "bad.pth"
     content = {"state_dict": tiny[0].state_dict(), "meta": Bomb(mark)}
@@ -166,7 +166,7 @@ def test_a_hostile_checkpoint_is_refused_and_not_run(how: str, tiny: tuple[Any, 
 def test_what_openmmlabs_checkpoints_hold_is_read(tiny: tuple[Any, Path], tmp_path: Path) -> None:
     import mmdet_models
     import torch
-    from clipyard.people.checkpoint import load_weights
+    from clipquarry.people.checkpoint import load_weights
     from mmengine.logging import MessageHub
 
     hub = MessageHub.get_instance("test")
@@ -196,7 +196,7 @@ def test_what_openmmlabs_checkpoints_hold_is_read(tiny: tuple[Any, Path], tmp_pa
 @needs_mmdet
 @pytest.mark.parametrize("content", [b"", b"<html>", b"PK\x03\x04 torn", b"\x80\x02]q\x00."])
 def test_what_is_no_checkpoint(content: bytes, tmp_path: Path) -> None:
-    from clipyard.people.checkpoint import load_weights
+    from clipquarry.people.checkpoint import load_weights
 
     file = tmp_path / "x.pth"
     with pytest.raises(UserError, match="There is no checkpoint"):
@@ -209,7 +209,7 @@ def test_what_is_no_checkpoint(content: bytes, tmp_path: Path) -> None:
 
 @needs_mmdet
 def test_a_torn_checkpoint(tiny: tuple[Any, Path], tmp_path: Path) -> None:
-    from clipyard.people.checkpoint import load_weights
+    from clipquarry.people.checkpoint import load_weights
 
     file = tmp_path / "x.pth"
     file.write_bytes(tiny[1].read_bytes()[:-1000])
@@ -221,7 +221,7 @@ def test_a_torn_checkpoint(tiny: tuple[Any, Path], tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_model(tiny: tuple[Any, Path], tmp_path: Path) -> None:
     import mmdet_models
     import torch
-    from clipyard.people.mmdet import MmdetDetector
+    from clipquarry.people.mmdet import MmdetDetector
 
     with pytest.raises(
         UserError, match=r"another model: \d\d+ weights of the config's model are missing, \d\d+ are unexp"
@@ -247,7 +247,7 @@ def test_a_checkpoint_of_another_model(tiny: tuple[Any, Path], tmp_path: Path) -
     ],
 )  # fmt: skip
 def test_configs_that_make_nothing(config: str, sentence: str, tiny: tuple[Any, Path], tmp_path: Path) -> None:
-    from clipyard.people.mmdet import MmdetDetector
+    from clipquarry.people.mmdet import MmdetDetector
 
     if config == "syntax" or "=" in config:
         (tmp_path / "c.py").write_text("model = (" if config == "syntax" else config)
@@ -262,9 +262,9 @@ def test_the_step_with_a_network(tiny: tuple[Any, Path], tmp_path: Path) -> None
 
     import cv2
     import mmdet_models
-    from clipyard.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
-    from clipyard.steps.detect import DetectStep
-    from clipyard.steps.runner import run_step
+    from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
+    from clipquarry.steps.detect import DetectStep
+    from clipquarry.steps.runner import run_step
 
     data = tmp_path / "data"
     (data / "models").mkdir(parents=True)
@@ -304,7 +304,7 @@ def test_the_step_with_a_network(tiny: tuple[Any, Path], tmp_path: Path) -> None
 def test_without_the_packages_the_sentence_says_what_to_install(tmp_path: Path) -> None:
     if HERE:
         pytest.skip("mmdet is here")
-    from clipyard.people.make import make_detector
+    from clipquarry.people.make import make_detector
 
     with pytest.raises(MachineError, match=r"needs torch 2\.13\.0.*mmcv 2\.1\.0.*mmdet 3\.3\.0.*make detect-env"):
         make_detector("mmdet", checkpoint=tmp_path / "x.pth")
@@ -313,10 +313,10 @@ def test_without_the_packages_the_sentence_says_what_to_install(tmp_path: Path) 
 
 
 def test_devices() -> None:
-    assert choose_device("cpu", {"CLIPYARD_DEVICE": "cuda"}) == "cpu"
-    assert choose_device("auto", {"CLIPYARD_DEVICE": "cpu"}) == "cpu"
-    with pytest.raises(UserError, match="CLIPYARD_DEVICE is 'gpu'"):
-        choose_device("auto", {"CLIPYARD_DEVICE": "gpu"})
+    assert choose_device("cpu", {"CLIPQUARRY_DEVICE": "cuda"}) == "cpu"
+    assert choose_device("auto", {"CLIPQUARRY_DEVICE": "cpu"}) == "cpu"
+    with pytest.raises(UserError, match="CLIPQUARRY_DEVICE is 'gpu'"):
+        choose_device("auto", {"CLIPQUARRY_DEVICE": "gpu"})
     with pytest.raises(UserError, match="the device is 'tpu'"):
         choose_device("tpu", {})
 

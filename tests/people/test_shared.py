@@ -9,11 +9,11 @@ from threading import Event, Thread
 
 import numpy as np
 import pytest
-from clipyard.errors import UserError
-from clipyard.people.detector import Boxes, Picture
-from clipyard.people.make import make_detector
-from clipyard.people.picture import PictureError, read_picture
-from clipyard.people.shared import SharedDetector
+from clipquarry.errors import UserError
+from clipquarry.people.detector import Boxes, Picture
+from clipquarry.people.make import make_detector
+from clipquarry.people.picture import PictureError, read_picture
+from clipquarry.people.shared import SharedDetector
 
 
 class Echo:

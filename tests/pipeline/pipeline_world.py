@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from clipyard.manifest import CATALOG_FIELDS, Row, read_rows, schema_of, write_rows
-from clipyard.pipeline.context import Kind, RunContext, make_context
-from clipyard.pipeline.record import record
-from clipyard.pipeline.stages import run_stage
-from clipyard.settings import DataRoot, Settings
-from clipyard.steps.fetch import FetchStep
+from clipquarry.manifest import CATALOG_FIELDS, Row, read_rows, schema_of, write_rows
+from clipquarry.pipeline.context import Kind, RunContext, make_context
+from clipquarry.pipeline.record import record
+from clipquarry.pipeline.stages import run_stage
+from clipquarry.settings import DataRoot, Settings
+from clipquarry.steps.fetch import FetchStep
 
 LABELS = ("abseiling", "riding a bike", "zumba")
 
@@ -51,7 +51,7 @@ class World:
     """One data root."""
 
     def __init__(self, root: Path, catalog: Iterable[Row] | None = None) -> None:
-        self.settings = Settings(DataRoot(root), f"sqlite:///{root}/.clipyard/ledger.sqlite")
+        self.settings = Settings(DataRoot(root), f"sqlite:///{root}/.clipquarry/ledger.sqlite")
         self.root, self.catalog = root, list(rows() if catalog is None else catalog)
         root.mkdir(exist_ok=True)
 

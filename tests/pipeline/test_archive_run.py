@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from clipyard.cli import main
-from clipyard.demo.origin import Origin
-from clipyard.demo.videos import make_video
-from clipyard.files import read_json
-from clipyard.ids import clip_id
-from clipyard.manifest import read_rows
+from clipquarry.cli import main
+from clipquarry.demo.origin import Origin
+from clipquarry.demo.videos import make_video
+from clipquarry.files import read_json
+from clipquarry.ids import clip_id
+from clipquarry.manifest import read_rows
 
 HEADER = "label,youtube_id,time_start,time_end,split,is_cc\n"
 BIKE, ZUMBA, YOGA, LOST = "-bike_00001", "zumba_00002", "yoga__00003", "lost__00004"
@@ -69,10 +69,10 @@ class Boxed:
         self.folder, self.data, self._origin = folder, folder / "data", origin
 
     def __call__(self, *arguments: str, code: int = 0) -> Result:
-        unset: dict[str, str | None] = {name: None for name in os.environ if name.startswith("CLIPYARD_")}
+        unset: dict[str, str | None] = {name: None for name in os.environ if name.startswith("CLIPQUARRY_")}
         env = {
             **unset, "BOXED_URL": self._origin.url, "BOXED_FOLDER": str(self.folder / "my lists"), "NO_PROXY": "127.0.0.1",
-            "CLIPYARD_DATA": str(self.data), "CLIPYARD_DATASETS": str(self.folder / "specs"),
+            "CLIPQUARRY_DATA": str(self.data), "CLIPQUARRY_DATASETS": str(self.folder / "specs"),
         }  # fmt: skip
         done = CliRunner().invoke(main, list(arguments), env=env)
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
@@ -112,12 +112,12 @@ def test_archives_become_a_release(boxed: Boxed) -> None:
         f"videos_train/zumba/{clip_id(ZUMBA, 1, 3)}.mp4",
         f"videos_val/zumba/{clip_id(YOGA, 2, 4)}.mp4",
     ]
-    run = boxed.data / ".clipyard/runs/kinetics_boxed/one"
+    run = boxed.data / ".clipquarry/runs/kinetics_boxed/one"
     gate = read_json(run / "gates/clips.json")
     assert gate["verdict"] != "block", gate
     parts = [row for path in sorted((run / "unpack").glob("part-*.parquet")) for row in read_rows(path)]
     assert [(row["status"], row["found"]) for row in parts] == [("done", 1)] * 3
-    release = boxed.data / ".clipyard/releases/kinetics_boxed/one"
+    release = boxed.data / ".clipquarry/releases/kinetics_boxed/one"
     names = {path.name for path in release.iterdir()}
     assert {"kinetics_boxed.lock", "boxed_train_list_videos.txt", "boxed_val_list_videos.txt"} <= names
     assert len((release / "boxed_train_list_videos.txt").read_text().splitlines()) == 2
@@ -127,7 +127,7 @@ def test_archives_become_a_release(boxed: Boxed) -> None:
 
 def test_a_second_run_keeps_what_is_there(boxed: Boxed) -> None:
     boxed("run", "kinetics_boxed", "--run", "two", "--jobs", "1")
-    rows = read_rows(boxed.data / ".clipyard/runs/kinetics_boxed/two/results.parquet")
+    rows = read_rows(boxed.data / ".clipquarry/runs/kinetics_boxed/two/results.parquet")
     assert sorted((row["status"], row["source"] or "") for row in rows) == [
         ("kept", "shard"), ("kept", "shard"), ("kept", "shard"), ("missing", ""),
     ]  # fmt: skip

@@ -25,9 +25,9 @@ from box_world import (
     serve,
     unpickled,
 )
-from clipyard.errors import UserError
-from clipyard.files import read_json
-from clipyard.manifest import read_rows
+from clipquarry.errors import UserError
+from clipquarry.files import read_json
+from clipquarry.manifest import read_rows
 
 
 @pytest.fixture(scope="module")

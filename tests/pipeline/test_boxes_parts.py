@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from clipyard.annotations.action_list import write_action_list
-from clipyard.annotations.proposals import read_proposals, write_proposals
-from clipyard.errors import UserError
-from clipyard.ids import ClipName
-from clipyard.pipeline.boxes.merge import (
+from clipquarry.annotations.action_list import write_action_list
+from clipquarry.annotations.proposals import read_proposals, write_proposals
+from clipquarry.errors import UserError
+from clipquarry.ids import ClipName
+from clipquarry.pipeline.boxes.merge import (
     CHECKED,
     TRAIN_CSV,
     TRAIN_PROPOSALS,
@@ -22,10 +22,10 @@ from clipyard.pipeline.boxes.merge import (
     link_frames,
     merge,
 )
-from clipyard.pipeline.boxes.proposals import as_table, from_detections
-from clipyard.pipeline.boxes.tables import SplitFiles, write_tables
-from clipyard.pipeline.boxes.windows import flat_rows, listed_clips, window_rows
-from clipyard.settings import DataRoot
+from clipquarry.pipeline.boxes.proposals import as_table, from_detections
+from clipquarry.pipeline.boxes.tables import SplitFiles, write_tables
+from clipquarry.pipeline.boxes.windows import flat_rows, listed_clips, window_rows
+from clipquarry.settings import DataRoot
 
 BOX = "0.100,0.200,0.300,0.400"
 A, B = "AAAAAAAAAAA", "-B_B_B_B_B_"
@@ -173,7 +173,7 @@ def test_links_are_mended_and_folders_left_alone(both: tuple[Path, Path]) -> Non
     (target / B).symlink_to(kinetics)
     assert link_frames(DataRoot(kinetics.parent), ava / "rawframes", target) == 1
     assert (target / B).readlink() == ava / "rawframes" / B
-    aside = kinetics.parent / ".clipyard/set-aside/ava_kinetics/rawframes"
+    aside = kinetics.parent / ".clipquarry/set-aside/ava_kinetics/rawframes"
     assert (aside / B).readlink() == kinetics, "a person's link is kept"
     (target / B).unlink()
     (target / B).mkdir()
@@ -213,7 +213,7 @@ def test_what_is_copied_from_ava_was_checked(both: tuple[Path, Path], tmp_path: 
 
 def test_a_persons_files_in_the_place_of_merged_ones_are_set_aside(both: tuple[Path, Path], tmp_path: Path) -> None:
     kinetics, _ = both
-    aside = kinetics.parent / ".clipyard/set-aside/ava_kinetics/annotations"
+    aside = kinetics.parent / ".clipquarry/set-aside/ava_kinetics/annotations"
     mine = {TRAIN_CSV: b"my rows\n", TRAIN_PROPOSALS: b"my boxes", "ava_val_v2.2.csv": b"my val\n"}
     (kinetics / "annotations").mkdir()
     for name, text in mine.items():

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from clipyard.cli import main
-from clipyard.files import read_json, write_json
-from clipyard.pipeline.announce import announcement
-from clipyard.pipeline.context import RunContext, update_run_file
-from clipyard.pipeline.old_runs import remove_old_runs
-from clipyard.pipeline.publish import SameRelease, publish_release
-from clipyard.pipeline.stages import NothingInThisRun, NothingToDo, run_stage
+from clipquarry.cli import main
+from clipquarry.files import read_json, write_json
+from clipquarry.pipeline.announce import announcement
+from clipquarry.pipeline.context import RunContext, update_run_file
+from clipquarry.pipeline.old_runs import remove_old_runs
+from clipquarry.pipeline.publish import SameRelease, publish_release
+from clipquarry.pipeline.stages import NothingInThisRun, NothingToDo, run_stage
 from pipeline_world import World, catalog_row
 
 LOST = catalog_row(1)["item_id"]
@@ -89,7 +89,7 @@ def test_only_what_changed_is_announced(world: World) -> None:
     )
     back = announcement(run(world, "six", retry_all=True), "videos")
     assert back is not None and back["present"] == 3 and back["lock"] != told["lock"]
-    (world.root / ".clipyard/announced/kinetics_demo.json").write_text("{torn")
+    (world.root / ".clipquarry/announced/kinetics_demo.json").write_text("{torn")
     assert announcement(run(world, "seven", retry_all=True), "videos"), "rather once more than never"
 
 
@@ -162,8 +162,8 @@ def test_missing_and_coverage_are_of_what_was_asked_for(world: World, monkeypatc
     other = catalog_row(5, "val")
     world.catalog.append(other)
     run(world, "one", missing={other["item_id"]: "private"}, splits=["val"])
-    monkeypatch.setenv("CLIPYARD_DATA", str(world.root))
-    monkeypatch.delenv("CLIPYARD_LEDGER", raising=False)
+    monkeypatch.setenv("CLIPQUARRY_DATA", str(world.root))
+    monkeypatch.delenv("CLIPQUARRY_LEDGER", raising=False)
 
     def rows(*arguments: str) -> list[list[str]]:
         done = CliRunner().invoke(main, list(arguments))

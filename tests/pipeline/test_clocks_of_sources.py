@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from clipyard.cli import main
-from clipyard.demo.origin import Origin
-from clipyard.demo.videos import make_video
-from clipyard.files import read_json
+from clipquarry.cli import main
+from clipquarry.demo.origin import Origin
+from clipquarry.demo.videos import make_video
+from clipquarry.files import read_json
 
 HEADER = "label,youtube_id,time_start,time_end,split,is_cc\n"
 CLIPS = ("0wR5jVB-WPk_000000_000002", "ZVDR2od1gn8_000001_000003")
@@ -56,10 +56,10 @@ class Lab:
             (folder / f"specs/{name}.yaml").write_text(SPEC.format(name=name))
 
     def __call__(self, *arguments: str) -> Result:
-        unset: dict[str, str | None] = {name: None for name in os.environ if name.startswith("CLIPYARD_")}
+        unset: dict[str, str | None] = {name: None for name in os.environ if name.startswith("CLIPQUARRY_")}
         env = {
-            **unset, "TOY_URL": self.origin.url, "CLIPYARD_DATA": str(self.data), "NO_PROXY": "127.0.0.1",
-            "CLIPYARD_DATASETS": str(self.folder / "specs"),
+            **unset, "TOY_URL": self.origin.url, "CLIPQUARRY_DATA": str(self.data), "NO_PROXY": "127.0.0.1",
+            "CLIPQUARRY_DATASETS": str(self.folder / "specs"),
         }  # fmt: skip
         return CliRunner().invoke(main, list(arguments), env=env)
 
@@ -67,7 +67,7 @@ class Lab:
         """One more run: how many items it asked for, and how many are there."""
         self.runs += 1
         done = self(command, dataset, "--run", f"r{self.runs}", "--annotation-counts", "warn", *arguments)
-        folder = self.data / ".clipyard/runs" / dataset / f"r{self.runs}"
+        folder = self.data / ".clipquarry/runs" / dataset / f"r{self.runs}"
         assert (folder / "plan.json").exists(), (done.output, done.exc_info)
         there = list((self.data / dataset).glob("videos_val/*/*.mp4"))
         return int(read_json(folder / "plan.json")["counts"]["asked"]), len(there)
@@ -138,7 +138,7 @@ def test_an_archive_was_not_asked_by_a_mirror_and_is_read_once(lab: Lab) -> None
     assert lab.run("--source", "parts")[0] == 1, "what is there is looked at, what the archive lacks is not"
     assert lab.origin.asked["part_0.tar.gz"] == read
     next(lab.data.glob("toy/videos_val/*/*.mp4")).unlink()
-    for clip in lab.data.glob(f".clipyard/store/clips/*/{CLIPS[0]}.*"):
+    for clip in lab.data.glob(f".clipquarry/store/clips/*/{CLIPS[0]}.*"):
         clip.unlink()
     assert lab.run("--source", "parts")[1] == 1, "what has gone from the disk is worth reading it again"
     assert lab.run("--source", "films") == (2, 2)
@@ -171,7 +171,7 @@ def test_a_ledger_that_was_deleted_is_filled_again_and_that_is_said(lab: Lab) ->
     nowhere = lab.mirror("nowhere")
     assert lab.run(*nowhere) == (2, 0)
     asked = lab.questions()
-    for file in (lab.data / ".clipyard").glob("ledger.sqlite*"):
+    for file in (lab.data / ".clipquarry").glob("ledger.sqlite*"):
         file.unlink()
     assert "knows nothing of toy" in lab("doctor").stdout
     lab.runs += 1

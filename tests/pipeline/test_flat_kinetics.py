@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clipyard.demo.origin import Origin
-from clipyard.demo.videos import make_video
+from clipquarry.demo.origin import Origin
+from clipquarry.demo.videos import make_video
 from test_run_all import GOOD, HEADER, SECOND, SPEC, Lab
 
 FLAT = (

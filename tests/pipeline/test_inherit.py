@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipyard.datasets.load import load_all
-from clipyard.demo.origin import Origin
-from clipyard.files import read_json, write_json
-from clipyard.pipeline.context import make_context
-from clipyard.pipeline.inherit import GROUPS, NOT_INHERITED, inherited, last_params
-from clipyard.pipeline.params import params_model
-from clipyard.settings import DataRoot, Settings
+from clipquarry.datasets.load import load_all
+from clipquarry.demo.origin import Origin
+from clipquarry.files import read_json, write_json
+from clipquarry.pipeline.context import make_context
+from clipquarry.pipeline.inherit import GROUPS, NOT_INHERITED, inherited, last_params
+from clipquarry.pipeline.params import params_model
+from clipquarry.settings import DataRoot, Settings
 from test_clocks_of_sources import CLIPS, HEADER, Lab
 
 SPECS = {name: spec for name, spec in load_all()[0].items() if spec.is_runnable}
@@ -62,15 +62,15 @@ def test_the_last_planned_full_run_counts_and_no_trial(tmp_path: Path) -> None:
     run(6, "refresh", sources=["youtube"])
     run(7, "full", planned=False, local_folder="/nowhere")
     assert last_params(spec, data) == {"sources": ["local"]}
-    write_json(tmp_path / ".clipyard/state/kinetics400.params.json", {"params": {"jobs": 3}})
+    write_json(tmp_path / ".clipquarry/state/kinetics400.params.json", {"params": {"jobs": 3}})
     assert last_params(spec, data) == {"jobs": 3}, "old run folders are removed, this file stays"
-    write_json(tmp_path / ".clipyard/state/kinetics400.params.json", {"params": {"sources": ["gone"]}})
+    write_json(tmp_path / ".clipquarry/state/kinetics400.params.json", {"params": {"sources": ["gone"]}})
     assert last_params(spec, data) == {}, "the YAML has changed since"
 
 
 def test_a_refresh_that_has_begun_keeps_what_it_took_over(tmp_path: Path) -> None:
     settings = Settings(DataRoot(tmp_path), "sqlite://")
-    kept = tmp_path / ".clipyard/state/kinetics400.params.json"
+    kept = tmp_path / ".clipquarry/state/kinetics400.params.json"
     write_json(kept, {"params": {"annotation_counts": "warn"}})
     first = make_context("kinetics400", "again", {}, kind="refresh", settings=settings)
     assert first.params.annotation_counts == "warn"
@@ -104,7 +104,7 @@ def test_a_refresh_asks_whom_the_last_full_run_asked(lab: Lab) -> None:
     lab.run("--retry-all", command="refresh")
     asked = {path for path, count in lab.questions().items() if count > before.get(path, 0)}
     assert asked == {f"one/{clip}.mp4" for clip in CLIPS}
-    about = read_json(lab.data / ".clipyard/runs/toy/r3/run.json")
+    about = read_json(lab.data / ".clipquarry/runs/toy/r3/run.json")
     assert about["inherited"]["sources"] == ["mirror"]
     lab.run("--retry-all", "--source", "films", command="refresh")
     assert any(count > before.get(path, 0) for path, count in lab.questions().items() if path.startswith("films/"))

@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from clipyard.demo.ava_set import GONE, TWO, WALKS, make_ava_set
-from clipyard.demo.origin import Origin
+from clipquarry.demo.ava_set import GONE, TWO, WALKS, make_ava_set
+from clipquarry.demo.origin import Origin
 from kills import Killed
 from once import shared_folder
 
@@ -61,7 +61,7 @@ def test_killed_at_random_points_gives_the_same_release(demo_origin: Origin, tmp
 
 
 def _film_asked(run: Killed) -> bool:
-    return any(run.data.glob(".clipyard/scratch/**/*.part*"))
+    return any(run.data.glob(".clipquarry/scratch/**/*.part*"))
 
 
 def _first_images(run: Killed) -> bool:
@@ -86,7 +86,7 @@ def test_ava_killed_at_random_points_gives_the_same_release(
     plan = {f"ava/trainval/{GONE.name}": "404", f"ava/trainval/{TWO.name}": {"do": "slow", "seconds": 1}}
     calm, disturbed = (Killed(tmp_path / name, "ava_demo") for name in ("calm", "disturbed"))
     with Origin(folder, plan) as origin:
-        monkeypatch.setenv("CLIPYARD_DEMO_URL", origin.url)
+        monkeypatch.setenv("CLIPQUARRY_DEMO_URL", origin.url)
         calm.finish()
         asked = origin.asked.copy()
         rng = random.Random(20261128)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipyard.manifest import CATALOG_FIELDS, Row, read_rows, schema_of, write_rows
-from clipyard.pipeline.context import Kind, RunContext, make_context
-from clipyard.pipeline.plan import _allotted
-from clipyard.pipeline.record import record
-from clipyard.pipeline.stages import run_stage
-from clipyard.settings import Settings
-from clipyard.steps.clips import Clips, Window
+from clipquarry.manifest import CATALOG_FIELDS, Row, read_rows, schema_of, write_rows
+from clipquarry.pipeline.context import Kind, RunContext, make_context
+from clipquarry.pipeline.plan import _allotted
+from clipquarry.pipeline.record import record
+from clipquarry.pipeline.stages import run_stage
+from clipquarry.settings import Settings
+from clipquarry.steps.clips import Clips, Window
 from pipeline_world import World, catalog_row
 
 DATASET = "kinetics400"
@@ -125,7 +125,7 @@ def test_of_what_is_not_due_only_what_was_found_gets_a_task(lab: Lab) -> None:
 def test_archives_are_somebody_to_ask_where_they_are_read(lab: Lab, tmp_path: Path) -> None:
     """Their clips come into the store after the plan was made; a split of which little is wanted is not read."""
     (tmp_path / "paths.txt").write_text("".join(f"part_{n}.tar.gz\n" for n in range(150)))
-    text = (Path(__file__).parents[2] / "include/clipyard/datasets/kinetics400.yaml").read_text()
+    text = (Path(__file__).parents[2] / "include/clipquarry/datasets/kinetics400.yaml").read_text()
     begin = "https://s3.amazonaws.com/kinetics/400"
     for split in ("train", "val", "test"):
         text = text.replace(f"{begin}/{split}/k400_{split}_path.txt", str(tmp_path / "paths.txt"))

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from clipyard.acquire.official import Obtained
-from clipyard.cli import main
-from clipyard.datasets.load import find_spec
-from clipyard.errors import UserError
-from clipyard.files import read_json, sha256_of
-from clipyard.pipeline.annotation_choice import annotation_spec, check_kept, remember
-from clipyard.pipeline.context import make_context
-from clipyard.pipeline.param_checks import check_here, parse_run_params
-from clipyard.pipeline.stages import NothingToDo, run_stage
+from clipquarry.acquire.official import Obtained
+from clipquarry.cli import main
+from clipquarry.datasets.load import find_spec
+from clipquarry.errors import UserError
+from clipquarry.files import read_json, sha256_of
+from clipquarry.pipeline.annotation_choice import annotation_spec, check_kept, remember
+from clipquarry.pipeline.context import make_context
+from clipquarry.pipeline.param_checks import check_here, parse_run_params
+from clipquarry.pipeline.stages import NothingToDo, run_stage
 from pipeline_world import World
 
 
@@ -81,9 +81,9 @@ def test_what_this_machine_does_not_have(tmp_path: Path) -> None:
     def check(environ: dict[str, str] | None = None, *, steps_here: bool = True, **params: Any) -> None:
         check_here(parse_run_params(params, spec), spec, steps_here=steps_here, environ=environ or {})
 
-    with pytest.raises(UserError, match="The source 'mirror' is asked for and switched off: set CLIPYARD_MIRROR"):
+    with pytest.raises(UserError, match="The source 'mirror' is asked for and switched off: set CLIPQUARRY_MIRROR"):
         check(sources=["mirror"])
-    check({"CLIPYARD_MIRROR": "http://h"}, sources=["mirror"])
+    check({"CLIPQUARRY_MIRROR": "http://h"}, sources=["mirror"])
     check(sources=["mirror"], mirror_url="http://h/{clip}.mp4")
     with pytest.raises(UserError, match="'label_map' names /nowhere"):
         check(label_map="/nowhere.txt")
@@ -94,7 +94,7 @@ def test_what_this_machine_does_not_have(tmp_path: Path) -> None:
 
 
 def test_frames_of_a_flat_layout_have_the_rate_and_size_that_was_chosen(tmp_path: Path) -> None:
-    from clipyard.pipeline.step_params import _frames_params
+    from clipquarry.pipeline.step_params import _frames_params
 
     world = World(tmp_path / "data")
     usual = {"fps": 30, "short_edge": 256, "width": 0, "height": 0}
@@ -142,15 +142,15 @@ def test_the_annotation_source_is_the_one_that_was_chosen(tmp_path: Path) -> Non
 
 
 class Command:
-    """``clipyard`` over a data root, where nobody answers."""
+    """``clipquarry`` over a data root, where nobody answers."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
     def __call__(self, *arguments: str, code: int = 0) -> Result:
         env = {
-            "CLIPYARD_DATA": str(self.world.root),
-            "CLIPYARD_DEMO_URL": "http://127.0.0.1:9",
+            "CLIPQUARRY_DATA": str(self.world.root),
+            "CLIPQUARRY_DEMO_URL": "http://127.0.0.1:9",
             "NO_PROXY": "127.0.0.1",
         }
         done = CliRunner().invoke(main, list(arguments), env=env)
@@ -160,7 +160,7 @@ class Command:
 
 
 @pytest.fixture
-def clipyard(tmp_path: Path) -> Command:
+def clipquarry(tmp_path: Path) -> Command:
     """Annotation files lie in their place, so that nobody has to be asked for them."""
     world = World(tmp_path / "data")
     for split in ("train", "val"):
@@ -179,36 +179,36 @@ def clipyard(tmp_path: Path) -> Command:
         ("run", "kinetics_demo", "--set", "dry_run=true"),
     ],
 )
-def test_a_dry_run_is_one_however_it_is_said(clipyard: Command, arguments: tuple[str, ...]) -> None:
-    said = clipyard(*arguments, "--run", "dry", "--annotation-counts", "warn", "--label-map", "").stdout
+def test_a_dry_run_is_one_however_it_is_said(clipquarry: Command, arguments: tuple[str, ...]) -> None:
+    said = clipquarry(*arguments, "--run", "dry", "--annotation-counts", "warn", "--label-map", "").stdout
     assert "dry run; 4 of 4 selected clips would be asked for" in said
-    folder = clipyard.world.settings.data.run("kinetics_demo", "dry")
+    folder = clipquarry.world.settings.data.run("kinetics_demo", "dry")
     assert read_json(folder / "run.json")["params"]["dry_run"] is True
     assert not (folder / "recorded.parquet").exists()
-    assert not (clipyard.world.root / ".clipyard/state/kinetics_demo.parquet").exists()
+    assert not (clipquarry.world.root / ".clipquarry/state/kinetics_demo.parquet").exists()
 
 
-def test_a_refresh_has_a_dry_run_too(clipyard: Command) -> None:
-    world = clipyard.world
+def test_a_refresh_has_a_dry_run_too(clipquarry: Command) -> None:
+    world = clipquarry.world
     world.go(world.context(run="zero"))
     for how in (("--dry-run",), ("--set", "dry_run=true")):
-        said = clipyard(
+        said = clipquarry(
             "refresh", "kinetics_demo", "--run", f"dry{len(how)}", "--annotation-counts", "warn", "--retry-all", *how
         )
         assert "dry run; " in said.stdout
         assert not (world.settings.data.run("kinetics_demo", f"dry{len(how)}") / "recorded.parquet").exists()
 
 
-def test_a_dry_run_takes_nothing_from_a_run_of_its_name(clipyard: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLIPYARD_DEMO_URL", "http://127.0.0.1:9")
-    world = clipyard.world
+def test_a_dry_run_takes_nothing_from_a_run_of_its_name(clipquarry: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIPQUARRY_DEMO_URL", "http://127.0.0.1:9")
+    world = clipquarry.world
     ctx = world.context(run="one")
     run_stage("annotations", ctx, say=lambda *_: None)
     world.go(ctx)
     before = ctx.plan_file.read_bytes()
-    said = clipyard("plan", "kinetics_demo", "--run", "one", code=2).stderr.splitlines()[-1]
+    said = clipquarry("plan", "kinetics_demo", "--run", "one", code=2).stderr.splitlines()[-1]
     assert "The run 'one' of kinetics_demo was no dry run: give the dry run a name of its own." in said
-    assert "is a full run" in clipyard("refresh", "kinetics_demo", "--run", "one", code=2).stderr.splitlines()[-1]
+    assert "is a full run" in clipquarry("refresh", "kinetics_demo", "--run", "one", code=2).stderr.splitlines()[-1]
     assert ctx.plan_file.read_bytes() == before
 
 
@@ -217,7 +217,7 @@ def test_a_dry_run_takes_nothing_from_a_run_of_its_name(clipyard: Command, monke
     [
         (("run", "--limit", "1", "--set", "limit=2"), "'limit' is given twice"),
         (("run", "--set", "limit=1", "--set", "limit=2"), "'limit' is given twice"),
-        (("plan", "--set", "dry_run=false"), "'clipyard plan' is a dry run"),
+        (("plan", "--set", "dry_run=false"), "'clipquarry plan' is a dry run"),
         (("run", "--frame-rate", "5"), "'frame_rate' does nothing"),
         (("run", "--local-folder", "/nowhere"), "/nowhere, which is no folder"),
         (("run", "--label-map", "/nowhere"), "/nowhere, which is no file"),
@@ -225,22 +225,22 @@ def test_a_dry_run_takes_nothing_from_a_run_of_its_name(clipyard: Command, monke
     ],
 )
 def test_wrong_options_are_told_before_anybody_is_asked(
-    clipyard: Command, arguments: tuple[str, ...], words: str
+    clipquarry: Command, arguments: tuple[str, ...], words: str
 ) -> None:
     """The annotation files are away: whoever asked for them would wait, and say so."""
-    for csv in clipyard.world.root.glob("kinetics_demo/annotations/*.csv"):
+    for csv in clipquarry.world.root.glob("kinetics_demo/annotations/*.csv"):
         csv.unlink()
     command, *rest = arguments
-    done = clipyard(command, "kinetics_demo", "--run", "one", *rest, code=2)
+    done = clipquarry(command, "kinetics_demo", "--run", "one", *rest, code=2)
     assert words in done.stderr.strip().splitlines()[-1]
     assert "annotation file" not in done.stderr
 
 
-def test_a_run_that_died_early_tells_why(clipyard: Command) -> None:
-    for csv in clipyard.world.root.glob("kinetics_demo/annotations/*.csv"):
+def test_a_run_that_died_early_tells_why(clipquarry: Command) -> None:
+    for csv in clipquarry.world.root.glob("kinetics_demo/annotations/*.csv"):
         csv.unlink()
-    clipyard("run", "kinetics_demo", "--run", "early", code=11)
-    folder = clipyard.world.settings.data.run("kinetics_demo", "early")
+    clipquarry("run", "kinetics_demo", "--run", "early", code=11)
+    folder = clipquarry.world.settings.data.run("kinetics_demo", "early")
     verdict = read_json(folder / "report/report.json")["verdict"]
     assert (verdict["level"], verdict["word"]) == ("bad", "Failed")
     assert verdict["headline"].startswith(
@@ -249,10 +249,10 @@ def test_a_run_that_died_early_tells_why(clipyard: Command) -> None:
     page = (folder / "report/index.html").read_text()
     assert "Failed" in page and "What the first line says, and nothing else." in page
     for command in ("release", "report"):
-        done = clipyard(command, "kinetics_demo", "--run", "early", code=2 if command == "release" else 0)
+        done = clipquarry(command, "kinetics_demo", "--run", "early", code=2 if command == "release" else 0)
         assert "Traceback" not in done.output
-    assert "kinetics_demo, run early: There is no plan" in clipyard("release", "kinetics_demo", code=2).stderr
-    assert "failed in 'annotations'" in clipyard("report", "kinetics_demo").stderr
+    assert "kinetics_demo, run early: There is no plan" in clipquarry("release", "kinetics_demo", code=2).stderr
+    assert "failed in 'annotations'" in clipquarry("report", "kinetics_demo").stderr
 
 
 def test_a_report_of_wrong_parameters_is_written_and_says_so(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_a_report_of_wrong_parameters_is_written_and_says_so(tmp_path: Path) -> 
 
 
 def test_a_failure_is_forgotten_when_the_stage_ends_well_after_all(tmp_path: Path) -> None:
-    from clipyard.pipeline.failures import failures_of
+    from clipquarry.pipeline.failures import failures_of
 
     world = World(tmp_path / "data")
     ctx = world.context()

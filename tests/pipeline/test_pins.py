@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from clipyard.files import read_json
-from clipyard.pipeline.context import RunContext, make_context
-from clipyard.pipeline.pins import pin
-from clipyard.settings import DataRoot, Settings
+from clipquarry.files import read_json
+from clipquarry.pipeline.context import RunContext, make_context
+from clipquarry.pipeline.pins import pin
+from clipquarry.settings import DataRoot, Settings
 
 
 def context(root: Path, run: str) -> RunContext:
@@ -28,7 +28,7 @@ def test_the_first_one_seen_is_pinned_and_a_change_keeps_the_first(tmp_path: Pat
     assert told[name] == {"path": name, "sha256": second, "first": first, "run": "a"}
     assert len(told) == 2 and told["kinetics400/annotations/kinetics_train.csv"]["run"] == "b"
     # Whoever means the change removes the entry; a damaged file is begun afresh.
-    pins = tmp_path / ".clipyard/state/kinetics400.pins.json"
+    pins = tmp_path / ".clipquarry/state/kinetics400.pins.json"
     assert set(read_json(pins)) == set(told)
     for content in ("{", "[]", '{"kinetics400/annotations/kinetics_val.csv": "x"}'):
         pins.write_text(content)

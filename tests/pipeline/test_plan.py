@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from clipyard.errors import UserError
-from clipyard.files import read_json
-from clipyard.manifest import read_rows
-from clipyard.pipeline.params import RunParams
-from clipyard.pipeline.plan import shard_count
+from clipquarry.errors import UserError
+from clipquarry.files import read_json
+from clipquarry.manifest import read_rows
+from clipquarry.pipeline.params import RunParams
+from clipquarry.pipeline.plan import shard_count
 from pipeline_world import World, catalog_row
 
 

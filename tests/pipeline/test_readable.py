@@ -6,10 +6,10 @@ import csv
 from pathlib import Path
 
 import pytest
-from clipyard.annotations.action_list import publish_action_list, read_action_list
-from clipyard.annotations.ava_csv import write_boxes, write_key_frames
-from clipyard.annotations.box_csv import read_boxes
-from clipyard.pipeline.boxes.readable import write_readable
+from clipquarry.annotations.action_list import publish_action_list, read_action_list
+from clipquarry.annotations.ava_csv import write_boxes, write_key_frames
+from clipquarry.annotations.box_csv import read_boxes
+from clipquarry.pipeline.boxes.readable import write_readable
 
 A, B = "AAAAAAAAAAA", "-B_B_B_B_B_"
 BOX = "0.077,0.151,0.283,1.000"

@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from clipyard.manifest import read_rows
-from clipyard.pipeline.record import counts_of, record
-from clipyard.pipeline.summary import run_summary
+from clipquarry.manifest import read_rows
+from clipquarry.pipeline.record import counts_of, record
+from clipquarry.pipeline.summary import run_summary
 from pipeline_world import World
 
 

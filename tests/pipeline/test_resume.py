@@ -7,18 +7,18 @@ import time
 from pathlib import Path
 
 import pytest
-from clipyard.files import TEMPORARY_PREFIX, owned_beside, read_json, temporary_beside, write_json
-from clipyard.pipeline.context import update_run_file
-from clipyard.pipeline.record import record
-from clipyard.pipeline.stage import begin
-from clipyard.pipeline.stages import NothingInThisRun, run_stage
-from clipyard.steps.runner import result_path
+from clipquarry.files import TEMPORARY_PREFIX, owned_beside, read_json, temporary_beside, write_json
+from clipquarry.pipeline.context import update_run_file
+from clipquarry.pipeline.record import record
+from clipquarry.pipeline.stage import begin
+from clipquarry.pipeline.stages import NothingInThisRun, run_stage
+from clipquarry.steps.runner import result_path
 from pipeline_world import World, catalog_row
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setenv("CLIPYARD_DEMO_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("CLIPQUARRY_DEMO_URL", "http://127.0.0.1:9")
     return World(tmp_path)
 
 

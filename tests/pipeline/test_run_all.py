@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from clipyard.cli import main
-from clipyard.demo.origin import Origin
-from clipyard.demo.videos import make_video
+from clipquarry.cli import main
+from clipquarry.demo.origin import Origin
+from clipquarry.demo.videos import make_video
 from postgres_server import fresh_schema
 
 GOOD, SECOND, DEAD, HOSTILE = "_demo-good0", "demo_good_1", "-demo_dead0", "../../passwd"
@@ -58,24 +58,24 @@ class Lab:
         (folder / "specs/kinetics_toy.yaml").write_text(SPEC)
 
     def environment(self) -> dict[str, str | None]:
-        unset: dict[str, str | None] = {name: None for name in os.environ if name.startswith("CLIPYARD_")}
+        unset: dict[str, str | None] = {name: None for name in os.environ if name.startswith("CLIPQUARRY_")}
         return {
-            **unset, "TOY_URL": self.origin.url, "CLIPYARD_DATA": str(self.data), "NO_PROXY": "127.0.0.1",
-            "CLIPYARD_DATASETS": str(self.folder / "specs"), "CLIPYARD_LEDGER": self.ledger,
+            **unset, "TOY_URL": self.origin.url, "CLIPQUARRY_DATA": str(self.data), "NO_PROXY": "127.0.0.1",
+            "CLIPQUARRY_DATASETS": str(self.folder / "specs"), "CLIPQUARRY_LEDGER": self.ledger,
         }  # fmt: skip
 
     def __call__(self, *arguments: str, code: int = 0) -> Result:
-        """Run ``clipyard`` in this process; it must end by itself, with the exit code ``code``."""
+        """Run ``clipquarry`` in this process; it must end by itself, with the exit code ``code``."""
         done = CliRunner().invoke(main, list(arguments), env=self.environment())
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
         assert done.exit_code == code, done.output
         return done
 
     def program(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run ``clipyard`` as people do."""
+        """Run ``clipquarry`` as people do."""
         env = {name: value for name, value in {**os.environ, **self.environment()}.items() if value is not None}
         return subprocess.run(
-            [sys.executable, "-m", "clipyard", *arguments], env=env, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "clipquarry", *arguments], env=env, capture_output=True, text=True, check=False
         )
 
     def rows(self, *arguments: str) -> list[dict[str, str]]:
@@ -122,9 +122,9 @@ def test_a_run_from_annotation_to_release(lab: Lab, first: str) -> None:
         f"riding_a_bike/{GOOD}_000000_000002.mp4 0", f"zumba/{SECOND}_000001_000003.mp4 1",
     ]  # fmt: skip
     assert (root / "toy_val_list_videos.txt").read_text() == f"zumba/{GOOD}_000002_000004.mp4 1\n"
-    run = lab.data / ".clipyard/runs" / DATASET / "one"
+    run = lab.data / ".clipquarry/runs" / DATASET / "one"
     assert (run / "report/index.html").stat().st_size > 1000
-    release = lab.data / ".clipyard/releases" / DATASET
+    release = lab.data / ".clipquarry/releases" / DATASET
     assert (release / "latest").read_text() == "one\n"
     assert (release / "one" / f"{DATASET}.lock").exists()
     assert (release / "one/label_map.txt").read_text().splitlines() == ["riding a bike", "zumba"]
@@ -162,14 +162,14 @@ def test_what_is_recorded_belongs_to_the_way_out_of_the_plan(lab: Lab, first: st
     lab("refresh", DATASET, "--run", "other way", "--retry-all")
     asked = [row for row in lab.rows("history", "--", DEAD) if row["run"] == "other_way" or row["run"] == "other way"]
     assert {row["egress"] for row in asked} == {"default"}
-    environment = {**lab.environment(), "CLIPYARD_EGRESS": "elsewhere"}
+    environment = {**lab.environment(), "CLIPQUARRY_EGRESS": "elsewhere"}
     done = CliRunner().invoke(main, ["stage", "record", DATASET, "--run", "other way"], env=environment)
     assert done.exit_code == 0, done.output
     assert {row["egress"] for row in lab.rows("history", "--", DEAD)} == {"default"}, "whoever records it"
 
 
 def test_the_same_run_again_changes_nothing(lab: Lab, first: str) -> None:
-    lock = lab.data / ".clipyard/releases" / DATASET / "one" / f"{DATASET}.lock"
+    lock = lab.data / ".clipquarry/releases" / DATASET / "one" / f"{DATASET}.lock"
     before, asked = lock.read_bytes(), lab.origin.asked.copy()
     assert lab("run", DATASET, "--run", "one", "--jobs", "1").stdout.splitlines()[-1] == first
     assert lock.read_bytes() == before
@@ -178,7 +178,7 @@ def test_the_same_run_again_changes_nothing(lab: Lab, first: str) -> None:
 
 
 def test_pages_stages_and_the_release_can_be_made_again(lab: Lab, first: str) -> None:
-    page = lab.data / ".clipyard/runs" / DATASET / "one/report/index.html"
+    page = lab.data / ".clipquarry/runs" / DATASET / "one/report/index.html"
     page.unlink()
     assert lab("report", DATASET, "--run", "one").stdout.strip() == str(page)
     assert page.exists()
@@ -190,11 +190,11 @@ def test_pages_stages_and_the_release_can_be_made_again(lab: Lab, first: str) ->
     counts = json.loads(lab("stage", "record", DATASET, "--run", "one").stdout)
     assert counts.get("done", 0) + counts.get("kept", 0) == 3
     assert "dry run; " in lab("plan", DATASET, "--limit", "1", "--run", "dry").stdout
-    assert not (lab.data / ".clipyard/runs" / DATASET / "dry/fetch").exists(), "a dry run fetches nothing"
+    assert not (lab.data / ".clipquarry/runs" / DATASET / "dry/fetch").exists(), "a dry run fetches nothing"
 
 
 def test_a_link_comes_back(lab: Lab, first: str) -> None:
-    lock = lab.data / ".clipyard/releases" / DATASET / "one" / f"{DATASET}.lock"
+    lock = lab.data / ".clipquarry/releases" / DATASET / "one" / f"{DATASET}.lock"
     assert "0 to ask for" in lab("refresh", DATASET, "--run", "early").stderr, "not due yet"
     lab.origin.set_plan({})
     later = (datetime.now(UTC) + timedelta(days=40)).isoformat()
@@ -205,7 +205,7 @@ def test_a_link_comes_back(lab: Lab, first: str) -> None:
     changed = lab("diff", str(lock), str(new), "--json", code=1)
     assert DEAD in changed.stdout
     assert json.loads(changed.stdout)
-    assert lab("diff", str(lock), str(lab.folder / "none.lock"), code=2).stderr.startswith("clipyard: ")
+    assert lab("diff", str(lock), str(lab.folder / "none.lock"), code=2).stderr.startswith("clipquarry: ")
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from clipyard.manifest import read_rows
-from clipyard.pipeline.record import record
-from clipyard.pipeline.state import STATE_SCHEMA, check_files, locked, merged, read_state, write_table
+from clipquarry.manifest import read_rows
+from clipquarry.pipeline.record import record
+from clipquarry.pipeline.state import STATE_SCHEMA, check_files, locked, merged, read_state, write_table
 from pipeline_world import World
 
 OLD_SCHEMA = STATE_SCHEMA.remove(STATE_SCHEMA.get_field_index("asked_height"))

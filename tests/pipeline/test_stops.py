@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipyard.acquire.breaker import Breaker
-from clipyard.files import read_json, write_json
-from clipyard.manifest import write_rows
-from clipyard.pipeline.context import RunContext, make_context
-from clipyard.pipeline.state import RESULTS_SCHEMA
-from clipyard.pipeline.stops import tell_stops
-from clipyard.reasons import Reason
-from clipyard.report.collect import collect
-from clipyard.report.verdict import verdict_of
-from clipyard.settings import DataRoot, Settings
+from clipquarry.acquire.breaker import Breaker
+from clipquarry.files import read_json, write_json
+from clipquarry.manifest import write_rows
+from clipquarry.pipeline.context import RunContext, make_context
+from clipquarry.pipeline.state import RESULTS_SCHEMA
+from clipquarry.pipeline.stops import tell_stops
+from clipquarry.reasons import Reason
+from clipquarry.report.collect import collect
+from clipquarry.report.verdict import verdict_of
+from clipquarry.settings import DataRoot, Settings
 
 BEGUN = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipyard.datasets.load import load_all
-from clipyard.pipeline.graph import graph_of, stages_of, steps_of
-from clipyard.pipeline.params import KineticsParams, params_model
+from clipquarry.datasets.load import load_all
+from clipquarry.pipeline.graph import graph_of, stages_of, steps_of
+from clipquarry.pipeline.params import KineticsParams, params_model
 
 PROJECT = Path(__file__).parents[2]
 
@@ -54,7 +54,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _look(home: Path, **extra: str) -> dict[str, Any]:
     environment = {
         **os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"), "CLIPYARD_DATA": str(home / "data"), **extra,
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"), "CLIPQUARRY_DATA": str(home / "data"), **extra,
     }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", _LOOK, str(PROJECT / "dags")],
@@ -70,7 +70,7 @@ def _look(home: Path, **extra: str) -> dict[str, Any]:
 def seen(home: Path) -> dict[str, Any]:
     extra = home / "more"
     extra.mkdir()
-    text = (PROJECT / "include/clipyard/datasets/kinetics_demo.yaml").read_text()
+    text = (PROJECT / "include/clipquarry/datasets/kinetics_demo.yaml").read_text()
     (extra / "own.yaml").write_text(
         text.replace("name: kinetics_demo", "name: own_clips") + "\nrecipe: {short_edge: 128}\n"
     )
@@ -79,10 +79,10 @@ def seen(home: Path) -> dict[str, Any]:
     (extra / "tags.yaml").write_text(
         text.replace("name: kinetics_demo", "name: tagged").replace("tags: [", f"tags: [{'x' * 300}, ")
     )
-    state = home / "data/.clipyard/state/kinetics400.parquet"
+    state = home / "data/.clipquarry/state/kinetics400.parquet"
     state.parent.mkdir(parents=True)
     state.touch()
-    return _look(home, CLIPYARD_DATASETS=str(extra))
+    return _look(home, CLIPQUARRY_DATASETS=str(extra))
 
 
 def test_every_data_set_has_its_two_dags_and_one_yaml_adds_two(seen: dict[str, Any]) -> None:
@@ -93,9 +93,9 @@ def test_every_data_set_has_its_two_dags_and_one_yaml_adds_two(seen: dict[str, A
 def test_a_worker_and_only_get_what_they_ask_for(home: Path) -> None:
     asked = _look(home, _AIRFLOW_PARSING_CONTEXT_DAG_ID="kinetics600_refresh")
     assert set(asked["dags"]) == {"kinetics600_refresh"}
-    some = _look(home, CLIPYARD_ONLY="kinetics_demo,kinetics9")
+    some = _look(home, CLIPQUARRY_ONLY="kinetics_demo,kinetics9")
     assert set(some["dags"]) == {"kinetics_demo", "kinetics_demo_refresh"}
-    assert "CLIPYARD_ONLY names 'kinetics9', which is no data set" in "".join(some["errors"].values())
+    assert "CLIPQUARRY_ONLY names 'kinetics9', which is no data set" in "".join(some["errors"].values())
 
 
 def test_a_broken_yaml_is_one_sentence_and_hides_nothing(seen: dict[str, Any]) -> None:
@@ -108,8 +108,8 @@ def test_a_broken_yaml_is_one_sentence_and_hides_nothing(seen: dict[str, Any]) -
 
 _BUILD = """
 import json
-from clipyard.datasets.load import load_all
-from clipyard_airflow.dags import build_dags, build_errors
+from clipquarry.datasets.load import load_all
+from clipquarry_airflow.dags import build_dags, build_errors
 good = load_all()[0]["kinetics400"]
 specs = [
     good.model_copy(update={"name": "tags", "tags": ["x" * 300]}),
@@ -124,9 +124,14 @@ print("@@" + json.dumps([sorted(made), build_errors(specs), len(DagContext.autor
 
 
 def test_a_dag_that_cannot_be_built_takes_no_other_down(home: Path) -> None:
-    """What Airflow refuses and ``clipyard spec`` does not know of."""
+    """What Airflow refuses and ``clipquarry spec`` does not know of."""
     path = os.pathsep.join([str(PROJECT / "plugins"), str(PROJECT / "include")])
-    environment = {**os.environ, "AIRFLOW_HOME": str(home), "PYTHONPATH": path, "CLIPYARD_DATA": str(home / "nowhere")}
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(home),
+        "PYTHONPATH": path,
+        "CLIPQUARRY_DATA": str(home / "nowhere"),
+    }
     done = subprocess.run([sys.executable, "-c", _BUILD], env=environment, check=True, capture_output=True, text=True)
     dags, errors, registered, schedule = json.loads(done.stdout.rpartition("@@")[2])
     assert {"kinetics400", "kinetics400_refresh", "clock"} <= set(dags)
@@ -146,15 +151,15 @@ def test_nothing_heavy_happens_at_parse(seen: dict[str, Any]) -> None:
 def test_every_dag_explains_itself(seen: dict[str, Any]) -> None:
     specs = load_all()[0]
     for name, dag in seen["dags"].items():
-        assert dag["owner"] == "clipyard", name
+        assert dag["owner"] == "clipquarry", name
         assert len(dag["tags"]) >= 3, name
         assert len(dag["doc"]) > 300, name
-        assert dag["pools"] == ["clipyard_cpu", "clipyard_egress", "default_pool"], name
+        assert dag["pools"] == ["clipquarry_cpu", "clipquarry_egress", "default_pool"], name
         assert dag["backoff"], name
         base = name.removesuffix("_refresh")
         format_ = specs[base].annotation_format if base in specs else "kinetics_csv"
         outlets = {part.outlet for part in graph_of(format_) if part.outlet}
-        assert {f"clipyard://{base}/{what}" for what in outlets} == set(dag["outlets"])
+        assert {f"clipquarry://{base}/{what}" for what in outlets} == set(dag["outlets"])
         assert {*stages_of(format_), *steps_of(format_), "verdict"} == set(dag["tasks"])
         if base in specs and name != base:
             # Nothing was ever asked for of the others, so that there is nothing to look at again.
@@ -164,7 +169,7 @@ def test_every_dag_explains_itself(seen: dict[str, Any]) -> None:
 
 
 def test_ava_kinetics_waits_for_both_data_sets_that_it_is_made_of(seen: dict[str, Any]) -> None:
-    assert seen["dags"]["ava_kinetics"]["schedule"] == ["clipyard://ava/frames", "clipyard://kinetics700/videos"]
+    assert seen["dags"]["ava_kinetics"]["schedule"] == ["clipquarry://ava/frames", "clipquarry://kinetics700/videos"]
     assert seen["dags"]["ava"]["schedule"] is None
 
 

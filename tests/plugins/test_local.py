@@ -162,7 +162,7 @@ def test_a_second_start_says_so_and_starts_nothing(world: World) -> None:
     )
     assert world.up("b", port).wait(60) == 2
     assert world.said("b") == [
-        f"clipyard: Port {port} of 127.0.0.1 cannot be had (Address already in use): an Airflow is already running there, or another "
+        f"clipquarry: Port {port} of 127.0.0.1 cannot be had (Address already in use): an Airflow is already running there, or another "
         "program. Set AIRFLOW__API__PORT to another port."
     ]
     assert world.starts("a", "scheduler") == 1
@@ -187,6 +187,6 @@ def test_a_component_that_cannot_start_is_told(world: World) -> None:
     last = world.said("a")[-1]
     assert (
         last
-        == f"clipyard: 'airflow dag-processor' ended 3 times; its log says why: {world.home('a')}/console/dag-processor.log"
+        == f"clipquarry: 'airflow dag-processor' ended 3 times; its log says why: {world.home('a')}/console/dag-processor.log"
     )
     assert world.alive("a") == []

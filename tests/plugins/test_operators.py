@@ -18,20 +18,20 @@ import pytest
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
-from clipyard.acquire.breaker import Breaker
-from clipyard.demo.origin import Origin
-from clipyard.errors import UserError
-from clipyard.files import write_json
-from clipyard.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
-from clipyard.pipeline.summary import run_summary
-from clipyard.reasons import Reason
-from clipyard.settings import DataRoot
-from clipyard.steps.runner import journal_path
-from clipyard_airflow.notify import SummaryNotifier
-from clipyard_airflow.operators.outcome import raise_for, read_outcome
-from clipyard_airflow.operators.process import ProcessStepOperator
-from clipyard_airflow.runtimes import runtime_of
-from clipyard_airflow.settings_file import read_settings
+from clipquarry.acquire.breaker import Breaker
+from clipquarry.demo.origin import Origin
+from clipquarry.errors import UserError
+from clipquarry.files import write_json
+from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.pipeline.summary import run_summary
+from clipquarry.reasons import Reason
+from clipquarry.settings import DataRoot
+from clipquarry.steps.runner import journal_path
+from clipquarry_airflow.notify import SummaryNotifier
+from clipquarry_airflow.operators.outcome import raise_for, read_outcome
+from clipquarry_airflow.operators.process import ProcessStepOperator
+from clipquarry_airflow.runtimes import runtime_of
+from clipquarry_airflow.settings_file import read_settings
 
 PROJECT = Path(__file__).parents[2]
 
@@ -39,7 +39,7 @@ PROJECT = Path(__file__).parents[2]
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """One item that only YouTube could have."""
-    monkeypatch.setenv("CLIPYARD_DATA", str(tmp_path))
+    monkeypatch.setenv("CLIPQUARRY_DATA", str(tmp_path))
     row = {
         "item_id": "val/zumba/AAAAAAAAAAA_000001_000011", "video_id": "AAAAAAAAAAA", "clip_id": "AAAAAAAAAAA_000001_000011",
         "split": "val", "label": "zumba", "class_dir": "zumba", "label_index": 0, "start": 1, "end": 11, "row": 2,
@@ -158,7 +158,7 @@ def test_a_step_does_not_outlive_a_killed_worker(job: dict[str, str], tmp_path: 
         write_json(tmp_path / "params.json", {"root": "kinetics400", "sources": [source]})
         script = (
             "import json, sys\n"
-            "from clipyard_airflow.operators.process import ProcessStepOperator\n"
+            "from clipquarry_airflow.operators.process import ProcessStepOperator\n"
             "ProcessStepOperator(task_id='fetch', step='fetch', job=json.loads(sys.argv[1])).execute({'params': {}})\n"
         )
         worker = subprocess.Popen([sys.executable, "-c", script, json.dumps(job)], stdout=subprocess.DEVNULL)
@@ -186,12 +186,12 @@ def test_done_returns_the_counts(job: dict[str, str], tmp_path: Path) -> None:
 def test_the_runtime_is_chosen_by_configuration_and_per_step() -> None:
     assert runtime_of("fetch", {}) == "auto"
     with pytest.raises(UserError, match="it can be auto or process"):
-        runtime_of("fetch", {"CLIPYARD_RUNTIME_FETCH": "teleport"})
+        runtime_of("fetch", {"CLIPQUARRY_RUNTIME_FETCH": "teleport"})
 
 
 def test_settings_file_becomes_airflows_import_form(tmp_path: Path) -> None:
     settings = read_settings(PROJECT / "airflow_settings.yaml")
-    assert settings["pools"]["clipyard_egress"] == {
+    assert settings["pools"]["clipquarry_egress"] == {
         "slots": 2, "include_deferred": False,
         "description": "Tasks that ask the internet: the budget of one way out.",
     }  # fmt: skip
@@ -214,7 +214,7 @@ def test_the_notifier_posts_a_summary_and_survives_a_dead_hook(
     from http.server import BaseHTTPRequestHandler, HTTPServer
     from types import SimpleNamespace
 
-    monkeypatch.setenv("CLIPYARD_DATA", str(tmp_path))
+    monkeypatch.setenv("CLIPQUARRY_DATA", str(tmp_path))
     got: list[dict[str, Any]] = []
 
     class Hook(BaseHTTPRequestHandler):

@@ -18,11 +18,11 @@ from typing import Any
 import httpx
 import pytest
 from airflow.api_fastapi.core_api.security import AccessView, requires_access_view, requires_authenticated
-from clipyard.datasets.load import find_spec
-from clipyard.manifest import write_rows
-from clipyard.report import write_report
-from clipyard.settings import DataRoot
-from clipyard_airflow.pages import make_app
+from clipquarry.datasets.load import find_spec
+from clipquarry.manifest import write_rows
+from clipquarry.report import write_report
+from clipquarry.settings import DataRoot
+from clipquarry_airflow.pages import make_app
 from fastapi.routing import APIRoute
 from playwright.sync_api import Browser
 from ports import free_port
@@ -32,14 +32,14 @@ from report_fixture import write_run_files as write_run_json
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 RUN_ID = "scheduled__2026-11-21T00:00:00+00:00"
-REPORT = f"/clipyard/runs/kinetics400/{RUN}/report/index.html"
+REPORT = f"/clipquarry/runs/kinetics400/{RUN}/report/index.html"
 ROUTES = (
-    "/clipyard/", "/clipyard/index.html", "/clipyard/dataset/kinetics400",
-    f"/clipyard/report/kinetics400/{RUN}", REPORT,
-    f"/clipyard/runs/kinetics400/{RUN}/report/missing.csv", f"/clipyard/runs/kinetics400/{RUN}/report/report.json",
-    f"/clipyard/runs/kinetics400/{RUN}/gates/clips.rows.csv", "/clipyard/dag/kinetics400",
-    "/clipyard/dag/kinetics400_refresh", f"/clipyard/dag/kinetics400/run/{RUN_ID}", "/clipyard/dag/other",
-    "/clipyard/dag/kinetics400/run/manual__not_yet",
+    "/clipquarry/", "/clipquarry/index.html", "/clipquarry/dataset/kinetics400",
+    f"/clipquarry/report/kinetics400/{RUN}", REPORT,
+    f"/clipquarry/runs/kinetics400/{RUN}/report/missing.csv", f"/clipquarry/runs/kinetics400/{RUN}/report/report.json",
+    f"/clipquarry/runs/kinetics400/{RUN}/gates/clips.rows.csv", "/clipquarry/dag/kinetics400",
+    "/clipquarry/dag/kinetics400_refresh", f"/clipquarry/dag/kinetics400/run/{RUN_ID}", "/clipquarry/dag/other",
+    "/clipquarry/dag/kinetics400/run/manual__not_yet",
 )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def make_run(data: DataRoot, dataset: str) -> World:
 def airflow_environment(home: Path, port: int) -> dict[str, str]:
     (home / "users.json").write_text(json.dumps({"admin": "secret"}))
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "CLIPYARD"))},
+        **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "CLIPQUARRY"))},
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(Path(__file__).parent),
         "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"), "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
@@ -80,7 +80,7 @@ def airflow_environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "users.json"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin", "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}", "AIRFLOW__API__WORKERS": "1",
-        "CLIPYARD_DATA": str(home / "data"),
+        "CLIPQUARRY_DATA": str(home / "data"),
     }  # fmt: skip
 
 
@@ -124,11 +124,11 @@ def _log_in(url: str, process: subprocess.Popen[bytes], log: Path) -> str:
 
 def test_the_plugin_is_registered_once(airflow_server: Server) -> None:
     assert airflow_server.get("/api/v2/plugins/importErrors").json()["total_entries"] == 0
-    ours = [one for one in airflow_server.get("/api/v2/plugins").json()["plugins"] if one["name"] == "clipyard"]
+    ours = [one for one in airflow_server.get("/api/v2/plugins").json()["plugins"] if one["name"] == "clipquarry"]
     assert len(ours) == 1
     views = {view["destination"]: view for view in ours[0]["external_views"]}
-    assert views["nav"]["href"] == "clipyard/"
-    assert views["dag_run"]["href"] == "clipyard/dag/{DAG_ID}/run/{RUN_ID}"
+    assert views["nav"]["href"] == "clipquarry/"
+    assert views["dag_run"]["href"] == "clipquarry/dag/{DAG_ID}/run/{RUN_ID}"
     assert len({view["url_route"] for view in views.values()}) == 3
 
 
@@ -149,7 +149,7 @@ def test_a_stranger_sees_nothing(airflow_server: Server, path: str) -> None:
     assert httpx.post(airflow_server.url + path).status_code in (401, 403, 405)
 
 
-@pytest.mark.parametrize("path", ["/clipyard/docs", "/clipyard/redoc", "/clipyard/openapi.json"])
+@pytest.mark.parametrize("path", ["/clipquarry/docs", "/clipquarry/redoc", "/clipquarry/openapi.json"])
 def test_there_are_no_pages_about_the_pages(airflow_server: Server, path: str) -> None:
     assert airflow_server.get(path).status_code == 404
 
@@ -171,20 +171,20 @@ def test_a_user_sees_every_page_with_its_headers(airflow_server: Server, path: s
 
 
 def test_the_pages_say_what_they_should(airflow_server: Server) -> None:
-    assert "kinetics400" in airflow_server.get("/clipyard/").text
-    runs = airflow_server.get("/clipyard/dag/kinetics400_refresh").text
+    assert "kinetics400" in airflow_server.get("/clipquarry/").text
+    runs = airflow_server.get("/clipquarry/dag/kinetics400_refresh").text
     assert f'href="{REPORT}"' in runs
-    assert airflow_server.get(f"/clipyard/dag/kinetics400/run/{RUN_ID}").headers["location"] == REPORT
+    assert airflow_server.get(f"/clipquarry/dag/kinetics400/run/{RUN_ID}").headers["location"] == REPORT
     report = airflow_server.get(REPORT).text
-    assert "clipyard:nav" not in report and 'href="/clipyard/dataset/kinetics400"' in report
-    assert "No report yet" in airflow_server.get("/clipyard/dag/kinetics400/run/manual__not_yet").text
-    assert "does not prepare a Clipyard data set" in airflow_server.get("/clipyard/dag/other").text
-    assert "never run" in airflow_server.get("/clipyard/dag/kinetics700").text
-    assert airflow_server.get("/clipyard/dataset/unknown").status_code == 404
+    assert "clipquarry:nav" not in report and 'href="/clipquarry/dataset/kinetics400"' in report
+    assert "No report yet" in airflow_server.get("/clipquarry/dag/kinetics400/run/manual__not_yet").text
+    assert "does not prepare a Clipquarry data set" in airflow_server.get("/clipquarry/dag/other").text
+    assert "never run" in airflow_server.get("/clipquarry/dag/kinetics700").text
+    assert airflow_server.get("/clipquarry/dataset/unknown").status_code == 404
 
 
 def test_every_link_of_the_index_and_the_report_leads_somewhere(airflow_server: Server) -> None:
-    for page in ("/clipyard/", "/clipyard/dataset/kinetics400", REPORT):
+    for page in ("/clipquarry/", "/clipquarry/dataset/kinetics400", REPORT):
         links = re.findall(r'href="([^"#]+)"', airflow_server.get(page).text)
         assert links
         for link in links:
@@ -196,16 +196,16 @@ def test_every_link_of_the_index_and_the_report_leads_somewhere(airflow_server: 
 @pytest.mark.parametrize(
     "path",
     [
-        f"/clipyard/runs/kinetics400/{RUN}/gates/..%2frun.json", f"/clipyard/runs/kinetics400/{RUN}/gates/run.json",
-        f"/clipyard/runs/kinetics400/{RUN}/report/..%2f..%2frun.json",
-        f"/clipyard/runs/kinetics400/{RUN}/report/summary.json", f"/clipyard/runs/kinetics400/{RUN}/report/%00",
-        f"/clipyard/runs/kinetics400/{RUN}/gates/..%5crun.rows.csv",
-        "/clipyard/runs/kinetics400/%2e%2e/report/index.html",
-        "/clipyard/runs/%2e%2e/x/report/index.html", "/clipyard/runs/..%2f..%2f..%2f/x/report/index.html",
-        "/clipyard/runs/kinetics400/..%2f..%2f..%2f/gates/x.rows.csv", "/clipyard/report/kinetics400/..%2f..",
-        "/clipyard/dataset/..%2f..%2fetc", "/clipyard/dataset/Kinetics400%0a", "/clipyard/dataset/%3Cscript%3E",
-        f"/clipyard/runs/kinetics400/{RUN}/gates/linked.rows.csv",
-        "/clipyard/runs/kinetics400/linked/report/index.html",
+        f"/clipquarry/runs/kinetics400/{RUN}/gates/..%2frun.json", f"/clipquarry/runs/kinetics400/{RUN}/gates/run.json",
+        f"/clipquarry/runs/kinetics400/{RUN}/report/..%2f..%2frun.json",
+        f"/clipquarry/runs/kinetics400/{RUN}/report/summary.json", f"/clipquarry/runs/kinetics400/{RUN}/report/%00",
+        f"/clipquarry/runs/kinetics400/{RUN}/gates/..%5crun.rows.csv",
+        "/clipquarry/runs/kinetics400/%2e%2e/report/index.html",
+        "/clipquarry/runs/%2e%2e/x/report/index.html", "/clipquarry/runs/..%2f..%2f..%2f/x/report/index.html",
+        "/clipquarry/runs/kinetics400/..%2f..%2f..%2f/gates/x.rows.csv", "/clipquarry/report/kinetics400/..%2f..",
+        "/clipquarry/dataset/..%2f..%2fetc", "/clipquarry/dataset/Kinetics400%0a", "/clipquarry/dataset/%3Cscript%3E",
+        f"/clipquarry/runs/kinetics400/{RUN}/gates/linked.rows.csv",
+        "/clipquarry/runs/kinetics400/linked/report/index.html",
     ],
 )  # fmt: skip
 def test_no_address_leaves_the_run(airflow_server: Server, path: str) -> None:
@@ -229,7 +229,7 @@ def test_who_may_not_read_a_dag_does_not_see_its_report(airflow_server: Server) 
             assert (
                 airflow_server.get(path.replace("kinetics400", "kinetics600"), follow_redirects=True).status_code == 403
             ), path
-    assert "kinetics600" not in airflow_server.get("/clipyard/").text
+    assert "kinetics600" not in airflow_server.get("/clipquarry/").text
 
 
 def test_the_navigation_entry_in_the_ui(airflow_server: Server, chromium: Browser) -> None:
@@ -239,7 +239,7 @@ def test_the_navigation_entry_in_the_ui(airflow_server: Server, chromium: Browse
     page.fill("input[name=username]", "admin")
     page.fill("input[name=password]", "secret")
     page.click("button[type=submit]")
-    page.get_by_role("link", name="Clipyard").click()
+    page.get_by_role("link", name="Clipquarry").click()
     frame = page.frame_locator("iframe")
     frame.get_by_role("link", name="report").click()
     frame.locator(".verdict h2").wait_for()
@@ -253,22 +253,22 @@ def test_the_folder_registers_the_plugin_only_where_nothing_is_installed(tmp_pat
     script = """
 import importlib.metadata as metadata, runpy, sys
 path = sys.argv[1]
-assert "ClipyardPlugin" not in runpy.run_path(path)
+assert "ClipquarryPlugin" not in runpy.run_path(path)
 known = metadata.distribution
 def absent(name):
-    if name == "clipyard":
+    if name == "clipquarry":
         raise metadata.PackageNotFoundError(name)
     return known(name)
 metadata.distribution = absent
-plugin = runpy.run_path(path)["ClipyardPlugin"]
-assert plugin.name == "clipyard"
-assert not {"fastapi", "matplotlib", "clipyard.report"} & set(sys.modules), "the plugin loads heavy modules"
+plugin = runpy.run_path(path)["ClipquarryPlugin"]
+assert plugin.name == "clipquarry"
+assert not {"fastapi", "matplotlib", "clipquarry.report"} & set(sys.modules), "the plugin loads heavy modules"
 from airflow._shared.module_loading.file_discovery import find_path_from_directory
 print(sorted(path for path in find_path_from_directory(sys.argv[2], ".airflowignore") if path.endswith(".py")))
 """
     environment = airflow_environment(tmp_path, 0)
     folder = PROJECT / "plugins"
-    command = [sys.executable, "-c", script, str(folder / "clipyard_plugin.py"), str(folder)]
+    command = [sys.executable, "-c", script, str(folder / "clipquarry_plugin.py"), str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.splitlines()[-1] == str([str(folder / "clipyard_plugin.py")])
+    assert done.stdout.splitlines()[-1] == str([str(folder / "clipquarry_plugin.py")])

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import structlog
 from airflow.sdk.exceptions import AirflowFailException
-from clipyard_airflow.operators.plain import WIDTH, advice_first, explain, lines_of, report_address
-from clipyard_airflow.operators.stage import StageOperator, note_lost_tasks
+from clipquarry_airflow.operators.plain import WIDTH, advice_first, explain, lines_of, report_address
+from clipquarry_airflow.operators.stage import StageOperator, note_lost_tasks
 
 GATE = (
     "The gate 'clips' blocks: clips.coverage [all]: 5 of 6 clips are missing (83 %, at most 60 % allowed). All rows are in "
@@ -22,7 +22,7 @@ GATE = (
     ("sentence", "cure", "why"),
     [
         (GATE, "Sort the rows by reason.", GATE[: GATE.index(" What to do")]),
-        ("CLIPYARD_CPUS is 'x'; write a number of cores.", "Write a number of cores.", "CLIPYARD_CPUS is 'x'."),
+        ("CLIPQUARRY_CPUS is 'x'; write a number of cores.", "Write a number of cores.", "CLIPQUARRY_CPUS is 'x'."),
         ("It could not be had (a: gone; b: ask the lab). Place it by hand as /x, then run this again.",
          "Place it by hand as /x, then run this again.", "It could not be had (a: gone; b: ask the lab)."),
         ("/x is there already, from the source 'a': move it away, or leave it.", "Move it away, or leave it.",
@@ -71,18 +71,18 @@ def test_airflow_logs_no_frames_of_what_was_explained() -> None:
 def test_a_stage_with_wrong_parameters_says_so_in_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("CLIPYARD_DATA", str(tmp_path))
+    monkeypatch.setenv("CLIPQUARRY_DATA", str(tmp_path))
     stage = StageOperator(task_id="annotations", stage="annotations", dataset="kinetics400", kind="full")
     with caplog.at_level(logging.ERROR), pytest.raises(AirflowFailException, match="no parameter 'colour'") as raised:
         stage.execute({"run_id": "manual__1", "params": {"colour": "blue"}})  # type: ignore[typeddict-item]
     assert raised.value.__cause__ is None and raised.value.__suppress_context__
-    assert (tmp_path / ".clipyard/runs/kinetics400/manual__1/failures/annotations.json").exists()
+    assert (tmp_path / ".clipquarry/runs/kinetics400/manual__1/failures/annotations.json").exists()
 
 
 def test_the_report_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://lab:8080/air/")
     assert report_address("kinetics400", "manual__2026-01-01T00:00:00+00:00") == (
-        "http://lab:8080/air/clipyard/report/kinetics400/manual__2026-01-01T00_00_00_00_00"
+        "http://lab:8080/air/clipquarry/report/kinetics400/manual__2026-01-01T00_00_00_00_00"
     )
 
 
@@ -90,12 +90,12 @@ def test_events_only_of_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """Airflow takes ``outlets`` of the task when it has ended, and ``extra`` of its accessors."""
     from airflow.sdk import Asset
     from airflow.sdk.execution_time.context import OutletEventAccessors
-    from clipyard.files import write_json
-    from clipyard.manifest import schema_of, write_rows
-    from clipyard.pipeline.context import make_context
-    from clipyard.pipeline.state import STATE_SCHEMA
+    from clipquarry.files import write_json
+    from clipquarry.manifest import schema_of, write_rows
+    from clipquarry.pipeline.context import make_context
+    from clipquarry.pipeline.state import STATE_SCHEMA
 
-    monkeypatch.setenv("CLIPYARD_DATA", str(tmp_path))
+    monkeypatch.setenv("CLIPQUARRY_DATA", str(tmp_path))
     ctx = make_context("kinetics_demo", "one", {})
     row = {field.name: None if field.nullable else "" for field in STATE_SCHEMA} | {
         "item_id": "val/zumba/a", "split": "val", "status": "done", "reason": "ok", "path": "a.mp4", "sha256": "0" * 64
@@ -104,7 +104,7 @@ def test_events_only_of_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     write_json(ctx.folder / "run.json", {})
 
     def told(run: str, **params: Any) -> tuple[list[Any], Any]:
-        asset = Asset(name="kinetics_demo/videos", uri="clipyard://kinetics_demo/videos")
+        asset = Asset(name="kinetics_demo/videos", uri="clipquarry://kinetics_demo/videos")
         stage = StageOperator(task_id="t", stage="gate_clips", dataset="kinetics_demo", kind="full", outlets=[asset])
         events = OutletEventAccessors()
         stage._announce(make_context("kinetics_demo", run, params), {"outlet_events": events})  # type: ignore[typeddict-item]
@@ -119,8 +119,8 @@ def test_events_only_of_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_tasks_that_were_lost_are_failures_until_they_end_well(tmp_path: Path) -> None:
     """A killed shard, a killed gate; a gate that blocked has told why itself."""
-    from clipyard.files import write_json
-    from clipyard.pipeline.failures import failures_of, note_failure
+    from clipquarry.files import write_json
+    from clipquarry.pipeline.failures import failures_of, note_failure
 
     tasks = ["plan", "fetch", "record", "gate_clips", "gate_lists", "release", "report", "verdict"]
     write_json(tmp_path / "gates/clips.json", {})

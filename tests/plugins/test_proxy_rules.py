@@ -20,16 +20,16 @@ from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
 
 import pytest
-from clipyard.errors import UserError
-from clipyard_airflow.engine import deployment_of
-from clipyard_airflow.socket_proxy.rules import Refused, Rules
-from clipyard_airflow.socket_proxy.server import Proxy
+from clipquarry.errors import UserError
+from clipquarry_airflow.engine import deployment_of
+from clipquarry_airflow.socket_proxy.rules import Refused, Rules
+from clipquarry_airflow.socket_proxy.server import Proxy
 from docker_engine import PROJECT
 
 OURS, STRANGER, GONE = "a" * 64, "b" * 64, "c" * 64
 SETTINGS = {
-    "CLIPYARD_DATA": "/data", "CLIPYARD_DOCKER_DATA": "clipyard_data", "CLIPYARD_DOCKER_USER": "10001:10001",
-    "CLIPYARD_EXTRA_ROOTS": "/ssd", "CLIPYARD_DOCKER_MOUNTS": "mirror:/mirror", "CLIPYARD_MEMORY": "4g", "CLIPYARD_GPUS": "1",
+    "CLIPQUARRY_DATA": "/data", "CLIPQUARRY_DOCKER_DATA": "clipquarry_data", "CLIPQUARRY_DOCKER_USER": "10001:10001",
+    "CLIPQUARRY_EXTRA_ROOTS": "/ssd", "CLIPQUARRY_DOCKER_MOUNTS": "mirror:/mirror", "CLIPQUARRY_MEMORY": "4g", "CLIPQUARRY_GPUS": "1",
 }  # fmt: skip
 RULES = Rules.from_env(SETTINGS)
 
@@ -45,7 +45,7 @@ class _Engine(BaseHTTPRequestHandler):
         answers: dict[str, Any] = {
             "/version": {"ApiVersion": "1.41", "MinAPIVersion": "1.12"}, "/images/json": [{"Id": "x"}], "/containers/json": [],
             "/containers/create": {"Id": OURS, "Warnings": []}, f"{OURS}/wait": {"StatusCode": 0},
-            f"{OURS}/json": {"Id": OURS, "Config": {"Tty": False, "Labels": {"org.clipyard.deployment": deployment_of("clipyard_data")}}},
+            f"{OURS}/json": {"Id": OURS, "Config": {"Tty": False, "Labels": {"org.clipquarry.deployment": deployment_of("clipquarry_data")}}},
             f"{STRANGER}/json": {"Id": STRANGER, "Config": {"Tty": False, "Labels": None, "Env": ["PASSWORD=secret"]}},
         }  # fmt: skip
         path = self.path.partition("?")[0]
@@ -114,15 +114,15 @@ def body() -> dict[str, Any]:
     """What the operator's client sends for a step with a network."""
     labels = dict.fromkeys(("dag", "run", "task", "map_index", "try", "host", "process"), "x")
     mounts = [
-        ("/data", "clipyard_data", "volume", False),
+        ("/data", "clipquarry_data", "volume", False),
         ("/ssd", "/ssd", "bind", False),
         ("/mirror", "mirror", "volume", True),
     ]
     return {
         "ExposedPorts": {}, "User": "10001:10001", "Tty": False, "OpenStdin": False, "StdinOnce": False, "AttachStdin": False,
-        "AttachStdout": True, "AttachStderr": True, "Env": ["CLIPYARD_DATA=/data", "HOME=/tmp"], "Cmd": ["step", "fetch", "--data", "/data"],
+        "AttachStdout": True, "AttachStderr": True, "Env": ["CLIPQUARRY_DATA=/data", "HOME=/tmp"], "Cmd": ["step", "fetch", "--data", "/data"],
         "Image": RULES.limits["fetch"].image, "NetworkDisabled": False,
-        "Labels": {f"org.clipyard.{name}": value for name, value in {**labels, "deployment": RULES.deployment}.items()},
+        "Labels": {f"org.clipquarry.{name}": value for name, value in {**labels, "deployment": RULES.deployment}.items()},
         "HostConfig": {
             "ReadonlyRootfs": True, "NetworkMode": "bridge", "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges:true"],
             "PortBindings": {}, "Ulimits": [], "LogConfig": {"Type": None, "Config": {}}, "CpuShares": 1024, "PidsLimit": 512,
@@ -135,14 +135,14 @@ def body() -> dict[str, Any]:
 @pytest.mark.parametrize("step", ["fetch", "frames", "detect"])
 def test_what_the_real_operator_asks_passes(step: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With a data root of its own, since the worker reads parameters there."""
-    from clipyard_airflow.operators.docker import DockerStepOperator
+    from clipquarry_airflow.operators.docker import DockerStepOperator
 
     sys.path.append(str(PROJECT / "tests/operators"))
     from frames_shard import JOB, context
 
     (tmp_path / "run").mkdir()
     (tmp_path / JOB["params"]).write_text('{"root": "k"}')
-    settings = {**SETTINGS, "CLIPYARD_DATA": str(tmp_path)}
+    settings = {**SETTINGS, "CLIPQUARRY_DATA": str(tmp_path)}
     with served(tmp_path, Rules.from_env(settings)) as (address, seen):
         for name, value in {**settings, "DOCKER_HOST": f"tcp://{address}"}.items():
             monkeypatch.setenv(name, value)
@@ -156,7 +156,7 @@ def test_what_the_real_operator_asks_passes(step: str, monkeypatch: pytest.Monke
     assert made["HostConfig"]["NetworkMode"] == ("bridge" if step == "fetch" else "none")
     assert ("DeviceRequests" in made["HostConfig"]) == (step == "detect")
     listed = next(path for _, path, _ in seen if "/containers/json" in path)
-    assert f"org.clipyard.deployment%3D{RULES.deployment}" in listed
+    assert f"org.clipquarry.deployment%3D{RULES.deployment}" in listed
 
 
 def test_the_body_is_written_anew(body: dict[str, Any]) -> None:
@@ -179,23 +179,23 @@ def changed(body: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return copy
 
 
-STATE = {"Target": "/x", "Source": "clipyard_state", "Type": "volume", "ReadOnly": True}
+STATE = {"Target": "/x", "Source": "clipquarry_state", "Type": "volume", "ReadOnly": True}
 HOSTILE: list[tuple[str, Any]] = [
     ("Image", "postgres:17"), ("Image", "sha256:" + "0" * 64), ("image", "x"), ("User", "0:0"), ("User", ""), ("User", ...),
     ("Entrypoint", ["sh"]), ("entrypoint", ["sh"]), ("Cmd", ["sh"]), ("Cmd", ["run", "kinetics400"]), ("Cmd", "step fetch"), ("Cmd", None),
     ("Cmd", ["step", "frames"]),  # a step without a network, in a container with one
     ("Volumes", {"/x": {}}), ("WorkingDir", "/"), ("NetworkingConfig", {"EndpointsConfig": {"other_default": {}}}),
     ("Healthcheck", {"Test": ["CMD", "x"]}), ("Hostname", "postgres"), ("MacAddress", "x"), ("OnBuild", ["x"]), ("Tty", True), ("Shell", ["sh"]),
-    ("Env", ["NO VALUE"]), ("Env", [1]), ("Env", {"A": "b"}), ("Labels", {}), ("Labels", ...), ("Labels/org.clipyard.deployment", "0" * 12),
-    ("Labels/com.docker.compose.project", "clipyard"), ("Labels/org.clipyard.task", 1), ("HostConfig", ...), ("HostConfig", []),
+    ("Env", ["NO VALUE"]), ("Env", [1]), ("Env", {"A": "b"}), ("Labels", {}), ("Labels", ...), ("Labels/org.clipquarry.deployment", "0" * 12),
+    ("Labels/com.docker.compose.project", "clipquarry"), ("Labels/org.clipquarry.task", 1), ("HostConfig", ...), ("HostConfig", []),
     ("HostConfig/Privileged", True), ("HostConfig/privileged", True), ("hostconfig", {"Privileged": True}), ("HostConfig/Binds", ["/:/host"]),
-    ("HostConfig/Binds", ["clipyard_state:/x"]), ("HostConfig/CapAdd", ["SYS_ADMIN"]), ("HostConfig/CapDrop", []), ("HostConfig/CapDrop", ...),
+    ("HostConfig/Binds", ["clipquarry_state:/x"]), ("HostConfig/CapAdd", ["SYS_ADMIN"]), ("HostConfig/CapDrop", []), ("HostConfig/CapDrop", ...),
     ("HostConfig/Devices", [{"PathOnHost": "/dev/sda"}]), ("HostConfig/DeviceCgroupRules", ["a *:* rwm"]),
     ("HostConfig/DeviceRequests", [{"Driver": "", "Count": -1, "DeviceIDs": [], "Capabilities": [["gpu"]], "Options": {}}]),
-    ("HostConfig/NetworkMode", "host"), ("HostConfig/NetworkMode", "container:abc"), ("HostConfig/NetworkMode", "clipyard_default"),
+    ("HostConfig/NetworkMode", "host"), ("HostConfig/NetworkMode", "container:abc"), ("HostConfig/NetworkMode", "clipquarry_default"),
     ("HostConfig/NetworkMode", "stranger_default"), ("HostConfig/NetworkMode", ...), ("HostConfig/PidMode", "host"),
     ("HostConfig/PidMode", "container:abc"), ("HostConfig/IpcMode", "host"), ("HostConfig/UTSMode", "host"), ("HostConfig/UsernsMode", "host"),
-    ("HostConfig/CgroupnsMode", "host"), ("HostConfig/VolumesFrom", ["clipyard_postgres_1"]), ("HostConfig/SecurityOpt", ["seccomp=unconfined"]),
+    ("HostConfig/CgroupnsMode", "host"), ("HostConfig/VolumesFrom", ["clipquarry_postgres_1"]), ("HostConfig/SecurityOpt", ["seccomp=unconfined"]),
     ("HostConfig/SecurityOpt", ["no-new-privileges:true", "apparmor=unconfined"]), ("HostConfig/SecurityOpt", ["no-new-privileges:false"]),
     ("HostConfig/CgroupParent", "/x"), ("HostConfig/Runtime", "kata"), ("HostConfig/ReadonlyRootfs", False), ("HostConfig/ReadonlyRootfs", 1),
     ("HostConfig/MaskedPaths", []), ("HostConfig/ReadonlyPaths", []), ("HostConfig/Sysctls", {"kernel.x": "1"}), ("HostConfig/OomScoreAdj", -1000),
@@ -208,10 +208,10 @@ HOSTILE: list[tuple[str, Any]] = [
     ("HostConfig/StorageOpt", {"size": "1"}), ("HostConfig/VolumeDriver", "other"), ("HostConfig/Isolation", "process"),
     ("HostConfig/Tmpfs", {"/tmp": "exec,suid"}), ("HostConfig/Tmpfs", {"/data": ""}), ("HostConfig/Tmpfs", ...), ("HostConfig/ShmSize", 2**40),
     ("HostConfig/Init", True), ("HostConfig/Mounts", []), ("HostConfig/Mounts", ...), ("HostConfig/Mounts/3", STATE),
-    ("HostConfig/Mounts/0", STATE), ("HostConfig/Mounts/0/Source", "clipyard_postgres"), ("HostConfig/Mounts/0/Source", "/var/lib/docker/volumes"),
+    ("HostConfig/Mounts/0", STATE), ("HostConfig/Mounts/0/Source", "clipquarry_postgres"), ("HostConfig/Mounts/0/Source", "/var/lib/docker/volumes"),
     ("HostConfig/Mounts/0/Type", "bind"), ("HostConfig/Mounts/0/VolumeOptions", {"DriverConfig": {"Name": "local", "Options": {"o": "bind"}}}),
     ("HostConfig/Mounts/1/Source", "/"), ("HostConfig/Mounts/1/Source", "/ssd/../etc"), ("HostConfig/Mounts/1/BindOptions", {"Propagation": "rshared"}),
-    ("HostConfig/Mounts/2/ReadOnly", False), ("HostConfig/Mounts/2/Target", "/opt/clipyard"),
+    ("HostConfig/Mounts/2/ReadOnly", False), ("HostConfig/Mounts/2/Target", "/opt/clipquarry"),
     ("HostConfig/Mounts/3", {"Target": "/x", "Source": "/var/run/docker.sock", "Type": "bind", "ReadOnly": True}),
 ]  # fmt: skip
 
@@ -257,11 +257,11 @@ def test_nothing_hides_in_how_it_is_written(engine: tuple[str, Seen], body: dict
 REFUSED = [
     ("GET", "/info"), ("GET", "/volumes"), ("GET", "/secrets"), ("GET", "/events"), ("POST", "/build"), ("POST", "/images/create?fromImage=x"),
     ("DELETE", "/images/x"), ("POST", f"/containers/{OURS}/exec"), ("POST", "/exec/0/start"), ("POST", "/networks/create"),
-    ("POST", "/volumes/create"), ("DELETE", "/volumes/clipyard_state"), ("POST", "/swarm/init"), ("PUT", f"/containers/{OURS}/archive?path=/"),
+    ("POST", "/volumes/create"), ("DELETE", "/volumes/clipquarry_state"), ("POST", "/swarm/init"), ("PUT", f"/containers/{OURS}/archive?path=/"),
     ("GET", f"/containers/{OURS}/archive?path=/etc"), ("POST", f"/containers/{OURS}/update"), ("POST", f"/containers/{OURS}/rename?name=x"),
     ("GET", f"/containers/{OURS}/export"), ("GET", f"/containers/{OURS}/top"), ("POST", f"/containers/{OURS}/pause"), ("POST", "/containers/prune"),
     ("GET", f"/containers/{OURS}/attach/ws"), ("GET", "/containers/json/../../info"), ("GET", "/containers/%6Ason"), ("POST", "/v1.41/build"),
-    ("POST", "/commit"), ("GET", "/containers/clipyard_postgres_1/json"), ("DELETE", "/containers/clipyard_postgres_1"),
+    ("POST", "/commit"), ("GET", "/containers/clipquarry_postgres_1/json"), ("DELETE", "/containers/clipquarry_postgres_1"),
     ("GET", "/v1.41/images/json"), ("GET", '/images/json?filters={"reference":["postgres"]}'), ("GET", '/images/json?filters={"dangling":["true"]}'),
     ("GET", '/containers/json?filters={"name":["postgres"]}'), ("GET", "/containers/json?filters=[]"), ("GET", "/containers/json?before=x"),
     ("GET", "/containers/json?all=1&all=0"), ("POST", "/containers/create?name=postgres"), ("POST", f"/v1.22/containers/{OURS}/start"),
@@ -309,10 +309,10 @@ def test_the_list_is_of_this_deployment_whatever_is_asked(engine: tuple[str, See
     address, seen = engine
     from urllib.parse import parse_qs, urlsplit
 
-    for query in ("", "?all=1", '?all=1&filters={"label":["org.clipyard.deployment=other"]}'):
+    for query in ("", "?all=1", '?all=1&filters={"label":["org.clipquarry.deployment=other"]}'):
         assert ask(address, "GET", f"/containers/json{query}")[0] == 200
         (filters,) = parse_qs(urlsplit(seen[-1][1]).query)["filters"]
-        assert json.loads(filters)["label"][-1] == f"org.clipyard.deployment={RULES.deployment}", (
+        assert json.loads(filters)["label"][-1] == f"org.clipquarry.deployment={RULES.deployment}", (
             "labels are joined by 'and'"
         )
 
@@ -339,14 +339,14 @@ def test_what_follows_a_request_never_reaches_the_engine(engine: tuple[str, Seen
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
-        ("CLIPYARD_DOCKER_NETWORK", "host", "no network of the host"),
-        ("CLIPYARD_DOCKER_NETWORK", "container:abc", "no network of the host"),
-        ("CLIPYARD_DOCKER_DATA", "/", "no step may have"),
-        ("CLIPYARD_DOCKER_DATA", "/var", "no step may have"),
-        ("CLIPYARD_EXTRA_ROOTS", "/var/run/x:/x", "no step may have"),
-        ("CLIPYARD_DOCKER_MOUNTS", "/proc/1/root:/x", "no step may have"),
-        ("CLIPYARD_DOCKER_MOUNTS", "/var/run/docker.sock:/x", "must never have it"),
-        ("CLIPYARD_DOCKER_MOUNTS", "/ssd/inner:/x", "lies in another folder"),
+        ("CLIPQUARRY_DOCKER_NETWORK", "host", "no network of the host"),
+        ("CLIPQUARRY_DOCKER_NETWORK", "container:abc", "no network of the host"),
+        ("CLIPQUARRY_DOCKER_DATA", "/", "no step may have"),
+        ("CLIPQUARRY_DOCKER_DATA", "/var", "no step may have"),
+        ("CLIPQUARRY_EXTRA_ROOTS", "/var/run/x:/x", "no step may have"),
+        ("CLIPQUARRY_DOCKER_MOUNTS", "/proc/1/root:/x", "no step may have"),
+        ("CLIPQUARRY_DOCKER_MOUNTS", "/var/run/docker.sock:/x", "must never have it"),
+        ("CLIPQUARRY_DOCKER_MOUNTS", "/ssd/inner:/x", "lies in another folder"),
     ],
 )
 def test_settings_that_would_open_the_host(variable: str, value: str, sentence: str) -> None:
@@ -364,7 +364,7 @@ def test_it_needs_python_alone(tmp_path: Path) -> None:
                 found = PROJECT / source
                 for file in found.glob("*.py") if found.is_dir() else [found]:
                     (tmp_path / target / file.name).write_bytes(file.read_bytes())
-    program = "import clipyard_airflow.socket_proxy.server as s; print(s.Rules.from_env({}).images)"
+    program = "import clipquarry_airflow.socket_proxy.server as s; print(s.Rules.from_env({}).images)"
     done = subprocess.run(
         [sys.executable, "-S", "-c", program],
         env={"PYTHONPATH": str(tmp_path)},
@@ -373,4 +373,4 @@ def test_it_needs_python_alone(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert "clipyard-media" in done.stdout
+    assert "clipquarry-media" in done.stdout

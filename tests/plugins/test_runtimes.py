@@ -15,17 +15,17 @@ from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import clipyard
+import clipquarry
 import pytest
-from clipyard.datasets.load import find_spec
-from clipyard_airflow.choice import choose, choose_for
-from clipyard_airflow.code_digest import LABEL, code_digest
-from clipyard_airflow.dags import dag_doc
-from clipyard_airflow.housekeeping import build_housekeeping
-from clipyard_airflow.runtimes import place_of, places
+from clipquarry.datasets.load import find_spec
+from clipquarry_airflow.choice import choose, choose_for
+from clipquarry_airflow.code_digest import LABEL, code_digest
+from clipquarry_airflow.dags import dag_doc
+from clipquarry_airflow.housekeeping import build_housekeeping
+from clipquarry_airflow.runtimes import place_of, places
 from docker_engine import PROJECT
 
-MEDIA = f"clipyard-media:{clipyard.__version__}"
+MEDIA = f"clipquarry-media:{clipquarry.__version__}"
 
 
 class _Engine(BaseHTTPRequestHandler):
@@ -62,12 +62,12 @@ def test_docker_where_an_engine_answers_and_the_image_is_of_this_code(tmp_path: 
         assert choose("detect", environ).runtime == "process", "its image is not there"
         assert places(["fetch", "frames", "detect"], environ) == (
             f"fetch, frames in containers of Docker, because an engine answers, and has {MEDIA}; detect as processes of the worker, because the "
-            f"image clipyard-detect:{clipyard.__version__} is not on the engine"
+            f"image clipquarry-detect:{clipquarry.__version__} is not on the engine"
         )
-        assert "clipyard_housekeeping" in build_housekeeping(environ)
-        told = choose("frames", environ | {"CLIPYARD_FFMPEG": "/usr/bin/ffmpeg"})
-        assert (told.runtime, told.why) == ("process", "CLIPYARD_FFMPEG names a program of this machine")
-        assert place_of("frames", environ | {"CLIPYARD_RUNTIME": "process"}).runtime == "process"
+        assert "clipquarry_housekeeping" in build_housekeeping(environ)
+        told = choose("frames", environ | {"CLIPQUARRY_FFMPEG": "/usr/bin/ffmpeg"})
+        assert (told.runtime, told.why) == ("process", "CLIPQUARRY_FFMPEG names a program of this machine")
+        assert place_of("frames", environ | {"CLIPQUARRY_RUNTIME": "process"}).runtime == "process"
     for old in ({}, None, {LABEL: "0" * 16}):
         (tmp_path / "e.sock").unlink()
         with engine(tmp_path, {MEDIA: old or {}}) as environ:
@@ -79,7 +79,7 @@ def test_processes_where_no_engine_answers(tmp_path: Path) -> None:
     assert "no Docker engine answers" in choose("frames", environ).why
     assert build_housekeeping(environ) == {}
     assert "DOCKER_HOST names an engine elsewhere" in choose("frames", {"DOCKER_HOST": "tcp://127.0.0.1:1"}).why
-    far = {"DOCKER_HOST": "tcp://127.0.0.1:1", "CLIPYARD_DOCKER_DATA": "/data"}
+    far = {"DOCKER_HOST": "tcp://127.0.0.1:1", "CLIPQUARRY_DOCKER_DATA": "/data"}
     assert "no Docker engine answers" in choose("frames", far).why
     assert choose("frames", far | {"DOCKER_HOST": "ssh://host"}).runtime == "process"
 
@@ -97,34 +97,34 @@ def test_what_only_the_worker_reaches_is_done_by_the_worker(tmp_path: Path) -> N
         assert chosen({"url": "${U}/{clip}.mp4"}, U="http://127.0.0.1:8000") == (
             "process", "http://127.0.0.1:8000 is an address of this machine, which a container does not reach"
         )  # fmt: skip
-        assert chosen({"url": "http://127.0.0.1:8000/x"}, CLIPYARD_DOCKER_NETWORK="host")[0] == "docker"
+        assert chosen({"url": "http://127.0.0.1:8000/x"}, CLIPQUARRY_DOCKER_NETWORK="host")[0] == "docker"
         assert chosen({"path": "/nas/{clip}.mp4"}) == ("process", "the step reads /nas, which it does not see")
-        assert chosen({"path": "/nas/{clip}.mp4"}, CLIPYARD_DOCKER_MOUNTS="/nas")[0] == "docker"
+        assert chosen({"path": "/nas/{clip}.mp4"}, CLIPQUARRY_DOCKER_MOUNTS="/nas")[0] == "docker"
 
 
 def test_the_dags_page_says_where_steps_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLIPYARD_RUNTIME", "process")
+    monkeypatch.setenv("CLIPQUARRY_RUNTIME", "process")
     page = dag_doc(find_spec("kinetics400", ()), "full")
     assert "| steps run | " in page
-    assert "frames as processes of the worker, because CLIPYARD_RUNTIME says so |" in page
+    assert "frames as processes of the worker, because CLIPQUARRY_RUNTIME says so |" in page
 
 
 def test_the_images_script_computes_the_same_digest(tmp_path: Path) -> None:
     """With Python alone, as ``docker/images.sh`` does it; a changed step changes it, a changed report does not."""
-    for room in ("include/clipyard", "plugins/clipyard_airflow"):
+    for room in ("include/clipquarry", "plugins/clipquarry_airflow"):
         shutil.copytree(PROJECT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
 
     def digest() -> str:
         paths = f"{tmp_path}/include:{tmp_path}/plugins"
-        argv = [sys.executable, "-S", "-B", "-m", "clipyard_airflow.code_digest"]
+        argv = [sys.executable, "-S", "-B", "-m", "clipquarry_airflow.code_digest"]
         return subprocess.run(
             argv, env={"PYTHONPATH": paths}, text=True, capture_output=True, check=True
         ).stdout.strip()
 
     assert digest() == code_digest()
-    (tmp_path / "include/clipyard/report/text.py").write_text("")
+    (tmp_path / "include/clipquarry/report/text.py").write_text("")
     assert digest() == code_digest()
-    with open(tmp_path / "include/clipyard/steps/fetch.py", "a") as handle:
+    with open(tmp_path / "include/clipquarry/steps/fetch.py", "a") as handle:
         handle.write("\n")
     assert digest() != code_digest()
     assert f'--label "{LABEL}=$code"' in (PROJECT / "docker/images.sh").read_text()

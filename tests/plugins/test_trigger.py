@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipyard_airflow.trigger import CheckedTrigger, trigger_problem
+from clipquarry_airflow.trigger import CheckedTrigger, trigger_problem
 from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
@@ -17,7 +17,7 @@ RUNS, BACKFILLS = "/api/v2/dags/{}/dagRuns", "/api/v2/backfills"
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     """Answers with what arrived; a token is sent with every request."""
-    monkeypatch.setenv("CLIPYARD_DATA", str(tmp_path))
+    monkeypatch.setenv("CLIPQUARRY_DATA", str(tmp_path))
     app = FastAPI()
 
     @app.post("/{path:path}")
@@ -82,8 +82,8 @@ def test_a_stranger_gets_airflows_answer(client: TestClient) -> None:
 
 
 def test_every_data_set_takes_what_its_form_sends() -> None:
-    from clipyard.datasets.load import load_all
-    from clipyard_airflow.params import run_params
+    from clipquarry.datasets.load import load_all
+    from clipquarry_airflow.params import run_params
 
     for spec in load_all()[0].values():
         for kind, name in (("full", spec.name), ("refresh", f"{spec.name}_refresh")):

@@ -14,13 +14,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-from clipyard.annotations.box_csv import BOXES, KEY_FRAMES, REJECTED
-from clipyard.datasets.model import DatasetSpec
-from clipyard.files import write_json
-from clipyard.manifest import CATALOG_FIELDS, ITEM_FIELDS, RESULT_FIELDS, Row, schema_of, write_rows
-from clipyard.quality import GateParams, GateResult, run_gate
-from clipyard.settings import DataRoot
-from clipyard.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
+from clipquarry.annotations.box_csv import BOXES, KEY_FRAMES, REJECTED
+from clipquarry.datasets.model import DatasetSpec
+from clipquarry.files import write_json
+from clipquarry.manifest import CATALOG_FIELDS, ITEM_FIELDS, RESULT_FIELDS, Row, schema_of, write_rows
+from clipquarry.quality import GateParams, GateResult, run_gate
+from clipquarry.settings import DataRoot
+from clipquarry.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
 from quality_world import FRAMES, jpeg, media_row, video_bytes
 
 AVA_YAML = """

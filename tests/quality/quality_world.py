@@ -13,15 +13,15 @@ from typing import Any
 import av
 import numpy as np
 import pyarrow as pa
-from clipyard.datasets.model import DatasetSpec
-from clipyard.files import write_json
-from clipyard.fingerprint import fingerprint
-from clipyard.ids import clip_id, normalise_label
-from clipyard.manifest import CATALOG_FIELDS, ITEM_FIELDS, RESULT_FIELDS, Row, schema_of, write_rows
-from clipyard.quality import CheckResult, GateParams, GateResult, run_gate
-from clipyard.reasons import Reason, Status
-from clipyard.settings import DataRoot
-from clipyard.steps.fields import CONTENT_FIELDS, MEDIA_FIELDS, PATH_FIELD
+from clipquarry.datasets.model import DatasetSpec
+from clipquarry.files import write_json
+from clipquarry.fingerprint import fingerprint
+from clipquarry.ids import clip_id, normalise_label
+from clipquarry.manifest import CATALOG_FIELDS, ITEM_FIELDS, RESULT_FIELDS, Row, schema_of, write_rows
+from clipquarry.quality import CheckResult, GateParams, GateResult, run_gate
+from clipquarry.reasons import Reason, Status
+from clipquarry.settings import DataRoot
+from clipquarry.steps.fields import CONTENT_FIELDS, MEDIA_FIELDS, PATH_FIELD
 
 LABELS = ("abseiling", "massaging person's head", "passing American football (in game)")
 RECORDED = schema_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from clipyard.quality import GateParams
+from clipquarry.quality import GateParams
 from quality_world import World, broken, ids, make_spec
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from ava_world import AVA_YAML, BOX, OTHER_BOX, BoxWorld, box_row, key_row, make_spec, proposal
-from clipyard.errors import ManifestError, UserError
-from clipyard.quality import GATES_OF
+from clipquarry.errors import ManifestError, UserError
+from clipquarry.quality import GATES_OF
 from quality_world import broken, ids, jpeg
 
 FIRST, SECOND, THIRD = "-5KQ66BBWC4", "0f39OWEqJ24", "_a_film_00x"
@@ -190,7 +190,7 @@ def test_absent_and_damaged_tables_are_one_sentence(ava: BoxWorld) -> None:
 
 def _again(world: BoxWorld) -> None:
     """The gate over what lies there now."""
-    from clipyard.quality import GateParams, run_gate
+    from clipquarry.quality import GateParams, run_gate
 
     run_gate("annotations", world.spec, world.run_dir, world.data, GateParams())
 
@@ -382,7 +382,7 @@ def test_files_counts_and_rejected_keys(ava: BoxWorld) -> None:
     (ava.root / "ava/val.pkl").unlink()
     told = ava.run_dir / "proposals" / "val.json"
     told.write_text(told.read_text().replace('"keys": 2', '"keys": 3'))
-    from clipyard.quality import GateParams, run_gate
+    from clipquarry.quality import GateParams, run_gate
 
     again = broken(run_gate("proposals", ava.spec, ava.run_dir, ava.data, GateParams(rejected_error=1)))
     assert again["proposals.file"].worst[1]["problem"] == "'ava/val.pkl': it is not there"

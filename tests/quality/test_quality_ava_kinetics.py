@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from ava_world import BOX, CLIPS, BoxWorld, box_row, csv_line, key_row, proposal
-from clipyard.annotations.ava_kinetics_flat import write_updated_csv
-from clipyard.annotations.box_csv import BOXES, KEY_FRAMES
-from clipyard.errors import ManifestError
-from clipyard.files import read_json, sha256_of, write_json
-from clipyard.quality import GATES_OF
+from clipquarry.annotations.ava_kinetics_flat import write_updated_csv
+from clipquarry.annotations.box_csv import BOXES, KEY_FRAMES
+from clipquarry.errors import ManifestError
+from clipquarry.files import read_json, sha256_of, write_json
+from clipquarry.quality import GATES_OF
 from quality_world import broken, ids
 
 VIDEOS = [video for video, _ in CLIPS]
@@ -558,6 +558,6 @@ def test_a_flat_csv_that_is_not_there(flat: BoxWorld) -> None:
 
 
 def test_the_tables_are_those_of_the_readers() -> None:
-    from clipyard.quality.box_rows import BOX_COLUMNS
+    from clipquarry.quality.box_rows import BOX_COLUMNS
 
     assert list(BOX_COLUMNS) == BOXES.names

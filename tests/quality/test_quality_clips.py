@@ -6,10 +6,10 @@ import json
 
 import pyarrow as pa
 import pytest
-from clipyard.errors import Exit, GateBlocked, ManifestError
-from clipyard.manifest import ManifestWriter, read_table
-from clipyard.quality import CheckResult, GateParams, run_gate
-from clipyard.reasons import Reason, Status
+from clipquarry.errors import Exit, GateBlocked, ManifestError
+from clipquarry.manifest import ManifestWriter, read_table
+from clipquarry.quality import CheckResult, GateParams, run_gate
+from clipquarry.reasons import Reason, Status
 from quality_world import World, broken, ids, make_spec
 
 
@@ -122,7 +122,7 @@ def test_coverage_at_the_exact_borders(world: World, warn: float, error: float, 
 @pytest.mark.parametrize("missing", range(1, 21))
 def test_a_share_of_exactly_the_threshold_never_counts(missing: int) -> None:
     import pandas as pd
-    from clipyard.quality.engine import Engine, Rule, Suite
+    from clipquarry.quality.engine import Engine, Rule, Suite
 
     table = pd.DataFrame({"item_id": [str(n) for n in range(20)], "there": [n >= missing for n in range(20)]})
     at, below = round(missing / 20, 2), round(missing / 20 - 0.01, 2)

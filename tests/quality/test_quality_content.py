@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clipyard.media.content import Content
-from clipyard.media.probe import probe
-from clipyard.media.tools import ffmpeg
-from clipyard.quality import CheckResult, GateParams
-from clipyard.steps.fields import CONTENT_FIELDS
+from clipquarry.media.content import Content
+from clipquarry.media.probe import probe
+from clipquarry.media.tools import ffmpeg
+from clipquarry.quality import CheckResult, GateParams
+from clipquarry.steps.fields import CONTENT_FIELDS
 from quality_world import World, broken, ids, shows
 
 BLACK: dict[str, Any] = {"brightness": 0.4, "contrast": 0.2, "still": 1.0, "changes": 0.0, "fingerprint": ""}
@@ -164,8 +164,8 @@ def test_folders_whose_clips_were_not_looked_at_are_looked_at_themselves(world: 
 
 
 def test_copies_are_found_among_many_without_comparing_all() -> None:
-    from clipyard import fingerprint
-    from clipyard.quality.near_copies import candidates
+    from clipquarry import fingerprint
+    from clipquarry.quality.near_copies import candidates
 
     random = np.random.default_rng(7)
     pictures = random.integers(1, 1 << 63, (4000, 8), dtype=np.uint64)

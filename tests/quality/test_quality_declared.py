@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ava_world import AVA_YAML, BoxWorld, make_spec
-from clipyard.quality import GateParams
+from clipquarry.quality import GateParams
 from quality_world import PARAMS, World, broken, ids
 
 SPLITS = ("train", "val", "test")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from ava_world import BoxWorld
-from clipyard.datasets.model import Item
-from clipyard.quality import disk, image_folders
+from clipquarry.datasets.model import Item
+from clipquarry.quality import disk, image_folders
 from quality_world import World, broken, ids, jpeg, media_row, video_bytes
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from clipyard.quality import GateParams
-from clipyard.reasons import Reason
+from clipquarry.quality import GateParams
+from clipquarry.reasons import Reason
 from quality_world import PARAMS, World, broken, ids
 
 

@@ -7,10 +7,10 @@ import hashlib
 import pandas as pd
 import pytest
 from ava_world import BoxWorld
-from clipyard.files import write_json
-from clipyard.quality import GateParams
-from clipyard.quality.label_files import action_names
-from clipyard.quality.window_overlap import suite
+from clipquarry.files import write_json
+from clipquarry.quality import GateParams
+from clipquarry.quality.label_files import action_names
+from clipquarry.quality.window_overlap import suite
 from quality_world import World, broken, ids, make_spec
 
 

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from clipyard.quality import GateParams
-from clipyard.quality.kinetics_lists import _List, _read
-from clipyard.reasons import Reason
+from clipquarry.quality import GateParams
+from clipquarry.quality.kinetics_lists import _List, _read
+from clipquarry.reasons import Reason
 from quality_world import World, broken, ids, make_spec
 
 TRAIN, VAL, IMAGES = "mini_train_list_videos.txt", "mini_val_list_videos.txt", "mini_val_list_rawframes.txt"

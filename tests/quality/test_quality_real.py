@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from ava_world import ACTIONS, AVA_KINETICS_YAML, BoxWorld, make_spec
-from clipyard.annotations.ava_kinetics_flat import LENGTH, flat_clips
-from clipyard.annotations.box_csv import read_boxes
-from clipyard.annotations.catalog import build_catalog
-from clipyard.datasets.load import find_spec
-from clipyard.quality import GateParams, run_gate
-from clipyard.settings import DataRoot
+from clipquarry.annotations.ava_kinetics_flat import LENGTH, flat_clips
+from clipquarry.annotations.box_csv import read_boxes
+from clipquarry.annotations.catalog import build_catalog
+from clipquarry.datasets.load import find_spec
+from clipquarry.quality import GateParams, run_gate
+from clipquarry.settings import DataRoot
 
 REAL = Path(__file__).parents[2].parent / "shared" / "real" / "annotations"
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from ava_world import make_ava, make_ava_kinetics
-from clipyard.errors import UserError
-from clipyard.quality import CATALOGUE, GATES, GATES_OF, GateParams, history, load_result, run_gate
-from clipyard.quality.engine import Engine, Rule, Suite, plain
-from clipyard.reasons import Reason
+from clipquarry.errors import UserError
+from clipquarry.quality import CATALOGUE, GATES, GATES_OF, GateParams, history, load_result, run_gate
+from clipquarry.quality.engine import Engine, Rule, Suite, plain
+from clipquarry.reasons import Reason
 from quality_world import World, broken, make_spec, make_world
 
 ROOT = Path(__file__).parents[2]
@@ -156,14 +156,14 @@ def test_great_expectations_is_imported_late_leaves_no_files_and_asks_nobody(wor
     home.mkdir()
     script = """
 import socket, sys
-import clipyard.quality
+import clipquarry.quality
 assert "great_expectations" not in sys.modules
 socket.socket.connect = lambda *args: sys.exit("asked the net")
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from quality_world import World
 world = World(Path(sys.argv[2]))
-from clipyard.quality import GateParams, run_gate
+from clipquarry.quality import GateParams, run_gate
 print(run_gate("clips", world.spec, world.run_dir, world.data, GateParams()).verdict)
 heavy = {"scipy.stats._stats_py", "altair.vegalite", "sqlalchemy"}
 assert not heavy & set(sys.modules), "two thirds of the import, for nothing"

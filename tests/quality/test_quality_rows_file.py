@@ -6,9 +6,9 @@ import gzip
 from pathlib import Path
 
 import pytest
-from clipyard.quality import rows_file
-from clipyard.reasons import Reason
-from clipyard.report.gates import _gate
+from clipquarry.quality import rows_file
+from clipquarry.reasons import Reason
+from clipquarry.report.gates import _gate
 from quality_world import World
 
 

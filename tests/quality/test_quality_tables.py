@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from clipyard.errors import ManifestError
-from clipyard.quality.box_files import line_names, repeated_in
-from clipyard.quality.box_rows import seconds
-from clipyard.quality.engine import BETWEEN, Engine, Rule, Suite
-from clipyard.quality.prepared import _in_raw
-from clipyard.quality.tables import distinct, extract, has, looked_up, numbered, pick
+from clipquarry.errors import ManifestError
+from clipquarry.quality.box_files import line_names, repeated_in
+from clipquarry.quality.box_rows import seconds
+from clipquarry.quality.engine import BETWEEN, Engine, Rule, Suite
+from clipquarry.quality.prepared import _in_raw
+from clipquarry.quality.tables import distinct, extract, has, looked_up, numbered, pick
 from quality_world import World
 
 
@@ -78,7 +78,7 @@ def test_names_are_made_for_the_rows_that_are_shown() -> None:
 
 
 def test_rows_are_counted_without_being_read(world: World) -> None:
-    from clipyard.quality.tables import RunTables
+    from clipquarry.quality.tables import RunTables
 
     world.write()
     run = RunTables(world.run_dir)

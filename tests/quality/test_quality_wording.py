@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from clipyard.quality.checks import CATALOGUE
-from clipyard.quality.results import CheckResult, GateResult
-from clipyard.quality.wording import BROKEN, advice_of, broken_sentence, percent
+from clipquarry.quality.checks import CATALOGUE
+from clipquarry.quality.results import CheckResult, GateResult
+from clipquarry.quality.wording import BROKEN, advice_of, broken_sentence, percent
 from write_advice import advice_of_the_page
 
 
@@ -80,7 +80,7 @@ def test_one_line_for_each_broken_check() -> None:
 def test_great_expectations_says_nothing() -> None:
     script = (
         "import logging, sys; logging.basicConfig(level=logging.INFO, stream=sys.stdout)\n"
-        "from clipyard.quality.engine import Engine; Engine()._whole"
+        "from clipquarry.quality.engine import Engine; Engine()._whole"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == ""

@@ -22,4 +22,4 @@ def advice_of_the_page() -> dict[str, str]:
 
 if __name__ == "__main__":
     text = json.dumps(advice_of_the_page(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-    (ROOT / "include/clipyard/quality/advice.json").write_text(text, encoding="utf-8")
+    (ROOT / "include/clipquarry/quality/advice.json").write_text(text, encoding="utf-8")

@@ -1,6 +1,6 @@
 """Read a release with mmaction2's own classes and configs, and say what they saw: ``prove.py ASKED.json ANSWER.json``.
 
-Runs in the environment of ``make readers-env`` and imports nothing of Clipyard. The configs are those in mmaction2's wheel, with their paths as they
+Runs in the environment of ``make readers-env`` and imports nothing of Clipquarry. The configs are those in mmaction2's wheel, with their paths as they
 are (``data/ava/annotations/…``): the data root is linked as ``data`` below a working folder. Asked is an object with
 
 - ``data``: the data root; ``work``: a folder that may be filled; ``most``: of how many samples of a list details are wanted;

@@ -1,6 +1,6 @@
 """A small release of Kinetics-700, AVA v2.2 and AVA-Kinetics, in the reference layout, made by the project's own writers from numbered videos.
 
-Every frame of a source video says its number (:mod:`clipyard.demo.videos`), so that a reader's picture tells which second it took it for. The videos of
+Every frame of a source video says its number (:mod:`clipquarry.demo.videos`), so that a reader's picture tells which second it took it for. The videos of
 AVA are excerpts of eight seconds from second 900 on, where real ones have 901.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from clipyard.annotations.action_list import write_action_list
-from clipyard.annotations.ava_kinetics import (
+from clipquarry.annotations.action_list import write_action_list
+from clipquarry.annotations.ava_kinetics import (
     Window,
     frame_folders,
     key_seconds,
@@ -22,25 +22,25 @@ from clipyard.annotations.ava_kinetics import (
     write_rows,
     write_times,
 )
-from clipyard.annotations.ava_time import FPS
-from clipyard.annotations.box_csv import read_boxes
-from clipyard.annotations.catalog import build_catalog
-from clipyard.annotations.proposals import (
+from clipquarry.annotations.ava_time import FPS
+from clipquarry.annotations.box_csv import read_boxes
+from clipquarry.annotations.catalog import build_catalog
+from clipquarry.annotations.proposals import (
     Boxes,
     merge_proposals,
     proposal_key,
     read_proposals,
     write_proposals,
 )
-from clipyard.datasets.load import find_spec
-from clipyard.datasets.model import Recipe
-from clipyard.demo.videos import make_video
-from clipyard.ids import ClipName
-from clipyard.manifest import read_rows
-from clipyard.media.cut import cut_clip
-from clipyard.media.frames import FrameRecipe, extract_frames
-from clipyard.release.lists import build_lists
-from clipyard.settings import DataRoot
+from clipquarry.datasets.load import find_spec
+from clipquarry.datasets.model import Recipe
+from clipquarry.demo.videos import make_video
+from clipquarry.ids import ClipName
+from clipquarry.manifest import read_rows
+from clipquarry.media.cut import cut_clip
+from clipquarry.media.frames import FrameRecipe, extract_frames
+from clipquarry.release.lists import build_lists
+from clipquarry.settings import DataRoot
 
 SIZE = (160, 120)
 AVA_SECONDS = 8

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clipyard.annotations.action_list import publish_action_list
-from clipyard.annotations.ava_csv import write_key_frames
-from clipyard.annotations.box_csv import read_boxes
-from clipyard.annotations.proposals import write_proposals
-from clipyard.pipeline.boxes.readable import write_readable
+from clipquarry.annotations.action_list import publish_action_list
+from clipquarry.annotations.ava_csv import write_key_frames
+from clipquarry.annotations.box_csv import read_boxes
+from clipquarry.annotations.proposals import write_proposals
+from clipquarry.pipeline.boxes.readable import write_readable
 from PIL import Image
 from real_readers import prove, skip_without_readers
 

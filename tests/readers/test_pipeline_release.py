@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from box_world import AVA_SECONDS, FILM, KINETICS, NET, OTHER, VAL, BoxWorld, place_ava, place_kinetics, serve
-from clipyard.demo.walkers import box
+from clipquarry.demo.walkers import box
 from real_readers import prove, skip_without_readers
 
 pytestmark = pytest.mark.timeout(1200)

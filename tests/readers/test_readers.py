@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 import pytest
-from clipyard.annotations.ava_time import FPS, Reader, image_of
-from clipyard.ids import parse_clip_id
+from clipquarry.annotations.ava_time import FPS, Reader, image_of
+from clipquarry.ids import parse_clip_id
 from real_readers import prove, skip_without_readers
 from release_world import build
 

@@ -46,18 +46,18 @@ def put(folder: Path) -> Path:
 
 
 def test_a_given_wheel_comes_before_the_cache(tmp_path: Path, torch: str) -> None:
-    kept = put(tmp_path / "cache" / "clipyard" / "wheels" / "torch-2.13.0+cpu")
+    kept = put(tmp_path / "cache" / "clipquarry" / "wheels" / "torch-2.13.0+cpu")
     assert mmcv(tmp_path, sys.executable, PYTHONPATH=torch).stdout == f"{kept}\n"
     given = put(tmp_path / "given")
     folders = f"{tmp_path / 'none'}:{given.parent}"
-    assert mmcv(tmp_path, sys.executable, PYTHONPATH=torch, CLIPYARD_WHEELS=folders).stdout == f"{given}\n"
+    assert mmcv(tmp_path, sys.executable, PYTHONPATH=torch, CLIPQUARRY_WHEELS=folders).stdout == f"{given}\n"
 
 
 def test_the_cache_keeps_a_wheel_for_its_torch_only(tmp_path: Path, torch: str) -> None:
-    put(tmp_path / "cache" / "clipyard" / "wheels" / "torch-2.12.0")
+    put(tmp_path / "cache" / "clipquarry" / "wheels" / "torch-2.12.0")
     done = mmcv(tmp_path, sys.executable, PYTHONPATH=torch)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.count("\n") == 1 and f"{NAME} is neither in CLIPYARD_WHEELS nor in" in done.stderr
+    assert done.stderr.count("\n") == 1 and f"{NAME} is neither in CLIPQUARRY_WHEELS nor in" in done.stderr
     assert "no C++ compiler" in done.stderr
 
 
@@ -81,7 +81,7 @@ def test_an_environment_that_fits_is_left_alone(tmp_path: Path) -> None:
     parts = [PROJECT / "tests" / "readers" / "requirements.txt", script, PROJECT / "docker" / "wheels" / "mmcv.sh"]
     stamp = subprocess.run(["sha256sum"], input=b"".join(part.read_bytes() for part in parts), capture_output=True, check=True).stdout[:16]  # fmt: skip
     (tmp_path / "installed").write_bytes(stamp + b"\n")
-    done = subprocess.run([script, tmp_path], capture_output=True, text=True, check=False, env={**os.environ, "CLIPYARD_WHEELS": ""})  # fmt: skip
+    done = subprocess.run([script, tmp_path], capture_output=True, text=True, check=False, env={**os.environ, "CLIPQUARRY_WHEELS": ""})  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert [file.name for file in tmp_path.iterdir()] == ["installed"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from clipyard.cli import main
-from clipyard.errors import UserError
-from clipyard.release.flatten import flatten
+from clipquarry.cli import main
+from clipquarry.errors import UserError
+from clipquarry.release.flatten import flatten
 
 CLIP = "-wR5jVB-WPk_000417_000427.mp4"
 

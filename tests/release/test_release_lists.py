@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipyard.annotations.catalog import build_catalog
-from clipyard.datasets.load import find_spec
-from clipyard.datasets.model import DatasetSpec
-from clipyard.errors import ManifestError, UserError
-from clipyard.files import TEMPORARY_PREFIX
-from clipyard.manifest import CATALOG_FIELDS, RESULT_FIELDS, read_rows, schema_of, write_rows
-from clipyard.release.lists import ListOptions, ListSummary, build_lists
-from clipyard.settings import DataRoot
+from clipquarry.annotations.catalog import build_catalog
+from clipquarry.datasets.load import find_spec
+from clipquarry.datasets.model import DatasetSpec
+from clipquarry.errors import ManifestError, UserError
+from clipquarry.files import TEMPORARY_PREFIX
+from clipquarry.manifest import CATALOG_FIELDS, RESULT_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.release.lists import ListOptions, ListSummary, build_lists
+from clipquarry.settings import DataRoot
 
 HEADER = "label,youtube_id,time_start,time_end,split"
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -272,7 +272,7 @@ def test_a_persons_list_is_set_aside_and_ours_is_replaced(tmp_path: Path, root: 
     mine = root / "kinetics400_train_list_videos.txt"
     mine.write_text("my own list\n")
     moved = {summary.path.name: summary.moved for summary in build()}
-    aside = tmp_path / ".clipyard/set-aside/kinetics400" / mine.name
+    aside = tmp_path / ".clipquarry/set-aside/kinetics400" / mine.name
     assert aside.read_text() == "my own list\n"
     assert str(aside) in moved.pop(mine.name)
     assert set(moved.values()) == {""}

@@ -9,12 +9,12 @@ import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
-import clipyard.release.lock as lock_module
+import clipquarry.release.lock as lock_module
 import pytest
-from clipyard.datasets.load import find_spec
-from clipyard.errors import UserError
-from clipyard.release.diff import diff_locks
-from clipyard.release.lock import LockHeader, LockRow, open_lock, spec_hash, write_lock
+from clipquarry.datasets.load import find_spec
+from clipquarry.errors import UserError
+from clipquarry.release.diff import diff_locks
+from clipquarry.release.lock import LockHeader, LockRow, open_lock, spec_hash, write_lock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +22,7 @@ HEADER = LockHeader(
     dataset="kinetics400",
     spec="s1",
     annotations={"train": "a" * 64, "val": "b" * 64},
-    tools={"ffmpeg": "6.1", "clipyard": "0.1.0"},
+    tools={"ffmpeg": "6.1", "clipquarry": "0.1.0"},
     settings={"crf": 20},
 )
 
@@ -48,7 +48,7 @@ def test_exact_text(tmp_path: Path) -> None:
     header, first, second = path.read_text().splitlines()
     assert json.loads(header) == {
         "version": 1, "dataset": "kinetics400", "spec": "s1", "clips": 2, "settings": {"crf": 20},
-        "annotations": {"train": "a" * 64, "val": "b" * 64}, "tools": {"ffmpeg": "6.1", "clipyard": "0.1.0"},
+        "annotations": {"train": "a" * 64, "val": "b" * 64}, "tools": {"ffmpeg": "6.1", "clipquarry": "0.1.0"},
     }  # fmt: skip
     assert first == (
         '{"path":"kinetics400/videos_train/zumba/00000000001_000000_000010.mp4","clip_id":"00000000001_000000_000010",'
@@ -134,7 +134,7 @@ def test_what_differs_is_counted_by_aspect(tmp_path: Path) -> None:
     assert diff.header == {
         "annotations.val": ("b" * 64, "c" * 64),
         "spec": ("s1", "s2"),
-        "tools.clipyard": ("0.1.0", None),
+        "tools.clipquarry": ("0.1.0", None),
         "tools.ffmpeg": ("6.1", "7.0"),
     }
     assert not diff.is_equal

@@ -6,9 +6,9 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from clipyard.errors import GateBlocked
-from clipyard.release.lock import LockHeader, LockRow, write_lock
-from clipyard.release.verify import verified, verify_copies
+from clipquarry.errors import GateBlocked
+from clipquarry.release.lock import LockHeader, LockRow, write_lock
+from clipquarry.release.verify import verified, verify_copies
 
 
 def rows(root: Path, count: int = 30) -> list[LockRow]:

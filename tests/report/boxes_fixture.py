@@ -12,14 +12,14 @@ import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from clipyard.annotations.box_csv import BOXES, KEY_FRAMES, REJECTED
-from clipyard.datasets.load import find_spec
-from clipyard.datasets.model import DatasetSpec
-from clipyard.files import write_json
-from clipyard.manifest import RESULT_FIELDS, Row, schema_of, write_rows
-from clipyard.report import write_report
-from clipyard.settings import DataRoot
-from clipyard.steps.fields import MEDIA_FIELDS, PATH_FIELD
+from clipquarry.annotations.box_csv import BOXES, KEY_FRAMES, REJECTED
+from clipquarry.datasets.load import find_spec
+from clipquarry.datasets.model import DatasetSpec
+from clipquarry.files import write_json
+from clipquarry.manifest import RESULT_FIELDS, Row, schema_of, write_rows
+from clipquarry.report import write_report
+from clipquarry.settings import DataRoot
+from clipquarry.steps.fields import MEDIA_FIELDS, PATH_FIELD
 from report_fixture import NOW, RUN, World
 from test_report_page import Page, html, report
 

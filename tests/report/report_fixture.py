@@ -11,15 +11,15 @@ from typing import Any
 
 import imageio_ffmpeg
 import pyarrow as pa
-from clipyard.datasets.load import find_spec
-from clipyard.datasets.model import DatasetSpec
-from clipyard.files import link_or_copy, write_json
-from clipyard.ids import clip_id, normalise_label
-from clipyard.ledger import Ledger
-from clipyard.manifest import CATALOG_FIELDS, RESULT_FIELDS, Row, schema_of, write_rows
-from clipyard.reasons import Reason, Status
-from clipyard.settings import DataRoot
-from clipyard.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
+from clipquarry.datasets.load import find_spec
+from clipquarry.datasets.model import DatasetSpec
+from clipquarry.files import link_or_copy, write_json
+from clipquarry.ids import clip_id, normalise_label
+from clipquarry.ledger import Ledger
+from clipquarry.manifest import CATALOG_FIELDS, RESULT_FIELDS, Row, schema_of, write_rows
+from clipquarry.reasons import Reason, Status
+from clipquarry.settings import DataRoot
+from clipquarry.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
 
 NOW = datetime(2026, 11, 21, 2, 13, tzinfo=UTC)
 RUN = "scheduled__2026-11-21T00_00_00_00_00"
@@ -187,7 +187,7 @@ def write_run_files(world: World, *, begun: datetime, kind: str = "full") -> Non
             "dataset": world.spec.name, "run": world.run, "kind": kind, "title": world.spec.title,
             "params": {"splits": ["val"], "jobs": 4, "limit": None, "resize": False, "dry_run": False},
             "started": begun.isoformat(), "ended": (begun + timedelta(hours=2)).isoformat(),
-            "tools": {"clipyard": "0.1.0", "ffmpeg": "7.1", "ffmpeg_origin": "wheel", "yt-dlp": "2026.10.26"},
+            "tools": {"clipquarry": "0.1.0", "ffmpeg": "7.1", "ffmpeg_origin": "wheel", "yt-dlp": "2026.10.26"},
         },
     )  # fmt: skip
 
@@ -208,8 +208,8 @@ def make_clips(folder: Path) -> list[Path]:
 
 def build(root: Path, *, classes: int = 400, per_class: int = 50, earlier: int = 6, blocks: bool = False) -> World:
     """A Kinetics-400 validation run, ``earlier`` monthly runs before it, gates, a ledger; sample clips exist."""
-    from clipyard.report import write_report
-    from clipyard.report.tally import tally
+    from clipquarry.report import write_report
+    from clipquarry.report.tally import tally
 
     rng = random.Random(400)
     spec = find_spec("kinetics400")

@@ -28,8 +28,8 @@ from boxes_fixture import (
     write_picture,
     written,
 )
-from clipyard import overlap
-from clipyard.files import write_json
+from clipquarry import overlap
+from clipquarry.files import write_json
 from test_report_page import html, report
 
 # --- numbers

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from boxes_fixture import annotate, bare_world, excerpt_row, name_actions, propose, write_excerpt, write_picture
-from clipyard.datasets.load import find_spec
-from clipyard.manifest import write_rows
-from clipyard.report import write_report
-from clipyard.settings import DataRoot
+from clipquarry.datasets.load import find_spec
+from clipquarry.manifest import write_rows
+from clipquarry.report import write_report
+from clipquarry.settings import DataRoot
 from playwright.sync_api import Browser
 from report_fixture import CATALOG, NOW, RUN, STATE, World, catalog_rows, result_rows, without_attempts
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipyard.files import write_json
-from clipyard.report.history import bucket
-from clipyard.report.index import data_set_lines, list_runs, render_index
-from clipyard.settings import DataRoot
+from clipquarry.files import write_json
+from clipquarry.report.history import bucket
+from clipquarry.report.index import data_set_lines, list_runs, render_index
+from clipquarry.settings import DataRoot
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 GOOD: dict[str, Any] = {
@@ -59,7 +59,7 @@ def test_a_damaged_summary_leaves_the_other_data_sets_alone(tmp_path: Path, summ
         "All is well.", 3,
     )  # fmt: skip
     if not isinstance(summary, dict) or summary.get("counts") != GOOD["counts"]:
-        assert "cannot be read" in lines["bad"].last.headline and "clipyard report" in lines["bad"].last.headline
+        assert "cannot be read" in lines["bad"].last.headline and "clipquarry report" in lines["bad"].last.headline
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,15 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from clipyard.datasets.load import find_spec
-from clipyard.files import write_json
-from clipyard.manifest import Row, schema_of, write_rows
-from clipyard.media.probe import probe
-from clipyard.media.tools import ffmpeg
-from clipyard.report import write_report
-from clipyard.report.heights import heights
-from clipyard.settings import DataRoot
-from clipyard.steps.fields import ASKED_HEIGHT_FIELD, CONTENT_FIELDS
+from clipquarry.datasets.load import find_spec
+from clipquarry.files import write_json
+from clipquarry.manifest import Row, schema_of, write_rows
+from clipquarry.media.probe import probe
+from clipquarry.media.tools import ffmpeg
+from clipquarry.report import write_report
+from clipquarry.report.heights import heights
+from clipquarry.settings import DataRoot
+from clipquarry.steps.fields import ASKED_HEIGHT_FIELD, CONTENT_FIELDS
 from report_fixture import NOW, RUN, STATE, check, gate_json
 
 LOOKED = schema_of((*STATE, ASKED_HEIGHT_FIELD, *CONTENT_FIELDS), "state")
@@ -67,7 +67,7 @@ def page(tmp_path: Path) -> tuple[str, dict[str, Any]]:
     )  # fmt: skip
     write_json(folder / "gates" / "clips.json", gate_json("clips", "warn", near, black))
     write_report(spec, data, RUN, None, NOW)
-    if target := os.environ.get("CLIPYARD_KEEP_PAGE"):  # to look at
+    if target := os.environ.get("CLIPQUARRY_KEEP_PAGE"):  # to look at
         Path(target).write_text((folder / "report/index.html").read_text(encoding="utf-8"), encoding="utf-8")
     return (folder / "report/index.html").read_text(encoding="utf-8"), json.loads(
         (folder / "report/report.json").read_text()

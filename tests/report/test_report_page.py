@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipyard.datasets.load import find_spec
-from clipyard.files import write_json
-from clipyard.ledger import Ledger
-from clipyard.manifest import Row, read_rows, write_rows
-from clipyard.report import write_index, write_report
-from clipyard.report.tally import tally
-from clipyard.settings import DataRoot
+from clipquarry.datasets.load import find_spec
+from clipquarry.files import write_json
+from clipquarry.ledger import Ledger
+from clipquarry.manifest import Row, read_rows, write_rows
+from clipquarry.report import write_index, write_report
+from clipquarry.report.tally import tally
+from clipquarry.settings import DataRoot
 from report_fixture import (
     CATALOG,
     NOW,

@@ -6,9 +6,9 @@ import unicodedata
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from clipyard.reasons import Reason
-from clipyard.report.text import clean, distance, number, share, size, span
-from clipyard.report.words import WORDS, again, words
+from clipquarry.reasons import Reason
+from clipquarry.report.text import clean, distance, number, share, size, span
+from clipquarry.report.words import WORDS, again, words
 from hypothesis import given
 from hypothesis import strategies as st
 

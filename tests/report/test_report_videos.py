@@ -16,8 +16,8 @@ from boxes_fixture import (
     text_of,
     written,
 )
-from clipyard.files import write_json
-from clipyard.manifest import write_rows
+from clipquarry.files import write_json
+from clipquarry.manifest import write_rows
 from report_fixture import CATALOG, STATE, World, check, gate_json
 from test_report_page import report
 
@@ -45,7 +45,7 @@ def test_items_are_videos_and_need_no_class(tmp_path: Path) -> None:
     assert value["verdict"]["headline"] == "Usable, but not complete: 2 of 3 videos are here (66.6 %)."
     assert "Why videos are not here" in text and "The videos" in text and "90 min" in text
     assert "(no label)" not in text and "of different classes" not in text and "One bar a class" not in text
-    assert not re.search(r"\b[Cc]lips?\b", text.partition("This run")[0].replace("Clipyard", ""))
+    assert not re.search(r"\b[Cc]lips?\b", text.partition("This run")[0].replace("Clipquarry", ""))
     assert [row["name"] for row in value["items"]["classes"]] == [""]
 
 

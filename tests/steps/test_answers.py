@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from clipyard.reasons import Reason, Status
-from clipyard.steps.answers import Answer, decisive, status_of
+from clipquarry.reasons import Reason, Status
+from clipquarry.steps.answers import Answer, decisive, status_of
 
 R = Reason
 

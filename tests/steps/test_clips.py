@@ -10,16 +10,16 @@ from typing import Any
 
 import av
 import pytest
-from clipyard.datasets.model import Recipe
-from clipyard.demo.videos import make_video, read_frame_numbers
-from clipyard.media.errors import MediaError
-from clipyard.media.picture import remarks
-from clipyard.media.probe import header, probe
-from clipyard.media.tools import ffmpeg
-from clipyard.reasons import Reason
-from clipyard.settings import DataRoot
-from clipyard.steps.clips import Clips, Window
-from clipyard.store import Facts, content_key
+from clipquarry.datasets.model import Recipe
+from clipquarry.demo.videos import make_video, read_frame_numbers
+from clipquarry.media.errors import MediaError
+from clipquarry.media.picture import remarks
+from clipquarry.media.probe import header, probe
+from clipquarry.media.tools import ffmpeg
+from clipquarry.reasons import Reason
+from clipquarry.settings import DataRoot
+from clipquarry.steps.clips import Clips, Window
+from clipquarry.store import Facts, content_key
 
 WINDOW = Window("-wR5jVB-WPk", 15, 19)
 

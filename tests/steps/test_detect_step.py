@@ -15,10 +15,10 @@ import av
 import cv2
 import numpy as np
 import pytest
-from clipyard.errors import Exit, UserError
-from clipyard.manifest import ITEM_FIELDS, Row, kind_of, read_rows, schema_of, write_rows
-from clipyard.steps.detect import BLOCK, DetectStep
-from clipyard.steps.runner import run_step
+from clipquarry.errors import Exit, UserError
+from clipquarry.manifest import ITEM_FIELDS, Row, kind_of, read_rows, schema_of, write_rows
+from clipquarry.steps.detect import BLOCK, DetectStep
+from clipquarry.steps.runner import run_step
 
 CLIP = "-wR5jVB-WPk_000010_000014"
 AVA = "-5KQ66BBWC4"
@@ -155,7 +155,7 @@ def test_a_second_run_keeps_and_what_changed_is_looked_at_again(data: Path) -> N
     assert [row["status"] for row in detect(data, keys)] == ["kept"] * 4
     assert [row["status"] for row in detect(data, keys, least=0.25)] == ["done"] * 4
     assert [row["status"] for row in detect(data, keys, batch=1, device="cpu")] == ["kept"] * 4, "only how it is done"
-    for note in (data / ".clipyard/store/people").rglob("*.json"):
+    for note in (data / ".clipquarry/store/people").rglob("*.json"):
         note.write_text("{}")
     assert [row["status"] for row in detect(data, keys)] == ["done"] * 4
 
@@ -166,7 +166,7 @@ def test_one_clip_in_two_groups(data: Path) -> None:
     keys = [key_row(CLIP, second) for second in range(10, 10 + 2 * BLOCK, 16)]
     alone = detect(data, keys, jobs=1)
     assert [row["status"] for row in alone] == ["done"] * 4
-    assert len(list((data / ".clipyard/store/people").rglob("*.json"))) == 2
+    assert len(list((data / ".clipquarry/store/people").rglob("*.json"))) == 2
     assert [row["status"] for row in detect(data, keys, jobs=4)] == ["kept"] * 4
 
 
@@ -190,8 +190,8 @@ def test_a_checkpoint_outside_the_data_root_by_a_relative_path(data: Path) -> No
 
 
 CODE = (
-    "import sys; from pathlib import Path; from clipyard.steps.runner import run_step; "
-    "from clipyard.steps.detect import DetectStep; root = Path(sys.argv[1]); "
+    "import sys; from pathlib import Path; from clipquarry.steps.runner import run_step; "
+    "from clipquarry.steps.detect import DetectStep; root = Path(sys.argv[1]); "
     'run_step(DetectStep(), items=root.parent / \'items.parquet\', params=\'{"root": "k", "start": 900}\', '
     "out=root.parent / 'out' / 'part-00000.parquet', data=root)"
 )
@@ -214,7 +214,7 @@ def test_a_killed_step_goes_on_where_it_was(data: Path) -> None:
     assert not (data.parent / "out/part-00000.parquet").exists()
     begun = journal.read_bytes().count(b"\n")
     assert 2 * BLOCK <= begun < len(keys)
-    looked_at = {path: path.stat().st_mtime_ns for path in (data / ".clipyard/store/people").rglob("*.json")}
+    looked_at = {path: path.stat().st_mtime_ns for path in (data / ".clipquarry/store/people").rglob("*.json")}
     rows = detect(data, keys, start=900)
     assert [row["start"] for row in rows] == [key["start"] for key in keys]
     assert {row["status"] for row in rows} <= {"done", "kept"}

@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipyard.demo.origin import Origin
-from clipyard.demo.videos import make_video
-from clipyard.errors import Exit
-from clipyard.files import sha256_of
-from clipyard.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
-from clipyard.reasons import Reason
-from clipyard.settings import DataRoot
-from clipyard.steps import download
-from clipyard.steps.registry import make_step
-from clipyard.steps.runner import StepResult, run_step
-from clipyard.steps.source_clip import find_clip
-from clipyard.store import Store
+from clipquarry.demo.origin import Origin
+from clipquarry.demo.videos import make_video
+from clipquarry.errors import Exit
+from clipquarry.files import sha256_of
+from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.reasons import Reason
+from clipquarry.settings import DataRoot
+from clipquarry.steps import download
+from clipquarry.steps.registry import make_step
+from clipquarry.steps.runner import StepResult, run_step
+from clipquarry.steps.source_clip import find_clip
+from clipquarry.store import Store
 from dying import dies_at
 
 FPS = 10
@@ -113,7 +113,7 @@ class Yard:
         return self.data / "ava/videos" / name
 
     def scratch(self) -> list[str]:
-        return sorted(path.name for path in (self.data / ".clipyard/scratch").rglob("*") if path.is_file())
+        return sorted(path.name for path in (self.data / ".clipquarry/scratch").rglob("*") if path.is_file())
 
 
 @pytest.fixture
@@ -215,8 +215,8 @@ def test_broken_connections_are_resumed_until_the_film_is_whole(yard: Yard) -> N
 
 
 RUN = (
-    "import sys; from pathlib import Path; from clipyard.steps.registry import make_step; "
-    "from clipyard.steps.runner import run_step; "
+    "import sys; from pathlib import Path; from clipquarry.steps.registry import make_step; "
+    "from clipquarry.steps.runner import run_step; "
     "run_step(make_step('download'), items=Path(sys.argv[1]), params=sys.argv[2], out=Path(sys.argv[3]), "
     "data=Path(sys.argv[4]))"
 )
@@ -239,7 +239,7 @@ def test_a_download_survives_the_death_of_its_process_and_no_byte_is_fetched_twi
     yard.want()
     served = yard.serve("cvdf/trainval/-5KQ66BBWC4.mp4", "large")
     total = served.stat().st_size
-    work = yard.data / ".clipyard/scratch/work/download--5KQ66BBWC4.mp4"
+    work = yard.data / ".clipquarry/scratch/work/download--5KQ66BBWC4.mp4"
 
     def half() -> bool:
         return sum(part.stat().st_size for part in work.glob("*.part.mp4")) >= total // 2
@@ -262,7 +262,7 @@ def test_a_download_survives_the_death_of_its_process_and_no_byte_is_fetched_twi
 def test_a_file_that_had_arrived_when_the_process_died_is_not_fetched_again(yard: Yard) -> None:
     yard.want()
     yard.serve("cvdf/trainval/-5KQ66BBWC4.mp4")
-    work = yard.data / ".clipyard/scratch/work/download--5KQ66BBWC4.mp4"
+    work = yard.data / ".clipquarry/scratch/work/download--5KQ66BBWC4.mp4"
     work.mkdir(parents=True)
     (work / "arrived.part.mp4").write_bytes(yard.films["whole"])
     (work / "arrived.part.json").write_text('{"source": "cvdf", "evidence": "host, 1 byte", "seconds": 2.5}')
@@ -337,13 +337,13 @@ def test_a_bad_file_that_lies_there_is_set_aside_never_deleted(yard: Yard, conte
     assert (row["status"], row["reason"]) == ("missing", "not_found")
     assert "was moved to" in row["evidence"]
     assert not yard.file().exists()
-    assert (yard.data / ".clipyard/set-aside/ava/videos/-5KQ66BBWC4.mp4").read_bytes() == data
+    assert (yard.data / ".clipquarry/set-aside/ava/videos/-5KQ66BBWC4.mp4").read_bytes() == data
     yard.file().symlink_to(yard.data / "unmounted.mp4")
     yard.serve("cvdf/trainval/-5KQ66BBWC4.mp4")
     yard.run()
     assert yard.only()["status"] == "done"
     assert "was moved to" in yard.only()["evidence"]
-    assert (yard.data / ".clipyard/set-aside/ava/videos/-5KQ66BBWC4+.mp4").is_symlink()
+    assert (yard.data / ".clipquarry/set-aside/ava/videos/-5KQ66BBWC4+.mp4").is_symlink()
 
 
 def test_a_server_that_wants_a_pause_makes_the_step_wait_and_the_rest_is_done(yard: Yard) -> None:
@@ -389,7 +389,7 @@ def test_too_large_files_and_sources_of_other_kinds_are_said(yard: Yard) -> None
         {"clip_id": "../../x.mp4"}, {"clip_id": "..mp4"}, {"clip_id": ".mp4"}, {"clip_id": "-5KQ66BBWC4.exe"},
         {"clip_id": "-5KQ66BBWC4"}, {"clip_id": None}, {"clip_id": "-5KQ66BBWC4.mp4\n"}, {"clip_id": "a/-5KQ66BBWC4.mp4"},
         {"video_id": "0f39OWEqJ24"}, {"video_id": None}, {"split": "../.."}, {"split": ".."}, {"class_dir": ".."},
-        {"class_dir": "a/b"}, {"split": ".clipyard"}, {"clip_id": "x" * 200 + ".mp4"},
+        {"class_dir": "a/b"}, {"split": ".clipquarry"}, {"clip_id": "x" * 200 + ".mp4"},
     ],
 )  # fmt: skip
 def test_hostile_rows_are_rejected_and_the_others_go_on(yard: Yard, change: dict[str, Any]) -> None:
@@ -425,7 +425,7 @@ def test_two_tasks_that_want_the_same_film_fetch_it_once(yard: Yard) -> None:
 
 
 def test_an_interrupted_shard_goes_on_where_it_was(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    from clipyard.steps.download import DownloadStep
+    from clipquarry.steps.download import DownloadStep
 
     for n in range(2):
         yard.want(f"aaaaaaaaaa{n}.mp4")

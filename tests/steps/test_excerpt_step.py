@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from clipyard.demo.videos import make_video, read_frame_numbers
-from clipyard.errors import Exit, UserError
-from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
-from clipyard.media.image_folder import count_images
-from clipyard.media.tools import ffmpeg
-from clipyard.steps.excerpt import ExcerptStep
-from clipyard.steps.runner import run_step
+from clipquarry.demo.videos import make_video, read_frame_numbers
+from clipquarry.errors import Exit, UserError
+from clipquarry.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
+from clipquarry.media.image_folder import count_images
+from clipquarry.media.tools import ffmpeg
+from clipquarry.steps.excerpt import ExcerptStep
+from clipquarry.steps.runner import run_step
 
 NAMES = ["-5KQ66BBWC4.mkv", "0f39OWEqJ24.mp4", "_early_nd_4.webm"]
 SECONDS = {"-5KQ66BBWC4.mkv": 14, "0f39OWEqJ24.mp4": 13, "_early_nd_4.webm": 11}
@@ -117,7 +117,7 @@ def test_another_recipe_makes_again_only_what_it_concerns(data: Path) -> None:
     assert told(excerpt(data, recipe={"crf": 40})) == [("done", "ok")] * 3
     after = files(data)
     assert {name for name in before if before[name] != after[name]} == {f"ava/videos_15min/{name}" for name in NAMES}
-    assert not (data / ".clipyard" / "set-aside").exists(), "what is ours is replaced"
+    assert not (data / ".clipquarry" / "set-aside").exists(), "what is ours is replaced"
     assert [row["images"] for row in excerpt(data, recipe={"crf": 40}, fps=10)] == [30, 30, 20]
     assert told(excerpt(data)) == [("done", "ok")] * 3
     assert files(data) == before
@@ -140,7 +140,7 @@ def test_what_a_person_put_there_is_set_aside(data: Path) -> None:
         path.parent.mkdir(parents=True)
         path.write_bytes(b"of a person")
     assert told(excerpt(data)) == [("done", "ok")] * 3
-    aside = data / ".clipyard" / "set-aside"
+    aside = data / ".clipquarry" / "set-aside"
     assert {str(p.relative_to(aside)) for p in aside.rglob("*") if p.is_file()} == {
         f"ava/videos_15min/{NAMES[1]}", f"ava/rawframes/{NAMES[1][:11]}/img_00001.jpg",
     }  # fmt: skip
@@ -168,7 +168,7 @@ def test_what_a_person_made_is_kept_when_it_fits_and_else_moved_away(data: Path)
     after = files(data)
     fits = {name for name in before if NAMES[0][:11] in name}
     assert {name: before[name] for name in fits} == {name: after[name] for name in fits}
-    aside = data / ".clipyard" / "set-aside"
+    aside = data / ".clipquarry" / "set-aside"
     assert "45 where ours has 90" in rows[1]["evidence"]
     assert str(aside / f"ava/videos_15min/{NAMES[1]}") in rows[1]["evidence"]
     moved = {str(p.relative_to(aside)): p.read_bytes() for p in aside.rglob("*") if p.is_file()}
@@ -186,7 +186,7 @@ def test_a_persons_things_in_the_place_of_ours_are_moved_away(data: Path) -> Non
     again = excerpt(data)
     assert told(again) == [("kept", "ok"), ("done", "ok"), ("kept", "ok")]
     assert "note.txt" in again[1]["evidence"]
-    aside = data / ".clipyard" / "set-aside" / "ava"
+    aside = data / ".clipquarry" / "set-aside" / "ava"
     assert (aside / f"rawframes/{NAMES[1][:11]}/note.txt").read_text() == "mine"
     assert (aside / f"videos_15min/{NAMES[1]}").read_bytes() == (data / rows[0]["path"]).read_bytes()
 
@@ -195,7 +195,7 @@ def test_a_dead_link_in_the_place_of_an_excerpt_is_moved_away(data: Path) -> Non
     (data / "ava/rawframes").mkdir()
     (data / "ava/rawframes" / NAMES[1][:11]).symlink_to("/nowhere")
     assert told(excerpt(data)) == [("done", "ok")] * 3
-    assert os.path.lexists(data / ".clipyard/set-aside/ava/rawframes" / NAMES[1][:11])
+    assert os.path.lexists(data / ".clipquarry/set-aside/ava/rawframes" / NAMES[1][:11])
 
 
 def test_one_output_alone(data: Path) -> None:
@@ -221,7 +221,7 @@ def test_films_that_cannot_be_used_are_told(data: Path) -> None:
     assert told(rows) == [("missing", "no_source"), ("failed", "not_a_video"), ("missing", "too_short")]
     assert "the source's video ends at 8.0" in rows[2]["evidence"]
     assert files(data) == {}
-    assert not [path for path in data.rglob("*") if path.name.startswith(".clipyard-tmp-")]
+    assert not [path for path in data.rglob("*") if path.name.startswith(".clipquarry-tmp-")]
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd.mp4", "a/b.mp4", "x.avi", "x", ".mp4"])
@@ -235,19 +235,19 @@ def test_hostile_names_are_told(data: Path, name: str) -> None:
 def test_kill_9_leaves_nothing_that_looks_finished_and_a_rerun_finishes(data: Path) -> None:
     film = make_video(data / "ava" / "videos" / NAMES[1], 40, 30, (640, 360), tone=False)
     code = (
-        "import sys; from pathlib import Path; from clipyard.steps.runner import run_step; "
-        "from clipyard.steps.excerpt import ExcerptStep; root = Path(sys.argv[1]); "
+        "import sys; from pathlib import Path; from clipquarry.steps.runner import run_step; "
+        "from clipquarry.steps.excerpt import ExcerptStep; root = Path(sys.argv[1]); "
         'run_step(ExcerptStep(), items=root.parent / \'items.parquet\', params=\'{"root": "ava", "start": 9, '
         "\"seconds\": 30}', out=root.parent / 'out' / 'part-00000.parquet', data=root)"
     )
     step = subprocess.Popen([sys.executable, "-c", code, str(data)], stderr=subprocess.DEVNULL)
     images, videos = data / "ava" / "rawframes", data / "ava" / "videos_15min"
     deadline = time.monotonic() + 120
-    while not list(images.glob(f".clipyard-tmp-*-{film.stem}/img_00020.jpg")) and time.monotonic() < deadline:
+    while not list(images.glob(f".clipquarry-tmp-*-{film.stem}/img_00020.jpg")) and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(step.pid, signal.SIGKILL)
     step.wait()
-    left = [path for place in (images, videos) for path in place.glob(".clipyard-tmp-*")]
+    left = [path for place in (images, videos) for path in place.glob(".clipquarry-tmp-*")]
     assert len(left) == 2
     assert not (images / film.stem).exists()
     assert not (videos / film.name).exists()
@@ -269,7 +269,7 @@ def test_killed_between_the_two_outputs(data: Path, monkeypatch: pytest.MonkeyPa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("clipyard.steps.excerpt.replace_folder", killed)
+        patch.setattr("clipquarry.steps.excerpt.replace_folder", killed)
         excerpt(data)
     rows = excerpt(data)
     assert [row["images"] for row in rows] == [row["images"] for row in whole]

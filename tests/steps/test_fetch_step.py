@@ -17,19 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipyard.acquire.breaker import Breaker
-from clipyard.demo.origin import Origin
-from clipyard.demo.videos import make_video, read_frame_numbers
-from clipyard.errors import Exit
-from clipyard.files import sha256_of
-from clipyard.ids import clip_id
-from clipyard.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
-from clipyard.media.probe import probe
-from clipyard.reasons import Reason
-from clipyard.steps.registry import make_step
-from clipyard.steps.runner import StepResult, run_step
-from clipyard.steps.source_clip import find_clip
-from clipyard.store import Store
+from clipquarry.acquire.breaker import Breaker
+from clipquarry.demo.origin import Origin
+from clipquarry.demo.videos import make_video, read_frame_numbers
+from clipquarry.errors import Exit
+from clipquarry.files import sha256_of
+from clipquarry.ids import clip_id
+from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.media.probe import probe
+from clipquarry.reasons import Reason
+from clipquarry.steps.registry import make_step
+from clipquarry.steps.runner import StepResult, run_step
+from clipquarry.steps.source_clip import find_clip
+from clipquarry.store import Store
 from dying import dies_at
 from odd_places import ODD, put_odd
 
@@ -134,7 +134,7 @@ def test_a_clip_of_a_mirror_is_stored_as_it_is_and_kept_the_next_time(yard: Yard
     assert yard.only()["status"] == "kept"
     assert yard.only()["attempts"] == []
     assert sum(yard.origin.asked.values()) == asked, "what is there is not asked for again"
-    left = [path for path in (yard.data / ".clipyard/scratch").rglob("*") if path.is_file()]
+    left = [path for path in (yard.data / ".clipquarry/scratch").rglob("*") if path.is_file()]
     assert left == []
 
 
@@ -143,7 +143,7 @@ def test_what_is_no_file_is_set_aside_and_never_waited_for(yard: Yard, odd: str)
     name = yard.want()
     yard.serve(f"clips/val/juggling_balls/{name}.mp4")
     put_odd(yard.file(), odd)
-    aside = yard.data / ".clipyard/set-aside" / yard.file().relative_to(yard.data)
+    aside = yard.data / ".clipquarry/set-aside" / yard.file().relative_to(yard.data)
     put_odd(aside, "nowhere")  # of an earlier time
     assert yard.run().exit is Exit.OK
     row = yard.only()
@@ -170,7 +170,7 @@ def test_a_clip_that_came_before_a_kill_is_told_once(yard: Yard, content: str) -
     assert sum(yard.origin.asked.values()) == 1, "what is in the store is not asked for again"
     (attempt,) = yard.only()["attempts"]
     assert (attempt["reason"], attempt["source"]) == ("ok", sources[0]["id"])
-    assert [path for path in (yard.data / ".clipyard/scratch/work").rglob("*") if path.is_file()] == []
+    assert [path for path in (yard.data / ".clipquarry/scratch/work").rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_every_dead_link_has_its_reason_and_leaves_nothing(yard: Yard, plan: Any
     assert row["path"] is None
     assert [a["reason"] for a in row["attempts"]] == [str(reason)]
     assert not yard.file().exists()
-    assert not list((yard.data / ".clipyard/store").rglob("*.mp4"))
+    assert not list((yard.data / ".clipquarry/store").rglob("*.mp4"))
 
 
 def test_a_link_that_came_back_is_fetched_by_the_next_run(yard: Yard) -> None:
@@ -308,7 +308,7 @@ def test_a_bad_file_that_lies_there_is_set_aside_never_counted_never_deleted(yar
     assert row["status"] == "missing"
     assert "was moved to" in row["evidence"]
     assert not yard.file().exists()
-    aside = yard.data / ".clipyard/set-aside" / yard.file().relative_to(yard.data)
+    aside = yard.data / ".clipquarry/set-aside" / yard.file().relative_to(yard.data)
     assert aside.read_bytes() == data
 
 
@@ -324,7 +324,7 @@ def test_what_is_no_file_in_a_clips_place_is_set_aside(yard: Yard, kind: str) ->
     assert yard.only()["status"] == "done"
     assert "was moved to" in yard.only()["evidence"]
     assert yard.file().is_file() and not yard.file().is_symlink()
-    aside = yard.data / ".clipyard/set-aside" / yard.file().relative_to(yard.data)
+    aside = yard.data / ".clipquarry/set-aside" / yard.file().relative_to(yard.data)
     assert (aside / "mine").is_dir() if kind == "folder" else aside.is_symlink()
 
 
@@ -408,7 +408,7 @@ def test_without_a_class_folder_clips_lie_flat_under_the_name_of_their_row(yard:
     assert [row["status"] for row in rows] == ["done"] * 3
     assert [row["path"] for row in rows] == [f"k/videos/{window}.mp4", *[f"k/videos/{flat}.mp4"] * 2]
     assert read_frame_numbers(yard.data / rows[1]["path"]) == list(range(90, 150))
-    stored = [path.name.partition(".")[0] for path in (yard.data / ".clipyard/store/clips").rglob("*.mp4")]
+    stored = [path.name.partition(".")[0] for path in (yard.data / ".clipquarry/store/clips").rglob("*.mp4")]
     assert sorted(stored) == [window, clip_id(VIDEO, 9, 15)], "the store names the window"
     yard.run(sources=sources, videos="videos")
     assert [row["status"] for row in yard.result().values()] == ["kept"] * 3
@@ -457,7 +457,7 @@ def test_windows_are_cut_from_the_clips_of_another_data_set_which_stay_as_they_a
     assert read_frame_numbers(yard.data / first["path"]) == list(range(30, 70)), "absolute seconds in the name"
     assert read_frame_numbers(yard.data / second["path"]) == list(range(100, 130))
     assert (other.stat().st_mtime_ns, sha256_of(other), other.stat().st_nlink) == (*before, 1)
-    left = [path for path in (yard.data / ".clipyard/scratch").rglob("*") if path.is_file()]
+    left = [path for path in (yard.data / ".clipquarry/scratch").rglob("*") if path.is_file()]
     assert left == []
 
 
@@ -488,7 +488,7 @@ def test_a_shard_goes_on_where_it_was_interrupted(yard: Yard, monkeypatch: pytes
     for name in names:
         yard.serve(f"clips/val/juggling_balls/{name}.mp4")
     yard.origin.set_plan({f"*{names[1]}.mp4": {"do": "500", "times": 1}, f"*{names[3]}.mp4": "404"})
-    from clipyard.steps.fetch import FetchStep
+    from clipquarry.steps.fetch import FetchStep
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -509,7 +509,7 @@ def test_a_shard_goes_on_where_it_was_interrupted(yard: Yard, monkeypatch: pytes
 def test_while_the_breaker_is_open_the_rest_is_done_and_the_step_waits(yard: Yard) -> None:
     there, absent = yard.want(video="ccccccccccc"), yard.want(video="ddddddddddd")
     yard.serve(f"clips/val/juggling_balls/{there}.mp4")
-    breaker = Breaker(yard.data / ".clipyard/egress/default")
+    breaker = Breaker(yard.data / ".clipquarry/egress/default")
     opened = breaker.open(Reason.BOT_CHECK, "Sign in to confirm you're not a bot")
     assert opened is not None
     youtube = {"id": "youtube", "kind": "youtube", "provides": "items", "content": "video"}
@@ -550,8 +550,8 @@ def test_two_data_sets_that_want_the_same_video_at_once_fetch_it_once(yard: Yard
 
 
 RUN = (
-    "import sys; from pathlib import Path; from clipyard.steps.registry import make_step; "
-    "from clipyard.steps.runner import run_step; "
+    "import sys; from pathlib import Path; from clipquarry.steps.registry import make_step; "
+    "from clipquarry.steps.runner import run_step; "
     "run_step(make_step('fetch'), items=Path(sys.argv[1]), params=sys.argv[2], out=Path(sys.argv[3]), "
     "data=Path(sys.argv[4]), jobs=2)"
 )
@@ -573,7 +573,7 @@ def test_a_killed_step_that_is_run_again_equals_an_undisturbed_one(yard: Yard, t
     for _ in range(2):
         child = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
-        while not list((data / ".clipyard/store").rglob("*.mp4")) and time.monotonic() < deadline:
+        while not list((data / ".clipquarry/store").rglob("*.mp4")) and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(moments.uniform(0, 0.5))
         child.send_signal(signal.SIGKILL)

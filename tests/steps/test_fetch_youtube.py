@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipyard.acquire.breaker import Breaker
-from clipyard.demo.origin import Origin
-from clipyard.demo.videos import make_video, read_frame_numbers
-from clipyard.errors import Exit
-from clipyard.ids import clip_id
-from clipyard.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
-from clipyard.steps.registry import make_step
-from clipyard.steps.runner import StepResult, run_step
+from clipquarry.acquire.breaker import Breaker
+from clipquarry.demo.origin import Origin
+from clipquarry.demo.videos import make_video, read_frame_numbers
+from clipquarry.errors import Exit
+from clipquarry.ids import clip_id
+from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.steps.registry import make_step
+from clipquarry.steps.runner import StepResult, run_step
 
 GOOD, PRIVATE, BOT, LAST, MIRRORED = (letter * 11 for letter in "gpblm")
 
@@ -42,7 +42,7 @@ class Yard:
         clips = f"{self.origin.url}/clips/{{clip}}.mp4"
         sources = [
             {"id": "mirror", "kind": "http", "provides": "items", "content": "clip", "url": clips, "attempts": 1},
-            {"id": "youtube", "kind": "youtube", "provides": "items", "content": "video", "url": "clipyardfake:{id}"},
+            {"id": "youtube", "kind": "youtube", "provides": "items", "content": "video", "url": "clipquarryfake:{id}"},
         ]
         params = {"root": "k", "sources": sources, "min_free_gb": 0, "budget_pause": 0, "breaker_factor": 1e-4, **more}
         items = self.data / "items.parquet"
@@ -84,7 +84,7 @@ def test_a_bot_check_stops_youtube_only_and_the_resumed_run_completes(yard: Yard
     assert asked(yard) == [GOOD, PRIVATE, BOT], "one question for two windows; nothing is asked after the bot check"
     assert yard.origin.asked["whole.mp4"] == 1
     assert (yard.data / "k/videos_val/yoga" / f"{clip_id(MIRRORED, 0, 3)}.mp4").exists(), "mirrors go on"
-    breaker, deadline = Breaker(yard.data / ".clipyard/egress/default"), time.monotonic() + 30
+    breaker, deadline = Breaker(yard.data / ".clipquarry/egress/default"), time.monotonic() + 30
     while breaker.peek() is not None and time.monotonic() < deadline:  # the cool-down, scaled to 2.2 s
         time.sleep(0.05)
     assert yard.run().exit is Exit.OK

@@ -9,16 +9,16 @@ import time
 from pathlib import Path
 
 import pytest
-from clipyard.demo.videos import make_video, read_frame_numbers
-from clipyard.errors import Exit, UserError
-from clipyard.files import sha256_of
-from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
-from clipyard.media.frames import count_images
-from clipyard.media.tools import ffmpeg
-from clipyard.settings import DataRoot
-from clipyard.steps.frames import FramesStep
-from clipyard.steps.runner import run_step
-from clipyard.store import Store, content_key
+from clipquarry.demo.videos import make_video, read_frame_numbers
+from clipquarry.errors import Exit, UserError
+from clipquarry.files import sha256_of
+from clipquarry.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
+from clipquarry.media.frames import count_images
+from clipquarry.media.tools import ffmpeg
+from clipquarry.settings import DataRoot
+from clipquarry.steps.frames import FramesStep
+from clipquarry.steps.runner import run_step
+from clipquarry.store import Store, content_key
 
 FOLDERS = ["massaging_person's_head", "passing_American_football_(in_game)", "100%d_sure"]
 
@@ -125,7 +125,7 @@ def test_a_persons_images_are_kept_when_they_fit_and_else_moved_away(data: Path,
     rows = frames(data)
     assert [row["status"] for row in rows] == ["kept", "done", "done"]
     assert bytes_in(fits) == before[0]
-    aside = data / ".clipyard/set-aside"
+    aside = data / ".clipquarry/set-aside"
     for folder, was, row in zip((note, other), before[1:], rows[1:], strict=True):
         moved = aside / folder.relative_to(data)
         assert bytes_in(moved) == was
@@ -141,7 +141,7 @@ def test_what_we_made_with_another_recipe_goes_without_a_copy(data: Path) -> Non
     frames(data)
     frames(data, fps=5)
     frames(data)
-    assert not (data / ".clipyard/set-aside").exists()
+    assert not (data / ".clipquarry/set-aside").exists()
 
 
 def test_a_persons_images_stay_where_ours_cannot_be_made(data: Path) -> None:
@@ -184,7 +184,7 @@ def test_bad_clips_are_told_and_the_rest_goes_on(data: Path) -> None:
     assert [(row["status"], row["reason"]) for row in rows] == [
         ("missing", "no_source"), ("failed", "not_a_video"), ("done", "ok"),
     ]  # fmt: skip
-    assert not [path for path in data.rglob("*") if path.name.startswith(".clipyard-tmp-")]
+    assert not [path for path in data.rglob("*") if path.name.startswith(".clipquarry-tmp-")]
 
 
 @pytest.mark.parametrize(
@@ -199,19 +199,19 @@ def test_wrong_params_are_one_sentence(data: Path, params: dict[str, object], se
 def test_kill_9_leaves_no_finished_looking_folder_and_a_rerun_finishes(data: Path) -> None:
     make_video(clip_path(data, items()[0]), 30, size=(640, 360), tone=False)
     code = (
-        "import sys; from pathlib import Path; from clipyard.steps.runner import run_step; "
-        "from clipyard.steps.frames import FramesStep; root = Path(sys.argv[1]); "
+        "import sys; from pathlib import Path; from clipquarry.steps.runner import run_step; "
+        "from clipquarry.steps.frames import FramesStep; root = Path(sys.argv[1]); "
         'run_step(FramesStep(), items=root.parent / \'items.parquet\', params=\'{"root": "k", "short_edge": 480}\', '
         "out=root.parent / 'out' / 'part-00000.parquet', data=root)"
     )
     step = subprocess.Popen([sys.executable, "-c", code, str(data)], stderr=subprocess.DEVNULL)
     place = data / "k" / "rawframes_val" / items()[0]["class_dir"]
     deadline = time.monotonic() + 60
-    while not list(place.glob(".clipyard-tmp-*/img_00020.jpg")) and time.monotonic() < deadline:
+    while not list(place.glob(".clipquarry-tmp-*/img_00020.jpg")) and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(step.pid, signal.SIGKILL)
     step.wait()
-    assert [path.name[:13] for path in place.iterdir()] == [".clipyard-tmp"]
+    assert [path.name[:13] for path in place.iterdir()] == [".clipquarry-tmp"]
     assert not (data.parent / "out" / "part-00000.parquet").exists()
     left = next(place.iterdir())
     rows = frames(data)

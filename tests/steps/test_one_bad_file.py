@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipyard.acquire.answer import Fetched, NotHad, Want
-from clipyard.acquire.sources import Asked
-from clipyard.demo.origin import Origin
-from clipyard.demo.videos import make_video
-from clipyard.errors import Exit, MachineError, RetryLater
-from clipyard.ids import clip_id
-from clipyard.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
-from clipyard.media.tools import VARIABLE, ffmpeg
-from clipyard.reasons import Reason
-from clipyard.steps.registry import make_step
-from clipyard.steps.runner import StepResult, run_step
+from clipquarry.acquire.answer import Fetched, NotHad, Want
+from clipquarry.acquire.sources import Asked
+from clipquarry.demo.origin import Origin
+from clipquarry.demo.videos import make_video
+from clipquarry.errors import Exit, MachineError, RetryLater
+from clipquarry.ids import clip_id
+from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.media.tools import VARIABLE, ffmpeg
+from clipquarry.reasons import Reason
+from clipquarry.steps.registry import make_step
+from clipquarry.steps.runner import StepResult, run_step
 
 VIDEOS = ("aaaaaaaaaaa", "bbbbbbbbbbb", "ccccccccccc", "ddddddddddd")
 

@@ -7,15 +7,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from clipyard.demo.videos import make_video, read_frame_numbers
-from clipyard.errors import Exit
-from clipyard.files import sha256_of
-from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
-from clipyard.media.probe import probe
-from clipyard.media.tools import ffmpeg
-from clipyard.steps.resize import KIND, ResizeStep
-from clipyard.steps.runner import run_step
-from clipyard.store import Store
+from clipquarry.demo.videos import make_video, read_frame_numbers
+from clipquarry.errors import Exit
+from clipquarry.files import sha256_of
+from clipquarry.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
+from clipquarry.media.probe import probe
+from clipquarry.media.tools import ffmpeg
+from clipquarry.steps.resize import KIND, ResizeStep
+from clipquarry.steps.runner import run_step
+from clipquarry.store import Store
 
 CLASSES = ["massaging person's head", "passing American football (in game)", "abseiling"]
 IDS = ["-wR5jVB-WPk", "_a_b_c_d_e_", "0wR5jVB-WPk"]
@@ -93,7 +93,7 @@ def test_a_second_run_keeps_everything(data: Path) -> None:
 def test_what_was_lost_or_changed_is_made_good(data: Path) -> None:
     first = resize(data)
     (data / first[0]["path"]).unlink()  # the link only: the store still has it
-    stored = Store(data / ".clipyard" / "store").root
+    stored = Store(data / ".clipquarry" / "store").root
     victim = next(path for path in stored.rglob("*.mp4") if path.samefile(data / first[1]["path"]))
     victim.write_bytes(b"damaged by hand")  # the same file as the link
     again = resize(data)
@@ -120,7 +120,7 @@ def test_a_persons_copies_are_kept_when_they_fit_and_else_moved_away(data: Path,
     assert [row["status"] for row in rows] == ["kept", "done", "done"]
     assert paths[0].read_bytes() == before[0]
     for path, was, row, why in zip(paths[1:], before[1:], rows[1:], ("key frames", "something else"), strict=True):
-        moved = data / ".clipyard/set-aside" / path.relative_to(data)
+        moved = data / ".clipquarry/set-aside" / path.relative_to(data)
         assert moved.read_bytes() == was
         assert str(moved) in row["evidence"]
         assert why in row["evidence"]
@@ -135,7 +135,7 @@ def test_a_file_in_place_of_a_copy_that_the_store_has_is_moved_away(data: Path) 
     place.unlink()
     place.write_bytes(b"mine")
     assert resize(data)[0]["sha256"] == first[0]["sha256"] == sha256_of(place)
-    assert (data / ".clipyard/set-aside" / first[0]["path"]).read_bytes() == b"mine"
+    assert (data / ".clipquarry/set-aside" / first[0]["path"]).read_bytes() == b"mine"
 
 
 def test_other_params_and_other_sources_are_made_again(data: Path) -> None:
@@ -159,11 +159,11 @@ def test_bad_clips_are_told_and_the_rest_goes_on(data: Path) -> None:
     ]  # fmt: skip
     assert rows[0]["evidence"] == "the clip is not there"
     assert not list((data / "k" / "videos_val_256p_dense_cache").glob("*/*.mp4"))[1:]
-    assert not [path for path in data.rglob("*") if path.name.startswith(".clipyard-tmp-")]
+    assert not [path for path in data.rglob("*") if path.name.startswith(".clipquarry-tmp-")]
 
 
 def test_the_sha256_comes_from_the_facts_of_the_same_file(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    row, store = items()[0], Store(data / ".clipyard" / "store")
+    row, store = items()[0], Store(data / ".clipquarry" / "store")
     path = clip_path(data, row)
     temporary = store.path("clips", row["clip_id"], "k1").parent / "t.mp4"
     temporary.parent.mkdir(parents=True)
@@ -171,7 +171,7 @@ def test_the_sha256_comes_from_the_facts_of_the_same_file(data: Path, monkeypatc
     facts = store.put("clips", row["clip_id"], "k1", temporary, {})
     path.unlink()
     os.link(store.path("clips", row["clip_id"], "k1"), path)
-    from clipyard.steps import source_clip
+    from clipquarry.steps import source_clip
 
     expected = sha256_of(path)
     monkeypatch.setattr(source_clip, "sha256_of", lambda _: pytest.fail("the file was read again"))
@@ -185,7 +185,7 @@ def test_the_sha256_comes_from_the_facts_of_the_same_file(data: Path, monkeypatc
     [({"short_edge": 255}, "is odd"), ({"shortedge": 256}, "shortedge"), ({"short_edge": 2}, "greater than or equal")],
 )
 def test_wrong_params_are_one_sentence(data: Path, params: dict[str, object], sentence: str) -> None:
-    from clipyard.errors import UserError
+    from clipquarry.errors import UserError
 
     with pytest.raises(UserError, match=sentence):
         resize(data, **params)
@@ -199,4 +199,4 @@ def test_a_name_cannot_leave_the_data_root(data: Path) -> None:
 
 def test_the_kind_is_what_the_store_shows(data: Path) -> None:
     resize(data)
-    assert (data / ".clipyard" / "store" / KIND).is_dir()
+    assert (data / ".clipquarry" / "store" / KIND).is_dir()

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 import toy_steps
-from clipyard.errors import Exit, UserError
-from clipyard.manifest import kind_of, read_rows
-from clipyard.steps.base import Outcome
-from clipyard.steps.runner import StepResult, parse_params, result_path, run_step
+from clipquarry.errors import Exit, UserError
+from clipquarry.manifest import kind_of, read_rows
+from clipquarry.steps.base import Outcome
+from clipquarry.steps.runner import StepResult, parse_params, result_path, run_step
 from toy_steps import RESUME, Toy, make_items
 
 
@@ -109,7 +109,7 @@ def test_a_bad_environment_stops_the_shard_at_once(
     before = shard.asked()
     assert before.total() == {"preflight": 0, "end": 60}.get(where, before.total())
     assert before.total() < 60 or where == "end", "nothing more is asked after the stop"
-    assert list(shard.out.parent.glob(".clipyard-tmp-*")) == []
+    assert list(shard.out.parent.glob(".clipquarry-tmp-*")) == []
     assert shard.run().exit is Exit.OK
     assert [row["clip_id"] for row in shard.rows()] == shard.names
     finished = set(before) - {shard.names[30]} if where == "item" else set(before)
@@ -239,9 +239,9 @@ import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from toy_steps import Toy, make_items
-from clipyard.reasons import Status
-from clipyard.steps.base import Outcome
-from clipyard.steps.runner import run_step
+from clipquarry.reasons import Status
+from clipquarry.steps.base import Outcome
+from clipquarry.steps.runner import run_step
 class Trivial(Toy):
     def run_group(self, rows, ctx):
         return [Outcome(Status.DONE) for _ in rows]

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from clipyard.errors import Exit, RetryLater
-from clipyard.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
-from clipyard.reasons import Reason, Status
-from clipyard.steps import runner
-from clipyard.steps.base import Outcome, Step, StepContext, StepParams
-from clipyard.steps.fields import ATTEMPTS_FIELD
-from clipyard.steps.runner import run_step
+from clipquarry.errors import Exit, RetryLater
+from clipquarry.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
+from clipquarry.reasons import Reason, Status
+from clipquarry.steps import runner
+from clipquarry.steps.base import Outcome, Step, StepContext, StepParams
+from clipquarry.steps.fields import ATTEMPTS_FIELD
+from clipquarry.steps.runner import run_step
 from dying import dies_at
 
 

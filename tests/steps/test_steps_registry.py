@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from clipyard.errors import UserError
-from clipyard.steps.registry import STEPS, make_step
+from clipquarry.errors import UserError
+from clipquarry.steps.registry import STEPS, make_step
 
 
 @pytest.mark.parametrize("name", sorted(STEPS))

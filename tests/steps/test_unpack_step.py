@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipyard.acquire.connection import Nearness
-from clipyard.datasets.model import Source
-from clipyard.demo.origin import Origin
-from clipyard.demo.videos import make_video
-from clipyard.errors import Exit
-from clipyard.ids import clip_id
-from clipyard.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
-from clipyard.settings import DataRoot
-from clipyard.steps.registry import make_step
-from clipyard.steps.runner import StepResult, run_step
-from clipyard.steps.unpack import PART_FIELDS, WantedClips, write_parts
+from clipquarry.acquire.connection import Nearness
+from clipquarry.datasets.model import Source
+from clipquarry.demo.origin import Origin
+from clipquarry.demo.videos import make_video
+from clipquarry.errors import Exit
+from clipquarry.ids import clip_id
+from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.settings import DataRoot
+from clipquarry.steps.registry import make_step
+from clipquarry.steps.runner import StepResult, run_step
+from clipquarry.steps.unpack import PART_FIELDS, WantedClips, write_parts
 
 NAMES = [clip_id(f"-aBcDeFgH_{n}", 7, 10) for n in range(4)]
 
@@ -111,9 +111,9 @@ def test_parts_are_read_once_and_fetch_finds_the_clips(origin: Origin, tmp_path:
     (bad,) = rows[0]["unusable"]
     assert (bad["clip_id"], bad["reason"]) == (NAMES[1], "too_short")
     assert rows[0]["bytes"] == len(films["good"])
-    store = sorted(path.name.split(".")[0] for path in (data / ".clipyard/store").rglob("*.mp4"))
+    store = sorted(path.name.split(".")[0] for path in (data / ".clipquarry/store").rglob("*.mp4"))
     assert store == sorted([NAMES[0], NAMES[2]])
-    left = [path for path in (data / ".clipyard/scratch").rglob("*") if path.is_file()]
+    left = [path for path in (data / ".clipquarry/scratch").rglob("*") if path.is_file()]
     assert left == []
     params = {
         "root": "k",
@@ -135,7 +135,7 @@ def test_parts_are_read_once_and_fetch_finds_the_clips(origin: Origin, tmp_path:
 def test_an_interrupted_shard_does_not_read_finished_parts_again(
     origin: Origin, tmp_path: Path, films: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clipyard.steps.unpack import UnpackStep
+    from clipquarry.steps.unpack import UnpackStep
 
     data, parts = prepare(origin, tmp_path, films)
 

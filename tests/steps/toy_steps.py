@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from clipyard.errors import MachineError, RetryLater, UserError, WaitUntil
-from clipyard.manifest import ITEM_FIELDS, Row, schema_of, write_rows
-from clipyard.reasons import Reason, Status
-from clipyard.steps.base import Outcome, Step, StepContext, StepParams
-from clipyard.steps.runner import run_step
+from clipquarry.errors import MachineError, RetryLater, UserError, WaitUntil
+from clipquarry.manifest import ITEM_FIELDS, Row, schema_of, write_rows
+from clipquarry.reasons import Reason, Status
+from clipquarry.steps.base import Outcome, Step, StepContext, StepParams
+from clipquarry.steps.runner import run_step
 from pydantic import Field
 
 RESUME = datetime(2030, 1, 1, tzinfo=UTC)

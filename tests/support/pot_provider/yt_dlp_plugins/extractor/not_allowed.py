@@ -3,4 +3,4 @@
 import os
 from pathlib import Path
 
-Path(os.environ["CLIPYARD_TEST_LOADED"]).write_text("loaded")
+Path(os.environ["CLIPQUARRY_TEST_LOADED"]).write_text("loaded")

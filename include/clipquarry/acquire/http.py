@@ -1,0 +1,67 @@
+"""Clips and whole videos by http: a mirror whose address is a template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from threading import Event
+from typing import Literal
+from urllib.parse import quote, urlsplit
+
+from clipquarry.acquire.answer import Fetched, Want
+from clipquarry.acquire.download import Downloader
+from clipquarry.acquire.template import Template
+from clipquarry.errors import UserError
+
+VIDEO_SUFFIXES = (
+    ".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ogv",
+)  # fmt: skip
+"""Names of video files end so, in any case. Of two files of one name the earlier suffix comes first."""
+
+
+def host_of(url: str) -> str:
+    """Host and port, without a login."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+class HttpSource:
+    """One file per clip (``content="clip"``) or per source video (``content="video"``).
+
+    ``url`` is a template (:mod:`clipquarry.acquire.template`); every value is percent-encoded, so that a hostile label
+    stays one path segment. ``split_names``: what this server calls our splits.
+    """
+
+    def __init__(
+        self, id_: str, url: str, content: Literal["clip", "video"], downloader: Downloader,
+        split_names: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self._id, self.content, self._downloader = id_, content, downloader
+        self._split_names = split_names or {}
+        self._template = Template(url)
+        if urlsplit(url).scheme not in ("http", "https") or not host_of(url):
+            raise UserError(f"The url of source '{id_}' must begin with http:// or https:// and name a host.")
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    def url(self, want: Want) -> str:
+        """The address that is asked for ``want``."""
+        named = replace(want, split=self._split_names.get(want.split, want.split))
+        return self._template.fill(named, lambda value: quote(value, safe=""))
+
+    def fetch(self, want: Want, scratch: Path, cancelled: Event) -> Fetched:
+        """See :class:`clipquarry.acquire.answer.Source`."""
+        url = self.url(want)
+        suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
+        done = self._downloader.download(url, scratch, suffix if suffix in VIDEO_SUFFIXES else ".mp4", cancelled)
+        kind = done.content_type.partition(";")[0] or "no content type"
+        return Fetched(
+            path=done.path,
+            content=self.content,
+            offset=float(want.start) if self.content == "clip" else 0.0,
+            bytes=done.bytes,
+            seconds=done.seconds,
+            evidence=f"{host_of(url)}, {kind}, {done.bytes} bytes",
+        )

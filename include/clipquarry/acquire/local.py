@@ -1,0 +1,173 @@
+"""Clips and whole videos that lie in a folder already. The folder is only read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from threading import Event
+from typing import Literal, NamedTuple
+
+from clipquarry.acquire.answer import Fetched, NotHad, Want
+from clipquarry.acquire.http import VIDEO_SUFFIXES
+from clipquarry.acquire.listing import Listing
+from clipquarry.acquire.template import Template
+from clipquarry.errors import UserError
+from clipquarry.files import disk_errors, inside, link_or_copy, temporary_beside
+from clipquarry.reasons import Reason
+
+Content = Literal["clip", "video"]
+
+_CLIP_FORMS = (
+    "{clip}", "{class}/{clip}", "{label}/{clip}", "{split}/{clip}", "{split}/{class}/{clip}", "{split}/{label}/{clip}",
+    "videos_{split}/{class}/{clip}", "videos_{split}/{label}/{clip}",
+)  # fmt: skip
+_VIDEO_FORMS = ("{id}", "{split}/{id}")
+_FILE_FORMS = ("{clip}", "{split}/{clip}", "videos/{clip}", "videos_{split}/{clip}")
+_RANKS = {suffix: rank for rank, suffix in enumerate(VIDEO_SUFFIXES)}
+_IN_NAME = frozenset({"clip", "id", "start", "end"})
+
+
+class _Form(NamedTuple):
+    """Where a file may lie, below the source's folder."""
+
+    folder: Template
+    name: Template
+    content: Content
+    suffix: str
+    """What the name's template ends in (``.mp4``); empty where it does not say."""
+    is_shared: bool
+    """The folder holds the files of many clips: its name can be remembered."""
+
+    @classmethod
+    def of(cls, text: str, content: Content) -> _Form:
+        folder, _, name = text.rpartition("/")
+        suffix = "" if name.endswith("}") else PurePosixPath(name).suffix
+        return cls(Template(folder), Template(name), content, suffix, not Template(folder).names & _IN_NAME)
+
+
+class LocalSource:
+    """A folder of clips in any of the usual layouts, or of whole videos named by their id.
+
+    ``path`` is a folder, or a template that names one file below it (``/data/k400/{class}/{clip}.mp4``), which then
+    is the only form tried and holds what ``content`` says. A name may have any video suffix, in any case; one that the
+    template gives comes first. What is found is hard-linked into scratch (copied across file systems): the file in the
+    folder is never moved, changed or deleted. ``whole_files``: the clip's name is a file name with its extension, and
+    exactly that file is looked for, whatever the case of the extension. ``split_names``: what the folder calls our
+    splits; our own names are tried too. ``listing``: shared by sources that look at everything in one go.
+    """
+
+    def __init__(
+        self, id_: str, path: str, content: Content, *, whole_files: bool = False,
+        split_names: Mapping[str, str] | None = None, listing: Listing | None = None,
+    ) -> None:  # fmt: skip
+        self._id, self._split_names, self._whole_files = id_, split_names or {}, whole_files
+        self._listing = listing or Listing()
+        folder, hole, rest = path.partition("{")
+        if hole and not path.count("{{"):
+            folder, _, name = folder.rpartition("/")
+            self._forms: tuple[_Form, ...] = (_Form.of(name + hole + rest, content),)
+        elif whole_files:
+            folder = path.replace("{{", "{").replace("}}", "}")
+            self._forms = tuple(_Form.of(form, content) for form in _FILE_FORMS)
+        else:
+            folder = path.replace("{{", "{").replace("}}", "}")
+            clips: tuple[_Form, ...] = tuple(_Form.of(form, "clip") for form in _CLIP_FORMS)
+            self._forms = (*clips, *(_Form.of(form, "video") for form in _VIDEO_FORMS))
+        self._folder = Path(folder or "/")
+        if not self._folder.is_dir():
+            raise UserError(
+                f"Source '{id_}' names the folder {self._folder}, which is not there: mount it, or unset its variable."
+            )
+        self._shared: dict[tuple[str, str, str | None], list[tuple[_Form, str | None, str]]] = {}
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    def may_have(self, want: Want) -> bool:
+        """Whether a file of such a name lies there; nothing is said about what it holds."""
+        return next(self._candidates(want), None) is not None
+
+    def _candidates(self, want: Want) -> Iterator[tuple[Path, Content]]:
+        """Files that may hold the clip, the best form first."""
+        for form, folder, split in self._places(want):
+            one = want if split == want.split else replace(want, split=split)
+            place = self._place(form, one) if folder is None else folder
+            if place is not None:
+                for name in self._names(form, place, one):
+                    yield Path(place, name), form.content
+
+    def _places(self, want: Want) -> list[tuple[_Form, str | None, str]]:
+        """Each form with its folder (None: it depends on the clip) and the name of the split, for a split and class."""
+        key = (want.split, want.class_dir, want.label)
+        found = self._shared.get(key)
+        if found is None:
+            found = []
+            for form in self._forms:
+                for split in dict.fromkeys((self._split_names.get(want.split, want.split), want.split)):
+                    folder = self._place(form, replace(want, split=split)) if form.is_shared else None
+                    if not form.is_shared or (folder is not None and not self._listing.never_has(folder)):
+                        found.append((form, folder, split))
+            if len(self._shared) > 1 << 16:  # hostile tables only: a data set has some thousands
+                self._shared.clear()
+            self._shared[key] = found
+        return found
+
+    def _place(self, form: _Form, want: Want) -> str | None:
+        try:
+            below = form.folder.fill(want, str)
+            return str(inside(self._folder, below) if below else self._folder)
+        except UserError:  # an empty or hostile value: this form names no file
+            return None
+
+    def _names(self, form: _Form, folder: str, want: Want) -> list[str]:
+        """Names in a folder that are the form's, the best first."""
+        name = form.name.fill(want, str)
+        if not name or "/" in name or "\\" in name or "\x00" in name or name in (".", ".."):
+            return []
+        given = PurePosixPath(name).suffix if self._whole_files else form.suffix
+        stem = name.removesuffix(given)
+        names = self._listing.names(folder, stem)
+        if not names:
+            return names
+        ranked = []
+        for found in names:
+            suffix = found[len(stem) :].lower()
+            if found == name:
+                rank = -2
+            elif given and suffix == given.lower():
+                rank = -1
+            elif not self._whole_files and suffix in _RANKS and (not given or given.lower() in _RANKS):
+                rank = _RANKS[suffix]
+            else:
+                continue
+            ranked.append((rank, found))
+        return [found for _, found in sorted(ranked)]
+
+    def fetch(self, want: Want, scratch: Path, cancelled: Event) -> Fetched:
+        """See :class:`clipquarry.acquire.answer.Source`."""
+        begun = time.monotonic()
+        empty = ""
+        for path, content in self._candidates(want):
+            if not path.is_file():
+                continue
+            real = path.resolve()
+            if real.stat().st_size == 0:
+                empty = empty or f"{path.relative_to(self._folder)} is empty (0 bytes)"
+                continue
+            target = temporary_beside(scratch / f"local{path.suffix.lower()}")
+            with disk_errors(target):
+                link_or_copy(real, target)
+            return Fetched(
+                path=target,
+                content=content,
+                offset=float(want.start) if content == "clip" else 0.0,
+                bytes=real.stat().st_size,
+                seconds=time.monotonic() - begun,
+                evidence=f"{path.relative_to(self._folder)} in the folder of source '{self._id}'",
+            )
+        if empty:
+            raise NotHad(Reason.NOT_A_VIDEO, empty)
+        raise NotHad(Reason.NOT_FOUND, f"neither {want.clip_id} nor {want.video_id} is in {self._folder}")

@@ -1,0 +1,99 @@
+"""The flat layout of AVA-Kinetics: one six-second clip for each key second, ``{id}_{second:06d}.mp4``, all splits together.
+
+Differences to the crawler that made this layout, all meant: a key frame without boxes takes nothing from the other key frames of its
+video, every key frame has its own clip and time, and the download list names each clip once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from clipquarry.files import writing
+
+LEAD, LENGTH, FPS = 3, 6, 30
+"""Seconds before the key second, seconds of a clip, images of a second."""
+BEHIND = 20
+"""Images that a clip must have behind its key frame's."""
+
+
+class FlatClip(NamedTuple):
+    """A six-second window of a YouTube video around a key second (whole seconds of the original video)."""
+
+    video_id: str
+    second: int
+
+    @property
+    def name(self) -> str:
+        """The file's stem. It holds one time only, the key second's."""
+        return f"{self.video_id}_{self.second:06d}"
+
+    @property
+    def start(self) -> int:
+        """Where the clip begins: :data:`LEAD` seconds earlier, but not before the video does."""
+        return max(0, self.second - LEAD)
+
+
+def clip_time(time: str) -> Decimal:
+    """Seconds from the clip's start to a key frame at ``time`` (its decimal text), exactly."""
+    exact = Decimal(time)
+    return exact - max(0, math.floor(exact) - LEAD)
+
+
+def image_number(time: str) -> int:
+    """The 1-based image of the key frame among the clip's, at 30 a second."""
+    return int(clip_time(time) * FPS) + 1
+
+
+def flat_clips(tables: Iterable[pa.Table]) -> list[FlatClip]:
+    """The clips that key frames need, each once, in the order of the rows (with boxes or without) of ``tables``."""
+    seen: dict[FlatClip, None] = {}
+    for table in tables:
+        videos, seconds = table["video_id"].to_pylist(), table["second"].to_pylist()
+        seen.update(dict.fromkeys(FlatClip(video, second) for video, second in zip(videos, seconds, strict=True)))
+    return list(seen)
+
+
+def write_download_list(clips: Iterable[FlatClip], path: Path) -> None:
+    """``youtube_id,time_start,time_end`` with the key second and -1, as the crawler reads it; no newline at the end."""
+    with writing(path) as handle:
+        handle.write("youtube_id,time_start,time_end")
+        for clip in clips:
+            handle.write(f"\n{clip.video_id},{clip.second:f},{-1:f}")
+
+
+def assign_flat_clips(table: pa.Table, images: dict[str, int]) -> pa.Array:
+    """For each row with a ``video_id``, ``time`` and ``second`` the clip of its key frame; null where that has too few images.
+
+    ``images``: number of images by clip. A clip needs its key frame's image and the :data:`BEHIND` behind it.
+    """
+    names = []
+    for row in _rows(table):
+        name = FlatClip(str(row["video_id"]), int(str(row["second"]))).name
+        enough = images.get(name, 0) >= int(clip_time(str(row["time"])) * FPS + BEHIND)
+        names.append(name if enough else None)
+    return pa.array(names, pa.string())
+
+
+def write_updated_csv(boxes: pa.Table, frames: pa.Table, images: dict[str, int], path: Path) -> None:
+    """The annotations in the clips' own times: ``{clip},{time:f},{x1:f},{y1:f},{x2:f},{y2:f},{label},{images}``.
+
+    ``video_id`` of ``boxes`` and ``frames`` is the clip (see :func:`assign_flat_clips`). Rows of key frames without boxes have two columns.
+    """
+    with writing(path) as handle:
+        for row in _rows(boxes):
+            box = ",".join(f"{row[key]:f}" for key in ("x1", "y1", "x2", "y2"))
+            time = clip_time(str(row["time"]))
+            handle.write(f"{row['video_id']},{time:f},{box},{row['action_id']},{images[str(row['video_id'])]}\n")
+        for row in _rows(frames):
+            handle.write(f"{row['video_id']},{clip_time(str(row['time'])):f}\n")
+
+
+def _rows(table: pa.Table) -> Iterable[dict[str, object]]:
+    for batch in table.to_batches(max_chunksize=4096):
+        yield from batch.to_pylist()

@@ -1,0 +1,139 @@
+"""A demo's own Airflow, its folders below one home, and what is told of a run.
+
+The home (``.demo``) holds ``origin`` (what is served), ``data`` (the data root, emptied first, so that every demo shows the same story)
+and ``airflow``, whose database is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from clipquarry.demo.origin import Origin
+from clipquarry.errors import UserError
+from clipquarry.files import read_json, write_json
+from clipquarry.pipeline.summary import run_summary
+from clipquarry.settings import DataRoot
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run that has ended: its folder's name, and how long its DAG took."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The demo of one data set. ``project`` is the checkout, with the folders ``dags`` and ``plugins``."""
+
+    home: Path
+    project: Path
+    dataset: str
+
+    @property
+    def data(self) -> DataRoot:
+        """The data root."""
+        return DataRoot(self.home / "data")
+
+    @property
+    def log(self) -> Path:
+        """What Airflow said."""
+        return self.home / "demo.log"
+
+    def begin(self) -> None:
+        """Name the ffmpeg, empty the data root."""
+        from clipquarry.media.tools import ffmpeg
+
+        tool = ffmpeg()
+        print(f"ffmpeg: {tool.version} ({tool.origin}: {tool.path})")
+        shutil.rmtree(self.data.root, ignore_errors=True)
+        self.data.root.mkdir(parents=True)
+        self.log.write_text("")
+
+    def play(self, plan: dict[str, Any]) -> None:
+        """Change what the server does, while it runs too."""
+        write_json(self.home / "plan.json", plan)
+
+    @contextmanager
+    def serving(self, folder: Path, plan: dict[str, Any], what: str) -> Iterator[str]:
+        """The address of a server of ``folder`` that plays ``plan``; Airflow's database is there then. ``what`` it serves is told."""
+        self.play(plan)
+        with Origin(folder, self.home / "plan.json", log=self.home / "origin.log") as origin:
+            print(f"source: {origin.url} {what}")
+            if self._airflow(origin.url, "db", "migrate"):
+                raise UserError(f"Airflow's database could not be set up; see {self.log}.")
+            yield origin.url
+
+    def run(self, url: str, dag: str, params: dict[str, Any]) -> Ran:
+        """Run a DAG to its end."""
+        begun = time.monotonic()
+        # The id of a test run is made from its date; a fresh one each time keeps old runs in the UI's history.
+        moment = datetime.now(UTC).replace(microsecond=0)
+        before = {path.name for path in self.data.runs(self.dataset).glob("*")}
+        code = self._airflow(url, "dags", "test", dag, moment.isoformat(), "--conf", json.dumps(params))
+        runs = sorted({path.name for path in self.data.runs(self.dataset).glob("*")} - before)
+        if len(runs) != 1:
+            raise UserError(f"The DAG {dag} ended with {code} before it could begin a run; see {self.log}.")
+        if code:
+            print(f"The DAG {dag} is red; its log is {self.log}.")
+        return Ran(runs[0], time.monotonic() - begun)
+
+    def tell(self, title: str, ran: Ran) -> None:
+        """Counts, reasons and gates of a run."""
+        summary = run_summary(self.data, self.dataset, ran.name)
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(summary["reasons"].items())) or "none"
+        print(f"{title} ({ran.seconds:.0f} s)")
+        print(f"  expected {summary['expected']}, fetched {summary['present']}, missing {summary['missing']}, "
+              f"failed {summary['failed']}")  # fmt: skip
+        print(f"  why not: {reasons}")
+        told = dict(read_json(self.report(ran) / "report.json")["tools"])
+        print(f"  steps ran in: {told.get('steps ran in', 'none')}")
+        for name, verdict in summary["gates"].items():
+            gate = read_json(self.data.run(self.dataset, ran.name) / "gates" / f"{name}.json")
+            failed = Counter(check["id"] for check in gate["checks"] if not check["success"])
+            broken = ", ".join(check if count == 1 else f"{check} ({count} times)" for check, count in failed.items())
+            print(
+                f"  gate {name}: {verdict}, {len(gate['checks'])} checks" + (f", not held: {broken}" if failed else "")
+            )
+
+    def report(self, ran: Ran) -> Path:
+        """The folder of a run's report."""
+        return self.data.run(self.dataset, ran.name) / "report"
+
+    def _airflow(self, url: str, *arguments: str) -> int:
+        with open(self.log, "a") as handle:
+            return subprocess.run(
+                [sys.executable, "-m", "airflow", *arguments],
+                env=self._environment(url),
+                stdout=handle,
+                stderr=handle,
+                check=False,
+            ).returncode
+
+    def _environment(self, url: str) -> dict[str, str]:
+        return {
+            **os.environ,
+            "AIRFLOW_HOME": str(self.home / "airflow"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.project / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.project / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+            "CLIPQUARRY_DATA": str(self.home / "data"),
+            "CLIPQUARRY_DEMO_URL": url,
+            "CLIPQUARRY_ONLY": self.dataset,
+            "NO_PROXY": "127.0.0.1",
+        }

@@ -1,0 +1,89 @@
+"""What a person reads when something stops: one sentence, and an exit code that says what to do.
+
+::
+
+    ClipquarryError                     exit 1    anything of ours; never shown as a traceback
+     +- UserError                     exit 2    the input is wrong: fix it, do not retry
+     |   +- SpecError                           a data set's YAML (key and line)
+     |   +- ManifestError                       a table of an unknown or newer schema
+     +- GateBlocked                   exit 3    a check that blocks did not hold
+     +- MachineError                  exit 10   the machine is not fit (no ffmpeg): fail
+     +- RetryLater                    exit 11   the machine may be fit soon (disk full): retry
+     +- WaitUntil                     exit 12   a source told us to stop: wait without a worker slot
+     +- ToolOutdated                  exit 13   yt-dlp no longer understands YouTube: upgrade it, do not wait
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import IntEnum
+
+from clipquarry.reasons import Reason
+
+
+class Exit(IntEnum):
+    """Exit codes of every ``clipquarry`` command; the step operators map them to Airflow's states."""
+
+    OK = 0
+    ERROR = 1
+    USAGE = 2
+    BLOCKED = 3
+    FAIL = 10
+    RETRY = 11
+    WAIT = 12
+    UPGRADE = 13
+
+
+class ClipquarryError(Exception):
+    """Base of all errors that are shown as one sentence: what, where, what to do."""
+
+    exit_code: Exit = Exit.ERROR
+
+
+class UserError(ClipquarryError):
+    """The input is wrong; retrying cannot help."""
+
+    exit_code = Exit.USAGE
+
+
+class SpecError(UserError):
+    """A data set's YAML is wrong; the message names the file, the key and the line."""
+
+
+class ManifestError(UserError):
+    """A manifest cannot be read by this version."""
+
+
+class GateBlocked(ClipquarryError):
+    """A blocking check did not hold."""
+
+    exit_code = Exit.BLOCKED
+
+
+class MachineError(ClipquarryError):
+    """The machine lacks what the step needs (ffmpeg, a codec, a JavaScript runtime)."""
+
+    exit_code = Exit.FAIL
+
+
+class RetryLater(ClipquarryError):
+    """The machine cannot go on now but may soon (disk full, too many open files)."""
+
+    exit_code = Exit.RETRY
+
+
+class WaitUntil(ClipquarryError):
+    """A source told us to stop (bot check, rate limit): come back at ``resume_at`` (aware, UTC)."""
+
+    exit_code = Exit.WAIT
+
+    def __init__(self, message: str, *, resume_at: datetime, reason: Reason) -> None:
+        super().__init__(message)
+        self.resume_at = resume_at
+        self.reason = reason
+
+
+class ToolOutdated(ClipquarryError):
+    """yt-dlp (or what it needs) is outrun by YouTube: neither waiting nor another try helps, only an upgrade."""
+
+    exit_code = Exit.UPGRADE

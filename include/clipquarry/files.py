@@ -1,0 +1,229 @@
+"""Files appear whole or not at all.
+
+Everything that Clipquarry publishes is written beside its target, flushed to the disk and renamed. Names that
+came from outside are checked before they become paths.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from clipquarry.errors import MachineError, RetryLater, UserError
+
+TEMPORARY_PREFIX = ".clipquarry-tmp-"
+"""Names that begin so are unfinished and may be deleted by anyone when old."""
+
+_NO_LINK = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+
+
+def temporary_beside(target: Path) -> Path:
+    """A fresh name in ``target``'s folder, with the same suffix (ffmpeg picks the container by it), that says which process made it."""
+    return target.with_name(f"{_owned()}{target.suffix}")
+
+
+def owned_beside(target: Path) -> Path:
+    """The same, ending in ``target``'s whole name: what is left of one folder can be told from that of others."""
+    return target.with_name(f"{_owned()}{target.name}")
+
+
+def _owned() -> str:
+    return f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}~{_host()}~{os.getpid()}-"
+
+
+def is_abandoned(path: Path, older_than: float) -> bool:
+    """Whether nobody works on an unfinished file or folder: its process has ended, or it was not touched for so long.
+
+    A time more than a day ahead is that of a clock that was wrong, and counts as long ago.
+    """
+    owner = path.name.split("~", 2)
+    if len(owner) == 3 and owner[1] == _host():
+        pid = owner[2].partition("-")[0]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            return True
+    age = time.time() - path.lstat().st_mtime  # of a link itself, wherever it leads
+    return age > older_than or age < -86_400
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", os.uname().nodename)[:40]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def sweep_unfinished(folder: Path, *, older_than: float = 86_400, depth: int | None = None) -> int:
+    """Delete what killed processes left unfinished below ``folder`` (see :func:`is_abandoned`); how many things.
+
+    ``depth``: how many folders deep to look; None: all.
+    """
+    removed = 0
+    for place, folders, names in os.walk(folder):
+        left = [name for name in (*folders, *names) if name.startswith(TEMPORARY_PREFIX)]
+        deep = depth is not None and len(Path(place).relative_to(folder).parts) >= depth
+        folders[:] = [] if deep else [name for name in folders if name not in left]
+        for path in (Path(place, name) for name in left):
+            removed += remove_abandoned(path, older_than)
+    return removed
+
+
+def remove_abandoned(path: Path, older_than: float) -> bool:
+    """Remove an unfinished file or folder that nobody works on; whether it is gone. What may not be removed stays."""
+    with suppress(OSError):
+        if is_abandoned(path, older_than):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            return True
+    return False
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a rename to the disk."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_file(path: Path) -> None:
+    """Flush a finished file's bytes to the disk."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def publish(temporary: Path, target: Path) -> None:
+    """Rename a finished, verified temporary file to its target (same folder), durably."""
+    sync_file(temporary)
+    os.replace(temporary, target)
+    sync_folder(target.parent)
+
+
+@contextmanager
+def writing(target: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a temporary file beside ``target``; it becomes ``target`` only when the block ends well.
+
+    Text is UTF-8 with ``\\n`` line ends. A full disk becomes :class:`RetryLater`.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(target)
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    try:
+        with disk_errors(target):
+            with open(temporary, mode, **text) as handle:  # type: ignore[call-overload]
+                yield handle
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.replace(temporary, target)
+            sync_folder(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_errors(where: Path) -> Iterator[None]:
+    """Turn 'no space' and 'quota' into one sentence that says retry, 'read-only' into one that says what to mount."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RetryLater(
+                f"The disk that holds {where} is full: free some space, then run this again; finished work is kept."
+            ) from error
+        if error.errno == errno.EROFS:
+            raise MachineError(
+                f"{error.filename or where} is on a read-only disk: mount it writable, then run this again; finished work is kept."
+            ) from error
+        raise
+
+
+def write_json(target: Path, value: Any) -> None:
+    """Write a JSON document, sorted and indented, whole or not at all."""
+    with writing(target) as handle:
+        json.dump(value, handle, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        handle.write("\n")
+
+
+def refuse_pipe(path: Path) -> None:
+    """A pipe in the place of a file would be waited for without end; it is a :class:`UserError`."""
+    if path.is_fifo():
+        raise UserError(f"{path} is a pipe and no file; delete it or restore the file.")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON document; a broken one is a :class:`UserError` that names the file."""
+    refuse_pipe(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not readable as JSON ({error}); delete it or restore it.") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file, read in pieces."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def inside(root: Path, *parts: str) -> Path:
+    """Join names that came from outside below ``root``; refuse anything that leaves it or is not a plain name."""
+    path = root
+    for part in parts:
+        for name in part.split("/"):
+            if name in ("", ".", "..") or "\x00" in name or "\\" in name:
+                raise UserError(f"The name {part!r} cannot be used below {root}: it holds an empty, '.' or '..' part.")
+            path = path / name
+    return path
+
+
+def link_or_copy(source: Path, target: Path) -> str:
+    """Make ``target`` the same file as ``source``: a hard link, or a copy across file systems.
+
+    An existing target is replaced atomically. Returns ``"link"`` or ``"copy"``.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)  # the usual case leaves nothing half-made even for a moment
+        return "link"
+    except FileExistsError:
+        with suppress(OSError):  # a link that leads nowhere
+            if source.samefile(target):
+                return "link"
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+    temporary = temporary_beside(target)
+    how = "link"
+    try:
+        with disk_errors(target):
+            try:
+                os.link(source, temporary)
+            except OSError as error:
+                if error.errno not in _NO_LINK:
+                    raise
+                shutil.copyfile(source, temporary)
+                sync_file(temporary)
+                how = "copy"
+            os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return how

@@ -1,0 +1,13 @@
+"""The ledger: every source video, every attempt, its outcome and reason, and when to try again."""
+
+from clipquarry.ledger.answers import Attrition, Coverage, NextDue, ReasonCount, RunInfo
+from clipquarry.ledger.catalog import Synced
+from clipquarry.ledger.ledger import Ledger
+from clipquarry.ledger.plan import PLAN_SCHEMA
+from clipquarry.ledger.policy import RULES, Decision, Rule, VideoState, decide, describe, observe
+from clipquarry.ledger.record import Recorded
+
+__all__ = [
+    "PLAN_SCHEMA", "RULES", "Attrition", "Coverage", "Decision", "Ledger", "NextDue", "ReasonCount", "Recorded", "Rule",
+    "RunInfo", "Synced", "VideoState", "decide", "describe", "observe",
+]  # fmt: skip

@@ -1,0 +1,76 @@
+"""The rows of the ledger's counted answers."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from clipquarry.reasons import Reason, Status
+
+
+class Coverage(NamedTuple):
+    """Items of one split (``label`` None) or of one class of a split; ``expected`` counts all but the rejected."""
+
+    split: str
+    label: str | None
+    expected: int
+    present: int
+    missing: int
+    failed: int
+    rejected: int
+
+    @property
+    def share(self) -> float:
+        """Present of expected; 1 when nothing is expected."""
+        return self.present / self.expected if self.expected else 1.0
+
+
+class ReasonCount(NamedTuple):
+    """How many items of a split stand so."""
+
+    split: str
+    status: Status
+    reason: Reason
+    items: int
+
+
+class Attrition(NamedTuple):
+    """How the data set stood when a run (or the last run of a month) ended; shares of a moment add up to 1."""
+
+    run: str
+    ended: datetime
+    month: str  # 2026-11
+    status: Status
+    reason: Reason
+    items: int
+    share: float
+
+
+class NextDue(NamedTuple):
+    """Items that will be asked for on a day (a week: from its Monday); None: never from this egress.
+
+    ``due``: a refresh that begins now asks for them. Other items of today wait for a later hour.
+    """
+
+    day: date | None
+    reason: Reason
+    items: int
+    due: bool = False
+
+
+class RunInfo(NamedTuple):
+    """One run; counts are of the items that it was to have."""
+
+    dataset: str
+    run: str
+    kind: str
+    egress: str
+    started: datetime
+    ended: datetime | None
+    expected: int
+    done: int
+    kept: int
+    missing: int
+    rejected: int
+    failed: int
+    params: dict[str, Any]

@@ -1,0 +1,71 @@
+"""A cutter: a process that cuts clip after clip as it is told, one line of JSON a job and an answer.
+
+Started by :mod:`clipquarry.media.cutters`, as ``python -m clipquarry.media.cutter``. It ends when its input ends. JSON and
+not pickle: a cutter may be what a hostile file has made of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from clipquarry.errors import ClipquarryError
+from clipquarry.media.cut import cut_clip
+from clipquarry.media.errors import MediaError
+
+
+@dataclass(frozen=True)
+class CutRecipe:
+    """Of a recipe what a cut depends on."""
+
+    preset: str
+    crf: int
+    audio: str
+    fps: int | None
+
+
+def _done(job: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """The answer to a job; ``say`` gets what is told before."""
+    os.environ.update(job["environment"])
+    try:
+        facts = cut_clip(
+            Path(job["source"]),
+            Path(job["out"]),
+            start=job["start"],
+            duration=job["duration"],
+            recipe=CutRecipe(**job["recipe"]),
+            tolerance=job["tolerance"],
+            in_process=job["in_process"],
+            takes=lambda seconds: say({"takes": seconds}),
+        )
+    except MediaError as error:
+        return {"media": [str(error.reason), error.evidence]}
+    except ClipquarryError as error:
+        return {"ours": [type(error).__name__, str(error)]}
+    except OSError as error:
+        return {"system": [error.errno, error.strerror or str(error), str(error.filename or job["source"])]}
+    except Exception as error:  # noqa: BLE001  told to the process that asked
+        return {"other": f"{type(error).__name__}: {error}"}
+    return {"facts": asdict(facts)}
+
+
+def main() -> None:
+    """Answer jobs until there are no more."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what libraries print is no answer
+
+    def say(what: dict[str, Any]) -> None:
+        answers.write(json.dumps(what) + "\n")
+        answers.flush()
+
+    for line in sys.stdin:
+        say(_done(json.loads(line), say))
+
+
+if __name__ == "__main__":
+    main()

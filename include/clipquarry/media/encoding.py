@@ -1,0 +1,201 @@
+"""How ffmpeg is told to read and to encode: what cutting, resizing, frames and excerpts have in common."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, Literal, Protocol
+
+import ffmpeg
+
+from clipquarry.media.probe import DEMUXERS, MAX_PIXELS, PROTOCOLS, Header
+from clipquarry.media.tools import Tool
+
+Container = Literal["mp4", "matroska", "webm"]
+"""What is written, by libavformat's names."""
+
+SLOWEST = 60
+"""A call that takes more seconds than this per second of film hangs."""
+
+_SEEKS_EXACTLY = ("mov", "matroska")
+"""Containers with an index of times; others are decoded from the beginning, which is slower and always right."""
+
+_FINEST = Fraction(1, 1_000_000)
+"""Seconds: the finest tick that is handed on to the encoder."""
+
+_X264 = {"superfast": "mbtree=1:rc-lookahead=10:weightp=0:b-adapt=0:"}
+"""superfast gets the one thing back whose absence shows (without mbtree, files of still scenes double in size) and pays
+with the searches for fades and for the best number of B-frames.
+
+``cpu-independent`` is there because x264 otherwise makes other bytes on a processor with other vector instructions.
+"""
+
+_VP9_CRF = 10
+"""VP9 counts quality from 0 to 63; this much more than x264's number gives about the same PSNR."""
+
+EVEN = "crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0"
+"""4:2:0 needs an even size: an odd one loses its last column or row."""
+
+SQUARE = ("scale=trunc(iw*sar/2)*2:ih:flags=bicubic", "setsar=1")
+"""Filters for pixels that are not square: readers of arrays do not stretch them, so the clip's are."""
+
+_COPIED_SOUND: dict[Container, frozenset[str]] = {
+    "mp4": frozenset({"aac", "mp3", "mp3float"}),
+    "matroska": frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "vorbis", "libvorbis", "opus", "libopus", "flac"}),
+    "webm": frozenset({"vorbis", "libvorbis", "opus", "libopus"}),
+}
+_AAC = {"c:a": "aac", "b:a": "128k", "flags:a": "+bitexact"}
+_OPUS = {"c:a": "libopus", "b:a": "96k", "ac": 2, "flags:a": "+bitexact"}
+
+Sound = Literal["copy", "encode", "none"]
+
+
+class Recipe(Protocol):
+    """What the encoder is told; ``clipquarry.datasets.model.Recipe`` is one."""
+
+    @property
+    def preset(self) -> str:
+        """Of x264: ultrafast … slow."""
+
+    @property
+    def crf(self) -> int:
+        """Of x264: 0 (lossless) … 51."""
+
+    @property
+    def audio(self) -> str:
+        """``copy`` (what the container holds as it is, mp4: AAC and MP3; all else is encoded), ``aac`` (encoded) or
+        ``none``.
+        """
+
+    @property
+    def fps(self) -> int | None:
+        """Constant frames per second of a clip; None: the source's own."""
+
+
+def input_options() -> dict[str, Any]:
+    """What every ffmpeg input gets: only film containers, only local files, no giant pictures, fixed threads."""
+    return {
+        "format_whitelist": DEMUXERS,
+        "protocol_whitelist": PROTOCOLS,
+        "max_pixels": MAX_PIXELS,
+        "threads": 1,
+    }
+
+
+def container_options(container: Container) -> dict[str, Any]:
+    """What every film that is written gets: nothing of the source's metadata, no dates, mp4 with the index first."""
+    options: dict[str, Any] = {"fflags": "+bitexact", "map_metadata": -1, "map_chapters": -1, "f": container}
+    return options | ({"movflags": "+faststart"} if container == "mp4" else {})
+
+
+def _x264_params(recipe: Recipe) -> str:
+    return _X264.get(recipe.preset, "") + "cpu-independent=1"
+
+
+def x264_options(recipe: Recipe, container: Container = "mp4") -> dict[str, Any]:
+    """What every encode gets, so that it depends on nothing but its input and this recipe."""
+    return {
+        "c:v": "libx264", "preset": recipe.preset, "crf": recipe.crf, "pix_fmt": "yuv420p", "threads": 1,
+        "x264-params": _x264_params(recipe),
+        "flags:v": "+bitexact",
+    } | container_options(container)  # fmt: skip
+
+
+def vp9_options(recipe: Recipe) -> dict[str, Any]:
+    """The same for webm, which may not hold H.264. The encoder's quickest way: its others cost five times as much."""
+    return {
+        "c:v": "libvpx-vp9", "deadline": "realtime", "cpu-used": 8, "crf": min(63, recipe.crf + _VP9_CRF), "b:v": 0,
+        "pix_fmt": "yuv420p", "threads": 1, "flags:v": "+bitexact",
+    } | container_options("webm")  # fmt: skip
+
+
+def jpeg_options(tool: Tool, quality: int) -> dict[str, Any]:
+    """What every folder of images gets; ``quality`` is ffmpeg's ``-q:v``, 1 to 31.
+
+    1 is the reference's number for the best; ffmpeg's encoder takes it for 2 unless it is told otherwise, and so do we:
+    the same images, a third smaller than at a true 1.
+    """
+    return {
+        tool.fps_mode_option: "passthrough", "c:v": "mjpeg", "pix_fmt": "yuvj420p", "q:v": quality,
+        "threads": 1, "flags:v": "+bitexact", "f": "image2", "start_number": 1,
+    }  # fmt: skip
+
+
+def sound_options(container: Container, sound: Sound) -> dict[str, Any]:
+    """What an output with sound gets."""
+    if sound == "copy":
+        # Without copypriorss the sound from the key frame on would be copied and merely hidden by an edit list.
+        return {"c:a": "copy", "copypriorss": 0}
+    return dict(_OPUS if container == "webm" else _AAC)
+
+
+def ways_with_sound(wanted: str, codec: str, container: Container = "mp4") -> tuple[Sound, ...]:
+    """What is done with the sound, first choice first; each next one is tried when the one before fails."""
+    if wanted == "none" or not codec:
+        return ("none",)
+    copied = wanted == "copy" and codec in _COPIED_SOUND[container]
+    return ("copy", "encode", "none") if copied else ("encode", "none")
+
+
+def seeks_exactly(source: Header) -> bool:
+    """Whether ffmpeg finds any time of this container by its index."""
+    return source.format.startswith(_SEEKS_EXACTLY)
+
+
+def global_options() -> tuple[str, ...]:
+    """What every call gets: say only errors, ask nothing, no hidden threads, give up on a mostly undecodable input."""
+    return (
+        "-hide_banner", "-loglevel", "error", "-nostdin",
+        "-filter_threads", "1", "-filter_complex_threads", "1", "-max_error_rate", "0.05",
+    )  # fmt: skip
+
+
+def filtered(stream: Any, filters: list[str]) -> Any:
+    """``stream`` behind filters that are written as for ``-vf``: ``name=value:key=value``."""
+    for text in filters:
+        name, _, values = text.partition("=")
+        parts = [value.partition("=") for value in values.split(":")]
+        named = {key: value for key, sign, value in parts if sign}
+        stream = stream.filter(name, *[value for value, sign, _ in parts if not sign], **named)
+    return stream
+
+
+def filter_text(filters: list[str]) -> str:
+    """Filters for ``-vf``: the commas within one are escaped."""
+    return ",".join(text.replace(",", "\\,") for text in filters)
+
+
+def argv_of(tool: Tool, node: Any) -> list[str]:
+    """The argument vector of a finished ffmpeg-python graph."""
+    command = [str(tool.path), *global_options()]
+    return [str(argument) for argument in ffmpeg.compile(node, cmd=command, overwrite_output=True)]
+
+
+def encoder_tick(source: Header, rate: Fraction | None) -> Fraction:
+    """The tick (seconds) in which the encoder counts: a frame where the packets have shown a constant ``rate``, else the
+    source's own.
+    """
+    return 1 / rate if rate else max(source.time_base, _FINEST)
+
+
+def encoder_clock(tick: Fraction) -> dict[str, str]:
+    """The option for :func:`encoder_tick`. Left alone, old ffmpeg rounds a variable rate to whole frames and loses those
+    that fall together.
+    """
+    return {"enc_time_base:v": f"{tick.numerator}/{tick.denominator}"}
+
+
+def last_frame_ends(seconds: float, tick: Fraction, recipe: Recipe) -> dict[str, str]:
+    """Options that end the last frame of a variable rate ``seconds`` after the clip's start, however long it lasted.
+
+    Without B-frames the last frame shown is the last one written, and mp4 takes only that one's length from its packet.
+    """
+    ends = round(seconds / tick)
+    return {
+        "x264-params": f"{_x264_params(recipe)}:bframes=0",
+        "bsf:v": f"setts=pts=PTS:dts=DTS:duration=max({ends}-PTS\\,1)",
+    }
+
+
+def plain_seconds(value: float) -> str:
+    """Plain decimal microseconds: ffmpeg reads no exponents."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")

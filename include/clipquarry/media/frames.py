@@ -1,0 +1,193 @@
+"""Raw frames: one JPEG per picture, numbered from 1, in a folder that appears whole.
+
+Names and sizes are those of mmaction2's ``build_rawframes.py --use-opencv``: with a short edge the long side is
+``int(SHORT / short * long)``, truncated and possibly odd, and small videos are enlarged; at the native rate every
+decoded frame gives one image. With ``fps`` the video is sampled: image ``fps * t + 1`` shows second t, by the nearest
+frame, whatever the times of the others. The frames of kinetics-download-prep differ in their names, are never enlarged and have even sides.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import ffmpeg
+
+from clipquarry.media.constant_rate import filters
+from clipquarry.media.content import NOT_LOOKED, Content
+from clipquarry.media.encoding import (
+    SLOWEST,
+    argv_of,
+    encoder_clock,
+    encoder_tick,
+    filter_text,
+    input_options,
+    jpeg_options,
+)
+from clipquarry.media.errors import MediaError
+from clipquarry.media.image_content import folder_content
+from clipquarry.media.image_folder import IMG, Pattern, replace_folder, sweep, unfinished
+from clipquarry.media.image_folder import count_images as count_images
+from clipquarry.media.image_folder import image_name as image_name
+from clipquarry.media.probe import MediaFacts, header, picture_size, probe
+from clipquarry.media.run import run
+from clipquarry.media.timeline import read_timeline
+from clipquarry.media.tools import ffmpeg as find_ffmpeg
+from clipquarry.reasons import Reason
+
+TOLERANCE = 2
+"""Images more or fewer than rate times duration."""
+
+
+@dataclass(frozen=True)
+class FrameRecipe:
+    """What the images look like. ``width`` and ``height`` (both, pixels) come before ``short_edge``; all 0: the
+    original size.
+
+    ``fps`` 0 keeps every frame. ``quality`` is ffmpeg's JPEG scale ``-q:v``, 1 (best) to 31. ``enlarge`` False leaves
+    a video alone whose short side is at most ``short_edge``; ``even`` rounds the long side to the nearest even number
+    instead of down.
+    """
+
+    short_edge: int = 256
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    quality: int = 2
+    pattern: Pattern = IMG
+    enlarge: bool = True
+    even: bool = False
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of the images of a ``width`` x ``height`` video."""
+        if self.width and self.height:
+            return self.width, self.height
+        if not self.short_edge or (not self.enlarge and min(width, height) <= self.short_edge):
+            return width, height
+        if width > height:
+            return self._long(width, height), self.short_edge
+        return self.short_edge, self._long(height, width)
+
+    def _long(self, long: int, short: int) -> int:
+        if self.even:
+            return (self.short_edge * long + short) // (2 * short) * 2  # the half of it, rounded; a tie goes up
+        return int(self.short_edge / short * long)
+
+    def images(self, facts: MediaFacts) -> int:
+        """How many images a video gives."""
+        return max(1, round(self.fps * facts.duration)) if self.fps else facts.frames
+
+
+@dataclass(frozen=True)
+class FrameFacts:
+    """A finished folder."""
+
+    frames: int
+    width: int
+    height: int
+    fps: float
+    """Images per second of film."""
+    source_duration: float
+    """Seconds."""
+    bytes: int
+    """Of all images together."""
+    content: Content = NOT_LOOKED
+    """What they show."""
+
+    def columns(self) -> dict[str, Any]:
+        """The facts by name, flat."""
+        told = asdict(self)
+        content: dict[str, Any] = told.pop("content")
+        return told | content
+
+
+def _sampled(source: Path, facts: MediaFacts, recipe: FrameRecipe) -> list[str]:
+    """The filters that give ``recipe.fps`` images a second, counted from the first frame."""
+    images = recipe.images(facts)
+    times = read_timeline(source).times
+    last = sum(times[-2:]) / len(times[-2:]) - times[0] if times else 0.0
+    fill = max(1, math.ceil(images - last * recipe.fps)) + 1
+    return filters(recipe.fps, images, fill, from_zero=True)
+
+
+def frames_argv(source: Path, facts: MediaFacts, recipe: FrameRecipe) -> list[str]:
+    """ffmpeg's arguments, to be run in the folder that gets the images."""
+    tool = find_ffmpeg()
+    sampled = _sampled(source, facts, recipe) if recipe.fps else []
+    size = recipe.size(facts.width, facts.height)
+    if size != (facts.width, facts.height):
+        sampled.append(f"scale={size[0]}:{size[1]}:flags=bicubic")
+    options: dict[str, object] = {"vf": filter_text(sampled)} if sampled else {}
+    options |= encoder_clock(encoder_tick(header(source), None)) if not recipe.fps else {}
+    options |= jpeg_options(tool, recipe.quality)
+    into = ffmpeg.input(f"file:{source}", **input_options())
+    return argv_of(tool, ffmpeg.output(into["V:0"], recipe.pattern, **options))
+
+
+def check_images(folder: Path, expected: tuple[int, int], pattern: Pattern = IMG) -> tuple[int, int]:
+    """Count the images of a folder as :func:`count_images` does, and measure the first, the middle and the last one.
+
+    Raises MediaError when one has another size than ``expected`` (width, height).
+    """
+    count, size = count_images(folder, pattern)
+    for number in sorted({1, (count + 1) // 2, count}):
+        name = image_name(number, pattern)
+        if (found := picture_size(folder / name)) != expected:
+            raise MediaError(Reason.TOOL_FAILED, f"{name} is {found[0]}x{found[1]}, not {expected[0]}x{expected[1]}")
+    return count, size
+
+
+def _verified(folder: Path, facts: MediaFacts, recipe: FrameRecipe) -> FrameFacts:
+    expected, wanted = recipe.size(facts.width, facts.height), recipe.images(facts)
+    count, size = check_images(folder, expected, recipe.pattern)
+    if abs(count - wanted) > TOLERANCE:
+        raise MediaError(Reason.TOOL_FAILED, f"{count} images, but {wanted} were expected (± {TOLERANCE})")
+    shown = folder_content(lambda number: folder / image_name(number + 1, recipe.pattern), count, facts.duration)
+    return FrameFacts(count, *expected, recipe.fps or facts.fps, facts.duration, size, shown)
+
+
+def _say_no_frames(source: Path, error: MediaError) -> None:
+    """Raise NO_FRAMES when it is the source's fault that there is no image."""
+    try:
+        probe(source)
+    except MediaError as found:
+        raise MediaError(Reason.NO_FRAMES, found.evidence) from error
+
+
+def extract_frames(source: Path, folder: Path, *, recipe: FrameRecipe, cancelled: Event | None = None) -> FrameFacts:
+    """Write the images of ``source`` and verify them; ``folder`` is replaced as a whole, or left alone on failure.
+
+    Raises as :func:`clipquarry.media.cut.cut_clip`; a source that gives no image is MediaError(NO_FRAMES).
+    """
+    source, folder = Path(source).absolute(), Path(folder).absolute()
+    facts = probe(source, decode=False)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    work = unfinished(folder)
+    work.mkdir()
+    try:
+        try:
+            run(
+                frames_argv(source, facts, recipe),
+                timeout=60 + SLOWEST * facts.duration,
+                cancelled=cancelled,
+                cwd=work,
+            )
+            if not any(work.iterdir()):
+                raise MediaError(Reason.CORRUPT, "not a single frame came out")
+        except MediaError as error:
+            if not any(work.iterdir()):
+                _say_no_frames(source, error)
+            raise
+        try:
+            made = _verified(work, facts, recipe)
+        except MediaError:
+            made = _verified(work, probe(source), recipe)  # packets that do not decode were counted
+        replace_folder(work, folder)
+        return made
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,238 @@
+"""The usual cut without ffmpeg's program: one seek, one encode, in this process, with the libraries that PyAV brings.
+
+ffmpeg's program takes longer to start (it loads its libraries anew) than to decode a short window. What it is told for
+a plain source is done here by the same filters, encoder options and rules for sound, and gives the same frames at the
+same times. Everything else is :class:`NotPlain`: that is nobody's fault, and is left to ffmpeg's program, which also
+judges what is wrong with a file. Codecs may crash on hostile files, so :mod:`clipquarry.media.cutters` runs this in
+processes of its own.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from clipquarry.media.encoding import Recipe, container_options, seeks_exactly, x264_options
+from clipquarry.media.errors import MediaError
+from clipquarry.media.picture import turned
+from clipquarry.media.probe import Header, opened
+from clipquarry.reasons import Reason
+
+_LARGEST = 4096 * 2304
+"""Pixels of a picture; larger ones need more memory than a cutter may take."""
+
+_MEMORY = 2 << 30
+"""Bytes that may be asked for here: three times what the largest picture needs."""
+
+_BEFORE = round(3 / 23 * 1e6)
+"""Microseconds: so much earlier than asked for ffmpeg looks for a key frame, because B-frames are stored late."""
+
+_OF_THE_ENCODER = ("preset", "crf", "x264-params")
+"""Options of :func:`x264_options` that libx264 itself takes."""
+
+
+_COLOURS = ("color_range", "colorspace", "color_trc", "color_primaries")
+
+
+class NotPlain(MediaError):
+    """The clip has to be made by ffmpeg's program."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(Reason.TOOL_FAILED, why)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What ffmpeg's program would be told."""
+
+    start: float
+    """Seconds after the file's start."""
+    duration: float
+    filters: Sequence[str]
+    """Of the picture, in order, written as for ``-vf``."""
+    rate: Fraction
+    """Frames per second of the clip: the encoder counts frames."""
+    frames: int
+    """How many the clip has; 0: as many as the filters give."""
+    recipe: Recipe
+    copy_sound: bool
+    """Else there is none."""
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    """With a limit of memory: what a header asks for is no measure."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    lower = min(limit for limit in (_MEMORY, soft, hard) if limit != resource.RLIM_INFINITY)
+    resource.setrlimit(resource.RLIMIT_DATA, (lower, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _ticks(microseconds: int, time_base: Fraction) -> int:
+    """In a stream's clock, rounded as ffmpeg does: to the nearest, the half away from zero."""
+    exact = Fraction(microseconds, 1_000_000) / time_base
+    return int(exact + (Fraction(1, 2) if exact >= 0 else Fraction(-1, 2)))
+
+
+class _Picture:
+    """Frames of the source in, packets of the clip out."""
+
+    def __init__(self, plan: Plan, video: Any, out: Any, origin: int) -> None:
+        context = video.codec_context
+        self._plan, self._video = plan, video
+        self._tick = Fraction(video.time_base)
+        self._start, self._end = _ticks(origin, self._tick), Fraction(plan.duration) / self._tick
+        self._size = context.width, context.height
+        self.stream = out.add_stream("libx264", rate=plan.rate)
+        self.stream.width, self.stream.height = (side // 2 * 2 for side in self._size)
+        self.stream.pix_fmt = "yuv420p"
+        told = x264_options(plan.recipe)
+        self.stream.options = {name: str(told[name]) for name in _OF_THE_ENCODER} | {"flags": "+bitexact"}
+        made = self.stream.codec_context
+        self._clock, self._of_filters = 1 / plan.rate, None
+        made.time_base, made.thread_count = self._clock, 1
+        if shape := video.sample_aspect_ratio:
+            made.sample_aspect_ratio = shape
+        self._into, self._from = self._graph()
+        self._skips = context.name == "h264"
+        self._seen = False
+        self.frames = 0
+        self.done = False
+
+    def _graph(self) -> tuple[Any, Any]:
+        graph = av.filter.Graph()
+        graph.threads = 1
+        first = last = graph.add_buffer(template=self._video, time_base=self._tick)
+        for text in self._plan.filters:
+            name, _, values = text.partition("=")
+            after = graph.add(name, values or None)
+            last.link_to(after)
+            last = after
+        sink = graph.add("buffersink")
+        last.link_to(sink)
+        graph.configure()
+        self._kept = graph  # the filters hold it weakly
+        return first, sink
+
+    def take(self, packet: Any) -> Iterator[Any]:
+        """Decode a packet of the source; the packets of the clip that it leads to."""
+        if self._skips:
+            # Before the start, frames that no other needs are not decoded.
+            before = packet.pts is not None and packet.pts < self._start
+            self._video.codec_context.skip_frame = "NONREF" if before else "DEFAULT"
+        for frame in packet.decode():
+            if not self.done:
+                yield from self._add(frame)
+
+    def _add(self, frame: Any) -> Iterator[Any]:
+        if frame.is_corrupt or frame.interlaced_frame or frame.pts is None:
+            raise NotPlain("a frame that is damaged, interlaced or without a time")
+        if (frame.width, frame.height) != self._size or frame.format.name != "yuv420p":
+            raise NotPlain("the picture changes its size or its pixels")
+        if not self._seen:
+            self._look(frame)
+        frame.pts -= self._start
+        if frame.pts >= 0:
+            self._into.push(frame)
+            yield from self._filtered()
+            # The filters never have to wait for a frame that comes so late.
+            self.done |= not self._plan.frames and frame.pts >= self._end
+
+    def _look(self, first: Any) -> None:
+        if turned(first):
+            raise NotPlain("a picture that is turned")
+        for name in _COLOURS:
+            setattr(self.stream.codec_context, name, getattr(first, name))
+        self._seen = True
+
+    def _filtered(self) -> Iterator[Any]:
+        while not self.done:
+            try:
+                frame = self._from.pull()
+            except (av.BlockingIOError, av.EOFError):
+                return
+            if self._of_filters is None:
+                self._of_filters = frame.time_base * self._plan.rate
+            frame.pts, frame.time_base = round(float(frame.pts * self._of_filters)), self._clock
+            frame.pict_type = 0
+            self.frames += 1
+            self.done = self.frames == self._plan.frames
+            yield from self.stream.encode(frame)
+
+    def end(self) -> Iterator[Any]:
+        """What is left in the filters and the encoder."""
+        if not self.done:
+            self._into.push(None)
+            yield from self._filtered()
+        yield from self.stream.encode(None)
+
+
+class _Sound:
+    """Packets of the source's sound, copied from the first one in the window."""
+
+    def __init__(self, plan: Plan, sound: Any, out: Any, origin: int) -> None:
+        self.stream = out.add_stream_from_template(sound)
+        tick = Fraction(sound.time_base)
+        self._start, self._end = _ticks(origin, tick), Fraction(plan.duration) / tick
+        self._begun = self.done = False
+
+    def take(self, packet: Any) -> Iterator[Any]:
+        if self.done or not packet.size:
+            return
+        if packet.pts is None:
+            raise NotPlain("sound without times")
+        packet.pts -= self._start
+        self.done = packet.pts >= self._end
+        self._begun |= packet.pts >= 0
+        if self._begun and not self.done:
+            packet.dts = packet.pts
+            packet.stream = self.stream
+            yield packet
+
+
+def _looks_plain(told: Header, video: Any) -> None:
+    if not seeks_exactly(told):
+        raise NotPlain("a container without an index of times")
+    if told.width * told.height > _LARGEST:
+        raise NotPlain("a very large picture")
+    if video.format is None or video.format.name != "yuv420p" or told.pixel != 1:
+        raise NotPlain("other pixels than square ones of 8 bit 4:2:0")
+
+
+def encode(source: Path, out: Path, told: Header, plan: Plan) -> None:
+    """Write the clip; verify it as any other. ``told`` is the source's header.
+
+    Raises NotPlain where ffmpeg's program has to do it, and MediaError for whatever PyAV raises; ``out`` may be there
+    after that.
+    """
+    with _limited(), opened(source) as (container, video):
+        _looks_plain(told, video)
+        options = {name: str(container_options("mp4")[name]) for name in ("fflags", "movflags")}
+        with av.open(f"file:{out}", "w", format="mp4", options=options) as made:
+            asked = round(plan.start * 1e6)
+            origin = asked + (container.start_time or 0)
+            picture = _Picture(plan, video, made, origin)
+            sound = _Sound(plan, container.streams.audio[0], made, origin) if plan.copy_sound else None
+            container.seek(max(0, origin - _BEFORE) if asked else origin)
+            takers: dict[int, Any] = {video.index: picture}
+            if sound is not None:
+                takers[container.streams.audio[0].index] = sound
+            for packet in container.demux(*[container.streams[index] for index in takers]):
+                for written in takers[packet.stream_index].take(packet):
+                    made.mux(written)
+                if picture.done and (sound is None or sound.done):
+                    break
+            for written in picture.end():
+                made.mux(written)
+            if plan.frames and picture.frames != plan.frames:
+                raise NotPlain(f"{picture.frames} of {plan.frames} frames came out")

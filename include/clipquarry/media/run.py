@@ -1,0 +1,218 @@
+"""Runs ffmpeg so that nothing is left behind: no child after a kill, no waiting without an end, no error swallowed.
+
+What ffmpeg says about one file is no proof of the state of the machine: a damaged index makes it ask for a terabyte of
+memory and say that there is none. So the machine is looked at before it is blamed: can something be written where the
+output lies, and can ffmpeg encode a picture of its own?
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+
+from clipquarry.errors import RetryLater
+from clipquarry.files import temporary_beside
+from clipquarry.media.errors import MediaError
+from clipquarry.reasons import Reason
+
+_TAIL = 16 * 1024
+_POLL_SECONDS = 0.2
+_PR_SET_PDEATHSIG = 1
+_TOO_MANY_ERRORS = 69
+"""ffmpeg's exit code when -max_error_rate was exceeded."""
+
+_FULL_DISK = ("No space left on device", "Disk quota exceeded")
+_PIECE = bytes(1 << 18)
+_ROOM = 4 << 20
+"""Bytes that a disk takes which is not full."""
+_OUT_OF_MEANS = ("Cannot allocate memory", "Too many open files", "Resource temporarily unavailable")
+_CONTROL = ("-v", "error", "-f", "lavfi", "-i", "testsrc2=s=1280x720:d=0.2", "-c:v", "libx264", "-f", "null", "-")
+_CONTROL_SECONDS = 120.0
+_FIT_SECONDS = 20.0
+"""How long a good answer of the machine counts: one bad file is tried with several ways of sound."""
+_fit_until: dict[str, float] = {}
+_LITTLE_MEMORY = 200 << 20
+"""Bytes; an encode of 1080p takes about as much."""
+
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def tied_to_parent() -> Callable[[], None] | None:
+    """What the child does before it becomes ffmpeg: ask the kernel to be killed when we die, by whatever signal.
+
+    Linux only; elsewhere the child of a killed step ends with its current clip.
+    """
+    if _libc is None:
+        return None
+    parent, prctl = os.getpid(), _libc.prctl
+
+    def tie() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # we died between fork and prctl
+            os._exit(127)
+
+    return tie
+
+
+class Tail(threading.Thread):
+    """Keeps the end of what the child says, so that a chatty child neither blocks nor fills the memory."""
+
+    def __init__(self, pipe: object) -> None:
+        super().__init__(daemon=True)
+        self._pipe, self._kept = pipe, b""
+        self.start()
+
+    def run(self) -> None:
+        read = self._pipe.read1  # type: ignore[attr-defined]
+        while piece := read(_TAIL):
+            self._kept = (self._kept + piece)[-_TAIL:]
+
+    def text(self) -> str:
+        """What was kept, once the child has closed its end."""
+        self.join(timeout=5)
+        return self._kept.decode("utf-8", "replace").strip()
+
+
+def kill(child: subprocess.Popen[bytes]) -> None:
+    """End a child and its process group, if it still lives."""
+    if child.poll() is None:  # an ended child's number may already be another's
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _wait(child: subprocess.Popen[bytes], timeout: float, cancelled: Event | None) -> int | None:
+    """The exit code, or None when the time was up. A set ``cancelled`` raises RetryLater."""
+    until = time.monotonic() + timeout
+    while True:
+        left = until - time.monotonic()
+        if left <= 0:
+            return None
+        try:
+            return child.wait(min(left, _POLL_SECONDS) if cancelled is not None else left)
+        except subprocess.TimeoutExpired:
+            if cancelled is not None and cancelled.is_set():
+                raise RetryLater("The step was told to stop while ffmpeg was running: run it again to go on.") from None
+
+
+def last_lines(text: str, count: int = 6) -> str:
+    """The end of a tool's message, on one line."""
+    return " | ".join(line.strip() for line in text.splitlines()[-count:] if line.strip())
+
+
+def run(argv: Sequence[str], *, timeout: float, cancelled: Event | None = None, cwd: Path | None = None) -> str:
+    """Run a program to its end and return the last 16 KB of its stderr.
+
+    The child has its own process group, no stdin and no stdout; it is killed when we raise, when ``timeout`` seconds
+    are over, when ``cancelled`` is set, and by the kernel when this process dies. Raises RetryLater for a full disk
+    or too little memory, where the machine itself shows it, and when cancelled; MediaError for every other failure:
+    CORRUPT when the file asks for more than a machine in order has, else TOOL_FAILED.
+    """
+    code, said = _once(argv, timeout, cancelled, cwd)
+    if any(text in said for text in _FULL_DISK) and _is_full(argv, cwd):
+        raise RetryLater(
+            f"The disk is full ({last_lines(said, 1)}): free some space, then run this again; finished work is kept."
+        )
+    if code and any(text in said for text in _OUT_OF_MEANS):
+        _judge_the_machine(argv[0], said, cancelled)
+        # The machine can encode. It may have been short a moment ago: whether it was the file, a second try shows.
+        code, said = _once(argv, timeout, cancelled, cwd)
+        if code and any(text in said for text in _OUT_OF_MEANS):
+            raise MediaError(Reason.CORRUPT, f"ffmpeg cannot read it, and reads others: {last_lines(said)}")
+    if code == 0:
+        return said
+    if code is None:
+        raise MediaError(Reason.TOOL_FAILED, f"ffmpeg was stopped after {timeout:.0f} s: {last_lines(said)}")
+    if code == _TOO_MANY_ERRORS:
+        raise MediaError(Reason.CORRUPT, f"too much of it does not decode: {last_lines(said)}")
+    how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+    if code == -signal.SIGKILL:
+        how += " (out of memory?)"  # nobody else sends it: the kernel does, also in a container with a limit
+    raise MediaError(Reason.TOOL_FAILED, f"ffmpeg: {how}: {last_lines(said)}")
+
+
+def _once(
+    argv: Sequence[str], timeout: float, cancelled: Event | None, cwd: Path | None = None
+) -> tuple[int | None, str]:
+    """The exit code (None when the time was up) and the end of what was said."""
+    child = subprocess.Popen(
+        list(argv),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=cwd,
+        process_group=0,
+        preexec_fn=tied_to_parent(),
+    )
+    tail = Tail(child.stderr)
+    try:
+        code = _wait(child, timeout, cancelled)
+    finally:
+        kill(child)
+        said = tail.text()
+        if child.stderr is not None:
+            child.stderr.close()
+    return code, said
+
+
+def _judge_the_machine(tool: str, said: str, cancelled: Event | None) -> None:
+    """RetryLater unless memory is left and ``tool`` encodes some pictures of its own, under the file's limits."""
+    free = _free_memory()
+    if free < _LITTLE_MEMORY:
+        raise RetryLater(f"Only {free >> 20} MiB of memory are free ({last_lines(said, 1)}): use fewer jobs.")
+    if time.monotonic() < _fit_until.get(tool, 0.0):
+        return
+    code, about_itself = _once([tool, *_CONTROL], _CONTROL_SECONDS, cancelled)
+    if code != 0:
+        why = last_lines(about_itself, 1) or last_lines(said, 1)
+        raise RetryLater(f"The machine has too little memory or too few handles for ffmpeg ({why}): use fewer jobs.")
+    _fit_until[tool] = time.monotonic() + _FIT_SECONDS
+
+
+def _free_memory(meminfo: Path = Path("/proc/meminfo"), group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that are left to us: on the machine, and in our container. Very many where nobody says."""
+    left = [1 << 60]
+    with suppress(OSError, ValueError, IndexError):
+        lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
+        left.append(int(lines.get("MemAvailable", "x").split()[0]) << 10)
+    with suppress(OSError, ValueError):  # "max": no limit
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        left.append(limit - used + int(stat.get("inactive_file", "0")))
+    return min(left)
+
+
+def _is_full(argv: Sequence[str], cwd: Path | None) -> bool:
+    """True when nothing can be written where one of the outputs lies."""
+    outputs = [
+        Path(text.removeprefix("file:"))
+        for before, text in zip(["", *argv], argv, strict=False)
+        if text.startswith("file:") and before != "-i"
+    ]
+    return any(not _takes_bytes(place) for place in (*outputs, *([cwd / "output"] if cwd is not None else [])))
+
+
+def _takes_bytes(output: Path) -> bool:
+    probe = output if output.is_char_device() else temporary_beside(output)
+    try:
+        with open(probe, "wb", buffering=0) as handle:
+            for _ in range(_ROOM // len(_PIECE)):
+                handle.write(_PIECE)
+            if probe is not output:
+                os.fsync(handle.fileno())
+    except OSError as error:
+        return error.errno not in (errno.ENOSPC, errno.EDQUOT)  # a quota too
+    finally:
+        if probe is not output:
+            probe.unlink(missing_ok=True)
+    return True

@@ -1,0 +1,85 @@
+"""Small pictures for reports."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+
+from clipquarry.media.errors import MediaError
+from clipquarry.media.probe import MAX_PIXELS, opened
+from clipquarry.reasons import Reason
+
+MAX_PICTURE_BYTES = 50_000_000
+"""Of a picture that is made smaller; a larger file is no picture of a video."""
+
+
+class Picture(NamedTuple):
+    """A JPEG and its size in pixels."""
+
+    jpeg: bytes
+    width: int
+    height: int
+
+
+def thumbnail_jpeg(path: Path, at: float, width: int) -> bytes:
+    """A JPEG of the frame shown ``at`` seconds after the video's first one (the last one if it is shorter), ``width``
+    pixels wide.
+
+    The height keeps the proportions, both are made even; rotation is not applied. Raises MediaError when nothing
+    decodes.
+    """
+    chosen = None
+    try:
+        with opened(Path(path).absolute()) as (container, stream):
+            start = (stream.start_time or 0) * stream.time_base
+            target = float(start) + max(0.0, at)
+            container.seek(round(target / stream.time_base), stream=stream)
+            for frame in container.decode(stream):
+                if chosen is not None and frame.time is not None and frame.time > target + 1e-6:
+                    break
+                chosen = frame
+            if chosen is None:
+                raise MediaError(Reason.CORRUPT, "no frame decodes")
+            return _smaller(chosen, width).jpeg
+    except av.FFmpegError as error:
+        raise MediaError(Reason.CORRUPT, f"no frame decodes: {error}") from error
+
+
+def picture_jpeg(path: Path, width: int) -> Picture:
+    """The JPEG at ``path`` (an extracted image), ``width`` pixels wide as above.
+
+    Raises MediaError when the file is no JPEG or does not decode, OSError when it cannot be read.
+    """
+    with open(path, "rb") as handle:
+        content = handle.read(MAX_PICTURE_BYTES + 1)
+    if content[:2] != b"\xff\xd8" or len(content) > MAX_PICTURE_BYTES:
+        raise MediaError(Reason.CORRUPT, "the file is no JPEG")
+    decoder = av.CodecContext.create("mjpeg", "r")
+    decoder.options = {"max_pixels": str(MAX_PIXELS)}
+    try:
+        frames = [*decoder.decode(av.Packet(content)), *decoder.decode(None)]
+        if not frames:
+            raise MediaError(Reason.CORRUPT, "the JPEG does not decode")
+        return _smaller(frames[0], width)
+    except av.FFmpegError as error:
+        raise MediaError(Reason.CORRUPT, f"the JPEG does not decode: {error}") from error
+
+
+def _smaller(frame: Any, width: int) -> Picture:
+    columns = max(2, width // 2 * 2)
+    rows = max(2, round(frame.height * columns / frame.width / 2) * 2)
+    rows = min(rows, 8 * columns)  # a strip of a picture would only eat the memory
+    picture = frame.reformat(columns, rows, format="yuvj420p")
+    buffer = BytesIO()
+    with av.open(buffer, "w", format="mjpeg") as out:
+        encoder = out.add_stream("mjpeg", rate=1)
+        encoder.width, encoder.height, encoder.pix_fmt = columns, rows, "yuvj420p"
+        encoder.codec_context.qmin = encoder.codec_context.qmax = 4
+        picture.pts, picture.time_base = 0, Fraction(1)
+        out.mux(encoder.encode(picture))
+        out.mux(encoder.encode(None))
+    return Picture(buffer.getvalue(), columns, rows)

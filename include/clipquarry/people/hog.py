@@ -1,0 +1,57 @@
+"""OpenCV's people detector of histograms of oriented gradients (Dalal and Triggs, CVPR 2005): nothing to download, and modest.
+
+It finds upright people whose whole body shows. For data sets that are trained on, take a network's detector; this one makes the pipeline
+run, and be tested, on real people everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from clipquarry.errors import MachineError
+from clipquarry.people.detector import NOBODY, Boxes, Picture, as_fractions, check_picture
+
+LONG_EDGE = 640
+"""Pictures are brought to this long edge: the detector's window is 64 x 128, and people in it must be about that tall or taller."""
+_SAME = 0.5
+"""Two boxes that overlap by more (IoU) are one person."""
+
+
+class HogDetector:
+    """See :class:`clipquarry.people.detector.Detector`. ``least``: score below which a box is dropped."""
+
+    def __init__(self, *, least: float = 0.5) -> None:
+        if not hasattr(cv2, "HOGDescriptor"):
+            raise MachineError(f"OpenCV {cv2.__version__} has no HOG detector: install opencv-python-headless below 5.")
+        self._hog = cv2.HOGDescriptor()
+        self._hog.setSVMDetector(np.asarray(cv2.HOGDescriptor.getDefaultPeopleDetector(), dtype=np.float32))
+        self._least = least
+
+    @property
+    def name(self) -> str:
+        return f"hog opencv-{cv2.__version__}"
+
+    def detect(self, pictures: Sequence[Picture]) -> list[Boxes]:
+        return [self._one(picture) for picture in pictures]
+
+    def _one(self, picture: Picture) -> Boxes:
+        check_picture(picture)
+        height, width = picture.shape[:2]
+        scale = LONG_EDGE / max(width, height)
+        small = cv2.resize(
+            picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA
+        )
+        if small.shape[0] < 128 or small.shape[1] < 64:
+            return NOBODY
+        # Gradients look the same in RGB and BGR: the strongest of the three counts.
+        found, margins = self._hog.detectMultiScale(small, winStride=(8, 8), padding=(16, 16), scale=1.05)
+        if not len(found):
+            return NOBODY
+        # The margin of the classifier as a score: 0 is a toss-up.
+        scores = 1 / (1 + np.exp(-np.asarray(margins, dtype=np.float64).ravel()))
+        kept = [int(i) for i in cv2.dnn.NMSBoxes(np.asarray(found).tolist(), scores.tolist(), self._least, _SAME)]
+        x, y, w, h = np.asarray(found, dtype=np.float64)[kept].T
+        return as_fractions(np.stack([x, y, x + w, y + h, scores[kept]], axis=1), small.shape[1], small.shape[0])

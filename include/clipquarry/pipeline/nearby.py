@@ -1,0 +1,125 @@
+"""What lies on disk already, by one listing of each folder: who could not be found by anybody is not planned for a task.
+
+A run over folders only (``--source local``, another data set's clips) asks nobody. Looking into the listing costs some
+microseconds an item, a task that finds nothing some milliseconds and a lock, and a thousand tasks their starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clipquarry.acquire.answer import Want
+from clipquarry.acquire.listing import Listing
+from clipquarry.acquire.local import LocalSource
+from clipquarry.acquire.other_dataset import DatasetSource
+from clipquarry.acquire.sources import Egress, make_sources
+from clipquarry.datasets.model import Source
+from clipquarry.errors import UserError
+from clipquarry.ids import clip_id
+from clipquarry.manifest import Row
+from clipquarry.pipeline.context import RunContext
+from clipquarry.reasons import Reason, Status
+from clipquarry.steps.clips import KIND
+
+_COLUMNS = ("video_id", "clip_id", "split", "label", "class_dir", "start", "end")
+_BATCH = 8192
+
+
+class Nearby:
+    """Where an item of the run may lie: the folders of its sources, its own place, the store of clips.
+
+    ``params`` are those of the step that brings the items, with the sources that ask nobody. A folder that this machine
+    does not have may be mounted where the steps run: then nothing is known, and everything may lie there. Without any
+    source that asks nobody there is no folder to look into.
+    """
+
+    def __init__(self, ctx: RunContext, params: dict[str, Any]) -> None:
+        self._ctx, self._root, self._videos = ctx, params["root"], str(params["videos"])
+        self._whole_files = ctx.spec.annotation_format == "ava_csv"
+        self._listing, self._store = Listing(snapshot=True), Listing(snapshot=True, stems=True)
+        self._clips = f"{ctx.data.store}/{KIND}"
+        self._sources: list[LocalSource | DatasetSource] = []
+        self._unknown = False
+        try:
+            made = make_sources(
+                [Source.model_validate(source) for source in params["sources"]],
+                Egress(ctx.data.egress(ctx.settings.egress)),
+                overrides=params["overrides"], data=ctx.data.root, whole_files=self._whole_files, listing=self._listing,
+            )  # fmt: skip
+        except UserError:  # the step says it, where it runs
+            self._unknown = True
+        else:
+            self._sources = [one.source for one in made.asked if isinstance(one.source, LocalSource | DatasetSource)]
+            self._unknown = not self._sources
+
+    def may_lie(self, items: pa.Table) -> pa.Array:
+        """For each row of items whether there is a file of such a name; what it holds, the step will see."""
+        if self._unknown:
+            return pa.array([True] * items.num_rows, pa.bool_())
+        found: list[bool] = []
+        for batch in items.select(_COLUMNS).to_batches(max_chunksize=_BATCH):
+            found += [self._has(row) for row in batch.to_pylist()]
+        return pa.array(found, pa.bool_())
+
+    def divide(self, items: pa.Table, askable: Collection[str]) -> tuple[pa.Table, pa.Table]:
+        """The rows that a task has something to do for, and those that are nowhere. ``askable``: splits for which
+        somebody else is asked.
+        """
+        asks = pc.is_in(items["split"], value_set=pa.array(sorted(askable), pa.string()))
+        rest = items.filter(pc.invert(asks))
+        if rest.num_rows == 0:
+            return items, rest
+        there = self.may_lie(rest)
+        absent = rest.filter(pc.invert(there))
+        planned = pc.invert(pc.is_in(items["item_id"], value_set=absent["item_id"].combine_chunks()))
+        return items.filter(planned), absent
+
+    def told(self, absent: pa.Table) -> pa.Table:
+        """Rows that are nowhere, with status, reason and evidence. Nobody was asked, so that no clock begins."""
+        names = " or ".join(f"'{source.id}'" for source in self._sources)
+        evidence = f"not in folder {names}"  # short: in half a million rows of many tables
+        words = (str(Status.MISSING), str(Reason.NO_SOURCE), evidence)
+        for name, word in zip(("status", "reason", "evidence"), words, strict=True):
+            absent = absent.append_column(name, pa.array([word] * absent.num_rows, pa.string()))
+        return absent
+
+    def _has(self, row: Row) -> bool:
+        try:
+            return any(self._looks(row))
+        except (OSError, UserError):  # a folder that cannot be read, a hostile name: the step says which
+            return True
+
+    def _looks(self, row: Row) -> Iterator[bool]:
+        want = Want(
+            row["video_id"],
+            row["start"],
+            row["end"],
+            row["clip_id"],
+            row["split"],
+            row["class_dir"] or "",
+            row["label"],
+        )
+        for source in self._sources:
+            yield source.may_have(want)
+        name = row["clip_id"] if self._whole_files else f"{row['clip_id']}.mp4"
+        folder = self._place(row["split"], row["class_dir"] or "")
+        yield folder is not None and name in self._listing.names(folder, name)
+        if self._whole_files:  # a download that had arrived when its process died
+            yield (self._ctx.data.scratch / "work" / f"download-{name}").is_dir()
+        elif not self._store.never_has(self._clips):
+            window = clip_id(row["video_id"], row["start"], row["end"])
+            bucket = hashlib.sha256(window.encode()).hexdigest()[:2]
+            yield window in self._store.names(f"{self._clips}/{bucket}", window)
+
+    @lru_cache(maxsize=4096)  # noqa: B019  lives as long as the plan is made
+    def _place(self, split: str, class_dir: str) -> str | None:
+        """The folder of a split's and class's clips in the layout; None when there is none."""
+        folder = f"{self._ctx.data.root}/{self._root}/{self._videos.replace('{part}', split)}"
+        folder = f"{folder}/{class_dir}" if class_dir else folder
+        return None if self._listing.never_has(folder) else folder

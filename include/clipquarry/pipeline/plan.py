@@ -1,0 +1,320 @@
+"""What a run will do: which items, in which shard, and which are left alone because their time has not come.
+
+Shards are made by hash of the source video's id, so that all clips of one video, of whatever split, meet in one task and the
+video is fetched and decoded once.
+"""
+
+from __future__ import annotations
+
+import shutil
+import zlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clipquarry.errors import UserError
+from clipquarry.files import read_json, write_json
+from clipquarry.ids import normalise_label
+from clipquarry.manifest import ITEM_FIELDS, read_table, schema_of
+from clipquarry.pipeline.context import RunContext
+from clipquarry.pipeline.graph import steps_of
+from clipquarry.pipeline.nearby import Nearby
+from clipquarry.pipeline.params import MAX_SHARDS, BoxParams, KineticsParams
+from clipquarry.pipeline.sources import NEAR, Askers, askers, enabled_sources
+from clipquarry.pipeline.state import PRESENT, check_files, read_state, write_table
+from clipquarry.reasons import Status
+
+VIDEOS_PER_SHARD = 400
+"""Big enough that a task's start does not matter, small enough that a retry loses little."""
+
+_ITEMS = [f.name for f in ITEM_FIELDS]
+SHARD_SCHEMA = schema_of(ITEM_FIELDS, "shard")
+HELD_SCHEMA = schema_of(
+    (*ITEM_FIELDS, pa.field("status", pa.string()), pa.field("reason", pa.string()), pa.field("evidence", pa.string())),
+    "held",
+)
+
+
+LOCAL = "local"
+"""Prefix of shards whose items are looked for where nobody is asked: folders, other data sets, the store."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Shards of items for which the same sources may be asked. ``sources``: their ids; None: all of the run."""
+
+    prefix: str
+    shards: list[Path]
+    sources: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Shard files by group, and the numbers for ``plan.json``. ``archives``: splits to read, by source."""
+
+    groups: list[Group]
+    counts: dict[str, Any]
+    archives: dict[str, list[str]]
+    who: Askers
+
+    @property
+    def shards(self) -> list[Path]:
+        """All of them, in the order of the jobs."""
+        return [shard for group in self.groups for shard in group.shards]
+
+
+def select(ctx: RunContext, catalog: pa.Table) -> pa.Table:
+    """The usable catalog rows that the run's parameters choose."""
+    table = catalog.filter(pc.equal(catalog["status"], str(Status.DONE)))
+    table = table.filter(pc.is_in(table["split"], value_set=pa.array(ctx.splits, pa.string())))
+    if isinstance(ctx.params, KineticsParams) and ctx.params.classes:
+        wanted = {normalise_label(label) for label in ctx.params.classes}
+        table = _only(ctx, table, catalog, "class_dir", wanted, "class", "write it as in the csv or as its folder")
+    if isinstance(ctx.params, BoxParams) and ctx.params.videos:
+        wanted = set(ctx.params.videos)
+        table = _only(ctx, table, catalog, "video_id", wanted, "video", "ids are those of the annotations")
+    if ctx.params.limit is not None:
+        table = pa.concat_tables(
+            table.filter(pc.equal(table["split"], split)).slice(0, ctx.params.limit) for split in ctx.splits
+        )
+    table = table.select(_ITEMS)
+    if ctx.spec.arrangement == "flat":  # the classes stay in the catalog; steps see clips of no folder
+        table = table.set_column(_ITEMS.index("class_dir"), "class_dir", pa.nulls(table.num_rows, pa.string()))
+    return table
+
+
+def _only(
+    ctx: RunContext, table: pa.Table, catalog: pa.Table, column: str, wanted: set[str], what: str, advice: str
+) -> pa.Table:
+    """The rows with one of the ``wanted`` values; one that no row of the catalog has is a person's mistake."""
+    if unknown := wanted - set(pc.unique(catalog[column]).to_pylist()):
+        raise UserError(f"{ctx.spec.name} has no {what} '{sorted(unknown)[0]}'; {advice}.")
+    return table.filter(pc.is_in(table[column], value_set=pa.array(sorted(wanted), pa.string())))
+
+
+def shard_count(videos: int, asked: int | None) -> int:
+    """How many shards: what was asked for, else by size; at least one, at most 1,000."""
+    return min(MAX_SHARDS, asked or max(1, -(-videos // VIDEOS_PER_SHARD)))
+
+
+def write_shards(folder: Path, prefix: str, table: pa.Table, count: int) -> list[Path]:
+    """Write the rows into at most ``count`` files, neighbours of one video together; empty shards are left out."""
+    if table.num_rows == 0:
+        return []
+    number = pa.array([zlib.crc32(str(video).encode()) % count for video in table["video_id"].to_pylist()], pa.int32())
+    table = table.append_column("shard", number).sort_by(
+        [("shard", "ascending"), ("video_id", "ascending"), ("start", "ascending"), ("item_id", "ascending")]
+    )
+    sizes = pc.value_counts(table["shard"]).to_pylist()
+    paths, begin = [], 0
+    for entry in sorted(sizes, key=lambda e: e["values"]):
+        path = folder / f"{prefix}-{entry['values']:05d}.parquet"
+        write_table(path, table.slice(begin, entry["counts"]).select(_ITEMS), SHARD_SCHEMA)
+        begin += entry["counts"]
+        paths.append(path)
+    return paths
+
+
+def _in(table: pa.Table, ids: pa.Array) -> pa.Array:
+    return pc.is_in(table["item_id"], value_set=ids)
+
+
+def _missing(table: pa.Table) -> pa.Array:
+    return pc.invert(pc.is_in(table["status"], value_set=PRESENT))
+
+
+def _candidates(ctx: RunContext, selected: pa.Table, known: pa.Table) -> pa.Table:
+    """What the run would ask for if everything were due.
+
+    A refresh: of what was ever asked for, what is not there, or has gone from the disk. A full run: what was selected.
+    """
+    if ctx.kind != "refresh":
+        return selected
+    state = read_state(ctx.state)
+    there = _there(ctx, state)
+    ever = known.filter(known["asked"])["item_id"].combine_chunks()
+    before = state["item_id"].combine_chunks()
+    asked = pc.or_(_in(selected, ever), _in(selected, before))
+    return selected.filter(pc.and_(asked, pc.invert(_in(selected, there))))
+
+
+def _there(ctx: RunContext, state: pa.Table) -> pa.Array:
+    """Items whose files are on the disk."""
+    return state.filter(pc.invert(_missing(check_files(state, ctx.data.root))))["item_id"].combine_chunks()
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """``groups``: source ids (None: all) to the items that they may be asked for; ``held``: items whose time has not come."""
+
+    groups: list[tuple[frozenset[str] | None, pa.Table]]
+    held: pa.Table
+    archives: dict[str, list[str]]
+    from_archives: pa.Table
+    """Those of ``held`` that archives may hold, which are read in this run."""
+
+
+def _choose(ctx: RunContext, candidates: pa.Table, known: pa.Table, who: Askers, by_split: dict[str, int]) -> _Choice:
+    every, clocked = (1 << len(who.ids)) - 1, (1 << len(who.clocked)) - 1
+    absent = known.filter(pc.invert(pc.is_in(known["status"], value_set=PRESENT))).select(["item_id", "open"])
+    masks = dict(zip(absent["item_id"].to_pylist(), absent["open"].to_pylist(), strict=True))
+    there = set(_there(ctx, read_state(ctx.state)).to_pylist()) if who.archives else set()
+    names = candidates["item_id"].to_pylist()
+    # What the ledger thinks to be there is verified, or has gone from the disk: then anybody may be asked.
+    open_ = [clocked if name in there else every if ctx.params.retry_all else masks.get(name, every) for name in names]
+    masked = candidates.append_column("open", pa.array(open_, pa.int64()))
+    asks_nobody = not who.ids  # folders have no clock
+    due = pa.array(
+        [
+            asks_nobody or name in there or bool(mask & (clocked or every))
+            for name, mask in zip(names, open_, strict=True)
+        ],
+        pa.bool_(),
+    )
+    asked, held = masked.filter(due), masked.filter(pc.invert(due))
+    archives, lookups = _archives(ctx, asked, held, who, by_split)
+    groups = []
+    for mask in sorted(set(pc.bit_wise_and(asked["open"], clocked).to_pylist()), reverse=True):
+        rows = asked.filter(pc.equal(pc.bit_wise_and(asked["open"], clocked), mask)).select(_ITEMS)
+        chosen = frozenset(name for place, name in enumerate(who.clocked) if mask >> place & 1)
+        groups.append((None if len(chosen) == len(who.clocked) else chosen, rows))
+    return _Choice(groups, held.select(_ITEMS), archives, lookups.select(_ITEMS))
+
+
+def _archives(
+    ctx: RunContext, asked: pa.Table, held: pa.Table, who: Askers, by_split: dict[str, int]
+) -> tuple[dict[str, list[str]], pa.Table]:
+    """Archives hold thousands of clips each: they are read only where a good share of a split is wanted of them."""
+    found: dict[str, list[str]] = {}
+    take = pa.array([False] * held.num_rows, pa.bool_())
+    shares = {source.id: source.archive_min_share for source in ctx.spec.item_sources}
+    for place, name in enumerate(who.ids):
+        if name not in who.archives:
+            continue
+        bit = 1 << place
+        wanted = {
+            split: [pc.and_(pc.not_equal(pc.bit_wise_and(t["open"], bit), 0), pc.equal(t["split"], split)) for t in (asked, held)]
+            for split in ctx.splits
+        }  # fmt: skip
+        for split, (of_asked, of_held) in wanted.items():
+            count = (pc.sum(of_asked).as_py() or 0) + (pc.sum(of_held).as_py() or 0)
+            if count and count >= shares[name] * by_split[split]:
+                found.setdefault(name, []).append(split)
+                take = pc.or_(take, of_held)
+    return found, held.filter(take)
+
+
+def _allotted(sizes: list[int], asked: int | None) -> list[int]:
+    """Into how many shards each group is cut: together at most what Airflow maps."""
+    counts = [shard_count(size, asked) if size else 0 for size in sizes]
+    total = sum(counts)
+    if total <= MAX_SHARDS:
+        return counts
+    spare = MAX_SHARDS - len(counts)
+    return [1 + count * spare // total if count else 0 for count in counts]
+
+
+def make_plan(ctx: RunContext) -> Plan:
+    """Choose the items, write the shards, say what is left alone and why."""
+    from clipquarry.pipeline.step_params import fetch_params
+
+    catalog = read_table(ctx.catalog, [*_ITEMS, "status"])
+    selected = select(ctx, catalog)
+    place = ctx.place
+    shutil.rmtree(place.plan, ignore_errors=True)  # of a plan that was not finished, or of other parameters
+    by_split = _counted(catalog["split"])
+    who = askers(ctx)
+    with ctx.ledger() as ledger:
+        known = ledger.plan_refresh(ctx.spec.name, ctx.now(), ctx.settings.egress, sources=who.ledger_keys)
+    choice = _choose(ctx, _candidates(ctx, selected, known), known, who, by_split)
+    asked_by_split = _counted(_joined(selected, choice)["split"])
+    nearby = Nearby(ctx, fetch_params(ctx, only=frozenset()))
+    # Whoever can ask somebody asks for everything; else only what lies on disk gets a task.
+    askable = set(ctx.splits) if who.clocked else {split for splits in choice.archives.values() for split in splits}
+    divided = [(sources, *nearby.divide(rows, askable)) for sources, rows in choice.groups]
+    choice = replace(choice, groups=[(sources, rows) for sources, rows, _ in divided])
+    absent = pa.concat_tables([selected.slice(0, 0), *(rows for *_, rows in divided)])
+    asked = _joined(selected, choice)
+    held = HELD_SCHEMA.empty_table() if ctx.kind == "refresh" else _told(choice.held, known)
+    near = choice.from_archives
+    if ctx.kind != "refresh" and _has_local(ctx):
+        from_archives = _in(choice.held, near["item_id"].combine_chunks())
+        near = choice.held.filter(pc.or_(from_archives, nearby.may_lie(choice.held)))
+    partial = [rows for sources, rows in choice.groups if sources is not None]
+    write_table(place.held, held, HELD_SCHEMA)
+    write_table(place.absent, nearby.told(absent), HELD_SCHEMA)
+    write_table(place.known, _told(pa.concat_tables([selected.slice(0, 0), *partial]), known), HELD_SCHEMA)
+    write_table(place.wanted, pa.concat_tables([asked, choice.from_archives]), SHARD_SCHEMA)
+    videos = [pc.count_distinct(rows["video_id"]).as_py() for _, rows in choice.groups]
+    sizes = [*videos, pc.count_distinct(near["video_id"]).as_py()]
+    *counts, local = _allotted(sizes, ctx.params.shards)
+    groups = []
+    for number, ((sources, rows), count) in enumerate(zip(choice.groups, counts, strict=True)):
+        prefix = "shard" if sources is None else f"some{number}"
+        groups.append(Group(prefix, write_shards(place.items, prefix, rows, count), sources))
+    groups.append(Group(LOCAL, write_shards(place.found, LOCAL, near, local), frozenset()))
+    counted = {
+        "catalog": catalog.num_rows,
+        "selected": selected.num_rows,
+        "asked": asked.num_rows,
+        "absent": absent.num_rows,
+        "videos": sum(videos),
+        "held": _counted(held["reason"]),
+        "shards": sum(len(group.shards) for group in groups),
+        "catalog_by_split": by_split,
+        "by_split": asked_by_split,
+    }
+    return Plan([group for group in groups if group.shards], counted, choice.archives, who)
+
+
+def _counted(column: pa.ChunkedArray) -> dict[str, int]:
+    return {entry["values"]: entry["counts"] for entry in pc.value_counts(column).to_pylist()}
+
+
+def _joined(selected: pa.Table, choice: _Choice) -> pa.Table:
+    """The items of all groups."""
+    return pa.concat_tables([selected.slice(0, 0), *(rows for _, rows in choice.groups)])
+
+
+def _told(items: pa.Table, known: pa.Table) -> pa.Table:
+    """The items with what the ledger says of them."""
+    known = known.filter(_missing(known)).select(["item_id", "reason", "evidence"])
+    joined = items.join(known, "item_id", join_type="inner")
+    status = pa.array([str(Status.MISSING)] * joined.num_rows, pa.string())
+    return joined.append_column("status", status).select(HELD_SCHEMA.names)
+
+
+def _has_local(ctx: RunContext) -> bool:
+    return any(source.kind in NEAR for source in enabled_sources(ctx))
+
+
+def existing_plan(ctx: RunContext) -> dict[str, Any] | None:
+    """The counts of the run's plan when it was made with the same parameters.
+
+    A run that is started again must meet the same shards, or its finished parts would belong to other items. With other
+    parameters the old parts are removed.
+    """
+    if not ctx.plan_file.exists():
+        return None
+    plan: dict[str, Any] = read_json(ctx.plan_file)
+    same = {key: plan.get(key) for key in ("params", "kind")} == {key: ctx.as_json()[key] for key in ("params", "kind")}
+    if same:
+        return dict(plan["counts"])
+    ctx.plan_file.unlink()
+    for step in ("plan", *steps_of(ctx.spec.annotation_format)):
+        shutil.rmtree(ctx.folder / step, ignore_errors=True)
+    return None
+
+
+def write_plan(ctx: RunContext, plan: Plan, jobs: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
+    """Write ``plan.json``."""
+    content = {
+        **ctx.as_json(), "counts": plan.counts, "jobs": jobs, "dry_run": ctx.params.dry_run, "archives": plan.archives,
+        "planned": datetime.now(UTC).isoformat(), "sources": {"keys": plan.who.keys, "for_good": plan.who.archives},
+    }  # fmt: skip
+    write_json(ctx.plan_file, content)
+    return content

@@ -1,0 +1,161 @@
+"""After the shards: one row per item that was asked for, the ledger, and the data set's state."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from clipquarry.files import read_json
+from clipquarry.ledger.policy import RULES, is_telling
+from clipquarry.manifest import Row, read_rows, read_table
+from clipquarry.pipeline.context import RunContext
+from clipquarry.pipeline.state import (
+    GONE,
+    PRESENT,
+    STATE_SCHEMA,
+    check_files,
+    locked,
+    merged,
+    read_state,
+    write_results,
+    write_table,
+)
+from clipquarry.reasons import Reason, Status
+from clipquarry.steps.answers import Answer, decisive
+
+BRINGING = ("fetch", "download")
+"""The steps whose results say what is there."""
+
+
+def _part(job: dict[str, str], root: Path) -> Iterator[Row]:
+    """The manifest of one shard; without one (the task failed for good) its items are failed, each by name."""
+    out = root / job["out"]
+    if out.exists():
+        yield from read_rows(out)
+        return
+    for row in read_rows(root / job["items"]):
+        yield {
+            **row,
+            "status": str(Status.FAILED),
+            "reason": str(Reason.TASK_FAILED),
+            "evidence": f"the task of {job['name']} ended without a result; its log says why",
+            "key": "",
+        }
+
+
+def result_rows(ctx: RunContext, plan: dict[str, Any], jobs: list[dict[str, str]]) -> Iterator[Row]:
+    """All rows of this run: fetched shards, then what was left alone (or found in a local folder after all)."""
+    found: set[str] = set()
+    said = {row["item_id"]: row for row in read_rows(ctx.place.known)}
+    lacks = _Archives(ctx, plan)
+    for job in jobs:
+        local = (ctx.data.root / job["items"]).parent == ctx.place.found
+        for row in _part(job, ctx.data.root):
+            if local and not Status(row["status"]).is_present:
+                continue  # the ledger's reason says more than 'not in the local folder'
+            if local:
+                found.add(row["item_id"])
+            yield lacks.told(_weighed(row, said.get(row["item_id"])))
+    for row in read_rows(ctx.place.held):
+        if row["item_id"] not in found:
+            yield lacks.told({**row, "key": ""})
+    if ctx.place.absent.exists():  # a run that an earlier version planned has none
+        for row in read_rows(ctx.place.absent):
+            yield {**row, "key": ""}
+
+
+def _weighed(row: Row, said: Row | None) -> Row:
+    """A row of which only some sources were asked: those that were not asked have spoken before."""
+    if said is None or row["status"] not in (Status.MISSING, Status.FAILED) or not row.get("attempts"):
+        return row
+    before, now = (Reason(one["reason"]) for one in (said, row))
+    if not is_telling(before):
+        return row
+    answers = [
+        Answer("before", before, said["evidence"], RULES[before].subject == "video"),
+        Answer("now", now, row["evidence"], RULES[now].subject == "video"),
+    ]
+    if decisive(answers).source == "now":
+        return row
+    return {**row, "status": str(Status.MISSING), "reason": str(before), "evidence": said["evidence"]}
+
+
+class _Archives:
+    """What archives that this run read to their ends do not hold: an answer of theirs, which is kept as an attempt."""
+
+    def __init__(self, ctx: RunContext, plan: dict[str, Any]) -> None:
+        self._at = plan.get("planned", "")
+        self._splits: dict[str, set[str]] = {}
+        parts: Counter[str] = Counter()
+        unread: set[str] = set()
+        unpack = plan["jobs"].get("unpack", [])
+        for job in unpack:
+            source = str(read_json(ctx.data.root / job["params"])["source"])
+            for row in _part(job, ctx.data.root):
+                parts[source] += 1
+                # One that was read to its end and holds nothing of what was wanted is 'missing' by 'no_source'.
+                if not Status(row["status"]).is_present and row["reason"] != Reason.NO_SOURCE:
+                    unread.add(source)
+        self._parts = parts
+        for source, splits in plan.get("archives", {}).items():
+            problems = plan["counts"].get("archives", {}).get(source, {}).get("problems")
+            if parts[source] and source not in unread and not problems:
+                self._splits[source] = set(splits)
+        self._wanted = {row["item_id"] for row in read_rows(ctx.place.wanted, ["item_id"])} if self._splits else set()
+
+    def told(self, row: Row) -> Row:
+        if Status(row["status"]) is not Status.MISSING or row["item_id"] not in self._wanted:
+            return row
+        more = [
+            {
+                "source": source, "at": self._at, "reason": str(Reason.NOT_FOUND), "seconds": 0.0, "bytes": 0,
+                "evidence": f"not in the {self._parts[source]} parts of the archive",
+            }
+            for source, splits in self._splits.items() if row["split"] in splits
+        ]  # fmt: skip
+        return {**row, "attempts": [*more, *(row.get("attempts") or [])]} if more else row
+
+
+def record(ctx: RunContext) -> dict[str, int]:
+    """Write ``results.parquet`` and ``recorded.parquet``, tell the ledger, merge into the state; counts by status."""
+    plan = read_json(ctx.plan_file)
+    jobs = next(plan["jobs"][step] for step in BRINGING if step in plan["jobs"])
+    write_results(ctx.results, result_rows(ctx, plan, jobs))
+    # The way out that the shards were told to take when the run was planned, whatever this worker's own is called.
+    egress = next((str(read_json(ctx.data.root / job["params"])["egress"]) for job in jobs), ctx.settings.egress)
+    results = read_table(ctx.results, STATE_SCHEMA.names)
+    catalog_ids = read_table(ctx.catalog, ["item_id"])["item_id"].combine_chunks()
+    who = plan["sources"]  # as they were when the run was planned, whatever this worker's environment says
+    with ctx.ledger() as ledger:
+        ledger.record(
+            ctx.spec.name, ctx.run, egress, [ctx.results], ctx.now(), sources=who["keys"], for_good=who["for_good"]
+        )
+        with locked(ctx.state):
+            state = check_files(merged(read_state(ctx.state), results, catalog_ids), ctx.data.root)
+            write_table(ctx.state, state, STATE_SCHEMA)
+        gone = state.filter(pc.equal(state["evidence"], GONE))["item_id"].to_pylist()
+        ledger.record_gone(ctx.spec.name, ctx.run, gone, GONE, datetime.now(UTC))
+    # A refresh asks about the dead only; it is judged by the whole data set.
+    judged = state if ctx.kind == "refresh" else results
+    write_table(ctx.recorded, judged, STATE_SCHEMA)
+    return dict(Counter(judged["status"].to_pylist()))
+
+
+def counts_of(path: Path) -> dict[str, Any]:
+    """Counts by status, by reason and by split of a results or recorded manifest."""
+    table = read_table(path, ["split", "status", "reason"])
+    by_split: dict[str, Counter[str]] = {}
+    for split, status in zip(table["split"].to_pylist(), table["status"].to_pylist(), strict=True):
+        by_split.setdefault(split, Counter())[status] += 1
+    gone = table.filter(pc.invert(pc.is_in(table["status"], value_set=PRESENT)))
+    return {
+        "rows": table.num_rows,
+        "status": dict(Counter(table["status"].to_pylist())),
+        "reasons": dict(Counter(gone["reason"].to_pylist())),
+        "by_split": {split: dict(counter) for split, counter in by_split.items()},
+    }

@@ -1,0 +1,120 @@
+"""Which sources a run asks, and the keys under which the ledger knows them.
+
+A key stands for a place that bytes come from. YouTube is the same for everybody. A mirror is its address: another mirror
+under the same id has answered nothing yet; and where the address depends on the split or the class, each data set asks
+other addresses. Folders have no key: they are looked into whenever somebody asks, and set no clock. An archive is read
+whole, so that what it lacks it lacks for good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from clipquarry.acquire.template import Template, expand_environment, unset_variables
+from clipquarry.datasets.model import Source
+from clipquarry.errors import UserError
+from clipquarry.pipeline.context import RunContext
+from clipquarry.pipeline.inherit import counts_for_refreshes, inherited, last_params
+from clipquarry.pipeline.param_checks import addresses, replaceable, switched_off
+
+NEAR = frozenset({"local", "dataset"})
+"""Kinds of sources that ask nobody: looked into also for what is not due."""
+
+_ASKED: dict[str, Any] = {"sources": [], "local_folder": "", "mirror_url": ""}
+"""Parameters that say who is asked, as they are where nobody chose."""
+_LOCAL_NAMES = frozenset({"split", "class", "label"})
+"""What a data set calls things; the other holes of a template are YouTube's."""
+
+
+def enabled_sources(ctx: RunContext) -> list[Source]:
+    """Item sources of the run in order, those left out whose environment variable is not set."""
+    by_id = {source.id: source for source in ctx.spec.item_sources}
+    order = ctx.params.sources or list(by_id)
+    replaced = overrides(ctx)
+    return [by_id[name] for name in order if name in replaced or not switched_off(by_id[name], os.environ)]
+
+
+def overrides(ctx: RunContext) -> dict[str, str]:
+    """Source id to address, from the run's ``local_folder`` and ``mirror_url``."""
+    return {replaceable(ctx.spec, kind)[0]: address for kind, _, address in addresses(ctx.params)}
+
+
+@dataclass(frozen=True)
+class Askers:
+    """Ids of the sources of a run, in order: those with a clock, and the archives; and the key of every id."""
+
+    clocked: tuple[str, ...]
+    archives: tuple[str, ...]
+    keys: dict[str, str | None]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The sources of a ledger's mask, in the order of its bits."""
+        return (*self.clocked, *self.archives)
+
+    @property
+    def clocks(self) -> list[str]:
+        """Keys of the sources that decide what is due: an archive does only where there is nothing else."""
+        return [str(self.keys[name]) for name in self.clocked or self.archives]
+
+    @property
+    def ledger_keys(self) -> list[str]:
+        return [str(self.keys[name]) for name in self.ids]
+
+
+def askers(ctx: RunContext) -> Askers:
+    """Of this run."""
+    replaced = overrides(ctx)
+    by_id = {source.id: source for source in ctx.spec.item_sources}
+    # With all of them switched off nobody can answer anything new: what they said before still holds.
+    sources = enabled_sources(ctx) or [by_id[name] for name in ctx.params.sources or by_id]
+    keys = {source.id: source_key(ctx, source, replaced.get(source.id)) for source in sources}
+    first = {keys[source.id]: source.id for source in reversed(sources)}  # two ids of one place are one source
+    return Askers(
+        tuple(s.id for s in sources if keys[s.id] is not None and not is_archive(s) and first[keys[s.id]] == s.id),
+        tuple(s.id for s in sources if is_archive(s)),
+        keys,
+    )
+
+
+def of_refresh(ctx: RunContext) -> Askers:
+    """Of the refreshes that the schedule starts: the sources of the last full run, which this one may be."""
+    if ctx.kind == "full" and counts_for_refreshes(ctx.params):
+        return askers(ctx)
+    last = {**inherited(ctx.spec, {}, last_params(ctx.spec, ctx.data))}
+    plain = ctx.params.model_copy(update={name: last.get(name, empty) for name, empty in _ASKED.items()})
+    return askers(RunContext(ctx.settings, ctx.spec, ctx.run, "refresh", plain, ctx.in_process))
+
+
+def is_archive(source: Source) -> bool:
+    return source.kind == "http" and source.archive is not None
+
+
+def source_key(ctx: RunContext, source: Source, address: str | None = None) -> str | None:
+    """The key of a source; None when it sets no clock. ``address`` replaces the YAML's."""
+    whole_files = ctx.spec.annotation_format == "ava_csv"
+    if source.kind in NEAR or source.kind not in ("http", "youtube") or (whole_files and source.kind == "youtube"):
+        return None
+    if source.kind == "youtube" and not (source.url or source.urls):
+        return "youtube"
+    texts: list[Any] = (
+        [address] if address else [*source.all_urls, *(source.parts_list[s] for s in sorted(source.parts_list))]
+    )
+    told = [_expanded(str(text)) for text in texts]
+    scope = [ctx.spec.name] if any(_names(text) & _LOCAL_NAMES for text in told) else []
+    content = "\n".join([source.kind, *told, *(f"{k}={v}" for k, v in sorted(source.split_names.items())), *scope])
+    return f"{source.id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def _expanded(text: str) -> str:
+    return text if unset_variables(text, os.environ) else expand_environment(text, os.environ)
+
+
+def _names(text: str) -> set[str]:
+    try:
+        return Template(text).names
+    except UserError:  # the step says what is wrong with it
+        return set()

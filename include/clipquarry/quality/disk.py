@@ -1,0 +1,123 @@
+"""Files on disk against what tables say of them: sizes of all, beginnings of a sample, contents of a few."""
+
+from __future__ import annotations
+
+import os
+import random
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import pandas as pd
+
+from clipquarry.errors import UserError
+from clipquarry.files import inside, sha256_of
+from clipquarry.settings import DataRoot
+
+HEADERS: Final = 500
+"""Files whose first bytes are looked at."""
+CONTENTS: Final = 20
+"""Files that are read to the end and compared by checksum."""
+CONTENT_BYTES: Final = 1 << 30
+"""What is read of all of them together; larger files are passed over."""
+EMPTY: Final = "it is empty"
+_ABSENT: Final = "it is not there"
+_LEAVES: Final = "the path leaves the data root"
+_BEGINS: Final[Mapping[str, tuple[int, tuple[bytes, ...]]]] = {
+    "mp4": (4, (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")),
+    "mkv": (0, (b"\x1a\x45\xdf\xa3",)),
+    "webm": (0, (b"\x1a\x45\xdf\xa3",)),
+}
+"""By suffix: where a container's mark is, and what it may be (ISO 14496-12, 4.2; RFC 8794, 11.2.1)."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What is wrong with each file of a table (``""``: nothing), and the sentence that says how much was looked at."""
+
+    problems: list[str]
+    said: str
+
+
+def sample(count: int, size: int, seed: str) -> list[int]:
+    """``size`` of ``count`` positions, ascending: the same ones for the same seed, all when there are no more."""
+    return list(range(count)) if size >= count else sorted(random.Random(seed).sample(range(count), size))  # noqa: S311
+
+
+def place(root: Path, path: str) -> str | None:
+    """Where a path of a table lies, as text; None when it leaves ``root``. A cheap answer for the many that are plain."""
+    if ".." not in path and "\\" not in path and "\0" not in path and not path.startswith("/"):
+        return f"{root}/{path}"
+    try:
+        return str(inside(root, path))
+    except UserError:
+        return None
+
+
+def look(table: pd.DataFrame, root: Path, seed: str, *, headers: int = HEADERS, contents: int = CONTENTS) -> Looked:
+    """Hold files against ``path``, ``bytes`` and ``sha256`` of their rows; -1 and ``""`` are unknown and not compared."""
+    paths, sizes, sums = (table[name].tolist() for name in ("path", "bytes", "sha256"))
+    problems = [_size_problem(root, path, size) for path, size in zip(paths, sizes, strict=True)]
+    begun = 0
+    for index in sample(len(paths), headers, seed):
+        if not problems[index]:
+            problems[index] = _begin_problem(root, paths[index])
+            begun += 1
+    read, left = 0, CONTENT_BYTES
+    for index in sample(len(paths), contents, f"{seed} contents"):
+        if not problems[index] and sums[index] and 0 < sizes[index] <= left:
+            left -= int(sizes[index])
+            read += 1
+            problems[index] = _content_problem(root, paths[index], sums[index])
+    said = f"Looked at on disk: sizes of all {len(paths):,}, beginnings of {begun:,}, contents of {read:,}."
+    return Looked(problems, said)
+
+
+def _size_problem(root: Path, path: str, size: int) -> str:
+    if not path:
+        return _ABSENT
+    where = place(root, path)
+    return _LEAVES if where is None else _stat_problem(where, size)
+
+
+def _stat_problem(where: str, size: int) -> str:
+    try:
+        found = os.stat(where)
+    except (OSError, ValueError):
+        return _ABSENT
+    if found.st_size == size > 0 and stat.S_ISREG(found.st_mode):
+        return ""
+    if not stat.S_ISREG(found.st_mode):
+        return "it is no file"
+    if found.st_size == 0:
+        return EMPTY
+    return f"{found.st_size:,} bytes, recorded were {size:,}" if size > 0 else ""
+
+
+def _begin_problem(root: Path, path: str) -> str:
+    known = _BEGINS.get(PurePosixPath(path).suffix.removeprefix(".").lower())
+    if known is None:
+        return ""
+    offset, marks = known
+    try:
+        with open(place(root, path) or "", "rb") as handle:
+            head = handle.read(16)
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    return "" if head[offset:].startswith(marks) else f"it does not begin as such a file does ({head[:8]!r})"
+
+
+def _content_problem(root: Path, path: str, wanted: str) -> str:
+    try:
+        found = sha256_of(Path(place(root, path) or ""))
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    return "" if found == wanted.strip().lower() else f"other contents than recorded: its sha256 is {found}"
+
+
+def file_problem(data: DataRoot, path: str, digest: str) -> str:
+    """What is wrong with one file, read to the end; ``digest`` is its recorded sha256, ``""`` unknown."""
+    problem = _size_problem(data.root, path, -1)
+    return problem or (_content_problem(data.root, path, digest) if digest else "")

@@ -1,0 +1,278 @@
+"""Runs rules over a table with Great Expectations 1.x: an in-memory context, no files, no questions to the net.
+
+Rows are named by their position, not through ``unexpected_index_column_names``: for 650,000 unexpected rows that option
+takes 40 s and the positions 1 s. What was found is looked up in our own table afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any, Final
+
+import pandas as pd
+
+from clipquarry.quality.checks import CATALOGUE, Severity
+from clipquarry.quality.light_import import light_imports
+from clipquarry.quality.results import WORST, CheckResult
+from clipquarry.quality.wording import advice_of, broken_sentence
+
+_LEVELS: Final[Mapping[Severity, str]] = {"error": "critical", "warn": "warning", "info": "info"}
+_MAX_TEXT: Final = 300
+BETWEEN: Final = "ExpectColumnValuesToBeBetween"
+EQUAL: Final = "ExpectColumnPairValuesToBeEqual"
+IN_SET: Final = "ExpectColumnValuesToBeInSet"
+MATCH: Final = "ExpectColumnValuesToMatchRegex"
+UNIQUE: Final = "ExpectColumnValuesToBeUnique"
+ROWS: Final = "ExpectTableRowCountToBeBetween"
+
+_WIDE: Final = {"int8": "int64", "int16": "int64", "int32": "int64", "float32": "float64"}
+_RESULT_FORMAT: Final = {"result_format": "COMPLETE", "return_unexpected_index_query": False}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One use of a check: an expectation of Great Expectations by its class name, and its arguments.
+
+    Columns that an expectation looks at must not hold nulls: the library would leave those rows out.
+    """
+
+    check: str
+    expectation: str
+    kwargs: Mapping[str, Any]
+    scope: str = ""
+    severity: Severity | None = None
+    """Instead of the catalogue's."""
+    max_share: float = 0.0
+    """Rows that may break the rule, as a share; more count as ``severity``."""
+    block_share: float | None = None
+    """More than this count as ``error`` (for checks that warn)."""
+    show: tuple[str, ...] = ()
+    """Columns written with each unexpected row, after ``item_id``."""
+    worst_by: str = ""
+    """Column whose largest values are the worst, written too; else the first rows are shown."""
+    note: str = ""
+    """A sentence told with the result, such as what was sampled."""
+    list_rows: bool = True
+    """False: the rows stand in the file under another scope already."""
+
+    def levels(self) -> dict[Severity, float]:
+        """The share above which each severity is reached."""
+        levels = {self.severity or CATALOGUE[self.check].severity: self.max_share}
+        if self.block_share is not None:
+            levels["error"] = self.block_share
+        return levels
+
+
+@dataclass
+class Suite:
+    """Rules over one table with the column ``item_id``; and checks that were left out, with the reason."""
+
+    name: str
+    table: pd.DataFrame
+    rules: list[Rule] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    named: Callable[[pd.DataFrame], pd.Series[str]] | None = None
+    """Makes ``item_id`` of the rows that are shown (indexed by their place), where a name for every row would cost too much."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A check's result and all its unexpected rows (None when they are listed elsewhere or there are none)."""
+
+    result: CheckResult
+    rows: pd.DataFrame | None = None
+
+
+def plain(value: Any) -> Any:
+    """A cell as JSON can hold it: python numbers, None for NaN, text cut to 300 characters."""
+    kind = type(value)
+    if kind is int or kind is bool or (kind is str and len(value) <= _MAX_TEXT and value.isascii()):
+        return value  # nearly always; this runs for every cell of the file of rows
+    if value is None or value is pd.NA:
+        return None
+    if hasattr(value, "item") and not isinstance(value, str):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    text = str(value).encode("utf-8", "replace").decode()
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
+
+
+def versions() -> dict[str, str]:
+    """The versions of the libraries that decide."""
+    return {"great_expectations": version("great_expectations"), "pandas": pd.__version__}
+
+
+def _mostly(share: float, checked: int) -> float:
+    """The exact smallest share of good rows; ``1 - share`` would be off by one row at some borders."""
+    return (checked - math.floor(Fraction(str(share)) * checked)) / checked if checked else 1.0
+
+
+def _expectation(rule: Rule, index: int, level: Severity, share: float, checked: int) -> Any:
+    import great_expectations.expectations as gxe
+
+    kwargs = dict(rule.kwargs)
+    if share > 0:
+        kwargs["mostly"] = _mostly(share, checked)
+    meta = {"rule": index, "level": level}
+    return getattr(gxe, rule.expectation)(**kwargs, severity=_LEVELS[level], meta=meta)
+
+
+class Engine:
+    """One in-memory context for the suites of a gate; only the table of the suite that runs is held.
+
+    It is made for the first suite that has a rule: a gate that leaves out all its checks imports nothing.
+    """
+
+    @cached_property
+    def _whole(self) -> Any:
+        """A batch definition that takes a table whole."""
+        # Before the import, which says 214 lines. The second logger sets its own level when it is imported.
+        logging.getLogger("great_expectations").setLevel(logging.WARNING)
+        with light_imports():
+            import great_expectations as gx
+            import great_expectations.expectations
+            from great_expectations.data_context.types.base import ProgressBarsConfig
+            from great_expectations.execution_engine import pandas_execution_engine
+
+        logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
+        # Bytes below which a table gets a fingerprint: of every table, twice, for batches that nobody keeps.
+        pandas_execution_engine.HASH_THRESHOLD = 0
+        context = gx.get_context(mode="ephemeral")
+        context.enable_analytics(False)
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        asset = context.data_sources.add_pandas("tables").add_dataframe_asset("table")
+        return asset.add_batch_definition_whole_dataframe("whole")
+
+    def run(self, suite: Suite) -> Iterator[Finding]:
+        """Check every rule of a suite, in order. A rule that cannot be checked counts as a broken ``error``."""
+        table = suite.table.reset_index(drop=True)
+        found: dict[tuple[int, Severity], Any] = {}
+        for result in self._validate(suite, table) if suite.rules else ():
+            meta = result.expectation_config.meta
+            found[meta["rule"], meta["level"]] = result
+        for index, rule in enumerate(suite.rules):
+            yield _finding(rule, suite, table, {level: found[index, level] for level in rule.levels()})
+        for check, why in suite.skipped:
+            entry, text = CATALOGUE[check], f"Skipped: {why}."
+            yield Finding(CheckResult(entry.id, entry.title, entry.severity, True, skipped=why, sentence=text))
+
+    def _validate(self, suite: Suite, table: pd.DataFrame) -> list[Any]:
+        whole = self._whole
+        import great_expectations as gx
+
+        expectations = [
+            _expectation(rule, index, level, share, len(table))
+            for index, rule in enumerate(suite.rules)
+            for level, share in rule.levels().items()
+        ]
+        together = gx.ExpectationSuite(name=suite.name)
+        for expectation in expectations:
+            together.add_expectation(expectation)
+        # Great Expectations hashes every column of a table that it is given, so it gets no others.
+        columns = list(dict.fromkeys(name for each in expectations for name in _columns(each))) or list(
+            table.columns[:1]
+        )
+        # Python looks at every number of another size.
+        wide = {name: kind for name in columns if (kind := _WIDE.get(table[name].dtype.name))}
+        batch = whole.get_batch({"dataframe": table[columns].astype(wide)})
+        return list(batch.validate(together, result_format=_RESULT_FORMAT).results)
+
+
+def _columns(expectation: Any) -> list[str]:
+    one = [getattr(expectation, name, None) for name in ("column", "column_A", "column_B")]
+    return [str(name) for name in (*one, *(getattr(expectation, "column_list", None) or ())) if name is not None]
+
+
+def _problem(result: Any) -> str:
+    """The text of an exception inside Great Expectations, or ``""``. It comes as one dict, or one per metric."""
+    info = result.exception_info or {}
+    for each in [info] if "raised_exception" in info else list(info.values()):
+        if each.get("raised_exception"):
+            return str(each.get("exception_message") or "an unknown error")
+    return ""
+
+
+def _finding(rule: Rule, suite: Suite, table: pd.DataFrame, results: Mapping[Severity, Any]) -> Finding:
+    levels = rule.levels()
+    broken = [level for level in results if not results[level].success]
+    severity: Severity = "error" if "error" in broken else next(iter(levels))
+    first = results[severity]
+    if problem := next(filter(None, map(_problem, results.values())), ""):
+        text = f"Great Expectations could not check this ({plain(problem)}); nothing is known, so it counts as broken."
+        return Finding(_result(rule, "error", False, first, sentence=text, checked=len(table)))
+    facts = first.result
+    if "unexpected_count" not in facts:  # a rule about the whole table
+        observed, good = plain(facts.get("observed_value")), not broken
+        text = f"{'Holds' if good else 'Does not hold'}: {observed} in {len(table):,} rows{_wanted(rule)}."
+        return Finding(
+            _result(rule, severity, good, first, sentence=text, observed=observed, checked=len(table),
+                    unexpected=int(not good), share=float(not good))
+        )  # fmt: skip
+    checked, unexpected = int(facts["element_count"]), int(facts["unexpected_count"])
+    if int(facts.get("missing_count") or 0):  # a defect of ours: see Rule
+        text = f"{facts['missing_count']} values were absent and could not be checked, so it counts as broken."
+        return Finding(_result(rule, "error", False, first, sentence=text, checked=checked))
+    share = unexpected / checked if checked else 0.0
+    rows: pd.DataFrame | None = None
+    worst: tuple[dict[str, Any], ...] = ()
+    if unexpected:
+        rows = table.iloc[list(facts["unexpected_index_list"])]
+        if suite.named is not None:
+            rows = rows.assign(item_id=suite.named(rows))
+        rows = rows[list(dict.fromkeys(("item_id", *rule.show, *([rule.worst_by] if rule.worst_by else []))))]
+        ordered = rows if not rule.worst_by else rows.sort_values(rule.worst_by, ascending=False, kind="stable")
+        worst = tuple(
+            {str(key): plain(value) for key, value in row.items()} for row in ordered.head(WORST).to_dict("records")
+        )
+    text = f"{_sentence(rule.check, not broken, checked, unexpected, levels[severity], worst)} {rule.note}".rstrip()
+    return Finding(
+        _result(rule, severity, not broken, first, sentence=text, checked=checked, unexpected=unexpected, share=share,
+                worst=worst),
+        rows if rule.list_rows and unexpected else None,
+    )  # fmt: skip
+
+
+def _wanted(rule: Rule) -> str:
+    low, high = rule.kwargs.get("min_value"), rule.kwargs.get("max_value")
+    if low is None and high is None:
+        return ""
+    return (
+        f", expected {low}"
+        if low == high
+        else f", expected {f'at least {low}' if high is None else f'{low} to {high}'}"
+    )
+
+
+def _sentence(
+    check: str, held: bool, checked: int, unexpected: int, limit: float, worst: Sequence[Mapping[str, Any]]
+) -> str:
+    if not unexpected:
+        return f"Holds for all {checked:,} rows." if checked else "There was nothing to check."
+    return broken_sentence(check, unexpected, checked, limit, held, [row["item_id"] for row in worst])
+
+
+def _result(rule: Rule, severity: Severity, success: bool, result: Any, **more: Any) -> CheckResult:
+    config = result.expectation_config
+    kwargs = {
+        key: plain(list(value) if isinstance(value, (set, frozenset)) else value)
+        for key, value in config.kwargs.items()
+        if key != "batch_id"
+    }
+    entry = CATALOGUE[rule.check]
+    more["advice"] = "" if success else advice_of(rule.check)
+    return CheckResult(
+        entry.id, entry.title, severity, success, rule.scope,
+        expectation={"type": config.type, "kwargs": kwargs},
+        thresholds={str(level): share for level, share in rule.levels().items()}, **more,
+    )  # fmt: skip

@@ -1,0 +1,182 @@
+"""What a gate found: the stored form (``gates/{gate}.json``) and the trend over earlier runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from clipquarry.errors import GateBlocked, UserError
+from clipquarry.files import read_json
+from clipquarry.quality.checks import Severity
+from clipquarry.run_order import run_order
+
+SCHEMA: Final = "gate-result/v1"
+WORST: Final = 20
+"""Rows of a broken check that are kept in the JSON; the file of rows has all of them."""
+
+Verdict = Literal["pass", "warn", "block"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check over one table. ``scope`` tells several uses of a check apart: a split, a column.
+
+    ``checked`` and ``unexpected`` count rows (``unexpected`` is 0 or 1 for a rule about a whole table), ``share`` is
+    0..1. ``thresholds`` are the shares above which the check counts as ``warn``, ``error`` or ``info``; ``severity`` is
+    the one that was reached, or would be first. A ``skipped`` check says why and counts as held. ``worst`` are up to 20
+    rows, ``item_id`` first.
+    """
+
+    id: str
+    title: str
+    severity: Severity
+    success: bool
+    scope: str = ""
+    skipped: str = ""
+    sentence: str = ""
+    expectation: dict[str, Any] = field(default_factory=dict)
+    checked: int | None = None
+    unexpected: int | None = None
+    share: float | None = None
+    observed: Any = None
+    thresholds: dict[str, float] = field(default_factory=dict)
+    worst: tuple[dict[str, Any], ...] = ()
+    advice: str = ""
+    """What to do, for a check that did not hold."""
+
+    @property
+    def name(self) -> str:
+        """``clips.coverage [val]``: the id with its scope."""
+        return f"{self.id} [{self.scope}]" if self.scope else self.id
+
+
+def verdict_of(checks: tuple[CheckResult, ...]) -> Verdict:
+    """The heaviest severity that was reached; ``info`` never counts."""
+    broken = {check.severity for check in checks if not check.success}
+    return "block" if "error" in broken else "warn" if "warn" in broken else "pass"
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One gate of one run. ``started`` and ``ended`` are ISO 8601, UTC; ``tables`` are rows read by table name."""
+
+    gate: str
+    dataset: str
+    run: str
+    started: str
+    ended: str
+    seconds: float
+    checks: tuple[CheckResult, ...]
+    rows: int
+    rows_file: str
+    path: Path
+    params: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Verdict:
+        return verdict_of(self.checks)
+
+    @property
+    def blocked(self) -> bool:
+        return self.verdict == "block"
+
+    @property
+    def broken(self) -> tuple[CheckResult, ...]:
+        """Checks that did not hold, heaviest first."""
+        weight: Mapping[str, int] = {"error": 0, "warn": 1, "info": 2}
+        return tuple(sorted((c for c in self.checks if not c.success), key=lambda check: weight[check.severity]))
+
+    @property
+    def sentence(self) -> str:
+        """One sentence: which check, how many rows, the first ids, and where all of them are."""
+        heavy = [check for check in self.broken if check.severity != "info"]
+        if not heavy:
+            skipped = sum(1 for check in self.checks if check.skipped)
+            told = [check.name for check in self.broken]
+            held = len(self.checks) - skipped - len(told)
+            only = (
+                f" {len(told)} did not and {'are' if len(told) > 1 else 'is'} only told ({', '.join(told[:3])}),"
+                if told
+                else ""
+            )
+            return f"The gate '{self.gate}' passed: {held} checks held,{only} {skipped} were skipped."
+        first = heavy[0]
+        rest = len({check.id for check in heavy}) - 1  # one that is used on several splits counts once
+        more = f" {rest} more check{'s' if rest > 1 else ''} did not hold." if rest else ""
+        file = self.path.with_name(self.rows_file)
+        does = "blocks" if self.blocked else "warns"
+        return f"The gate '{self.gate}' {does}: {first.name}: {first.sentence}{more} All rows are in {file}."
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One line for each broken check, heaviest first, with what to do; a check of several splits has one line."""
+        does = {"error": "blocks", "warn": "warns", "info": "tells"}
+        first = {check.id: check for check in reversed(self.broken)}
+        shown = [check for check in self.broken if first[check.id] is check]
+        return tuple(
+            f"{check.name} {does[check.severity]}: {check.sentence} What to do: {check.advice}" for check in shown
+        )
+
+    def error(self) -> GateBlocked:
+        """What to raise when the gate blocked."""
+        first = self.broken[0]
+        return GateBlocked(f"{self.sentence} What to do ('{first.id}' in docs/checks.md): {first.advice}")
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of ``gates/{gate}.json``."""
+        value = {key: item for key, item in asdict(self).items() if key != "path"}
+        return value | {"schema": SCHEMA, "verdict": self.verdict, "blocked": self.blocked, "sentence": self.sentence}
+
+
+def _check_from(value: Mapping[str, Any]) -> CheckResult:
+    known = {name: value[name] for name in CheckResult.__dataclass_fields__ if name in value}
+    if known["severity"] not in get_args(Severity) or not isinstance(known["success"], bool):
+        raise ValueError(f"check {known['id']!r} has severity {known['severity']!r}")
+    return CheckResult(**{**known, "worst": tuple(known.get("worst", ()))})
+
+
+def load_result(path: Path) -> GateResult:
+    """Read ``gates/{gate}.json``. Raises :class:`UserError` when it is not one or of a newer form."""
+    value = read_json(path)
+    schema = value.get("schema") if isinstance(value, dict) else None
+    if schema != SCHEMA:
+        raise UserError(f"{path} has the form {schema!r}, this Clipquarry reads {SCHEMA!r}: run the gate again.")
+    try:
+        known = {name: value[name] for name in GateResult.__dataclass_fields__ if name in value}
+        checks = tuple(_check_from(check) for check in value["checks"])
+        return GateResult(**{**known, "checks": checks, "path": path})
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is not a gate's result ({error!r}): run the gate again.") from error
+
+
+@dataclass(frozen=True)
+class HistoryPoint:
+    """One earlier run of a gate. ``shares`` are the unexpected shares (0..1) by :attr:`CheckResult.name`.
+
+    ``verdict`` is ``unreadable`` when the stored result is damaged; it is shown rather than left out.
+    """
+
+    run: str
+    started: str
+    verdict: Verdict | Literal["unreadable"]
+    shares: dict[str, float]
+
+
+def history(runs_folder: Path, gate: str) -> list[HistoryPoint]:
+    """Every stored result of ``gate`` below ``{data}/.clipquarry/runs/{dataset}``: oldest first, damaged ones last."""
+    points: list[HistoryPoint] = []
+    for path in sorted(runs_folder.glob(f"*/gates/{gate}.json")):
+        run = path.parents[1].name
+        try:
+            result = load_result(path)
+        except (UserError, OSError):
+            points.append(HistoryPoint(run, "", "unreadable", {}))
+            continue
+        shares = {check.name: check.share for check in result.checks if check.share is not None}
+        points.append(HistoryPoint(run, result.started, result.verdict, shares))
+    number = {point.run: run_order(runs_folder / point.run)[0] for point in points}
+    return sorted(points, key=lambda point: (point.started == "", number[point.run], point.started))

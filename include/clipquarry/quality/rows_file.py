@@ -1,0 +1,53 @@
+"""The file of all rows that broke a gate's checks: a csv for people, compressed where it is too large for them anyway."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from clipquarry.files import writing
+
+HEADER: Final = ("item_id", "check", "scope", "severity", "values")
+"""``values`` is a JSON object of the row's other columns."""
+PLAIN_BYTES: Final = 16 << 20
+"""A larger file is kept with gzip. Where nothing is to be had it has a row an item, which say the same: a twelfth is left."""
+_LEVEL: Final = 2  # the quickest that sees such rows' likeness
+
+
+class RowsFile:
+    """Where the rows went. ``path`` is ``{gate}.rows.csv`` or ``{gate}.rows.csv.gz``, known when the file is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+
+@contextmanager
+def rows_file(plain: Path) -> Iterator[tuple[RowsFile, Callable[[Iterable[Iterable[Any]]], None]]]:
+    """Write the rows of one gate, whole or not at all; a file of the other kind that an earlier try left goes.
+
+    Yields the file and what takes rows of :data:`HEADER`.
+    """
+    packed, made = plain.with_name(f"{plain.name}.gz"), RowsFile(plain)
+    with (
+        writing(packed, "wb") as raw,
+        gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as zipped,
+        io.TextIOWrapper(zipped, "utf-8", newline="\n") as text,
+    ):
+        out = csv.writer(text, lineterminator="\n")
+        out.writerow(HEADER)
+        yield made, out.writerows
+        text.flush()
+        size = zipped.tell()
+    if size > PLAIN_BYTES:
+        made.path = packed
+        plain.unlink(missing_ok=True)
+        return
+    with gzip.open(packed) as zipped, writing(plain, "wb") as target:
+        shutil.copyfileobj(zipped, target)
+    packed.unlink()

@@ -1,0 +1,189 @@
+"""The lock file: what exactly is in a copy of a data set, so that two labs can compare theirs.
+
+JSON lines in UTF-8. The first line is the header (:class:`LockHeader`), then comes one line per clip
+(:class:`LockRow`), sorted by path in code-point order, no path twice. There are no times and no run names in it: the
+same files give the same bytes.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import math
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from clipquarry.datasets.model import DatasetSpec
+from clipquarry.errors import UserError
+from clipquarry.files import disk_errors, writing
+from clipquarry.store import content_key
+
+LOCK_VERSION = 1
+_MAX_LINE = 1 << 20
+_CHUNK = 50_000
+"""Rows that are sorted in memory at a time."""
+
+
+class LockRow(NamedTuple):
+    """One clip that is there."""
+
+    path: str
+    """Relative to the data root, with ``/``."""
+    clip_id: str
+    split: str
+    label_index: int
+    """0-based; -1 without a label."""
+    sha256: str
+    bytes: int
+    duration: float
+    """Seconds; kept to a millisecond."""
+    frames: int
+
+    def line(self) -> str:
+        values = {**self._asdict(), "duration": round(self.duration, 3)}
+        return json.dumps(values, separators=(",", ":"), ensure_ascii=False, allow_nan=False) + "\n"
+
+
+@dataclass(frozen=True)
+class LockHeader:
+    """What the clips were made from and with."""
+
+    dataset: str
+    spec: str
+    """:func:`spec_hash` of the data set's YAML."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Split to sha256 of its annotation file."""
+    tools: Mapping[str, str] = field(default_factory=dict)
+    """Tool to version, as far as it shapes the pixels."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The recipe and what else was chosen."""
+    clips: int = 0
+    """Number of lines that follow; filled in by the writer."""
+    version: int = LOCK_VERSION
+
+
+def spec_hash(spec: DatasetSpec) -> str:
+    """A hash of a data set's YAML as it was understood (comments and order do not count)."""
+    return content_key(spec=spec.model_dump(mode="json", by_alias=True))
+
+
+def _row(line: bytes, number: int, path: Path) -> LockRow:
+    try:
+        row = LockRow(**json.loads(line))
+        numbers = (row.label_index, row.bytes, row.duration, row.frames)
+        if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+            raise TypeError("a number is none")
+        if not all(text.isprintable() for text in (row.path, row.clip_id, row.split, row.sha256)):
+            raise ValueError("a name does not print")
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}, line {number} is not a clip of a lock file ({said}): get the file again.") from error
+    return row
+
+
+@contextmanager
+def _sorted_lines(rows: Iterable[LockRow], folder: Path) -> Iterator[tuple[int, Iterator[str]]]:
+    """The number of rows and their lines in order of path. Sorted pieces wait in unnamed files: memory is bounded."""
+    with ExitStack() as stack:
+        pieces: list[IO[bytes]] = []
+        count = 0
+        piece: list[LockRow] = []
+
+        def spill() -> None:
+            piece.sort()
+            handle = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+            handle.writelines(row.line().encode() for row in piece)
+            handle.seek(0)
+            pieces.append(handle)
+            piece.clear()
+
+        with disk_errors(folder):
+            for row in rows:
+                count += 1
+                piece.append(row)
+                if len(piece) >= _CHUNK:
+                    spill()
+            spill()
+
+        def keyed(handle: IO[bytes]) -> Iterator[tuple[str, str]]:
+            for line in handle:
+                text = line.decode()
+                yield json.loads(text)["path"], text
+
+        def merged() -> Iterator[str]:
+            last = None
+            for path, line in heapq.merge(*map(keyed, pieces)):
+                if path == last:
+                    raise UserError(f"Two clips have the path {path}: a lock file names every file once.")
+                last = path
+                yield line
+
+        yield count, merged()
+
+
+def write_lock(target: Path, header: LockHeader, rows: Iterable[LockRow]) -> int:
+    """Write a lock file, whole or not at all; ``rows`` may come in any order. Returns their number."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _sorted_lines(rows, target.parent) as (count, lines), writing(target) as handle:
+        values = asdict(header) | {"clips": count, "version": LOCK_VERSION}
+        handle.write(json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+        handle.writelines(lines)
+    return count
+
+
+def _header(line: bytes, path: Path) -> LockHeader:
+    try:
+        values = json.loads(line)
+        version = values["version"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UserError(f"{path} is not a lock file: its first line is not a header.") from error
+    if not isinstance(version, int) or version < 1:
+        raise UserError(f"{path} is not a lock file: its header has the version {str(version)[:40]!r}.")
+    if version > LOCK_VERSION:
+        raise UserError(
+            f"{path} has lock format {version}, this Clipquarry knows up to {LOCK_VERSION}: upgrade Clipquarry to read it."
+        )
+    known = {column.name for column in fields(LockHeader)}
+    try:
+        return LockHeader(**{key: value for key, value in values.items() if key in known})
+    except TypeError as error:
+        raise UserError(f"{path} is not a lock file: its header is not complete ({str(error)[:200]}).") from error
+
+
+@dataclass
+class Lock:
+    """An open lock file; iterate over it once for its rows, in order of path."""
+
+    path: Path
+    header: LockHeader
+    _handle: IO[bytes]
+
+    def __iter__(self) -> Iterator[LockRow]:
+        """Raises :class:`UserError` for a damaged line, a wrong order, or a file that was cut off."""
+        last, count = "", 0
+        while line := self._handle.readline(_MAX_LINE):
+            count += 1
+            row = _row(line, count + 1, self.path)
+            if row.path <= last:
+                raise UserError(f"{self.path}, line {count + 1}: the paths are not in order: get the file again.")
+            last = row.path
+            yield row
+        if count != self.header.clips:
+            raise UserError(
+                f"{self.path} holds {count} clips where its header says {self.header.clips}: get the file again."
+            )
+
+
+@contextmanager
+def open_lock(path: Path) -> Iterator[Lock]:
+    """Open a lock file and read its header; an unknown format version is refused with a sentence."""
+    try:
+        handle = open(path, "rb")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise UserError(f"The lock file {path} cannot be read: {error.strerror}.") from error
+    with handle:
+        yield Lock(path, _header(handle.readline(_MAX_LINE), path), handle)

@@ -1,0 +1,256 @@
+"""The step ``detect``: who is in the picture at a second of a clip; the boxes that proposals are made of.
+
+A row is a key: a second (``start``) of the original video, and the frame folder (``clip_id``) of the clip that shows it. Its picture is
+image ``30 (second - first) + 1 + offset`` of the folder, where ``first`` is the second at which the folder begins.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from stat import S_ISREG
+from threading import Lock
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import Field, field_validator, model_validator
+
+from clipquarry.errors import RetryLater, UserError
+from clipquarry.files import inside
+from clipquarry.ids import parse_clip_id
+from clipquarry.manifest import Row
+from clipquarry.people.make import make_detector
+from clipquarry.people.picture import PictureError, read_picture
+from clipquarry.people.shared import SharedDetector
+from clipquarry.reasons import Reason, Status
+from clipquarry.settings import DataRoot
+from clipquarry.steps.base import Outcome, Step, StepContext, StepParams
+from clipquarry.store import Facts, content_key
+
+KIND = "people"
+FPS = 30
+"""Images a second in a frame folder of AVA and AVA-Kinetics."""
+BLOCK = 32
+"""Seconds of one clip that are looked at together: so much is done anew after a kill."""
+
+_PATTERN = re.compile(r"[A-Za-z0-9_.-]*\{:0?[0-9]{0,2}d?\}[A-Za-z0-9_.-]*\.(?:jpe?g|png)")
+
+
+class DetectParams(StepParams):
+    """``frames`` is a folder below ``root``, with a folder ``clip_id`` for each clip, with images called ``pattern``.
+
+    ``start``: the second at which all folders begin (AVA: 900); null: the start in the clip's name. ``offset`` is added to the
+    image's number. ``checkpoint`` and a ``config`` ending in ``.py`` are paths below the data root, or absolute. ``sha256`` is what the
+    checkpoint's must be. ``device``, ``batch``, ``half``: see :mod:`clipquarry.people.mmdet`. A box's score must be above ``least``.
+    """
+
+    root: str
+    frames: str = "rawframes"
+    pattern: str = "img_{:05d}.jpg"
+    start: int | None = Field(default=None, ge=0)
+    offset: int = Field(default=0, ge=-30, le=30)
+    backend: Literal["hog", "mmdet"] = "hog"
+    config: str | None = None
+    checkpoint: str | None = None
+    sha256: str | None = Field(default=None, pattern=r"^[0-9A-Fa-f]{64}$")
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$")
+    batch: int = Field(default=4, ge=1, le=512)
+    half: bool = False
+    least: float = Field(default=0.5, ge=0, lt=1)
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_pattern(cls, value: str) -> str:
+        if not _PATTERN.fullmatch(value):
+            raise ValueError(f"{value!r} is no name of images; write img_{{:05d}}.jpg")
+        return value
+
+    @model_validator(mode="after")
+    def _has_weights(self) -> DetectParams:
+        if self.backend == "mmdet" and not self.checkpoint:
+            raise ValueError("the detector mmdet needs a checkpoint")
+        return self
+
+
+_making = Lock()
+
+
+@lru_cache(maxsize=1)
+def _made(data: str, chosen: str) -> SharedDetector:
+    params = DetectParams.model_validate_json(chosen)
+    checkpoint = _place(data, params.checkpoint) if params.checkpoint else None
+    config = params.config
+    if config is not None and config.endswith(".py"):
+        config = str(_place(data, config))
+    made = make_detector(
+        params.backend, config=config, checkpoint=checkpoint, sha256=params.sha256, device=params.device,
+        batch=params.batch, half=params.half, least=params.least,
+    )  # fmt: skip
+    return SharedDetector(made, params.batch)
+
+
+def _place(data: str, path: str) -> Path:
+    return Path(path) if path.startswith("/") else inside(Path(data), path)
+
+
+def _detector(ctx: StepContext[DetectParams]) -> SharedDetector:
+    """The process's detector: made once, whatever the number of threads; other parameters replace it."""
+    names = {"backend", "config", "checkpoint", "sha256", "device", "batch", "half", "least"}
+    chosen = ctx.params.model_dump(include=names) | {"root": ""}
+    with _making:
+        return _made(str(ctx.data.root), json.dumps(chosen, sort_keys=True))
+
+
+class _Key:
+    """One row's picture: where it is, and what it is known by. ``problem``: the outcome where there is none."""
+
+    def __init__(self, row: Row, data: DataRoot, params: DetectParams) -> None:
+        self.path: Path | None = None
+        self.state: list[int] | None = None
+        self.problem: Outcome | None = None
+        try:
+            folder, number = self._where(row, data, params)
+        except (UserError, ValueError, TypeError) as error:
+            self.problem = Outcome(Status.REJECTED, Reason.BAD_ROW, str(error))
+            return
+        path = folder / params.pattern.format(max(0, number))
+        self.image = str(path.relative_to(data.root))
+        if number < 1:
+            self.problem = Outcome.missing(Reason.NO_FRAMES, f"second {row['start']} lies before the first image")
+            return
+        try:
+            stat = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            what = f"second {row['start']} is image {number}: {path.name} is not" if folder.is_dir() else "there is no"
+            where = str(folder.relative_to(data.root))
+            self.problem = Outcome.missing(
+                Reason.NO_FRAMES, f"{what} in {where}" if folder.is_dir() else f"{what} folder {where}"
+            )
+            return
+        if not S_ISREG(stat.st_mode):  # a pipe would be waited for without end
+            self.problem = Outcome.failed(Reason.CORRUPT, f"{path.name} is not a file", image=self.image)
+            return
+        self.path, self.state = path, [stat.st_size, stat.st_mtime_ns]
+
+    def content(self) -> str:
+        """Which picture it is."""
+        return content_key(image=self.image, state=self.state)
+
+    @staticmethod
+    def _where(row: Row, data: DataRoot, params: DetectParams) -> tuple[Path, int]:
+        """Folder and number of the image."""
+        clip, second = row["clip_id"], row["start"]
+        if not clip or second is None:
+            raise UserError(f"The row {row['item_id']!r} has no clip or no second.")
+        if "/" in clip:
+            raise UserError(f"The row {row['item_id']!r} has a '/' in its clip's name.")
+        first = parse_clip_id(clip).start if params.start is None else params.start
+        folder = inside(data.root, params.root, params.frames, clip)
+        return folder, FPS * (int(second) - first) + 1 + params.offset
+
+
+class DetectStep(Step[DetectParams]):
+    """Boxes of people, as fractions of width and height, best first. Nobody in the picture is ``done``, with no boxes.
+
+    What was found is noted in the store by picture, detector and parameters: a later run keeps it.
+    """
+
+    name = "detect"
+    version = 1
+    fields = (
+        pa.field("image", pa.string()),  # relative to the data root
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("boxes", pa.list_(pa.list_(pa.float64()))),  # rows x1, y1, x2, y2, score
+        pa.field("detector", pa.string()),
+    )
+    params_model = DetectParams
+
+    def preflight(self, ctx: StepContext[DetectParams]) -> None:
+        _detector(ctx)
+
+    def group_of(self, row: Row) -> str:
+        return f"{row['clip_id']}/{(row['start'] or 0) // BLOCK}"
+
+    def run_group(self, rows: Sequence[Row], ctx: StepContext[DetectParams]) -> list[Outcome]:
+        keys = [_Key(row, ctx.data, ctx.params) for row in rows]
+        outcomes = {place: key.problem for place, key in enumerate(keys) if key.problem is not None}
+        known = _Notes(rows[0], ctx, _detector(ctx).name)
+        for place, key in enumerate(keys):
+            if key.problem is None and (facts := known.get(key.content())) is not None:
+                outcomes[place] = Outcome(Status.KEPT, columns=facts)
+        left = [place for place in range(len(rows)) if place not in outcomes]
+        for begin in range(0, len(left), ctx.params.batch):
+            if ctx.cancelled.is_set():
+                raise RetryLater("The step was told to stop: run it again.")
+            places = left[begin : begin + ctx.params.batch]
+            outcomes |= self._look(places, keys, ctx)
+        done = [place for place in left if outcomes[place].status is Status.DONE]
+        known.add({keys[place].content(): outcomes[place].columns for place in done})
+        return [outcomes[place] for place in range(len(rows))]
+
+    @staticmethod
+    def _look(places: Sequence[int], keys: Sequence[_Key], ctx: StepContext[DetectParams]) -> dict[int, Outcome]:
+        """One batch of pictures, read and looked at."""
+        outcomes, pictures = {}, {}
+        for place in places:
+            path = keys[place].path
+            assert path is not None
+            try:
+                pictures[place] = read_picture(path)
+            except PictureError as error:
+                outcomes[place] = Outcome.failed(Reason.CORRUPT, str(error), image=keys[place].image)
+        detector = _detector(ctx)
+        found = detector.detect(list(pictures.values())) if pictures else []
+        for (place, picture), boxes in zip(pictures.items(), found, strict=True):
+            columns = {
+                "image": keys[place].image, "width": picture.shape[1], "height": picture.shape[0],
+                "boxes": boxes.tolist(), "detector": detector.name,
+            }  # fmt: skip
+            outcomes[place] = Outcome(Status.DONE, columns=columns)
+        return outcomes
+
+    def still_holds(self, row: Row, result: Row, ctx: StepContext[DetectParams]) -> bool:
+        return True  # the key, by which the result was found, holds the picture's size and time
+
+    def key(self, row: Row, ctx: StepContext[DetectParams]) -> str:
+        picture = _Key(row, ctx.data, ctx.params).state
+        where = {"row": super().key(row, ctx), "picture": picture, "detector": _detector(ctx).name}
+        return content_key(**where)
+
+    def key_params(self, params: DetectParams) -> dict[str, Any]:
+        # Which model, and where it computes: the detector's name says what of it changes the answer.
+        return params.model_dump(
+            mode="json", exclude={"backend", "config", "checkpoint", "sha256", "device", "batch", "half"}
+        )
+
+
+class _Notes:
+    """What the store knows of one block of seconds of one clip: results by picture, in one file."""
+
+    def __init__(self, row: Row, ctx: StepContext[DetectParams], detector: str) -> None:
+        self._store = ctx.store
+        self._name = ""
+        where = {"root": ctx.params.root, "frames": ctx.params.frames}
+        self._key = content_key(kind=KIND, detector=detector, least=ctx.params.least, **where)
+        self._known: Facts = {}
+        if row["clip_id"] and "/" not in row["clip_id"] and row["clip_id"] not in (".", ".."):
+            self._name = f"{row['clip_id']}@{(row['start'] or 0) // BLOCK}"
+            known = (self._store.noted(KIND, self._name, self._key) or {}).get("pictures")
+            self._known = known if isinstance(known, dict) else {}
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """The step's columns, when they were noted."""
+        facts = self._known.get(key)
+        return dict(facts) if isinstance(facts, dict) else None
+
+    def add(self, found: dict[str, dict[str, Any]]) -> None:
+        """Note new results; older ones of the same picture go."""
+        if not found or not self._name:
+            return
+        images = {facts["image"] for facts in found.values()}
+        kept = {key: facts for key, facts in self._known.items() if facts.get("image") not in images}
+        self._store.note(KIND, self._name, self._key, {"pictures": kept | found})

@@ -1,0 +1,23 @@
+"""Versions of the tools that shape the output: part of every step's result, lock file and report."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import version
+
+from clipquarry import __version__
+
+
+@cache
+def tool_versions() -> dict[str, str]:
+    """Name to version; ffmpeg's origin (system, wheel or environment) is said too."""
+    from clipquarry.media.tools import ffmpeg
+
+    tool = ffmpeg()
+    return {
+        "clipquarry": __version__,
+        "ffmpeg": tool.version,
+        "ffmpeg_origin": str(tool.origin),
+        "yt-dlp": version("yt-dlp"),
+        "pyav": version("av"),
+    }

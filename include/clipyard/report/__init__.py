@@ -1,6 +1,0 @@
-"""Pages and plots: a run's report, and the index over all data sets."""
-
-from clipyard.report.index import write_index
-from clipyard.report.page import write_report
-
-__all__ = ["write_index", "write_report"]

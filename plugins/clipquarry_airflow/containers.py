@@ -1,0 +1,152 @@
+"""What a step's container gets: image, limits, mounts, environment. The same for Docker and Kubernetes, from ``CLIPQUARRY_*``.
+
+Read when the task runs, from the worker's environment, so that no DAG has to be parsed again when a limit changes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import clipquarry
+from clipquarry.errors import UserError
+from clipquarry.steps.registry import NETWORK_STEPS
+
+# The grammar of https://pkg.go.dev/github.com/distribution/reference: [host[:port]/]path[:tag][@digest]
+_IMAGE = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)?[a-z0-9]+(?:(?:\.|__?|-+|/)[a-z0-9]+)*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
+_BYTES = re.compile(r"([0-9]+)([kmg])", re.IGNORECASE)
+_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_ALWAYS = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "YTDLP_NO_PLUGINS")
+GPU_STEPS = frozenset({"detect"})
+"""Steps that a GPU is of use to; no other gets one. They have the image of their own name."""
+_GPUS = re.compile(r"all|[1-9][0-9]{0,2}|device=[A-Za-z0-9-]+(?:,[A-Za-z0-9-]+)*")
+BYTES_PER_JOB = 512 * 2**20
+"""Memory that one download or encode may need (a 1080p encode measured 300 MiB); ``--jobs`` follows a smaller limit."""
+
+
+def _setting(environ: Mapping[str, str], name: str, step: str) -> tuple[str, str]:
+    """The variable that counts and its value: ``CLIPQUARRY_{name}_{STEP}``, else ``CLIPQUARRY_{name}``, else an empty text."""
+    variable = f"CLIPQUARRY_{name}_{step.upper()}"
+    variable = variable if environ.get(variable) else f"CLIPQUARRY_{name}"
+    return variable, environ.get(variable, "")
+
+
+@dataclass(frozen=True)
+class ContainerSettings:
+    """One step's container. ``memory`` in bytes and ``cpus`` in cores, None: no limit.
+
+    ``gpus``: ``all``, a number of them, or ``device=0,2``; empty: none.
+    """
+
+    step: str
+    image: str
+    memory: int | None = None
+    cpus: float | None = None
+    gpus: str = ""
+    device: str = ""
+    """``CLIPQUARRY_DEVICE`` of the worker, for a step that computes on a GPU."""
+
+    @classmethod
+    def from_env(cls, step: str, environ: Mapping[str, str] = os.environ) -> ContainerSettings:
+        variable, image = _setting(environ, "IMAGE", step)
+        if step in GPU_STEPS and not variable.endswith(step.upper()):
+            image = ""  # the image of all the others has no PyTorch
+        image = image or f"clipquarry-{step if step in GPU_STEPS else 'media'}:{clipquarry.__version__}"
+        if not _IMAGE.fullmatch(image):
+            raise UserError(f"{variable} is {image!r}, which is no name of an image; write registry/name:tag.")
+        limits = _memory(*_setting(environ, "MEMORY", step)), _cpus(*_setting(environ, "CPUS", step))
+        if step not in GPU_STEPS:
+            return cls(step, image, *limits)
+        return cls(step, image, *limits, _gpus(environ), environ.get("CLIPQUARRY_DEVICE", ""))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables of the step itself. PyTorch sees the machine's cores, not the container's, and is told the limit."""
+        threads = str(math.ceil(self.cpus)) if self.cpus is not None and self.step in GPU_STEPS else ""
+        return {
+            name: value for name, value in (("OMP_NUM_THREADS", threads), ("CLIPQUARRY_DEVICE", self.device)) if value
+        }
+
+    @property
+    def network(self) -> bool:
+        """Whether the step reaches out."""
+        return self.step in NETWORK_STEPS
+
+    def gpu_number(self) -> str:
+        """The GPUs of a pod: a cluster gives them out by number."""
+        if not self.gpus.isdigit():
+            raise UserError(f"CLIPQUARRY_GPUS is '{self.gpus}'; for pods write a number of GPUs, such as 1.")
+        return self.gpus
+
+    def jobs(self, asked: int) -> int:
+        """Parallel items that the limits carry, at most what the run asks for."""
+        fits = [asked]
+        if self.cpus is not None:
+            fits.append(math.ceil(self.cpus))
+        if self.memory is not None:
+            fits.append(self.memory // BYTES_PER_JOB)
+        return max(1, min(fits))
+
+
+def _gpus(environ: Mapping[str, str]) -> str:
+    text = environ.get("CLIPQUARRY_GPUS", "").strip()
+    if text and not _GPUS.fullmatch(text):
+        raise UserError(f"CLIPQUARRY_GPUS is '{text}'; write all, a number, or device=0,2.")
+    return text
+
+
+def _memory(variable: str, text: str) -> int | None:
+    if not text:
+        return None
+    found = _BYTES.fullmatch(text)
+    size = int(found[1]) * _UNITS[found[2].lower()] if found else 0
+    if size < 64 * 2**20:
+        raise UserError(f"{variable} is '{text}'; write 512m or 4g (at least 64m).")
+    return size
+
+
+def _cpus(variable: str, text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.01 <= value <= 1024:
+        raise UserError(f"{variable} is '{text}'; write a number of cores, such as 2 or 0.5.")
+    return value
+
+
+def read_params(params_file: Path) -> dict[str, Any]:
+    """The step's own parameters."""
+    try:
+        found: dict[str, Any] = json.loads(params_file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"{params_file} cannot be read: {error.strerror}. Clear the task 'plan': it writes it."
+        ) from error
+    except ValueError as error:
+        raise UserError(f"{params_file} is no JSON. Clear the task 'plan': it writes it.") from error
+    return found
+
+
+def step_environment(params_file: Path, data: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables a container gets: those that the step's own parameters name (``${CLIPQUARRY_MIRROR}``), and proxies.
+
+    Nothing else of the worker's environment: it holds the address of Airflow's database and of the ledger.
+    """
+    # Of the YAML's addresses only: what a person wrote into the trigger form must not name a secret.
+    sources = read_params(params_file).get("sources", [])
+    named = _VARIABLE.findall(json.dumps(sources))
+    passed = {name: environ[name] for name in (*named, *_ALWAYS) if environ.get(name)}
+    return {**passed, "CLIPQUARRY_DATA": str(data), "HOME": "/tmp", "USER": "clipquarry"}  # noqa: S108  its own tmpfs

@@ -1,0 +1,100 @@
+"""What every runtime's step operator shares: the command line, the result file, the wait."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.definitions.context import Context
+from airflow.sdk.exceptions import AirflowException
+from clipquarry.errors import ClipquarryError
+from clipquarry.files import read_json, write_json
+from clipquarry.settings import Settings
+
+from clipquarry_airflow.operators.outcome import airflow_error, raise_for, read_outcome
+from clipquarry_airflow.operators.plain import explain
+
+
+def _note_runtime(result_file: Path, where: str) -> None:
+    """Say in a step's result where it ran. The file stays its user's: a worker that is root must not take it away."""
+    owner = result_file.stat()
+    write_json(result_file, {**read_json(result_file), "runtime": where})
+    if os.geteuid() == 0:
+        os.chown(result_file, owner.st_uid, owner.st_gid)
+
+
+class StepOperator(BaseOperator):
+    """Runs ``clipquarry step`` on one shard; a runtime says where by its :meth:`run_step`.
+
+    ``job`` says which shard: paths relative to the data root, ``{"name", "items", "params", "out"}``; the plan makes it. Live output
+    goes to the task's log. On a wait the task is deferred: it holds no worker slot and starts again at the time the step named.
+
+    The result is read from the file that the step leaves in the workspace, never from its output and never unpickled.
+    """
+
+    ui_color = "#f3e9d8"
+    template_fields = ()  # labels and ids of a data set are data, never templates
+
+    def __init__(self, *, step: str, job: dict[str, str] | None = None, jobs: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.step, self.job, self.jobs = step, job or {}, jobs
+
+    def argv(self, data: Path) -> list[str]:
+        """The command line, without the program: what every runtime runs."""
+        return [
+            "step", self.step,
+            "--items", str(data / self.job["items"]),
+            "--params", f"@{data / self.job['params']}",
+            "--out", str(data / self.job["out"]),
+            "--data", str(data),
+            "--jobs", str(self.jobs),
+        ]  # fmt: skip
+
+    @property
+    def where(self) -> str:
+        """The runtime in words, once the step has run: ``process``, ``docker (IMAGE)``. The report shows it."""
+        return "unknown"
+
+    def run_step(self, data: Path, context: Context) -> tuple[int, str]:
+        """Run :meth:`argv`; the exit status, and what the runtime knows of an end that the step could not tell itself."""
+        raise NotImplementedError
+
+    def execute(self, context: Context, event: Any = None) -> dict[str, int]:
+        from clipquarry.pipeline.finished import finished_part
+        from clipquarry.steps.runner import result_path  # reads tables; not at parse
+
+        root = Settings.from_env().data
+        data, out = root.root, root.root / self.job["out"]
+        if (finished := finished_part(root, self.step, out)) is not None:
+            self.log.info("An earlier try finished this shard and could not say so: %s", finished["sentence"])
+            return dict(finished["counts"])
+        self.jobs = int(context["params"].get("jobs") or self.jobs)
+        result_file = result_path(out)
+        result_file.unlink(missing_ok=True)
+        try:
+            returncode, why = self.run_step(data, context)
+        except ClipquarryError as error:  # the runtime's own settings
+            red = airflow_error(error)
+            explain(self.log.error, red)
+            raise red from None
+        if result_file.exists():
+            _note_runtime(result_file, self.where)
+        outcome = read_outcome(result_file, returncode, why)
+        try:
+            raise_for(outcome)
+        except AirflowException as error:
+            explain(self.log.error, error)
+            raise
+        self.log.info("%s", outcome.sentence)
+        if outcome.resume_at is not None:
+            self._wait(outcome.resume_at)
+        return outcome.counts
+
+    def _wait(self, moment: datetime) -> None:
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+        self.log.info("Waiting until %s without a worker slot.", moment.isoformat())
+        self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute")

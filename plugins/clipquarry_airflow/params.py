@@ -1,0 +1,43 @@
+"""The trigger form: run parameters as Airflow params, with the data set's own splits, sources and defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Param
+from clipquarry.datasets.model import DatasetSpec
+from clipquarry.pipeline.params import default_params, params_model
+
+_REFRESH_LEAVES_OUT = frozenset({"limit"})
+
+
+def run_params(spec: DatasetSpec, kind: str) -> dict[str, Param]:
+    """One Param per field of the data set's parameters; the form validates with the same JSON schema."""
+    model = params_model(spec)
+    schema = model.model_json_schema()["properties"]
+    chosen = default_params(spec)
+    params: dict[str, Param] = {}
+    for name, field in model.model_fields.items():
+        if kind == "refresh" and name in _REFRESH_LEAVES_OUT:
+            continue
+        default: Any = chosen.get(name, field.default)
+        params[name] = Param(default, description=field.description, **_rules(name, schema[name], spec))
+    return params
+
+
+def _rules(name: str, schema: dict[str, Any], spec: DatasetSpec) -> dict[str, Any]:
+    rules = {key: value for key, value in schema.items() if key not in ("default", "description", "title", "anyOf")}
+    for option in schema.get("anyOf", []):  # 'integer or null' becomes one type list, which the form can draw
+        rules |= {key: value for key, value in option.items() if key != "type"}
+        rules["type"] = [*rules.get("type", []), option["type"]]
+    if rules.get("type") in ("array", "string") and "enum" not in rules:
+        # Without null the form demands a value, and an empty list or text is a value that it does not take.
+        rules["type"] = [rules["type"], "null"]
+    rules["title"] = name.replace("_", " ").capitalize()
+    if name == "splits":
+        rules |= {"examples": list(spec.parts), "items": {"type": "string", "enum": list(spec.parts)}}
+    elif name in ("sources", "annotation_sources"):
+        of = spec.item_sources if name == "sources" else spec.annotation_sources
+        known = [source.id for source in of]
+        rules |= {"examples": known, "items": {"type": "string", "enum": known}}
+    return rules

@@ -1,1 +1,0 @@
-"""Everything of Clipyard that imports Airflow: operators, DAG building blocks, pages, the notifier."""
