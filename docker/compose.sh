@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The deployment of compose.yaml: compose.sh up | down | logs [SERVICE] | ... (what else docker compose knows). `down` keeps the data.
+# The deployment of compose.yaml: compose.sh up | down | adopt | logs [SERVICE] | ... (what else docker compose knows). `down` keeps the data.
 set -euo pipefail
 cd "$(dirname "$0")"
 if docker compose version >/dev/null 2>&1; then compose=(docker compose)
@@ -36,6 +36,13 @@ service_image() {
   echo "$2=clipquarry-$1:$CLIPQUARRY_VERSION" >>"$env"
 }
 
+make_images() {
+  docker info >/dev/null 2>&1 || { echo "No Docker engine answers here: start one, or set DOCKER_HOST."; exit 1; }
+  ./images.sh media airflow socket-proxy
+  service_image postgres CLIPQUARRY_POSTGRES_IMAGE postgres:17-bookworm
+  service_image redis CLIPQUARRY_REDIS_IMAGE redis:8-bookworm
+}
+
 # Folders besides the data root are mounted into Airflow's containers too: a second file, made anew each time.
 folders() {
   set -- "$(sed -n 's/^CLIPQUARRY_EXTRA_ROOTS=//p' "$env" 2>/dev/null)" "$(sed -n 's/^CLIPQUARRY_DOCKER_MOUNTS=//p' "$env" 2>/dev/null)"
@@ -43,16 +50,30 @@ folders() {
     PYTHONPATH=../include:../plugins python3 -B -m clipquarry_airflow.compose_folders >.compose.folders.json
   compose+=(--project-name clipquarry --file compose.yaml --file .compose.folders.json)
 }
+started() { "${compose[@]}" exec -T postgres pg_isready --quiet --username=airflow --host=127.0.0.1; }
+if [ "${1:-}" = adopt ]; then # what a deployment of before the product was renamed left: docs/upgrading.md
+  shift
+  adopt=../.venv/bin/clipquarry
+  [ -x "$adopt" ] || { echo "Run 'make setup' first: it installs the command that adopts."; exit 2; }
+  [ ! -e "$env" ] || "$adopt" adopt --env "$env"
+  folders
+  make_images
+  "$adopt" adopt --volumes "clipquarry-airflow:$CLIPQUARRY_VERSION"
+  "${compose[@]}" up --detach postgres
+  for _ in $(seq 60); do started 2>/dev/null && break || sleep 1; done
+  "${compose[@]}" run --rm --no-deps worker clipquarry adopt "$@"
+  "${compose[@]}" stop postgres
+  echo "The deployment is adopted: make compose-up starts it."
+  exit
+fi
+PYTHONPATH=../include python3 -B -m clipquarry.former "$env"
 if [ "${1:-}" != up ]; then
   folders
   exec "${compose[@]}" "$@"
 fi
 [ -s "$env" ] || make_env
 folders
-docker info >/dev/null 2>&1 || { echo "No Docker engine answers here: start one, or set DOCKER_HOST."; exit 1; }
-./images.sh media airflow socket-proxy
-service_image postgres CLIPQUARRY_POSTGRES_IMAGE postgres:17-bookworm
-service_image redis CLIPQUARRY_REDIS_IMAGE redis:8-bookworm
+make_images
 "${compose[@]}" up --detach
 port=$(sed -n 's/^CLIPQUARRY_PORT=//p' "$env")
 echo "Airflow: http://${port:-127.0.0.1:8080}  user admin, password $(sed -n 's/^CLIPQUARRY_ADMIN_PASSWORD=//p' "$env")  (ready in about two minutes)"

@@ -7,6 +7,7 @@
 # packages by docker/base/make.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+PYTHONPATH=include python3 -B -m clipquarry.former
 docker info >/dev/null 2>&1 || { echo "No Docker engine answers here: start one, or set DOCKER_HOST."; exit 1; }
 official=python:3.11-slim-bookworm
 base=${BASE_IMAGE:-}

@@ -20,6 +20,7 @@ DAGS = PROJECT / "dags"
 GROUND = (
     "reasons",
     "errors",
+    "former",
     "files",
     "ids",
     "manifest",
@@ -45,8 +46,9 @@ ROOMS: dict[str, set[str]] = {
     "report": {"datasets", "ledger", "media"},
     "steps": {"datasets", "acquire", "annotations", "media", "people"},
     "pipeline": {"datasets", "acquire", "annotations", "steps", "ledger", "quality", "release", "report"},
+    "adopt": {"ledger"},
     "demo": {"datasets", "media", "pipeline"},
-    "cli": {"datasets", "acquire", "media", "steps", "ledger", "release", "report", "pipeline"},
+    "cli": {"datasets", "acquire", "media", "steps", "ledger", "release", "report", "pipeline", "adopt"},
     "__main__": {"cli"},
 }
 """Room to the rooms it may import; all may import the ground floor."""
@@ -54,11 +56,12 @@ ROOMS: dict[str, set[str]] = {
 GROUND_ARROWS: dict[str, set[str]] = {
     "reasons": set(),
     "errors": {"reasons"},
+    "former": {"errors"},
     "files": {"errors"},
     "ids": set(),
     "manifest": {"errors", "files"},
     "store": {"errors", "files"},
-    "settings": {"errors", "files"},
+    "settings": {"errors", "files", "former"},
     "progress": set(),
     "run_folder": set(),
     "run_order": {"errors", "files"},
@@ -75,6 +78,7 @@ NARROW: dict[tuple[str, str], set[str]] = {
     ("report", "datasets"): {"datasets.model"},
     ("steps", "datasets"): {"datasets.model"},
     ("release", "annotations"): {"annotations.file_list"},
+    ("adopt", "ledger"): {"ledger.engine"},
     ("report", "media"): {"media.thumbnail", "media.errors"},
     ("demo", "media"): {"media.tools", "media.run"},
     ("cli", "media"): {"media.tools"},

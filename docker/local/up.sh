@@ -23,4 +23,5 @@ export AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT=${AIRFLOW__SCHEDULER_
 # A task that is cancelled hears of it at its next heartbeat.
 export AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL=${AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL:-2}
 export YTDLP_NO_PLUGINS=${YTDLP_NO_PLUGINS-1}
+python -m clipquarry.former "$CLIPQUARRY_DATA"
 exec python -m clipquarry_airflow.local "$project"

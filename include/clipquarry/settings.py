@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clipquarry import former
 from clipquarry.errors import UserError
 from clipquarry.files import inside
 
@@ -123,9 +124,16 @@ class Settings:
         kind, _, path = self.ledger_url.partition(":///")
         return kind != "sqlite" or Path(path).exists()
 
+    @staticmethod
+    def root_of(environ: Mapping[str, str], data: Path | None = None) -> Path:
+        """The data root: ``data``, else the environment's, else ``./data``."""
+        return (data or Path(environ.get("CLIPQUARRY_DATA") or "data")).absolute()
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, *, data: Path | None = None) -> Settings:
-        root = (data or Path(environ.get("CLIPQUARRY_DATA") or "data")).absolute()
+        former.refuse_old_settings(environ)
+        root = cls.root_of(environ, data)
+        former.refuse_old_folder(root, PRIVATE)
         cookies = environ.get("CLIPQUARRY_COOKIES")
         return cls(
             data=DataRoot(root),

@@ -5,6 +5,7 @@ An error of ours is one sentence on standard error and the exit code of :class:`
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -13,11 +14,13 @@ import click
 
 from clipquarry import __version__
 from clipquarry.errors import ClipquarryError, Exit, UserError
+from clipquarry.former import refuse_old_settings
 
 COMMANDS = {
     "run": "runs", "refresh": "runs", "plan": "runs", "stage": "runs", "step": "steps", "missing": "answers", "due": "answers",
     "history": "answers", "coverage": "answers", "report": "runs", "release": "runs", "diff": "compare", "datasets": "data_sets",
     "spec": "data_sets", "doctor": "data_sets", "rebuild": "answers", "flatten": "compare",
+    "adopt": "adopt",
 }  # fmt: skip
 """Command to the module that holds it. Imported when it is asked for: a step needs neither the ledger nor the checks, and the
 image that steps run in does not hold their packages."""
@@ -58,6 +61,7 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            refuse_old_settings(os.environ)
             return super().invoke(ctx)
         except ClipquarryError as error:
             click.echo(f"clipquarry: {error}", err=True)

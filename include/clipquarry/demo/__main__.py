@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from clipquarry.errors import ClipquarryError
+from clipquarry.former import refuse_old_folder, refuse_old_settings
+from clipquarry.settings import PRIVATE
 
 
 def main() -> None:
@@ -22,6 +25,8 @@ def main() -> None:
     if arguments.film and arguments.set != "ava":
         parser.error("--film goes with --set ava")
     try:
+        refuse_old_settings(os.environ)
+        refuse_old_folder(home / "data", PRIVATE)
         if arguments.set == "ava":
             from clipquarry.demo import ava
 

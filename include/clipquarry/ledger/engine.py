@@ -18,7 +18,7 @@ from clipquarry.ledger.models import HEAD, VERSION_TABLE
 BUSY_SECONDS = 60.0
 """How long a writer waits for the one before it. Longer than the longest transaction (a catalog of 650,000 rows)."""
 
-_LOCK = 0x636C6970_79617264  # "clipquarry": the advisory lock of writers on PostgreSQL
+_LOCK = 0x636C6970_79617264  # the advisory lock of writers on PostgreSQL
 _WRITE = "clipquarry_write"
 
 

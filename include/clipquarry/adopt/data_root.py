@@ -1,0 +1,200 @@
+"""A data root of the old name becomes one of ours: its private folder, the words and paths in its tables, its ledger.
+
+Everything is rewritten inside the old folder, file by file, each whole or not at all; the folder's new name comes last, by one
+rename. Whoever is killed before it runs the same command again: what is done already is left alone. Nothing of a data set's
+own layout is touched but unfinished files of the old name, so clips, frames and their hard links stay what they are.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from clipquarry import former
+from clipquarry.adopt.ledger import adopt_ledger
+from clipquarry.errors import ClipquarryError, UserError
+from clipquarry.files import disk_errors, publish, read_json, sync_folder, temporary_beside, writing
+from clipquarry.settings import PRIVATE
+
+_TEXTS = frozenset({".json", ".jsonl", ".csv", ".html"})
+_PATH = re.compile(rb"(?<![A-Za-z0-9_.-])" + re.escape(former.PRIVATE.encode()) + rb"(?![A-Za-z0-9_-])")
+"""The old private folder as a part of a path; in JSON too, where a path is written like everywhere else."""
+_RECORDS = ("releases", "set-aside", "models", "scratch")
+"""Left as they are: what was published, a person's own files, weights, unfinished downloads."""
+_LAYOUT_DEPTH = 3
+"""Unfinished files lie beside what they were to become: at most in ``{root}/{videos}/{class}`` of the data root."""
+
+
+@dataclass
+class Adopted:
+    """What :func:`adopt` changed, in files (tables, texts, unfinished ones) and rows of the ledger."""
+
+    tables: int = 0
+    texts: int = 0
+    removed: int = 0
+    ledger_rows: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.tables} tables and {self.texts} texts rewritten, {self.ledger_rows} rows of the ledger, "
+            f"{self.removed} unfinished files removed"
+        )
+
+
+def open_runs(private: Path) -> list[str]:
+    """``{dataset}/{run}`` of every run that began and has not ended, oldest data set first."""
+    found = []
+    for path in sorted((private / "runs").glob("*/*/run.json")):
+        try:
+            facts = read_json(path)
+        except (ClipquarryError, OSError):
+            continue
+        if isinstance(facts, dict) and facts.get("started") and not facts.get("ended"):
+            found.append(f"{path.parent.parent.name}/{path.parent.name}")
+    return found
+
+
+def adopt(root: Path, ledger_url: str | None, *, dead: Collection[str] = (), count: Callable[[str], None]) -> Adopted:
+    """Adopt the data root; ``count`` hears of every file that was looked at.
+
+    ``ledger_url``: the ledger where it is not a file in the private folder. ``dead``: open runs (``{dataset}/{run}``) that nobody goes on
+    with. Raises UserError while another run is open, and where the root has private folders of both names.
+    """
+    with _alone(root):
+        old, new = root / former.PRIVATE, root / PRIVATE
+        done = Adopted()
+        if new.exists() and old.exists():
+            raise UserError(
+                f"{root} holds both {old.name} and {PRIVATE}: a run began afresh beside the old one. Move the one with less in it away, "
+                "then run this again."
+            )
+        private = old if old.exists() else new
+        if not private.is_dir():
+            raise UserError(f"{root} holds nothing of ours: there is no {old.name} and no {PRIVATE} in it.")
+        still = [name for name in open_runs(old) if name not in dead]
+        if still:
+            raise UserError(
+                f"The run {still[0]} has not ended{f' (nor {len(still) - 1} more)' if still[1:] else ''}: let it end, with the version "
+                f"that began it. If it was killed and nobody goes on with it, add --dead {still[0]}."
+            )
+        done.removed = _remove_unfinished(root)
+        for path in _files(private):
+            if path.suffix == ".parquet":
+                done.tables += _adopt_table(path)
+            elif path.suffix in _TEXTS:
+                done.texts += _adopt_text(path)
+            count("done")
+        done.ledger_rows = adopt_ledger(ledger_url or f"sqlite:///{private / 'ledger.sqlite'}")
+        if private == old:
+            old.rename(new)
+            sync_folder(root)
+        return done
+
+
+def files_of(root: Path) -> int:
+    """How many files :func:`adopt` will look at."""
+    return sum(1 for name in (former.PRIVATE, PRIVATE) for _ in _files(root / name))
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    try:
+        handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise UserError(f"The data root {root} cannot be opened ({error.strerror}).") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError(f"Another process adopts {root} already: wait for it.") from None
+    finally:
+        os.close(handle)
+
+
+def _files(private: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(private):
+        if Path(place) == private:
+            folders[:] = [name for name in folders if name not in _RECORDS]
+        folders.sort()
+        yield from (Path(place, name) for name in sorted(names))
+
+
+def _adopt_table(path: Path) -> bool:
+    """Rewrite a table whose words are of the old name; True when it was."""
+    try:
+        source = pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError):
+        return False  # what cannot be read is told by whoever needs it
+    with source:
+        schema = source.schema_arrow
+        old = schema.metadata or {}
+        words = {_word(key): value for key, value in old.items()}
+        if words == old:
+            return False
+        schema = schema.with_metadata(words)
+        temporary = temporary_beside(path)
+        try:
+            with disk_errors(path):
+                with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+                    for number in range(source.num_row_groups):
+                        writer.write_table(_with_new_paths(source.read_row_group(number)).cast(schema))
+                _replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return True
+
+
+def _word(key: bytes) -> bytes:
+    name, dot, rest = key.partition(b".")
+    return b"clipquarry." + rest if dot and name == former.NAME.encode() else key
+
+
+def _with_new_paths(table: pa.Table) -> pa.Table:
+    for number, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            column = pc.replace_substring(table.column(number), f"{former.PRIVATE}/", f"{PRIVATE}/")
+            table = table.set_column(number, field, column)
+    return table
+
+
+def _adopt_text(path: Path) -> bool:
+    """Rewrite the paths in a text; True when there were any."""
+    content = path.read_bytes()
+    new = _PATH.sub(PRIVATE.encode(), content)
+    if new == content:
+        return False
+    stat = path.stat()
+    with writing(path, "wb") as handle:
+        handle.write(new)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    return True
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Publish with the mode and the times of what is replaced."""
+    shutil.copystat(path, temporary)
+    publish(temporary, path)
+
+
+def _remove_unfinished(root: Path) -> int:
+    removed = 0
+    private = root / former.PRIVATE
+    for place, folders, names in os.walk(root):
+        here = Path(place)
+        left = [name for name in (*folders, *names) if name.startswith(former.TEMPORARY_PREFIX)]
+        too_deep = private not in (here, *here.parents) and len(here.relative_to(root).parts) >= _LAYOUT_DEPTH
+        folders[:] = [] if too_deep else [name for name in folders if name not in left]
+        for path in (here / name for name in left):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            removed += 1
+    return removed
