@@ -28,6 +28,8 @@ ELSEWHERE = {
     "make images": "images/test_images.py::test_media",
     "make compose-up": "images/test_compose.py::test_the_passwords_are_made_once_and_are_private",
     "make compose-down": "images/test_compose.py::test_folders_of_the_settings_are_mounted_into_airflows_containers",
+    "docker/compose.sh adopt": "images/test_compose.py::test_an_old_deployments_settings_are_adopted",
+    "clipquarry adopt --data data": "adopt/test_adopt_data_root.py::test_words_paths_and_unfinished_files",
     "BASE_IMAGE=my-cuda-devel-with-python3.11 TORCH_INDEX=https://download.pytorch.org/whl/cu130 FORCE_CUDA=1 docker/images.sh detect":
         "images/test_images.py::test_detect",
     "clipquarry run ava --split val": "pipeline/test_ava_run.py",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from clipquarry import former
 from clipquarry_airflow.socket_proxy.rules import Rules
 
 DOCKER = Path(__file__).parents[2] / "docker"
@@ -152,3 +153,20 @@ def test_folders_of_the_settings_are_mounted_into_airflows_containers(tmp_path: 
     )
     assert refused.returncode == 2
     assert "CLIPQUARRY_EXTRA_ROOTS holds 'ssd'" in refused.stderr
+
+
+def test_an_old_deployments_settings_are_adopted(tmp_path: Path) -> None:
+    """What ``compose.sh adopt`` does without an engine; the volumes are tested with one (``adopt/``)."""
+    copy = tmp_path / "docker"
+    shutil.copytree(DOCKER, copy, ignore=shutil.ignore_patterns(".env"))
+    for name in ("include", "plugins", "pyproject.toml", ".venv"):
+        (tmp_path / name).symlink_to(DOCKER.parent / name)
+    compose()  # skips where there is none
+    (copy / ".env").write_text("".join(f"{former.PREFIX}{name}=x\n" for name in SECRETS))
+    no_engine = {**os.environ, "DOCKER_HOST": "tcp://127.0.0.1:1"}
+    refused = subprocess.run([copy / "compose.sh", "up"], env=no_engine, text=True, capture_output=True)
+    assert refused.returncode == 2 and "compose.sh adopt" in refused.stderr
+    done = subprocess.run([copy / "compose.sh", "adopt"], env=no_engine, text=True, capture_output=True)
+    assert done.returncode == 1 and "No Docker engine answers here" in done.stdout
+    assert (copy / ".env").read_text() == "".join(f"CLIPQUARRY_{name}=x\n" for name in SECRETS)
+    assert (copy / ".env.before-adopt").exists()
