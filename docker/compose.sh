@@ -55,6 +55,8 @@ if [ "${1:-}" = adopt ]; then # what a deployment of before the product was rena
   shift
   adopt=../.venv/bin/clipquarry
   [ -x "$adopt" ] || { echo "Run 'make setup' first: it installs the command that adopts."; exit 2; }
+  exec 9>"$env.lock"
+  flock --nonblock 9 || { echo "Another process adopts this deployment already: wait for it."; exit 2; }
   [ ! -e "$env" ] || "$adopt" adopt --env "$env"
   folders
   make_images
