@@ -25,6 +25,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     ("annotation_sources",),
     ("annotation_counts",),
     ("label_map",),
+    ("compare_with",),
     ("version",),
     ("kinetics_list",),
     ("merge",),
