@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from clipquarry.demo.videos import make_video, read_frame_numbers
 from clipquarry.errors import Exit, UserError
-from clipquarry.files import sha256_of
+from clipquarry.files import TEMPORARY_PREFIX, sha256_of
 from clipquarry.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
 from clipquarry.media.frames import count_images
 from clipquarry.media.tools import ffmpeg
@@ -211,7 +211,7 @@ def test_kill_9_leaves_no_finished_looking_folder_and_a_rerun_finishes(data: Pat
         time.sleep(0.01)
     os.kill(step.pid, signal.SIGKILL)
     step.wait()
-    assert [path.name[:13] for path in place.iterdir()] == [".clipquarry-tmp"]
+    assert [path.name.startswith(TEMPORARY_PREFIX) for path in place.iterdir()] == [True]
     assert not (data.parent / "out" / "part-00000.parquet").exists()
     left = next(place.iterdir())
     rows = frames(data)
