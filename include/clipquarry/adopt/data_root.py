@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from clipquarry import former
 from clipquarry.adopt.ledger import adopt_ledger
 from clipquarry.errors import ClipquarryError, UserError
-from clipquarry.files import disk_errors, publish, read_json, sync_folder, temporary_beside, writing
+from clipquarry.files import disk_errors, publish, read_json, sync_folder, temporary_beside
 from clipquarry.settings import PRIVATE
 
 _TEXTS = frozenset({".json", ".jsonl", ".csv", ".html"})
@@ -142,15 +142,9 @@ def _adopt_table(path: Path) -> bool:
         if words == old:
             return False
         schema = schema.with_metadata(words)
-        temporary = temporary_beside(path)
-        try:
-            with disk_errors(path):
-                with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-                    for number in range(source.num_row_groups):
-                        writer.write_table(_with_new_paths(source.read_row_group(number)).cast(schema))
-                _replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with _replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for number in range(source.num_row_groups):
+                writer.write_table(_with_new_paths(source.read_row_group(number)).cast(schema))
     return True
 
 
@@ -173,17 +167,22 @@ def _adopt_text(path: Path) -> bool:
     new = _PATH.sub(PRIVATE.encode(), content)
     if new == content:
         return False
-    stat = path.stat()
-    with writing(path, "wb") as handle:
-        handle.write(new)
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with _replacing(path) as temporary:
+        temporary.write_bytes(new)
     return True
 
 
-def _replace(temporary: Path, path: Path) -> None:
-    """Publish with the mode and the times of what is replaced."""
-    shutil.copystat(path, temporary)
-    publish(temporary, path)
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file to write to; when the block ends well, it takes the place of ``path``, with its mode and its times."""
+    temporary = temporary_beside(path)
+    try:
+        with disk_errors(path):
+            yield temporary
+            shutil.copystat(path, temporary)
+            publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _remove_unfinished(root: Path) -> int:
