@@ -1,21 +1,21 @@
-# Two commands do everything: `make demo` and `make test`. `make up` gives the Airflow UI.
+# Start with `make demo` and `make test`. `make up` starts the Airflow UI.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# Where somebody has set this, every step, command and Airflow process would compile the whole library anew.
+# With this variable set, each step, command and Airflow process would compile the whole library again.
 unexport PYTHONDONTWRITEBYTECODE
 
-# tests/groups.py says which tests share a worker, in which order they come, and what is heavy and slow.
+# tests/groups.py sets the tier of each test, the tests that share a worker, and their order.
 WORKERS ?= 2
 TESTS ?= not heavy
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m "$(TESTS)" $(PYTEST_ARGS)
 
-.PHONY: demo demo-ava demo-up demo-ava-up test test-quick test-all up lint bench lock setup detect-env images compose-up compose-down readers-env clean help
+.PHONY: demo demo-ava demo-up demo-ava-up test test-quick test-all up lint docs bench lock setup detect-env images compose-up compose-down readers-env clean help
 
-help:  ## what can be made
+help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
 $(STAMP): requirements.lock pyproject.toml
@@ -29,35 +29,35 @@ $(STAMP): requirements.lock pyproject.toml
 
 setup: $(STAMP)  ## install the locked packages into .venv
 
-demo: $(STAMP)  ## run a small data set through the real DAGs and say where the report is
+demo: $(STAMP)  ## run a small data set through the real DAGs; prints the path of its report
 	@$(BIN)/python -m clipquarry.demo --home .demo
 
-demo-ava: $(STAMP)  ## the same of AVA, whose people are detected; FILM=path adds a film of yours
+demo-ava: $(STAMP)  ## run a small AVA and detect its people; FILM=path adds a video of yours
 	@$(BIN)/python -m clipquarry.demo --set ava --home .demo-ava $${FILM:+--film="$$FILM"}
 
-demo-up: $(STAMP)  ## the Airflow UI over the demo's runs
+demo-up: $(STAMP)  ## start the Airflow UI over the runs of make demo
 	@docker/local/up.sh .demo/airflow .demo/data
 
-demo-ava-up: $(STAMP)  ## likewise over those of AVA
+demo-ava-up: $(STAMP)  ## start the Airflow UI over the runs of make demo-ava
 	@docker/local/up.sh .demo-ava/airflow .demo-ava/data
 
-up: $(STAMP)  ## the Airflow UI, data in ./data (or CLIPQUARRY_DATA)
+up: $(STAMP)  ## start the Airflow UI, with data in ./data (or CLIPQUARRY_DATA)
 	@docker/local/up.sh .airflow "$${CLIPQUARRY_DATA:-data}"
 
-test: $(STAMP)  ## set up and run the tests, but for those of the group heavy (Docker, Airflow, Celery)
+test: $(STAMP)  ## run the tests without the tier heavy (Docker, Airflow, Celery)
 	@$(PYTEST)
-	@[ "$(TESTS)" != "not heavy" ] || echo "left out: the group heavy, whose tests start Docker, Airflow and Celery; 'make test-all' runs them too"
+	@[ "$(TESTS)" != "not heavy" ] || echo "not run: the tier heavy (tests that start Docker, Airflow and Celery); 'make test-all' runs it"
 
-test-quick: $(STAMP)  ## the tests that need no server, no browser and no minutes
+test-quick: $(STAMP)  ## run the quick tests: no server, no browser, no Docker, no Airflow
 	@$(MAKE) --no-print-directory test TESTS="not heavy and not slow"
 
-test-all: $(STAMP)  ## all tests
+test-all: $(STAMP)  ## run all tests
 	@$(MAKE) --no-print-directory test TESTS=
 
-lint: $(STAMP)  ## ruff and mypy
+lint: $(STAMP)  ## run ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-detect-env: $(STAMP)  ## an environment with the network detector, .venv-detect (CLIPQUARRY_WHEELS: folders with wheels, separated by :)
+detect-env: $(STAMP)  ## install the network detector into .venv-detect (CLIPQUARRY_WHEELS: folders with wheels, separated by :)
 	@test -x .venv-detect/bin/python || $(PYTHON) -m venv .venv-detect
 	@$(BIN)/uv pip install --quiet --python .venv-detect/bin/python --constraints requirements.lock -r pyproject.toml --extra people \
 	  pytest pytest-timeout
@@ -67,20 +67,23 @@ detect-env: $(STAMP)  ## an environment with the network detector, .venv-detect 
 images:  ## build the Docker images (BASE_IMAGE names their base)
 	@docker/images.sh
 
-compose-up:  ## Airflow with workers, PostgreSQL and Redis in containers; makes images and passwords
+compose-up:  ## start Airflow with workers, PostgreSQL and Redis in containers; builds missing images, makes passwords
 	@docker/compose.sh up
 
-compose-down:  ## stop it; the data stay
+compose-down:  ## stop the containers of compose-up; keeps the data
 	@docker/compose.sh down
 
-bench: $(STAMP)  ## all measurements of BENCHMARKS.md
+docs: $(STAMP)  ## write the generated parts of the pages again
+	@$(BIN)/python docs/generate
+
+bench: $(STAMP)  ## run all benchmarks of BENCHMARKS.md
 	@for file in bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
-readers-env: $(STAMP)  ## mmaction2's own readers in .venv-readers, which tests/readers asks about our releases
+readers-env: $(STAMP)  ## install mmaction2 into .venv-readers for tests/readers, which read our releases with it
 	@tests/readers/setup.sh .venv-readers
 
-lock: $(STAMP)  ## resolve the lock file anew
+lock: $(STAMP)  ## resolve requirements.lock again
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header pyproject.toml -o requirements.lock
 
-clean:  ## remove what was set up (not your data)
+clean:  ## remove the environments and the demos' folders (not your data)
 	rm -rf $(VENV) .venv-detect .venv-readers .demo .demo-ava

@@ -1,10 +1,14 @@
-"""Airflow's own share of a shard task (process runtime): the task in a real deployment against the same step by hand.
+"""Airflow's own share of a shard task (process runtime): the task in a real deployment against the same step by hand. And what DAG files cost.
 
-    python bench/bench_airflow.py [--shards N]
+    python bench/bench_airflow.py [--shards N] [--only-files] [--cycles N] [--quick]
 
 ``docker/local/up.sh`` runs the DAG ``kinetics_demo`` from the demo's own web server; a task lasts from the moment the
 scheduler queues it to its end. By hand, the same shards are fetched by ``clipquarry step`` into a fresh data root, as
 many at a time as the pool allows.
+
+The CPU time of DAG files is that of a real DAG processor (``airflow dag-processor --num-runs``), with all that it starts: of many cycles less
+that of one, so that its own start does not count. It is measured with all data sets, and with ``CLIPQUARRY_ONLY`` naming one; the difference is
+that of the other data sets' DAGs.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -26,8 +31,8 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from clipquarry.demo.data_set import make_demo_set
 from clipquarry.demo.origin import Origin
+from clipquarry.families.clips.sample import make_kinetics
 from clipquarry.settings import DataRoot
 
 PROJECT = Path(__file__).parents[1]
@@ -64,7 +69,7 @@ def in_airflow(home: Path, data: Path, shards: int) -> list[float]:
     environment = {
         **os.environ, "AIRFLOW__API__PORT": str(port), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "AIRFLOW_HOME": str(home), "CLIPQUARRY_DATA": str(data), "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
-        "CLIPQUARRY_RUNTIME": "process",
+        "CLIPQUARRY_RUNTIME": "process", "CLIPQUARRY_ONLY": DATASET,
     }  # fmt: skip
     database = home / "airflow.db"
     with open(home.with_suffix(".log"), "wb") as log:
@@ -110,13 +115,59 @@ def by_hand(data: Path, fresh: Path) -> list[float]:
         return list(pool.map(one, sorted(plan.glob("items/shard-*.parquet"))))
 
 
+def cycles_cpu(home: Path, cycles: int, only: str) -> float:
+    """CPU seconds of a DAG processor that reads every file ``cycles`` times and ends, with its children."""
+    environment = {
+        **os.environ, "AIRFLOW_HOME": str(home), "CLIPQUARRY_DATA": str(home / "data"), "CLIPQUARRY_ONLY": only,
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"), "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "0",
+        "CLIPQUARRY_RUNTIME": "process",
+    }  # fmt: skip
+    quiet = {"env": environment, "check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    if not (home / "airflow.db").exists():
+        subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], **quiet)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "airflow", "dag-processor", "--num-runs", str(cycles)], **quiet)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def dag_files(folder: Path, cycles: int, *, every_data_set: bool = True) -> None:
+    """Print what a cycle over ``dags/`` costs, and a DAG of it."""
+    every: dict[str, tuple[float, int]] = {}
+    for only in ("", DATASET) if every_data_set else (DATASET,):
+        home = folder / f"airflow-{only}"
+        home.mkdir()
+        cycles_cpu(home, 1, only)  # the first writes into Airflow's database what the next ones find unchanged
+        cost = (cycles_cpu(home, 1 + cycles, only) - cycles_cpu(home, 1, only)) / cycles
+        (number,) = rows(home / "airflow.db", "SELECT count(*) FROM dag")[0]
+        every[only] = cost, int(number)
+    files = len(list((PROJECT / "dags").glob("*.py")))
+    one_cost, one_dags = every[DATASET]
+    print("| DAG files | files | DAGs | CPU s a cycle | CPU s a DAG | of a core at 300 s |\n|---|---|---|---|---|---|")
+    if every_data_set:
+        all_cost, all_dags = every[""]
+        each = (all_cost - one_cost) / (all_dags - one_dags)
+        print(f"| all data sets | {files} | {all_dags} | {all_cost:.1f} | {each:.2f} | {all_cost / 300:.0%} |")
+    print(f"| one (CLIPQUARRY_ONLY) | {files} | {one_dags} | {one_cost:.1f} | | {one_cost / 300:.0%} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shards", type=int, default=8, help="how many tasks at most (8)")
+    parser.add_argument("--only-files", action="store_true", help="measure the DAG files only")
+    parser.add_argument("--cycles", type=int, default=3, help="how often the DAG files are read (3)")
+    parser.add_argument("--quick", action="store_true", help="two shards, and the DAG files of one data set read once")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.shards, arguments.cycles = 2, 1
+    with tempfile.TemporaryDirectory(prefix="clipquarry-bench-", ignore_cleanup_errors=True) as name:
+        dag_files(Path(name), arguments.cycles, every_data_set=not arguments.quick)
+    if arguments.only_files:
+        return
     with tempfile.TemporaryDirectory(prefix="clipquarry-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        made = make_demo_set(folder / "origin")
+        made = make_kinetics(folder / "origin")
         quick = {path: how for path, how in made.plan.items() if how in ("404", "410", "html")}
         with Origin(made.folder, quick) as origin:
             os.environ["CLIPQUARRY_DEMO_URL"] = origin.url

@@ -29,7 +29,7 @@ import numpy as np
 from clipquarry.datasets.model import Recipe
 from clipquarry.demo.videos import make_video, read_frame_numbers
 from clipquarry.media.cutters import cut_clip
-from clipquarry.media.excerpt import Part, make_excerpt
+from clipquarry.media.excerpt import Section, make_excerpt
 from clipquarry.media.stretches import Encoders
 from clipquarry.media.tools import ffmpeg
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ def reference_excerpt(film: Path, video: Path, frames: Path, seconds: int) -> No
 def our_excerpt(film: Path, video: Path, frames: Path, seconds: int) -> None:
     encoders = Encoders(os.cpu_count() or 1)
     make_excerpt(
-        film, video=video, frames=frames, part=Part(BEFORE, seconds, 30, 1), recipe=Recipe(), encoders=encoders
+        film, video=video, frames=frames, section=Section(BEFORE, seconds, 30, 1), recipe=Recipe(), encoders=encoders
     )
 
 
@@ -197,13 +197,13 @@ def clips(count: int, noise: int, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="6 s of film, 8 clips, one turn")
+    parser.add_argument("--quick", action="store_true", help="2 s of film, 4 clips, one turn")
     parser.add_argument("--seconds", type=int, default=60, help="of the film's part (60)")
     parser.add_argument("--clips", type=int, default=40, help="how many clips (40)")
     parser.add_argument("--noise", type=int, default=3, help="how noisy the camera is (3; 0: a drawn film)")
     parser.add_argument("--turns", type=int, default=1, help="turns of (a), whose medians are told (1)")
     arguments = parser.parse_args()
-    seconds, count, turns = (6, 8, 1) if arguments.quick else (arguments.seconds, arguments.clips, arguments.turns)
+    seconds, count, turns = (2, 4, 1) if arguments.quick else (arguments.seconds, arguments.clips, arguments.turns)
     print(f"{ffmpeg()}; recipe {Recipe().preset}, crf {Recipe().crf}; noise {arguments.noise}")
     with tempfile.TemporaryDirectory(prefix="clipquarry-bench-") as folder:
         if seconds:

@@ -1,6 +1,6 @@
 """AVA-Kinetics' annotations: rows prepared for the clips on disk, and proposals merged.
 
-    python bench/bench_ava_kinetics.py [--rows N] [--rounds N] [--keys N]
+    python bench/bench_ava_kinetics.py [--rows N] [--rounds N] [--keys N] [--quick]
 
 The other side is the reference's way of preparing (specification 3.5) in plain Python: every line split, its video's clips
 looked through, the line formatted and written. Both read the same csv and know the same clips; the files must be equal.
@@ -111,7 +111,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keys", type=int, default=300_000)
     parser.add_argument("--merge-only", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true", help="a few thousand rows and keys, one round")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.rows, arguments.rounds, arguments.keys = 7000, 1, 1800
     if arguments.merge_only:
         merge(arguments.keys)
         return

@@ -4,7 +4,7 @@
 
 CPU time (user + system) in one process: each clip is cut, verified without looking, and its frames are extracted; what looking
 adds is counted around its calls, since a difference of two runs drowns in the noise of a busy machine. The least of several turns
-counts on both sides. ``--pairs`` also looks for the same film among 650,000 made-up fingerprints.
+counts on both sides. ``--pairs`` also looks for the same video among 650,000 made-up fingerprints.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from clipquarry.datasets.model import Recipe
 from clipquarry.demo.videos import make_video
 from clipquarry.media.content import Looker
 from clipquarry.media.cut import cut_clip
+from clipquarry.media.frame_content import folder_content
+from clipquarry.media.frame_folder import frame_name
 from clipquarry.media.frames import FrameRecipe, extract_frames
-from clipquarry.media.image_content import folder_content
-from clipquarry.media.image_folder import image_name
 from clipquarry.media.probe import opened, probe
 
 SECONDS = 10
@@ -75,7 +75,7 @@ def measure(source: Path, folder: Path) -> None:
     made = extract_frames(clip, images, recipe=FrameRecipe(256))
     frames = min(cost(lambda: extract_frames(clip, images, recipe=FrameRecipe(256))) for _ in range(2))
     seen = min(
-        cost(lambda: folder_content(lambda n: images / image_name(n + 1), made.frames, made.source_duration))
+        cost(lambda: folder_content(lambda n: images / frame_name(n + 1), made.frames, made.source_duration))
         for _ in range(TURNS)
     )
     size = f"{source.name}, {probe(clip, decode=False).width}x{probe(clip, decode=False).height}, {length:.1f} s"

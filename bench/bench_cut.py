@@ -116,14 +116,14 @@ def compare(windows: int, sources: int, seconds: int, noise: int, folder: Path) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="three windows of one 40 second source")
+    parser.add_argument("--quick", action="store_true", help="two windows of one 16 second source")
     parser.add_argument("--windows", type=int, default=50, help="how many windows (50)")
     parser.add_argument("--noise", type=int, default=3, help="how noisy the camera is (3; 0: a drawn film)")
     parser.add_argument("--quality", type=Path, metavar="VIDEO", help="also compare the encodes of this video")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="clipquarry-bench-") as folder:
         if arguments.quick:
-            compare(3, 1, 40, arguments.noise, Path(folder))
+            compare(2, 1, 16, arguments.noise, Path(folder))
         else:
             compare(arguments.windows, 3, 120, arguments.noise, Path(folder))
         if arguments.quality:

@@ -1,6 +1,6 @@
 """People in frames: our detector in batches against mmdetection's own loop, picture by picture.
 
-    python bench/bench_detect.py [--frames N] [--batch N] [--config NAME] [--size WIDTHxHEIGHT] [--threads N]
+    python bench/bench_detect.py [--frames N] [--batch N] [--config NAME] [--size WIDTHxHEIGHT] [--threads N] [--quick]
 
 Runs in the environment of ``make detect-env``; started from another one, it starts itself there. The weights are random and the heads are
 made to find people everywhere, so that what comes after the network has its work too. Both sides hold the same model and get the same
@@ -35,7 +35,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of each side, by turns; the quickest counts (5)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:0 (cpu)")
     parser.add_argument("--half", action="store_true", help="ours in half precision, on a GPU")
+    parser.add_argument("--quick", action="store_true", help="two pictures, one round")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.frames, arguments.rounds = 2, 1
     if find_spec("mmdet") is None:
         if not THERE.exists():
             print("There is no .venv-detect (make detect-env): not measured.")

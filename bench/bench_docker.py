@@ -1,6 +1,6 @@
 """The docker runtime: a shard's overhead against a process, and a hundred shards in the live Airflow, four at a time.
 
-    python bench/bench_docker.py [--pairs N] [--shards N]
+    python bench/bench_docker.py [--pairs N] [--shards N] [--quick]
 
 Needs a Docker engine and the image clipquarry-media (``make images``). First the same shard of frames is made by either runtime's
 operator in turn; then ``docker/local/up.sh`` fetches a made-up data set of small clips, and what is left behind is counted.
@@ -34,21 +34,20 @@ SPEC = """
 schema: dataset-spec/v1
 name: bench_docker
 title: Bench
-family: crawl
+family: clips
 task: action-recognition
 root: bench_docker
 access: {kind: open}
-annotation_format: kinetics_csv
-layout: {annotations: annotations, videos: "videos_{part}", resized: "videos_{part}_256p_dense_cache", rawframes: "rawframes_{part}"}
+options: {reader: kinetics_csv}
+layout: {annotations: annotations, videos: "videos_{split}", resized: "videos_{split}_256p_dense_cache", rawframes: "rawframes_{split}"}
 item: {level: 2, ext: [mp4]}
-labels: {source: annotation, count: 1, order: codepoint, base: 0}
-splits:
-  - parts: {val: annotations/kinetics_val.csv}
+labels: {source: annotation, count: 1, order: codepoint}
+splits: {val: annotations/kinetics_val.csv}
 sources:
   - {id: csv, kind: http, provides: annotations, url: "${BENCH_URL}/{split}.csv", into: "annotations/kinetics_{split}.csv"}
   - {id: origin, kind: http, provides: items, content: video, url: "${BENCH_URL}/videos/{id}.mp4"}
-lists: {videos: "bench_{part}_list_videos.txt", rawframes: "bench_{part}_list_rawframes.txt"}
-expected: {crawled: true, parts: {val: {count: COUNT}}}
+lists: {videos: "bench_{split}_list_videos.txt", rawframes: "bench_{split}_list_rawframes.txt"}
+expected: {rows: {val: {count: COUNT}}}
 missing: {warn: 0.05, error: 0.9}
 recipe: {preset: ultrafast, max_seconds: 1}
 """
@@ -153,7 +152,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=8, help="how often either runtime makes the shard (8)")
     parser.add_argument("--shards", type=int, default=100, help="tasks of the run (100)")
+    parser.add_argument("--quick", action="store_true", help="one pair, and two shards")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.pairs, arguments.shards = 1, 2
     with tempfile.TemporaryDirectory(prefix="clipquarry-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         process, docker = overhead(folder, arguments.pairs)

@@ -1,6 +1,6 @@
 """Fetching small clips from a local web server: Clipquarry against one ``yt-dlp`` process per clip.
 
-    python bench/bench_fetch.py [--clips 500] [--dead 100] [--jobs 8] [--seconds 10] [--reference N]
+    python bench/bench_fetch.py [--clips 500] [--dead 100] [--jobs 8] [--seconds 10] [--reference N] [--quick]
 
 Both sides ask the same server for the same clips, of which ``--dead`` are dead links (404, 410, 403, 500, a web page,
 a truncated file), with as many downloads in parallel, in one run. With ``--reference N`` only N clips, spread evenly,
@@ -28,6 +28,7 @@ from clipquarry.demo.videos import make_video
 from clipquarry.files import read_json
 from clipquarry.ids import clip_id
 from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.microseconds import of
 
 DEAD = {
     "404": "not_found", "410": "gone", "403": "forbidden_media", "500": "http_5xx", "html": "not_a_video",
@@ -81,7 +82,7 @@ def clipquarry(folder: Path, url: str, names: list[str], plan: dict[str, str], j
     rows = [
         {
             "item_id": f"val/bench/{name}", "video_id": name[:11], "clip_id": name, "split": "val", "label": "bench",
-            "class_dir": "bench", "label_index": 0, "start": int(name[12:18]), "end": int(name[19:]), "row": n + 2,
+            "class_dir": "bench", "label_index": 0, "start": of(int(name[12:18])), "end": of(int(name[19:])), "row": n + 2,
         }
         for n, name in enumerate(names)
     ]  # fmt: skip
@@ -127,7 +128,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=8)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--reference", type=int, help="ask yt-dlp for this many clips only, and scale")
+    parser.add_argument("--quick", action="store_true", help="12 clips of two seconds, 6 of them dead; 3 of yt-dlp")
     args = parser.parse_args()
+    if args.quick:
+        args.clips, args.dead, args.seconds, args.reference = 12, 6, 2, 3
     with tempfile.TemporaryDirectory(prefix="bench-fetch-") as name:
         folder = Path(name)
         names, plan = prepare(folder, args.clips, args.dead, args.seconds)

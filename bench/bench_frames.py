@@ -22,9 +22,12 @@ from pathlib import Path
 
 from clipquarry.demo.videos import make_video
 from clipquarry.manifest import ITEM_FIELDS, Row, schema_of, write_rows
-from clipquarry.media.frames import FrameRecipe, count_images, frames_argv
+from clipquarry.media.frames import FrameRecipe, count_frames, frames_argv
 from clipquarry.media.probe import probe
+from clipquarry.media.stamped import Readable
+from clipquarry.media.timeline import read_timeline
 from clipquarry.media.tools import ffmpeg
+from clipquarry.microseconds import of
 from clipquarry.steps.frames import FramesStep
 from clipquarry.steps.runner import run_step
 
@@ -43,7 +46,7 @@ def rows(count: int) -> list[Row]:
     return [
         {
             "item_id": f"val/bench/{clip}", "video_id": clip[:11], "clip_id": clip, "split": "val", "label": "bench",
-            "class_dir": "bench", "label_index": 0, "start": 0, "end": 10, "row": number + 2,
+            "class_dir": "bench", "label_index": 0, "start": 0, "end": of(10), "row": number + 2,
         }
         for number, clip in enumerate(clips)
     ]  # fmt: skip
@@ -51,7 +54,9 @@ def rows(count: int) -> list[Row]:
 
 def alone(clips: list[Path], out: Path) -> tuple[float, float]:
     """ffmpeg and nothing else: CPU and wall seconds."""
-    argvs = [frames_argv(clip, probe(clip, decode=False), FrameRecipe(256)) for clip in clips]
+    argvs = [
+        frames_argv(Readable(clip), read_timeline(clip), probe(clip, decode=False), FrameRecipe(256)) for clip in clips
+    ]
     begun = cpu(), time.monotonic()
 
     def one(clip: Path, argv: list[str]) -> None:
@@ -89,7 +94,7 @@ def compare(count: int, seconds: int, turns: int, folder: Path) -> None:
             took = alone(clips, folder / "alone") if side == "alone" else step(data, items, folder / "out.parquet")
             spent[side].append(took)
             made = folder / "alone" if side == "alone" else data / "k" / "rawframes_val" / "bench"
-            assert {count_images(path)[0] for path in made.iterdir()} == {30 * seconds}
+            assert {count_frames(path)[0] for path in made.iterdir()} == {30 * seconds}
     (their_cpu, their_wall), (our_cpu, our_wall) = (
         tuple(statistics.median(turn[i] for turn in spent[side]) for i in (0, 1)) for side in spent
     )

@@ -1,6 +1,6 @@
 """All gates of a run of AVA-Kinetics and of Kinetics-700, over made tables of their real sizes.
 
-    python bench/bench_gates.py [--rows 1440000] [--clips 650000] [--only ava_kinetics|kinetics700]
+    python bench/bench_gates.py [--rows 1440000] [--clips 650000] [--only ava_kinetics|kinetics700] [--quick]
 
 One process runs all gates of a data set, as `clipquarry run` does, Great Expectations' import included; a second line says what they cost in
 a process each, as under Airflow (the import again for every gate). Clips are files of 16 bytes; no images are made (that would be
@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import multiprocessing
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,16 +21,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from clipquarry.annotations.ava_kinetics import write_rows as write_csv
-from clipquarry.annotations.box_csv import BOXES, KEY_FRAMES, REJECTED
+from clipquarry.annotations.box_csv import BOXES
+from clipquarry.annotations.label_table import Label
 from clipquarry.annotations.proposals import Boxes, write_proposals
 from clipquarry.datasets.load import find_spec
-from clipquarry.files import sha256_of, write_json
-from clipquarry.manifest import CATALOG_FIELDS, ITEM_FIELDS, ManifestWriter, schema_of
-from clipquarry.pipeline.boxes.proposals import TABLE, as_table
-from clipquarry.pipeline.state import STATE_SCHEMA
+from clipquarry.families.boxes.proposals import as_table
+from clipquarry.files import sha256_of
+from clipquarry.microseconds import SECOND
 from clipquarry.settings import DataRoot
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from families.boxes.made_boxes import MadeBoxes
+from families.made_run import FINE, MadeRun, item_row
 
 SEED = 3
 ROWS_A_KEY_FRAME = 7
@@ -48,23 +53,18 @@ def ids(count: int) -> list[str]:
     return [f"{number * 2654435761 % 2**44:011x}" for number in range(count)]
 
 
-def save(path: Path, table: pa.Table) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, compression="zstd")
-
-
-def manifests(run: Path, items: dict[str, Any], folder: str, data: Path, *, classes: bool) -> None:
-    """Catalog, plan and recorded of items that are all there, a file of 16 bytes each."""
+def manifests(run: MadeRun, items: dict[str, Any], folder: str, data: Path, *, classes: bool) -> None:
+    """Catalog, labels, plan and recorded of items that are all there, a file of 16 bytes each."""
     count = len(items["item_id"])
-    fine = {"status": ["done"] * count, "reason": ["ok"] * count, "evidence": [""] * count}
-    table = pa.table({**items, **fine})
-    for name, fields in (("catalog", CATALOG_FIELDS), ("plan/shard-00000", ITEM_FIELDS)):
-        schema = schema_of(fields, name.partition("/")[0])
-        with ManifestWriter(run / f"{name}.parquet", schema) as writer:
-            writer.write_table(table.select(schema.names))
+    fine = {name: [value] * count for name, value in FINE.items()}
+    table = pa.table(items)
+    run.catalog(pa.table({**items, **fine}))
+    run.plan(table)
+    labels = zip(items["item_id"], items["label_index"], items["label"], strict=True)
+    run.labels((item_id, [Label(int(index), str(name))]) for item_id, index, name in labels if index >= 0)
     paths = []
     for split, label, clip in zip(items["split"], items["class_dir"], items["clip_id"], strict=True):
-        place = f"{folder.format(part=split)}/{label}" if classes else folder
+        place = f"{folder.format(split=split)}/{label}" if classes else folder
         paths.append(f"{place}/{clip}.mp4")
     for parent in {path.rpartition("/")[0] for path in paths}:
         (data / parent).mkdir(parents=True, exist_ok=True)
@@ -72,17 +72,14 @@ def manifests(run: Path, items: dict[str, Any], folder: str, data: Path, *, clas
         handle = os.open(f"{data}/{path}", os.O_CREAT | os.O_WRONLY)
         os.write(handle, content(number))
         os.close(handle)
-    seconds = np.array(items["end"]) - np.array(items["start"])
+    seconds = (np.array(items["end"]) - np.array(items["start"])) / SECOND
     sums = [hashlib.sha256(content(number)).hexdigest() for number in range(count)]
     media = {
         "bytes": [16] * count, "sha256": sums, "duration": seconds.astype(float), "frames": (seconds * 30).astype(np.int32),
         "fps": [30.0] * count, "width": [340] * count, "height": [256] * count, "has_audio": [True] * count,
         "path": paths, "source": ["local"] * count, "key": ["k"] * count, "asked_height": [256] * count,
     }  # fmt: skip
-    known = {**items, **fine, **media}
-    recorded = pa.table({f.name: known.get(f.name, pa.nulls(count, f.type)) for f in STATE_SCHEMA}).cast(STATE_SCHEMA)
-    with ManifestWriter(run / "recorded.parquet", STATE_SCHEMA) as writer:
-        writer.write_table(recorded)
+    run.recorded(pa.table({**items, **fine, **media}))
 
 
 def make_ava_kinetics(root: Path, rows: int) -> None:
@@ -92,11 +89,11 @@ def make_ava_kinetics(root: Path, rows: int) -> None:
     videos = ids(frames)
     start = rng.integers(0, 300, frames)
     clips = [f"{video}_{at:06d}_{at + 4:06d}" for video, at in zip(videos, start.tolist(), strict=True)]
-    run = DataRoot(root).run("ava_kinetics", "bench")
+    run = MadeBoxes(DataRoot(root).run("ava_kinetics", "bench"))
     items = {
         "item_id": [f"train/{clip}" for clip in clips], "video_id": videos, "clip_id": clips, "split": ["train"] * frames,
         "label": ["class"] * frames, "class_dir": pa.nulls(frames, pa.string()), "label_index": [-1] * frames,
-        "start": start, "end": start + 4, "row": pa.nulls(frames, pa.int64()),
+        "start": start * SECOND, "end": (start + 4) * SECOND, "row": pa.nulls(frames, pa.int64()),
     }  # fmt: skip
     items["class_dir"] = items["class_dir"].to_pylist()
     manifests(run, items, "ava_kinetics/videos", root, classes=False)
@@ -112,14 +109,13 @@ def make_ava_kinetics(root: Path, rows: int) -> None:
     }  # fmt: skip
     raw = pa.table({"video_id": pa.array(videos).take(pa.array(at)), **columns}).select(BOXES.names).cast(BOXES)
     prepared = pa.table({"video_id": pa.array(clips).take(pa.array(at)), **columns}).select(BOXES.names).cast(BOXES)
-    save(run / "annotations/train.boxes.parquet", raw)
-    save(run / "annotations/train.key_frames.parquet", KEY_FRAMES.empty_table())
-    save(run / "annotations/train.rejected.parquet", REJECTED.empty_table())
+    run.annotated("train", "boxes", raw)
+    run.annotated("train", "key_frames", [])
+    run.annotated("train", "rejected", [])
     names = {str(number): f"action {number}" for number in range(1, 81)}
-    told = {"names": names, "evaluated": list(range(1, 81)), "evaluated_names": names}
-    write_json(run / "annotations/actions.json", told)
-    save(run / "prepared/train.boxes.parquet", prepared)
-    write_json(run / "prepared/train.json", {"rows": len(at), "dropped": 0, "no_clip": 0})
+    run.actions(names, range(1, 81), evaluated_names=names)
+    run.prepared("train", prepared)
+    run.prepared_facts("train", len(at))
     write_csv(prepared, root / "ava_kinetics/kinetics_train.csv")
     score = np.full((frames, 3, 1), 0.95)
     made: Boxes = np.concatenate([corner, corner + np.array([0.3, 0.4]), score], axis=2)
@@ -127,16 +123,13 @@ def make_ava_kinetics(root: Path, rows: int) -> None:
         f"{video},{second:04d}": made[n]
         for n, (video, second) in enumerate(zip(videos, (start + 2).tolist(), strict=True))
     }
-    save(run / "proposals/train.parquet", as_table(keys).cast(TABLE))
     pickle = root / "ava_kinetics/kinetics_proposal.pkl"
     write_proposals(keys, pickle)
-    about = {"path": "ava_kinetics/kinetics_proposal.pkl", "keys": frames, "boxes": 3 * frames, "source": "bench"}
-    write_json(run / "proposals/train.json", {**about, "sha256": sha256_of(pickle)})
-    write_json(run / "proposals/train.rejected.json", {})
+    run.proposals("train", as_table(keys), path=str(pickle.relative_to(root)), source="bench", sha256=sha256_of(pickle))
     merge(root, run, frames)
 
 
-def merge(root: Path, run: Path, keys: int) -> None:
+def merge(root: Path, run: MadeBoxes, keys: int) -> None:
     name = "ava_train_v2.2.csv"
     theirs = "".join(f"0f39OWEqJ24,{second:04d},0.031,0.162,0.670,0.995,12,0\n" for second in range(902, 1799))
     for folder in ("ava/annotations", "ava_kinetics/annotations", "ava/rawframes", "ava_kinetics/rawframes"):
@@ -148,17 +141,15 @@ def merge(root: Path, run: Path, keys: int) -> None:
     counts = {"kinetics_rows": own.count("\n"), "ava_rows": 897, "kinetics_keys": keys, "ava_keys": 4, "keys": keys + 4,
               "shared_keys": 0, "ava_identical": 4, "links": 0}  # fmt: skip
     csv = f"ava_kinetics/annotations/{name}"
-    write_json(
-        run / "merged.json",
-        {**counts, "csv": csv, "ava_csv": f"ava/annotations/{name}", "sha256": {csv: sha256_of(merged)}},
-    )
+    told = {"csv": csv, "ava_csv": f"ava/annotations/{name}", "sha256": {csv: sha256_of(merged)}}
+    run.merged({**counts, **told})
 
 
 def make_kinetics(root: Path, clips: int) -> None:
     """Clips of ten seconds of 700 classes, sorted by label, all there; their lists."""
-    run = DataRoot(root).run("kinetics700", "bench")
+    run = MadeRun(DataRoot(root).run("kinetics700", "bench"))
     spec = find_spec("kinetics700")
-    rows: dict[str, list[Any]] = {name: [] for name in (f.name for f in ITEM_FIELDS)}
+    rows: dict[str, list[Any]] = {}
     videos = iter(ids(clips))
     for split, share in SPLITS.items():
         count = int(clips * share)
@@ -167,30 +158,18 @@ def make_kinetics(root: Path, clips: int) -> None:
             index = number * CLASSES // count
             label, video, start = f"class {index:03d} (of many)", next(videos), number % 300
             folder, clip = label.replace(" ", "_"), f"{video}_{start:06d}_{start + 10:06d}"
-            values = (
-                f"{split}/{folder}/{clip}",
-                video,
-                clip,
-                split,
-                label,
-                folder,
-                index,
-                start,
-                start + 10,
-                number + 2,
+            row = item_row(
+                split, video, start, start + 10, clip=clip, folder=folder, label=label, index=index, line=number + 2
             )
-            for name, value in zip(rows, values, strict=True):
-                rows[name].append(value)
+            for name, value in row.items():
+                rows.setdefault(name, []).append(value)
             lines.append(f"{folder}/{clip}.mp4 {index}\n")
         place = root / "kinetics700" / spec.list_name("videos", split)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text("".join(lines))
-    manifests(run, rows, "kinetics700/videos_{part}", root, classes=True)
-    from clipquarry.release.lists import MISSING_FIELDS
-
-    with ManifestWriter(run / "missing_videos.parquet", schema_of(MISSING_FIELDS, "missing")):
-        pass
-    write_json(run / "lists.json", [{"split": split, "format": "videos"} for split in SPLITS])
+    manifests(run, rows, "kinetics700/videos_{split}", root, classes=True)
+    run.missing("videos", [])
+    run.lists([{"split": split, "format": "videos"} for split in SPLITS])
 
 
 class Cost(NamedTuple):
@@ -202,7 +181,8 @@ class Cost(NamedTuple):
 
 def _child(root: Path, dataset: str, gates: tuple[str, ...], answer: Any) -> None:
     wall, cpu = time.monotonic(), time.process_time()
-    from clipquarry.quality import GateParams, run_gate
+    from clipquarry.pipeline.gates import run_gate
+    from clipquarry.quality.params import GateParams
 
     spec, data = find_spec(dataset), DataRoot(root)
     splits = ("train",) if dataset == "ava_kinetics" else tuple(SPLITS)
@@ -256,7 +236,10 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=650_000)
     parser.add_argument("--only", choices=GATES)
     parser.add_argument("--together", action="store_true", help="only one process for all gates")
+    parser.add_argument("--quick", action="store_true", help="a few thousand rows, one process for all gates")
     options = parser.parse_args()
+    if options.quick:
+        options.rows, options.clips, options.together = 7000, 3000, True
     counts = {"ava_kinetics": options.rows, "kinetics700": options.clips}
     lines = [
         bench(name, count, apart=not options.together) for name, count in counts.items() if options.only in (None, name)

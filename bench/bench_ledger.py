@@ -2,7 +2,7 @@
 
 ::
 
-    python bench/bench_ledger.py [--clips 650000] [--attempts 3000000] [--missing 0.16] [--url postgresql://…]
+    python bench/bench_ledger.py [--clips 650000] [--attempts 3000000] [--missing 0.16] [--url postgresql://…] [--quick]
 
 Builds a data set in a temporary SQLite ledger (or in the one that ``--url`` names: an empty database), asks each
 question in a fresh process and prints a row of markdown for each, in seconds: opening the ledger (after the imports), the
@@ -28,8 +28,10 @@ import pyarrow as pa
 import sqlalchemy as sa
 from clipquarry.ledger import Ledger
 from clipquarry.ledger.engine import writing
-from clipquarry.manifest import CATALOG_FIELDS, RESULT_FIELDS, ManifestWriter, schema_of
-from clipquarry.steps.fields import ATTEMPTS_FIELD
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from families.made_run import CATALOG, FINE, item_row, step_schema, write_manifest
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 CLASSES = 700
@@ -48,34 +50,30 @@ def item(n: int) -> dict[str, object]:
     video = video_of(n)
     clip = f"{video}_{start:06d}_{start + 10:06d}"
     folder = name.replace(" ", "_")
-    return {
-        "item_id": f"{split}/{folder}/{clip}", "video_id": video, "clip_id": clip, "split": split, "label": name,
-        "class_dir": folder, "label_index": n % CLASSES, "start": start, "end": start + 10, "row": n + 2,
-        "status": "done", "reason": "ok", "evidence": "",
-    }  # fmt: skip
+    place = {"clip": clip, "folder": folder, "label": name, "index": n % CLASSES, "line": n + 2}
+    return {**item_row(split, video, start, start + 10, **place), **FINE}
 
 
 def write_catalog(path: Path, clips: int) -> None:
-    with ManifestWriter(path, schema_of(CATALOG_FIELDS, "catalog"), rows_per_group=50_000) as writer:
-        for n in range(clips):
-            writer.write(item(n))
+    write_manifest(path, CATALOG, map(item, range(clips)))
 
 
-def write_manifest(path: Path, first: int, clips: int, missing: float) -> None:
-    with ManifestWriter(path, schema_of((*RESULT_FIELDS, ATTEMPTS_FIELD), "fetch")) as writer:
-        for n in range(first, first + clips):
-            gone = n % 100 < missing * 100
-            reason = REASONS[n % len(REASONS)] if gone else "ok"
-            row = {name: value for name, value in item(n).items() if name not in ("status", "reason", "evidence")}
-            attempts = [
-                {"source": source, "at": (NOW - timedelta(hours=2, seconds=n % 3600)).isoformat(), "reason": why,
-                 "evidence": "" if why == "ok" else f"[{source}] {row['clip_id']}: {why}", "seconds": 1.5, "bytes": 0}
-                for source, why in (("mirror", "not_found"), ("youtube", reason))
-            ]  # fmt: skip
-            writer.write(
-                {**row, "status": "missing" if gone else "done", "reason": reason, "evidence": reason, "key": "0" * 64,
-                 "attempts": attempts}
-            )  # fmt: skip
+def fetched(n: int, missing: float) -> dict[str, object]:
+    """What the step ``fetch`` says of an item."""
+    gone = n % 100 < missing * 100
+    reason = REASONS[n % len(REASONS)] if gone else "ok"
+    row = item(n)
+    attempts = [
+        {"source": source, "at": (NOW - timedelta(hours=2, seconds=n % 3600)).isoformat(), "reason": why,
+         "evidence": "" if why == "ok" else f"[{source}] {row['clip_id']}: {why}", "seconds": 1.5, "bytes": 0}
+        for source, why in (("mirror", "not_found"), ("youtube", reason))
+    ]  # fmt: skip
+    ended = {"status": "missing" if gone else "done", "reason": reason, "evidence": reason}
+    return {**row, **ended, "key": "0" * 64, "attempts": attempts}
+
+
+def write_fetched(path: Path, clips: int, missing: float) -> None:
+    write_manifest(path, step_schema("fetch"), (fetched(n, missing) for n in range(clips)))
 
 
 def fill(ledger: Ledger, attempts: int, clips: int, missing: float) -> None:
@@ -206,17 +204,20 @@ def main() -> None:
     parser.add_argument("--missing", type=float, default=0.16)
     parser.add_argument("--record", type=int, default=50_000, help="rows of the manifest that is recorded")
     parser.add_argument("--url")
+    parser.add_argument("--quick", action="store_true", help="a thousand clips")
     parser.add_argument("--measure", nargs=3, metavar=("URL", "QUESTION", "CLIP"))
     options = parser.parse_args()
     if options.measure:
         measure(*options.measure)
         return
+    if options.quick:
+        options.clips, options.attempts, options.record = 1000, 3000, 200
     with tempfile.TemporaryDirectory() as folder:
         url = options.url or f"sqlite:///{folder}/ledger.sqlite"
         ledger = Ledger.open(url)
         catalog, manifest = Path(folder) / "catalog.parquet", Path(folder) / "part-00000.parquet"
         write_catalog(catalog, options.clips)
-        write_manifest(manifest, 0, min(options.record, options.clips), options.missing)
+        write_fetched(manifest, min(options.record, options.clips), options.missing)
         print(f"{ledger._engine.dialect.name}, {options.clips:,} clips, {options.attempts:,} attempts, ", end="")
         print(f"{options.missing:.0%} missing; pyarrow {pa.__version__}, SQLAlchemy {sa.__version__}\n")
         print("| question | rows | open s | first s | median s | CPU s | peak MB |\n|---|---|---|---|---|---|---|")

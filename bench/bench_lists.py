@@ -1,6 +1,6 @@
 """Lists of a whole data set on disk, against the rule of the reference list builder.
 
-    python bench/bench_lists.py [--clips 650000] [--missing 0.15]
+    python bench/bench_lists.py [--clips 650000] [--missing 0.15] [--quick]
 
 Makes empty files for all but the missing clips in a temporary folder (700 classes), then builds the train list of
 videos on both sides, each twice in a fresh process, after everything was listed once. Ours reads the catalog and the
@@ -16,6 +16,7 @@ import csv
 import glob
 import multiprocessing
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,11 +24,15 @@ from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import NamedTuple
 
-from clipquarry.annotations.catalog import build_catalog
+from clipquarry.annotations.kinetics_catalog import build_catalog
 from clipquarry.datasets.load import find_spec
-from clipquarry.manifest import RESULT_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.manifest import read_rows
 from clipquarry.release.lists import build_lists
 from clipquarry.settings import DataRoot
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from families.made_run import FINE, MadeRun
 
 CLASSES = 700
 
@@ -53,11 +58,9 @@ def make(root: Path, clips: int, missing: float) -> None:
                 last = row["class_dir"]
                 (videos / last).mkdir(parents=True)
             os.close(os.open(f"{videos}/{last}/{row['clip_id']}.mp4", os.O_CREAT | os.O_WRONLY))
-        state = {"status": "missing", "reason": "private", "evidence": "Private video"} if gone else {
-            "status": "done", "reason": "ok", "evidence": "",
-        }  # fmt: skip
+        state = {"status": "missing", "reason": "private", "evidence": "Private video"} if gone else FINE
         states.append({"item_id": row["item_id"], "split": "train", "key": "", **state})
-    write_rows(root / "recorded.parquet", schema_of(RESULT_FIELDS, "recorded"), states)
+    MadeRun(root).recorded(states)
 
 
 def ours(root: Path) -> None:
@@ -136,7 +139,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=650_000)
     parser.add_argument("--missing", type=float, default=0.15, help="share of clips without a file")
+    parser.add_argument("--quick", action="store_true", help="a few thousand clips")
     options = parser.parse_args()
+    if options.quick:
+        options.clips = 2800
     quarter, _ = measure(options.clips // 4, options.missing)
     whole, reference = measure(options.clips, options.missing)
     growth = whole.cpu / quarter.cpu

@@ -1,6 +1,6 @@
 """A run whose clips are not to be had: 580,317 rows over an empty local folder, through ``clipquarry run``.
 
-    python bench/bench_nowhere.py [--rows 580317] [--there 0]
+    python bench/bench_nowhere.py [--rows 580317] [--there 0] [--quick]
 
 Makes the csvs of a data set as large as Kinetics-700 (700 classes, train and val) and runs it with ``--source local`` over
 a folder that holds ``--there`` clips (empty files, which are no videos) of them. Tells the wall and CPU seconds of the
@@ -22,10 +22,10 @@ from pathlib import Path
 
 from clipquarry.files import read_json
 from clipquarry.manifest import read_table
-from clipquarry.pipeline.context import make_context
+from clipquarry.pipeline.fetch_params import fetch_params
+from clipquarry.pipeline.make_context import make_context
 from clipquarry.pipeline.nearby import Nearby
 from clipquarry.pipeline.plan import SHARD_SCHEMA
-from clipquarry.pipeline.step_params import fetch_params
 from clipquarry.settings import DataRoot, Settings
 
 CLASSES = 700
@@ -103,7 +103,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=580_317)
     parser.add_argument("--there", type=int, default=0, help="how many clips lie in the folder (0)")
+    parser.add_argument("--quick", action="store_true", help="a few thousand rows")
     args = parser.parse_args()
+    if args.quick:
+        args.rows = 2800
     with tempfile.TemporaryDirectory(prefix="bench-nowhere-") as name:
         folder = Path(name)
         make(folder, args.rows, args.there)

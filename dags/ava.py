@@ -1,14 +1,38 @@
-"""AVA: person boxes with actions, one second apart, in the 15th to 30th minute of films.
+"""AVA: Atomic visual actions of people, labelled once a second in the 15th to 30th minute of 430 films.
 
-    annotations → videos from the mirror → excerpts at 30 frames a second, and their images → proposals → release
+Annotations come from google, cvdf_lists, openmmlab, by_hand. Items come from cvdf (mirror). Whoever has a
+copy sets up local, mirror: it is asked in the order of the YAML.
 
-with a gate behind each. Own data of this kind is one YAML more; the parts are in ``clipquarry.pipeline.graph``.
+What a run does, phase by phase:
+
+prepare
+    annotations: Downloads the annotation files and builds the catalog.
+    gate_annotations: Checks the catalog: counts, ids, times, labels.
+    plan: Chooses the items whose time has come, and cuts them into shards.
+
+acquire
+    download: Downloads each video whole, and goes on where it was.
+    record: Tells the ledger what came of each item that was asked for.
+    gate_clips: Checks what was fetched, and how much of it.
+
+process
+    excerpt: Makes the labelled minutes at a constant rate, and their frames, in one decode.
+    gate_frames: Checks excerpts and frames.
+
+people
+    detect: Finds people in the frames.
+    proposals: Fetches the published person proposals, or writes those of the people who were detected.
+    gate_proposals: Checks the proposals, and how many key frames have any.
+
+publish
+    release: Publishes what is complete, with a lock of checksums.
+    report: Writes the quality report, whatever happened before.
+
+At the end a verdict is green or red. The DAG ava_refresh looks again at what is missing.
+
+This file is written by 'clipquarry new-dag ava'; the facts stand in ava.yaml.
 """
 
-from clipquarry.datasets.load import load_all
-from clipquarry.settings import Settings
-from clipquarry_airflow.dags import build_dags
+from clipquarry_airflow.dag_files import data_set_dags
 
-settings = Settings.from_env()
-specs, _ = load_all(settings.dataset_folders)
-globals().update(build_dags(specs.values(), ("ava_csv",), settings.only))
+globals().update(data_set_dags("ava"))

@@ -1,15 +1,44 @@
-"""AVA-Kinetics: AVA's labels on clips of Kinetics-700, and the merge of the two.
+"""AVA-Kinetics: AVA's actions, labelled at one second of clips of Kinetics-700, and the merge with AVA.
 
-    annotations → select windows → cut them (from Kinetics-700 on disk, or from the net) → images → annotations of the clips
-    → detect people → proposals → merge with AVA and link its images → release
+Annotations come from deepmind, cvdf, google, by_hand. Items come from kinetics700 (derived), youtube (crawl).
+Whoever has a copy sets up local, mirror: it is asked in the order of the YAML.
 
-with a gate behind each. Started by hand, or when Kinetics-700 and AVA are both ready anew.
+What a run does, phase by phase:
+
+prepare
+    annotations: Downloads the annotation files and builds the catalog.
+    gate_annotations: Checks the catalog: counts, ids, times, labels.
+    plan: Chooses the items whose time has come, and cuts them into shards.
+
+acquire
+    fetch: Fetches, cuts and verifies each clip.
+    record: Tells the ledger what came of each item that was asked for.
+    gate_clips: Checks what was fetched, and how much of it.
+
+process
+    frames: Extracts raw frames.
+    gate_frames: Checks the frames.
+    boxes: Writes the annotations of the clips that are there.
+    gate_boxes: Checks these annotations against the official ones and the frames.
+
+people
+    detect: Finds people in the frames.
+    proposals: Fetches the published person proposals, or writes those of the people who were detected.
+    gate_proposals: Checks the proposals, and how many key frames have any.
+
+combine
+    merge: Joins annotations and proposals with AVA's, and links AVA's frames.
+    gate_merged: Checks that the join lost and doubled nothing.
+
+publish
+    release: Publishes what is complete, with a lock of checksums.
+    report: Writes the quality report, whatever happened before.
+
+At the end a verdict is green or red. The DAG ava_kinetics_refresh looks again at what is missing.
+
+This file is written by 'clipquarry new-dag ava_kinetics'; the facts stand in ava_kinetics.yaml.
 """
 
-from clipquarry.datasets.load import load_all
-from clipquarry.settings import Settings
-from clipquarry_airflow.dags import build_dags
+from clipquarry_airflow.dag_files import data_set_dags
 
-settings = Settings.from_env()
-specs, _ = load_all(settings.dataset_folders)
-globals().update(build_dags(specs.values(), ("ava_kinetics_csv",), settings.only))
+globals().update(data_set_dags("ava_kinetics"))

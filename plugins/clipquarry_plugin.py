@@ -1,7 +1,7 @@
-"""What Airflow's plugins folder loads. The plugin must be registered once.
+"""The file that Airflow's plugins folder loads. The plugin must be registered once.
 
-An installed Clipquarry does that by its entry point (``airflow.plugins`` in ``pyproject.toml``); where only this folder is
-there (the astro CLI) this file does it.
+An installed Clipquarry registers it by its entry point (``airflow.plugins`` in ``pyproject.toml``). If only this
+folder is there (the astro CLI), this file does it.
 """
 
 import sys

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,9 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 from clipquarry.annotations.proposals import write_proposals
-from clipquarry.demo.ava_set import pbtxt
-from clipquarry.demo.walkers import box, make_film
-from clipquarry.pipeline.context import Kind, RunContext, make_context
+from clipquarry.families.boxes.sample.data_set import pbtxt
+from clipquarry.families.boxes.sample.walkers import box, make_walk
+from clipquarry.pipeline.context import Kind, RunContext
+from clipquarry.pipeline.make_context import make_context
 from clipquarry.pipeline.run import run_all
 from clipquarry.settings import DataRoot, Settings
 from once import shared_folder
@@ -31,10 +35,10 @@ def box_films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A film that ends at 908 s, one that ends before the excerpt begins, one for val that ends at 907 s, and one of YouTube's."""
     with shared_folder(tmp_path_factory, "box_films") as folder:
         if not (folder / f"{NET}.mp4").exists():
-            make_film(folder / f"{FILM}.mkv", 908)
-            make_film(folder / f"{SHORT}.mp4", 30)
-            make_film(folder / f"{VAL}.mp4", 907)
-            make_film(folder / f"{NET}.mp4", 70, fps=10)
+            make_walk(folder / f"{FILM}.mkv", 908)
+            make_walk(folder / f"{SHORT}.mp4", 30)
+            make_walk(folder / f"{VAL}.mp4", 907)
+            make_walk(folder / f"{NET}.mp4", 70, fps=10)
     return folder
 
 
@@ -125,7 +129,28 @@ def place_kinetics(data: Path) -> None:
         (csvs / f"kinetics_{split}.csv").write_text("label,youtube_id,time_start,time_end,split,is_cc\n" + rows)
     for video, start in clips["train"][:2]:
         clip = data / f"kinetics700/videos_train/it's_(a)_class/{video}_{start:06d}_{start + 10:06d}.mp4"
-        make_film(clip, 10, fps=25, start=start)
+        make_walk(clip, 10, fps=25, start=start)
+
+
+class _Kept(logging.Handler):
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(record.getMessage())
+
+
+@contextmanager
+def logged(lines: list[str]) -> Iterator[None]:
+    """What the product logs in the block is added to ``lines``."""
+    logger, handler = logging.getLogger("clipquarry"), _Kept(lines)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 class BoxWorld:
@@ -142,7 +167,8 @@ class BoxWorld:
 
     def go(self, dataset: str, run: str = "one", kind: Kind = "full", **params: Any) -> RunContext:
         ctx = self.context(dataset, run, kind, **params)
-        run_all(ctx, lambda form, *values: self.said.append(form % values))
+        with logged(self.said):
+            run_all(ctx)
         return ctx
 
     def tree(self, folder: str) -> dict[str, int]:

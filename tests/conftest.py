@@ -12,8 +12,9 @@ import pytest
 from box_world import box_films as box_films
 from browser import chromium as chromium
 from checkout import checkout as checkout
-from clipquarry.demo.data_set import DemoSet, make_demo_set
 from clipquarry.demo.origin import Origin
+from clipquarry.families.clips.sample import make_kinetics
+from clipquarry.pipeline.sample import Served
 from docker_engine import docker_engine as docker_engine
 from docker_engine import media_image as media_image
 from once import shared_folder
@@ -44,14 +45,14 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo_set(tmp_path_factory: pytest.TempPathFactory) -> DemoSet:
+def demo_set(tmp_path_factory: pytest.TempPathFactory) -> Served:
     """Source videos and csvs of the demo data set."""
-    with shared_folder(tmp_path_factory, "origin") as folder:
-        return make_demo_set(folder)
+    with shared_folder(tmp_path_factory, "sample_clips") as folder:
+        return make_kinetics(folder)
 
 
 @pytest.fixture
-def demo_origin(demo_set: DemoSet, monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
+def demo_origin(demo_set: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
     """The demo's server with its dead links; CLIPQUARRY_DEMO_URL names it."""
     with Origin(demo_set.folder, dict(demo_set.plan)) as origin:
         monkeypatch.setenv("CLIPQUARRY_DEMO_URL", origin.url)

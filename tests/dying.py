@@ -1,9 +1,11 @@
-"""A process that is killed at a chosen line of ours: SIGKILL in a fork, just before or just behind a call."""
+"""A process that is killed: SIGKILL in a fork, just before or just behind a call of ours, or at moments that a seed chooses."""
 
 from __future__ import annotations
 
 import os
+import random
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,3 +27,37 @@ def dies_at(owner: Any, name: str, work: Callable[[], object], *, behind: bool =
         finally:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL, f"{name} was never called"
+
+
+def dies_anywhere(work: Callable[[], object], within: float, rng: random.Random, kills: int) -> int:
+    """Begin ``work`` in a fork ``kills`` times; -9 to it and all that it started after a part of ``within`` seconds.
+
+    How many of them were in the middle of their work.
+    """
+    died = 0
+    for _ in range(kills):
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                os.setsid()
+                work()
+                code = 0
+            finally:
+                os._exit(code)
+        time.sleep(rng.uniform(0, within))
+        try:
+            os.killpg(child, signal.SIGKILL)
+        except ProcessLookupError:  # it has not come to its own group yet, or is done
+            os.kill(child, signal.SIGKILL)
+        ended = os.waitpid(child, 0)[1]
+        assert ended in (0, signal.SIGKILL), "a second try ended badly"
+        died += ended == signal.SIGKILL
+    return died
+
+
+def took(work: Callable[[], object]) -> float:
+    """The seconds that the work takes."""
+    begun = time.monotonic()
+    work()
+    return time.monotonic() - begun

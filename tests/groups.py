@@ -18,6 +18,7 @@ TESTS = Path(__file__).parent
 
 HEAVY_FIXTURES = frozenset({"docker_engine", "loaded_airflow", "deployment", "airflow_server"})
 HEAVY_PATHS = ("e2e/", "plugins/test_dags.py")
+HEAVY_NAMES = ("benchmark_of_airflow",)
 
 SLOW_FIXTURES = frozenset({"postgres", "chromium"})
 SLOW_PARAMETERS = frozenset({"postgresql"})
@@ -25,10 +26,17 @@ SLOW_PARAMETERS = frozenset({"postgresql"})
 SLOW_PATHS = (
     "people/test_mmdet.py", "readers/test_readers.py", "readers/test_pipeline_release.py",  # PyTorch
     "operators/test_kubernetes_runtime.py",  # a stand-in for the API server of a cluster
-    "pipeline/test_ava_run.py", "pipeline/test_run_all.py", "pipeline/test_archive_run.py", "pipeline/test_flat_kinetics.py", "demo/test_ava_set.py",  # whole runs
+    "pipeline/test_clocks_of_sources.py", "pipeline/test_two_data_sets.py", "pipeline/test_changes.py", "readers/test_odd_rows.py", "families/boxes/test_boxes_sample.py",  # whole runs
+    "steps/test_frames_step.py", "steps/test_resize_step.py", "pipeline/test_media.py",  # dozens of encodes
+    "plugins/test_local.py",  # programs that are started, killed and started again
+    "pipeline/test_ava_run.py", "pipeline/test_run_all.py", "pipeline/test_archive_run.py", "pipeline/test_full_disk.py", "pipeline/test_flat_kinetics.py",  # whole runs
     "quality/",  # hundreds of runs of Great Expectations, of a second each
     "media/", "steps/test_excerpt_step.py",  # hundreds of encodes
     "test_documented_commands.py",  # whole runs
+    "datasets/test_datasets_read.py",  # mypy over everything
+    "families/test_toy_family.py", "families/test_new_data_set.py", "families/test_samples.py",  # whole runs
+    "test_wheel.py",  # a build
+    "bench/",  # programs that measure, with small numbers
 )  # fmt: skip
 SLOW_NAMES = ("kill", "memory_does_not_grow")
 """Whole steps that die and are run again; many thousands of rows."""
@@ -37,9 +45,9 @@ SLOW_NAMES = ("kill", "memory_does_not_grow")
 def tier(item: pytest.Item) -> str:
     """``heavy``, ``slow`` (needs a server, a browser or minutes) or ``quick``."""
     path, fixtures = str(item.path.relative_to(TESTS)), set(item.fixturenames)
-    if path.startswith(HEAVY_PATHS) or fixtures & HEAVY_FIXTURES:
-        return "heavy"
     name = getattr(item, "originalname", item.name)
+    if path.startswith(HEAVY_PATHS) or fixtures & HEAVY_FIXTURES or any(word in name for word in HEAVY_NAMES):
+        return "heavy"
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     asks_for_a_server = fixtures & SLOW_FIXTURES or any(
         value in SLOW_PARAMETERS for value in parameters if isinstance(value, str)

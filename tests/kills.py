@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,15 @@ Moment = Callable[["Killed"], bool]
 """Whether a run has come so far."""
 
 
+def attempts_of(data: Path) -> Counter[tuple[str, str, str]]:
+    """How often each source was asked for each clip, and what it said: from the ledger of a data root."""
+    with closing(sqlite3.connect(data / ".clipquarry/ledger.sqlite")) as ledger:
+        rows = ledger.execute(
+            "SELECT c.clip_id, a.source, a.reason FROM ledger_attempt a JOIN ledger_clip c ON c.id = a.clip_id"
+        )
+        return Counter(rows.fetchall())
+
+
 @dataclass(frozen=True)
 class Killed:
     """Runs of one data set in one data root, always under the same name and with the same arguments."""
@@ -31,19 +41,23 @@ class Killed:
     data: Path
     dataset: str
     arguments: tuple[str, ...] = ()
+    command: str = "run"
+    name: str = "one"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Of the runs, besides this process's own."""
 
     @property
     def folder(self) -> Path:
         """The run's folder."""
-        return DataRoot(self.data).run(self.dataset, "one")
+        return DataRoot(self.data).run(self.dataset, self.name)
 
     @property
     def layout(self) -> Path:
         return self.data / self.dataset
 
     def start(self) -> subprocess.Popen[bytes]:
-        argv = [sys.executable, "-m", "clipquarry", "run", self.dataset, "--run", "one", *self.arguments]
-        environment = {**os.environ, "CLIPQUARRY_DATA": str(self.data)}
+        argv = [sys.executable, "-m", "clipquarry", self.command, self.dataset, "--run", self.name, *self.arguments]
+        environment = {**os.environ, **self.environment, "CLIPQUARRY_DATA": str(self.data)}
         return subprocess.Popen(
             argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
@@ -63,7 +77,7 @@ class Killed:
         run.wait()
 
     def lock(self) -> bytes:
-        return (DataRoot(self.data).release(self.dataset) / "one" / f"{self.dataset}.lock").read_bytes()
+        return (DataRoot(self.data).release(self.dataset) / self.name / f"{self.dataset}.lock").read_bytes()
 
     def files(self) -> dict[str, bytes]:
         """Every file of the layout, half-made ones too."""
@@ -74,12 +88,8 @@ class Killed:
         }
 
     def attempts(self) -> Counter[tuple[str, str, str]]:
-        """How often each source was asked for each clip, and what it said."""
-        with sqlite3.connect(self.data / ".clipquarry/ledger.sqlite") as ledger:
-            rows = ledger.execute(
-                "SELECT c.clip_id, a.source, a.reason FROM ledger_attempt a JOIN ledger_clip c ON c.id = a.clip_id"
-            )
-            return Counter(rows.fetchall())
+        """See :func:`attempts_of`."""
+        return attempts_of(self.data)
 
     def rows(self, table: str, but: Iterable[str] = ()) -> list[dict[str, Any]]:
         """The rows of a table below the private folder, by item, without the columns ``but``."""

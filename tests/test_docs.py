@@ -1,27 +1,35 @@
 """The documentation names everything that the code has, and nothing that it has not.
 
-Reasons and checks have tests of their own, beside the code that they document.
+``make docs`` writes the tables that follow from the code; here they are compared. Reasons have tests of their own, beside the ledger.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner
 from clipquarry import cli
 from clipquarry.datasets import model
+from clipquarry.datasets.families import packaged_families
 from clipquarry.datasets.load import find_spec, load_all, load_spec
+from clipquarry.datasets.ways import can_expire
 from clipquarry.errors import Exit
-from clipquarry.pipeline.graph import GRAPHS, stages_of, steps_of
-from clipquarry.pipeline.params import PARAMS, BoxParams, KineticsParams, RunParams
+from clipquarry.pipeline.family import params_model, tasks_of
+from clipquarry.pipeline.stages import stages
+from clipquarry.quality.params import GateParams
 from clipquarry.steps.registry import STEPS
+from clipquarry_airflow.runtimes import RUNTIMES
 from pydantic.fields import FieldInfo
 
 ROOT = Path(__file__).parents[1]
@@ -32,11 +40,13 @@ DAGS, COMMANDS, KEYS, OPERATING = (
     for name in ("dags", "commands", "dataset-yaml", "operating")
 )
 SPECS, _ = load_all()
-RUNNABLE = [spec for spec in SPECS.values() if spec.is_runnable]
+RUNNABLE = list(SPECS.values())
 MODELS = [
-    kind for _, kind in inspect.getmembers(model, inspect.isclass)
-    if issubclass(kind, model.Model) and kind is not model.Model
-]  # fmt: skip
+    kind
+    for module in (model, *(import_module(f"clipquarry.families.{name}.options") for name in packaged_families()))
+    for _, kind in inspect.getmembers(module, inspect.isclass)
+    if issubclass(kind, model.Model) and kind not in (model.Model, model.Options) and kind.__module__ == module.__name__
+]
 
 
 def section(page: str, title: str) -> str:
@@ -87,64 +97,134 @@ def test_every_page_is_in_the_index() -> None:
     assert [name for name in sorted(pages) if f"]({name})" not in index] == []
 
 
-# --- data sets and DAGs
+def test_the_readme_is_short_and_shows_a_dag_and_a_report() -> None:
+    assert len(README.splitlines()) <= 130
+    shown = re.findall(r"!\[[^\]]+\]\((\S+)\)", README)
+    assert shown == ["docs/images/dag.png", "docs/images/report.png"]
+    assert [name for name in shown if (ROOT / name).stat().st_size > 250_000] == [], "shrink these pictures"
 
 
-def test_readme_lists_the_data_sets_with_their_states() -> None:
-    listed = {row[1].strip("`"): row for row in rows(section(README, "Data sets")).values() if len(row) == 3}
-    states = {name: (row[0], row[2].startswith("runs")) for name, row in listed.items() if name in SPECS}
-    assert states == {spec.name: (spec.title, spec.is_runnable) for spec in SPECS.values()}
+def test_the_readme_names_every_runtime_among_its_limits() -> None:
+    """Its limits denied two that existed."""
+    limits = section(README, "Limits").lower()
+    assert "not there yet" not in limits
+    assert [name for name in RUNTIMES if name != "auto" and name not in limits] == []
 
 
-def test_readme_lists_no_data_set_that_is_not_there() -> None:
-    names = re.findall(r"^\|[^|]+\| `([a-z0-9_]+)` \|", section(README, "Data sets"), re.MULTILINE)
-    assert sorted(names) == sorted(SPECS)
+# --- what a person reads without a checkout
 
 
-def test_both_dags_are_documented_with_the_schedule() -> None:
-    found = {row[1]: row[2:] for row in rows(DAGS).values() if len(row) == 4}
-    wanted = {
-        f"`{spec.name}`": [
-            f"`{spec.name}_refresh`",
-            f"`{spec.refresh.schedule}`" if spec.refresh.schedule else "by hand",
-        ]
-        for spec in RUNNABLE
+def spoken(file: Path) -> Iterator[str]:
+    """Texts of a module that are no docstrings: errors, log lines, advice."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    silent = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
-    assert {name: found.get(name) for name in wanted} == wanted
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
+            yield node.value
 
 
-def test_all_tasks_are_documented() -> None:
-    documented = set(rows(section(DAGS, "Tasks"))) - {"task", "---"}
-    assert documented == {name for format_ in GRAPHS for name in stages_of(format_)} | {*STEPS, "verdict"}
-    graphs = [text for kind, text in fenced(DAGS) if kind == "mermaid"]
-    assert len(graphs) == len(GRAPHS)
-    for format_, text in zip(GRAPHS, graphs, strict=True):
-        names = {*stages_of(format_), *steps_of(format_), "verdict"}
-        assert set(re.findall(r"\w+", text)) - {"flowchart", "LR"} == names
+def test_no_message_sends_a_person_to_a_file_of_the_repository() -> None:
+    """Who reads a task's log, a report or an error of the installed package has no ``docs/``."""
+    code = [
+        (file, text) for room in ("include", "plugins") for file in (ROOT / room).rglob("*.py") for text in spoken(file)
+    ]
+    pages = [(file, file.read_text(encoding="utf-8")) for file in (ROOT / "include").rglob("*.j2")]
+    assert [f"{file.relative_to(ROOT)}: {found}" for file, text in [*code, *pages]
+            for found in re.findall(r"\S*docs/[a-z-]+\.md|ARCHITECTURE\.md|README\.md", text)] == []  # fmt: skip
+
+
+# --- generated regions (make docs)
+
+
+@pytest.fixture
+def generator(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """``docs/generate``: its modules by their own names, as ``make docs`` sees them."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "generate"))
+    return import_module("regions")
+
+
+def test_generated_regions_are_those_of_this_version(generator: ModuleType) -> None:
+    assert generator.stale() == [], "run: make docs"
+
+
+def test_what_is_generated_is_replaced_and_what_is_written_by_hand_stays(generator: ModuleType) -> None:
+    begin, end = '<!-- generated by "make docs": steps -->', "<!-- end of generated -->"
+    page = f"before\n\n{begin}\nold\n{end}\n\nafter\n"
+    made = generator.filled(page, "page.md")
+    assert re.fullmatch(rf"before\n\n{begin}\n\n`NAME` is one of .*`fetch`.*\n\n{end}\n\nafter\n", made)
+    assert generator.filled(made, "page.md") == made
 
 
 @pytest.mark.parametrize(
-    ("title", "known"),
+    ("text", "says"),
     [
-        ("The trigger form", set(KineticsParams.model_fields)),
-        ("AVA and AVA-Kinetics", {name for kind in PARAMS.values() if issubclass(kind, BoxParams) for name in kind.model_fields}
-         - set(RunParams.model_fields)),
+        ('<!-- generated by "make docs": stepz -->\n<!-- end of generated -->\n', "asks for the region 'stepz'; known: assets,"),
+        ('<!-- generated by "make docs": steps -->\n', "without its beginning or its end"),
+        ("<!-- end of generated -->\n", "without its beginning or its end"),
+        ('<!-- generated by "make docs": options nothing -->\n<!-- end of generated -->\n', "there is no command nothing"),
     ],
 )  # fmt: skip
-def test_all_run_parameters_are_documented(title: str, known: set[str]) -> None:
-    assert set(rows(section(DAGS, title))) - {"parameter", "---"} == known
+def test_a_wrong_marker_is_one_sentence(generator: ModuleType, text: str, says: str) -> None:
+    with pytest.raises(SystemExit, match=re.escape(says)):
+        generator.filled(text, "page.md")
+
+
+def test_a_note_of_nothing_is_one_sentence(
+    generator: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = import_module("tables")
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "checks" / "clips.gone.md").write_text("A note of a check that was removed.")
+    monkeypatch.setattr(tables, "NOTES", tmp_path)
+    with pytest.raises(SystemExit, match=r"a note on 'clips\.gone', which the product has not"):
+        tables.checks()
+
+
+def test_every_data_set_task_parameter_and_setting_stands_in_its_table(generator: ModuleType) -> None:
+    """The tables are of the product, not of a list in the generator."""
+    first = {row[1].strip("`"): row for row in rows(section(README, "Data sets")).values() if len(row) == 5}
+    assert {name for name in first if name in SPECS} == set(SPECS) and all(all(row) for row in first.values())
+    tasks = set(rows(section(DAGS, "Tasks"))) - {"task", "---"}
+    assert tasks == {name for spec in RUNNABLE for name in stages(spec)} | {*STEPS, "verdict"}
+    assert [spec.name for spec in RUNNABLE if (f"| `{spec.name}_refresh` |" in DAGS) is not can_expire(spec)] == []
+    forms = DAGS.partition("## The trigger form")[2]
+    assert {
+        name for spec in RUNNABLE for name in params_model(spec).model_fields if f"| `{name}` |" not in forms
+    } == set()
+    checks = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+    assert {name for name in GateParams.model_fields if f"| `{name}` |" not in checks} == set()
+    described = [
+        *GateParams.model_fields.values(),
+        *(f for s in RUNNABLE for f in params_model(s).model_fields.values()),
+    ]
+    assert all(field.description for field in described)
+
+
+# --- data sets and DAGs
+
+
+def test_how_often_dag_files_are_read_is_said_once_and_the_same_everywhere() -> None:
+    """A file a data set: with Airflow's own interval of 30 s forty of them would keep a core busy."""
+    name = "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL"
+    compose = yaml.safe_load((ROOT / "docker/compose.yaml").read_text(encoding="utf-8"))
+    local = re.search(rf"{name}=\$\{{{name}:-(\d+)\}}", (ROOT / "docker/local/up.sh").read_text(encoding="utf-8"))
+    told = re.search(rf"`{name}` \* \| (\d+):", (ROOT / "docs/operating.md").read_text(encoding="utf-8"))
+    astro = re.search(rf"{name}=(\d+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    assert local and told and astro
+    assert {local[1], told[1], astro[1], compose["services"]["dag-processor"]["environment"][name]} == {"300"}
+
+
+def test_dag_files_and_boxes_are_documented() -> None:
+    files = {path.name for path in (ROOT / "dags").glob("*.py") if path.stem not in SPECS} | {"{dataset}.py"}
+    assert set(rows(section(DAGS, "DAG files"))) - {"file", "---"} == files
+    boxes = {task.phase for spec in RUNNABLE for task in tasks_of(spec)}
+    assert set(rows(section(DAGS, "Task graphs"))) - {"box", "---"} == boxes
 
 
 def _source(name: str) -> str:
     return (ROOT / "plugins" / "clipquarry_airflow" / name).read_text(encoding="utf-8")
-
-
-def test_assets_and_pools_are_documented() -> None:
-    parts = [part for graph in GRAPHS.values() for part in graph]
-    assets = {f"{{dataset}}/{part.outlet}" for part in parts if part.outlet}
-    assert assets and assets == set(rows(section(DAGS, "Assets"))) - {"asset", "---"}
-    pools = {str(part.pool) for part in parts}
-    assert pools and pools == set(rows(section(DAGS, "Pools"))) - {"pool", "---"}
 
 
 def test_parameters_that_a_refresh_lacks_are_documented() -> None:
@@ -168,25 +248,30 @@ def options_of(command: click.Command) -> set[str]:
     return {name for param in params for name in (*param.opts, *param.secondary_opts)}
 
 
-def test_commands_are_documented_with_all_options_and_an_example() -> None:
-    documented, examples = {}, set()
+def test_commands_have_a_section_with_an_example_and_their_options() -> None:
+    lacking = {}
     for name in cli.COMMANDS:
         text = section(COMMANDS, f"`clipquarry {name}\\b")
-        same_as_run = "Same options as `run`" in text
-        table = section(COMMANDS, "`clipquarry run\\b") if same_as_run else text
-        documented[name] = {word for first in rows(table) for word in re.findall(r"--[a-z][a-z-]*", first)}
-        if any(f"clipquarry {name}" in code for language, code in fenced(text) if language == "sh"):
-            examples.add(name)
-    assert documented == {name: options_of(command(name)) for name in cli.COMMANDS}
-    assert examples == set(cli.COMMANDS)
+        has = {
+            "an example": any(f"clipquarry {name}" in code for language, code in fenced(text) if language == "sh"),
+            "its options": not options_of(command(name)) or f': options {name} -->' in text or (
+                "Same options as `run`" in text and options_of(command(name)) == options_of(command("run"))),
+        }  # fmt: skip
+        if missing := [what for what, is_there in has.items() if not is_there]:
+            lacking[name] = missing
+    assert lacking == {}
 
 
-def test_stages_of_the_command_line_are_documented() -> None:
-    argument = command("stage").params[0]
-    assert isinstance(argument.type, click.Choice)
-    text = section(COMMANDS, "`clipquarry stage\\b")
-    assert not [name for name in argument.type.choices if f"`{name}`" not in text]
-    assert not [name for name in STEPS if f"`{name}`" not in section(COMMANDS, "`clipquarry step\\b")]
+def test_every_option_says_what_it_takes_and_what_it_does() -> None:
+    """Both stand in ``--help`` and, generated, in docs/commands.md."""
+    silent = {
+        f"{name} {option.opts[0]}"
+        for name in cli.COMMANDS
+        for option in command(name).params
+        if isinstance(option, click.Option)
+        and not ((option.help or "").endswith(".") and (option.is_flag or option.metavar))
+    }
+    assert silent == set()
 
 
 def shell_lines(page: Path) -> list[str]:
@@ -262,7 +347,7 @@ def test_the_example_is_a_valid_data_set(tmp_path: Path) -> None:
     example = dict(fenced(section(KEYS, "An example")))["yaml"]
     file = tmp_path / "my_actions.yaml"
     file.write_text(example)
-    assert load_spec(file).is_runnable
+    load_spec(file)
     assert find_spec("my_actions", [tmp_path]).title == "My actions"
 
 

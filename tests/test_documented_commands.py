@@ -12,8 +12,8 @@ import pytest
 from checkout import PROJECT, shell_blocks
 from click.testing import CliRunner
 from clipquarry.cli import main
-from clipquarry.demo.data_set import GOOD, LABELS
 from clipquarry.demo.origin import Origin
+from clipquarry.families.clips.sample import GOOD, LABELS
 
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 LINES = {line: page.name for page in PAGES for line in shell_blocks(page)}
@@ -23,7 +23,7 @@ ELSEWHERE = {
     "make demo": "e2e/test_trial_command.py::test_the_trial_command_starts_containers",
     "CLIPQUARRY_RUNTIME=docker CLIPQUARRY_DOCKER_NETWORK=host make demo": "e2e/test_trial_command.py::test_the_trial_command_starts_containers",
     "make demo-ava": "e2e/test_ava_demo_dag.py",
-    "make demo-ava FILM=~/film.mp4": "e2e/test_ava_demo_dag.py",
+    "make demo-ava FILM=~/video.mp4": "e2e/test_ava_demo_dag.py",
     "make up": "plugins/test_local.py::test_a_second_start_says_so_and_starts_nothing",
     "make images": "images/test_images.py::test_media",
     "make compose-up": "images/test_compose.py::test_the_passwords_are_made_once_and_are_private",
@@ -33,7 +33,7 @@ ELSEWHERE = {
     "BASE_IMAGE=my-cuda-devel-with-python3.11 TORCH_INDEX=https://download.pytorch.org/whl/cu130 FORCE_CUDA=1 docker/images.sh detect":
         "images/test_images.py::test_detect",
     "clipquarry run ava --split val": "pipeline/test_ava_run.py",
-    "clipquarry run ava --set version=v2.1 --local-folder /films": "pipeline/test_ava_run.py",
+    "clipquarry run ava --set version=v2.1 --local-folder /videos": "pipeline/test_ava_run.py",
     "clipquarry run kinetics700 --split train": "pipeline/test_run_all.py",
     "clipquarry run ava_kinetics": "pipeline/test_ava_run.py",
     "clipquarry run ava_kinetics --source youtube": "pipeline/test_ava_run.py",

@@ -24,6 +24,7 @@ from clipquarry.files import (
     sweep_unfinished,
     temporary_beside,
     write_json,
+    write_new,
     writing,
 )
 from clipquarry.manifest import read_table
@@ -213,3 +214,18 @@ def test_a_link_replaces_what_lies_there_also_a_link_that_leads_nowhere(tmp_path
     (tmp_path / "b").write_text("b") if there == "file" else (tmp_path / "b").symlink_to("not/here")
     assert link_or_copy(tmp_path / "a", tmp_path / "b") == "link"
     assert (tmp_path / "b").samefile(tmp_path / "a")
+
+
+def test_a_new_file_never_takes_the_place_of_another(tmp_path: Path) -> None:
+    target = tmp_path / "mine.py"
+    write_new(target, "é\n")
+    assert target.read_bytes() == "é\n".encode()
+    with pytest.raises(FileExistsError):
+        write_new(target, "other")
+    target.unlink()
+    target.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError):
+        write_new(target, "other")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.py"], (
+        "no temporary file is left, and no link is followed"
+    )

@@ -24,31 +24,32 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clipquarry.acquire.answer import NotHad
-from clipquarry.acquire.archive import list_parts, members
+from clipquarry.acquire.annotation_files import AnnotationFile
+from clipquarry.acquire.answer import FetchFailed
+from clipquarry.acquire.archive import list_volumes, members
 from clipquarry.acquire.breaker import Breaker
 from clipquarry.acquire.download import Downloader
-from clipquarry.acquire.official import Obtained
 from clipquarry.annotations.action_list import publish_action_list, read_action_list
 from clipquarry.annotations.ava_csv import write_boxes, write_key_frames
 from clipquarry.annotations.box_csv import Form, read_boxes
-from clipquarry.annotations.catalog import build_catalog
 from clipquarry.annotations.file_list import ListFormat, read_list
+from clipquarry.annotations.kinetics_catalog import build_catalog
 from clipquarry.annotations.labels import read_label_map
 from clipquarry.annotations.proposals import read_proposals
 from clipquarry.cli.runs import _existing
 from clipquarry.datasets.load import PACKAGED, find_spec, load_spec
 from clipquarry.errors import ClipquarryError
+from clipquarry.families.boxes.on_videos import _file_names
 from clipquarry.manifest import CATALOG_FIELDS, read_rows, read_table, schema_of, write_rows
-from clipquarry.people.picture import PictureError, read_picture
+from clipquarry.people.frame_file import FrameError, read_frame
 from clipquarry.pipeline.annotation_choice import remember
-from clipquarry.pipeline.boxes.ava import _file_names
-from clipquarry.pipeline.context import RunContext, make_context
+from clipquarry.pipeline.context import RunContext
 from clipquarry.pipeline.inherit import last_params
+from clipquarry.pipeline.make_context import make_context
 from clipquarry.pipeline.pins import pin
+from clipquarry.pipeline.reporting import collect
 from clipquarry.reasons import Reason
 from clipquarry.release.lock import LockHeader, LockRow, open_lock, write_lock
-from clipquarry.report.collect import collect
 from clipquarry.report.gates import read_gates
 from clipquarry.report.index import read_summary
 from clipquarry.run_order import run_order
@@ -121,18 +122,18 @@ def archive(path: Path) -> None:
     try:
         for member in members(str(path), lambda _: True, scratch, Downloader(), threading.Event()):
             member.path.unlink()
-    except NotHad:
+    except FetchFailed:
         pass
 
 
 def parts(path: Path) -> None:
-    with suppress(NotHad):
-        list_parts(str(path), path.parent, Downloader(), threading.Event())
+    with suppress(FetchFailed):
+        list_volumes(str(path), path.parent, Downloader(), threading.Event())
 
 
 def picture(path: Path) -> None:
-    with suppress(PictureError):
-        read_picture(path)
+    with suppress(FrameError):
+        read_frame(path)
 
 
 def run_file(path: Path) -> None:
@@ -182,14 +183,14 @@ def context() -> RunContext:
 def known_files(path: Path) -> None:
     """Where annotation files came from, and what was announced."""
     ctx = replace(context(), settings=Settings(DataRoot(path.parent / "data"), "sqlite://"))
-    place = ctx.annotation_csvs().get("val") or ctx.data.dataset(SPEC.root, SPEC.parts["val"])
+    place = ctx.annotation_csvs().get("val") or ctx.data.dataset(SPEC.root, SPEC.splits["val"])
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(b"a")
     for told in (ctx.data.private / "annotations" / f"{SPEC.name}.json", ctx.state.with_name(f"{SPEC.name}.pins.json")):
         told.parent.mkdir(parents=True, exist_ok=True)
         told.write_bytes(path.read_bytes())
     pin(ctx, [place])
-    remember(ctx, [Obtained("val", place, "x", "0" * 64, 1)])
+    remember(ctx, [AnnotationFile("val", place, "x", "0" * 64, 1)])
 
 
 def table(path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 
 import pytest
-from clipquarry.ids import ClipName, clip_id, is_youtube_id, label_problem, normalise_label, parse_clip_id
+from clipquarry.ids import ClipName, clip_id, is_youtube_id, label_problem, normalise_label, parse_clip_id, stems
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +35,27 @@ def test_clip_names() -> None:
 def test_there_and_back(video: str, start: int, end: int) -> None:
     assert parse_clip_id(clip_id(video, start, end)) == (video, start, end)
     assert parse_clip_id(clip_id(video, start, end) + ".mp4") == (video, start, end)
+
+
+@pytest.mark.parametrize(
+    ("file", "clips"),
+    [
+        ("a.mp4", ["a"]), ("a.b.c.avi", ["a.b.c"]), ("1.WebM", ["1"]), ("#437 (best)_ok.mkv", ["#437 (best)_ok"]),
+        ("a.mp4.webm", ["a.mp4", "a"]), ("1.5.mp4", ["1.5"]), (".mp4", []), ("a", []), ("a.b", []), ("a.mp4.part", []),
+        ("a.y4m", []),
+    ],
+)  # fmt: skip
+def test_the_clip_that_a_file_is_of(file: str, clips: list[str]) -> None:
+    assert list(stems(file)) == clips
+    assert list(stems("a.Y4M", {".y4m"})) == ["a"]
+
+
+def test_a_dot_in_a_name_means_nothing() -> None:
+    assert parse_clip_id("a.b_000001_000002") == ClipName("a.b", 1, 2)
+    assert parse_clip_id("a.b_000001_000002.mp4.webm") == ClipName("a.b", 1, 2)
+    for other in ("a_000001_000002.part", "a_000001_000002.x", "a_000001_000002.5"):
+        with pytest.raises(ValueError, match="is not a clip name"):
+            parse_clip_id(other)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from clipquarry.manifest import (
     kind_of,
     read_rows,
     read_table,
+    scalar,
     schema_of,
     write_rows,
 )
@@ -112,6 +113,51 @@ def test_an_older_schema_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert list(read_rows(tmp_path / "a.parquet")) == [{"item_id": "x", "n": 1, "new": 7}]
 
 
+_OLD = (
+    *((name, pa.string()) for name in ("item_id", "video_id", "clip_id", "split", "label", "class_dir")),
+    *((name, pa.int32()) for name in ("label_index", "start", "end")), ("row", pa.int64()), ("status", pa.string()),
+)  # fmt: skip
+_CLIP = {
+    "item_id": "val/a/x_000417_000427",
+    "clip_id": "x_000417_000427",
+    "start": 417,
+    "end": 427,
+    "row": 3,
+    "status": "done",
+}
+
+
+def _old_table(path: Path, count: int = 2) -> None:
+    """A table as version 1 wrote it: whole seconds."""
+    schema = pa.schema(_OLD, metadata={b"clipquarry.schema": b"1", b"clipquarry.kind": b"catalog"})
+    rejected = {"item_id": "val/#row-4", "row": 4, "status": "rejected"}
+    pq.write_table(pa.Table.from_pylist([_CLIP, rejected] * (count // 2), schema=schema), path)
+
+
+def test_seconds_of_version_1_become_microseconds(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    _old_table(path, 10_000)
+    table = read_table(path)
+    assert table.schema.names == [*(f.name for f in ITEM_FIELDS), "status"]
+    assert table.schema.types[: len(ITEM_FIELDS)] == [f.type for f in ITEM_FIELDS]
+    first, second = table.slice(0, 2).to_pylist()
+    assert (first["start"], first["end"], first["start_text"]) == (417_000_000, 427_000_000, None)
+    assert (second["start"], second["end"]) == (None, None)
+    assert list(read_rows(path, batch=7)) == table.to_pylist()
+    assert next(read_rows(path, ["end", "parent"])) == {"end": 427_000_000, "parent": None}
+    assert read_table(path, ["status"]).schema.names == ["status"]
+    assert manifest.column_names(path) == {*(f.name for f in ITEM_FIELDS), "status"}
+    with pytest.raises(KeyError):
+        read_table(path, ["nothing"])
+
+
+@pytest.mark.parametrize("value", [10.5, 10.0, float("nan")])
+def test_a_float_among_integers_is_never_cut(value: float, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"is no integer, which n of a\.parquet holds"):
+        write_rows(tmp_path / "a.parquet", SCHEMA, [{"item_id": "x", "n": value}])
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_item_comes_first_everywhere() -> None:
     assert RESULT_FIELDS[: len(ITEM_FIELDS)] == ITEM_FIELDS == CATALOG_FIELDS[: len(ITEM_FIELDS)]
     assert [f.name for f in ITEM_FIELDS][:1] == ["item_id"]
@@ -145,3 +191,35 @@ def test_a_manifest_that_cannot_be_begun_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(pa.ArrowNotImplementedError), ManifestWriter(tmp_path / "a.parquet", unwritable):
         raise AssertionError("it was begun")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [
+        pa.list_(pa.int32()),
+        pa.large_list(pa.string()),
+        pa.struct([("index", pa.int32())]),
+        pa.map_(pa.string(), pa.int32()),
+    ],
+)
+def test_columns_of_lists_are_a_mistake_in_the_program(nested: pa.DataType) -> None:
+    """Several labels of an item stand in a table of their own: joins, pandas and Great Expectations see scalars only."""
+    with pytest.raises(TypeError, match="hold lists"):
+        schema_of((*CATALOG_FIELDS, pa.field("labels", nested)), "catalog")
+    table = pa.table({"item_id": pa.array(["a"]), "labels": pa.nulls(1, nested)})
+    with pytest.raises(TypeError, match=r"\['labels'\] hold lists"):
+        scalar(table)
+    assert scalar(table.select(["item_id"])).num_rows == 1
+    schema_of((*ITEM_FIELDS, pa.field("attempts", nested)), "fetch")
+
+
+def test_items_are_scalar() -> None:
+    assert scalar(pa.schema((*CATALOG_FIELDS, *RESULT_FIELDS)).empty_table()).num_rows == 0
+
+
+def test_a_column_is_of_integers_where_all_are_whole() -> None:
+    whole = manifest.column_of_seconds(pa.chunked_array([[1_000_000, None, 0]]))
+    assert whole.type == pa.int64() and whole.to_pylist() == [1, None, 0]
+    parts = manifest.column_of_seconds(pa.chunked_array([[1_000_000, 100_000, None]]))
+    assert parts.type == pa.float64() and parts.to_pylist() == [1.0, 0.1, None]
+    assert manifest.column_of_seconds(pa.chunked_array([pa.array([None], pa.int64())])).to_pylist() == [None]

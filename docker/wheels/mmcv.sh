@@ -6,7 +6,8 @@
 # compiler) and kept in that cache. A wheel fits one Python and one torch: the cache has a folder for each torch; who uses a wheel
 # of CLIPQUARRY_WHEELS imports mmcv.ops to see that it fits.
 set -euo pipefail
-! command -v python3 >/dev/null || PYTHONPATH=$(dirname "$0")/../../include python3 -B -m clipquarry.former >&2
+include=${0%/*}/../../include  # the build of an image does not have it
+if [ -d "$include" ] && command -v python3 >/dev/null; then PYTHONPATH=$include python3 -B -m clipquarry.former >&2; fi
 version=2.1.0
 [ $# = 1 ] && command -v "$1" >/dev/null || { echo "usage: mmcv.sh PYTHON" >&2; exit 2; }
 python=$1

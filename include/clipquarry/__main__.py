@@ -1,4 +1,4 @@
-"""``python -m clipquarry``: what runtimes start."""
+"""``python -m clipquarry``: the entry point that runtimes start."""
 
 from clipquarry.cli import main
 

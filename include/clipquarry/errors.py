@@ -1,15 +1,15 @@
-"""What a person reads when something stops: one sentence, and an exit code that says what to do.
+"""User-facing errors: one sentence each, with an exit code that says what to do.
 
 ::
 
-    ClipquarryError                     exit 1    anything of ours; never shown as a traceback
+    ClipquarryError                     exit 1    base of all; never shown as a traceback
      +- UserError                     exit 2    the input is wrong: fix it, do not retry
      |   +- SpecError                           a data set's YAML (key and line)
      |   +- ManifestError                       a table of an unknown or newer schema
-     +- GateBlocked                   exit 3    a check that blocks did not hold
-     +- MachineError                  exit 10   the machine is not fit (no ffmpeg): fail
-     +- RetryLater                    exit 11   the machine may be fit soon (disk full): retry
-     +- WaitUntil                     exit 12   a source told us to stop: wait without a worker slot
+     +- GateBlocked                   exit 3    a blocking check failed
+     +- MachineError                  exit 10   the machine lacks something (ffmpeg): fail
+     +- RetryLater                    exit 11   the machine may recover soon (disk full): retry
+     +- WaitUntil                     exit 12   a source asked for a pause: wait without a worker slot
      +- ToolOutdated                  exit 13   yt-dlp no longer understands YouTube: upgrade it, do not wait
 """
 
@@ -55,7 +55,7 @@ class ManifestError(UserError):
 
 
 class GateBlocked(ClipquarryError):
-    """A blocking check did not hold."""
+    """A blocking check failed."""
 
     exit_code = Exit.BLOCKED
 
@@ -73,7 +73,7 @@ class RetryLater(ClipquarryError):
 
 
 class WaitUntil(ClipquarryError):
-    """A source told us to stop (bot check, rate limit): come back at ``resume_at`` (aware, UTC)."""
+    """A source asked for a pause (bot check, rate limit): resume at ``resume_at`` (aware, UTC)."""
 
     exit_code = Exit.WAIT
 
@@ -84,6 +84,6 @@ class WaitUntil(ClipquarryError):
 
 
 class ToolOutdated(ClipquarryError):
-    """yt-dlp (or what it needs) is outrun by YouTube: neither waiting nor another try helps, only an upgrade."""
+    """yt-dlp (or a tool that it needs) is too old for YouTube: only an upgrade helps, neither waiting nor a retry."""
 
     exit_code = Exit.UPGRADE

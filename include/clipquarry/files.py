@@ -1,4 +1,4 @@
-"""Files appear whole or not at all.
+"""Atomic file operations: a file appears whole or not at all.
 
 Everything that Clipquarry publishes is written beside its target, flushed to the disk and renamed. Names that
 came from outside are checked before they become paths.
@@ -22,18 +22,22 @@ from typing import IO, Any
 from clipquarry.errors import MachineError, RetryLater, UserError
 
 TEMPORARY_PREFIX = ".clipquarry-tmp-"
-"""Names that begin so are unfinished and may be deleted by anyone when old."""
+"""Prefix of the names of unfinished files, which any process may delete when they are old."""
 
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 def temporary_beside(target: Path) -> Path:
-    """A fresh name in ``target``'s folder, with the same suffix (ffmpeg picks the container by it), that says which process made it."""
+    """A fresh name in ``target``'s folder that contains this process. It has the same suffix, because ffmpeg picks
+    the container by it.
+    """
     return target.with_name(f"{_owned()}{target.suffix}")
 
 
 def owned_beside(target: Path) -> Path:
-    """The same, ending in ``target``'s whole name: what is left of one folder can be told from that of others."""
+    """The same, ending in ``target``'s whole name, so that the remains of one folder can be told from those of
+    others.
+    """
     return target.with_name(f"{_owned()}{target.name}")
 
 
@@ -42,16 +46,17 @@ def _owned() -> str:
 
 
 def is_abandoned(path: Path, older_than: float) -> bool:
-    """Whether nobody works on an unfinished file or folder: its process has ended, or it was not touched for so long.
+    """Whether no process works on an unfinished file or folder: its process has ended, or nobody has touched it for
+    long.
 
-    A time more than a day ahead is that of a clock that was wrong, and counts as long ago.
+    A time more than a day in the future comes from a wrong clock, and counts as long ago.
     """
     owner = path.name.split("~", 2)
     if len(owner) == 3 and owner[1] == _host():
         pid = owner[2].partition("-")[0]
         if pid.isdigit() and not _is_alive(int(pid)):
             return True
-    age = time.time() - path.lstat().st_mtime  # of a link itself, wherever it leads
+    age = time.time() - path.lstat().st_mtime  # of a link itself, not of its target
     return age > older_than or age < -86_400
 
 
@@ -70,9 +75,9 @@ def _is_alive(pid: int) -> bool:
 
 
 def sweep_unfinished(folder: Path, *, older_than: float = 86_400, depth: int | None = None) -> int:
-    """Delete what killed processes left unfinished below ``folder`` (see :func:`is_abandoned`); how many things.
+    """Delete what killed processes left unfinished below ``folder`` (see :func:`is_abandoned`); returns the number.
 
-    ``depth``: how many folders deep to look; None: all.
+    ``depth``: how many levels of folders to search; None: all.
     """
     removed = 0
     for place, folders, names in os.walk(folder):
@@ -85,7 +90,9 @@ def sweep_unfinished(folder: Path, *, older_than: float = 86_400, depth: int | N
 
 
 def remove_abandoned(path: Path, older_than: float) -> bool:
-    """Remove an unfinished file or folder that nobody works on; whether it is gone. What may not be removed stays."""
+    """Remove an unfinished file or folder that no process works on; returns whether it is gone. Permission errors
+    are ignored.
+    """
     with suppress(OSError):
         if is_abandoned(path, older_than):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -120,9 +127,9 @@ def publish(temporary: Path, target: Path) -> None:
 
 @contextmanager
 def writing(target: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary file beside ``target``; it becomes ``target`` only when the block ends well.
+    r"""Open a temporary file beside ``target``, which becomes ``target`` only if the block ends without an error.
 
-    Text is UTF-8 with ``\\n`` line ends. A full disk becomes :class:`RetryLater`.
+    Text is UTF-8 with ``\n`` line ends. A full disk becomes :class:`RetryLater`.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(target)
@@ -139,9 +146,37 @@ def writing(target: Path, mode: str = "w") -> Iterator[IO[Any]]:
         temporary.unlink(missing_ok=True)
 
 
+def publish_new(temporary: Path, target: Path) -> None:
+    """As :func:`publish`, for a target that is not there yet. Raises FileExistsError: what lies there is never replaced."""
+    sync_file(temporary)
+    try:
+        os.link(temporary, target)
+        temporary.unlink()
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        if os.path.lexists(target):  # a file system without hard links: as good as it gets
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+        os.replace(temporary, target)
+    sync_folder(target.parent)
+
+
+def write_new(target: Path, text: str) -> None:
+    """Write a new file, whole or not at all. Raises FileExistsError: an existing file is never replaced."""
+    temporary = temporary_beside(target)
+    try:
+        with disk_errors(target):
+            temporary.write_text(text, encoding="utf-8")
+            publish_new(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 @contextmanager
 def disk_errors(where: Path) -> Iterator[None]:
-    """Turn 'no space' and 'quota' into one sentence that says retry, 'read-only' into one that says what to mount."""
+    """Turn 'no space' and 'quota' errors into one sentence that says to retry, 'read-only' into one that says what
+    to mount.
+    """
     try:
         yield
     except OSError as error:
@@ -164,7 +199,7 @@ def write_json(target: Path, value: Any) -> None:
 
 
 def refuse_pipe(path: Path) -> None:
-    """A pipe in the place of a file would be waited for without end; it is a :class:`UserError`."""
+    """Raise :class:`UserError` for a pipe in place of a file, because reading it would never end."""
     if path.is_fifo():
         raise UserError(f"{path} is a pipe and no file; delete it or restore the file.")
 
@@ -185,7 +220,7 @@ def sha256_of(path: Path) -> str:
 
 
 def inside(root: Path, *parts: str) -> Path:
-    """Join names that came from outside below ``root``; refuse anything that leaves it or is not a plain name."""
+    """Join untrusted names below ``root``; refuse a path that leaves it, or a name that is not plain."""
     path = root
     for part in parts:
         for name in part.split("/"):
@@ -202,10 +237,10 @@ def link_or_copy(source: Path, target: Path) -> str:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(source, target)  # the usual case leaves nothing half-made even for a moment
+        os.link(source, target)  # the usual case: nothing is half-made even for a moment
         return "link"
     except FileExistsError:
-        with suppress(OSError):  # a link that leads nowhere
+        with suppress(OSError):  # a broken link
             if source.samefile(target):
                 return "link"
     except OSError as error:

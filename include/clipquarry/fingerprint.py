@@ -1,10 +1,12 @@
-"""Fingerprints of what clips and folders of images show, alike for every encode of one film: made from eight small pictures.
+"""Fingerprints of clips and frame folders, made from eight small frames and similar for every encode of one video.
 
-A perceptual hash a picture (the signs of its lowest frequencies, as pHash does) says what is seen, one a step between two pictures
-says what moves, and two means the colour. So a re-encode (another size, rate, quality or container) is alike; two films before one
-background are not. A crop, a mirrored picture or a large overlay is not found.
+One perceptual hash per frame (the signs of its lowest frequencies, as in pHash) describes what is seen. One per step
+between two frames describes what moves, and two means describe the colour. So a re-encode (another size, rate,
+quality or container) is similar, and two videos with the same background are not. A crop, a mirrored frame or a
+large overlay is not found.
 
-As text (:data:`LENGTH` characters of base64): eight hashes of 64 bits, seven of 32 bits, mean red and blue over green, two bytes of zeros.
+As text (:data:`LENGTH` characters of base64): eight hashes of 64 bits, seven of 32 bits, mean red and blue over
+green, two bytes of zeros.
 """
 
 from __future__ import annotations
@@ -18,26 +20,26 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-PICTURES: Final = 8
-"""Evenly spread: picture k is the one shown at (k + 1/2) / 8 of the clip."""
+FRAMES: Final = 8
+"""Number of frames, evenly spread: frame k is the one shown at (k + 1/2) / 8 of the clip."""
 SIDE: Final = 32
-"""Of the small pictures, which are square."""
+"""Side of the small frames, which are square."""
 LENGTH: Final = 128
 """Characters."""
 
 _BYTES: Final = 96
 _FLATTEST: Final = 3.0
-"""Standard deviation (grey levels) below which a picture shows nothing that could be told again."""
+"""Standard deviation (grey levels) below which a frame shows too little to be recognised."""
 _STILL: Final = 1.0
-"""The same of a difference of two pictures: what is less is the encoder's."""
+"""The same for a difference of two frames; smaller differences are the encoder's."""
 _SURE: Final = 3
-"""A fingerprint with fewer pictures that show something is none."""
-_PICTURE_BITS: Final = 10.0
-"""Of 64, on average: what another encode flips. Pictures of two films differ in 32 ± 4."""
-_OTHER_FILM: Final = 22.0
-"""Of 64, on average: more than the same film half a second later."""
+"""A fingerprint with fewer frames that show something is not used."""
+_FRAME_BITS: Final = 10.0
+"""Of 64 bits, on average: what another encode flips. Frames of two videos differ in 32 ± 4."""
+_OTHER_VIDEO: Final = 22.0
+"""Of 64 bits, on average: more than the same video differs from itself half a second later."""
 _STEP_BITS: Final = 8.0
-"""Of 32, on average."""
+"""Of 32 bits, on average."""
 _COLOUR: Final = 10
 """Levels."""
 _FREQUENCIES: Final = 8
@@ -48,7 +50,7 @@ Places = npt.NDArray[np.int64]
 
 
 def _cosines() -> Floats:
-    """The cosine transform's first rows."""
+    """The first rows of the cosine transform."""
     wave, place = np.arange(_FREQUENCIES)[:, None], np.arange(SIDE)[None, :]
     return np.cos(np.pi * wave * (2 * place + 1) / (2 * SIDE)).astype(np.float32)
 
@@ -57,19 +59,19 @@ _COSINES: Final = _cosines()
 _GREY: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
-def _signs(pictures: Floats, bits: int) -> Bytes:
-    """Signs of the ``bits`` lowest frequencies (64 or 32) of N pictures, as bytes (N, bits / 8); never all zeros."""
-    signs = (_COSINES @ pictures @ _COSINES.T).reshape(len(pictures), -1)[:, :bits] > 0
-    signs[:, 0] = True  # the mean, which says nothing of the shape
+def _signs(frames: Floats, bits: int) -> Bytes:
+    """Signs of the ``bits`` lowest frequencies (64 or 32) of N frames, as bytes (N, bits / 8); never all zeros."""
+    signs = (_COSINES @ frames @ _COSINES.T).reshape(len(frames), -1)[:, :bits] > 0
+    signs[:, 0] = True  # the mean, which says nothing about the shape
     return np.packbits(signs, axis=1)
 
 
-def fingerprint(pictures: npt.NDArray[np.uint8]) -> str:
-    """Of eight small pictures, shape (8, 32, 32, 3), red, green, blue; ``""`` when they show too little.
+def fingerprint(frames: npt.NDArray[np.uint8]) -> str:
+    """Fingerprint of eight small frames, shape (8, 32, 32, 3), red, green, blue; ``""`` if they show too little.
 
-    Pictures of one colour have a hash of zeros, and so have steps in which nothing moves.
+    Frames of one colour have a hash of zeros, and so have steps without motion.
     """
-    colours = pictures.astype(np.float32)
+    colours = frames.astype(np.float32)
     grey = colours @ _GREY
     shows, step = _varies(grey, _FLATTEST), np.diff(grey, axis=0)
     if shows.sum() < _SURE:
@@ -85,9 +87,9 @@ def fingerprint(pictures: npt.NDArray[np.uint8]) -> str:
     return base64.b64encode(b"".join(part.astype(np.uint8).tobytes() for part in parts)).decode("ascii")
 
 
-def _varies(pictures: Floats, least: float) -> npt.NDArray[np.bool_]:
-    """Whether the standard deviation of each of N pictures is ``least`` or more."""
-    flat = pictures.reshape(len(pictures), -1)
+def _varies(frames: Floats, least: float) -> npt.NDArray[np.bool_]:
+    """Whether the standard deviation of each of N frames is ``least`` or more."""
+    flat = frames.reshape(len(frames), -1)
     square = np.einsum("np,np->n", flat, flat) / flat.shape[1] - flat.mean(axis=1) ** 2
     varies: npt.NDArray[np.bool_] = square >= least**2
     return varies
@@ -95,10 +97,12 @@ def _varies(pictures: Floats, least: float) -> npt.NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class Prints:
-    """Fingerprints of N clips as numbers. ``rows`` are their places in the list that was read: others have none."""
+    """Fingerprints of N clips as arrays. ``rows`` are their positions in the list that was read; other clips have
+    none.
+    """
 
     rows: npt.NDArray[np.int64]
-    pictures: npt.NDArray[np.uint64]
+    frames: npt.NDArray[np.uint64]
     """(N, 8)."""
     steps: npt.NDArray[np.uint32]
     """(N, 7)."""
@@ -110,7 +114,7 @@ class Prints:
 
 
 def read(texts: Iterable[str | None]) -> Prints:
-    """The fingerprints among ``texts``; what is none is left out."""
+    """The fingerprints among ``texts``; other texts are left out."""
     rows, parts = [], []
     for row, text in enumerate(texts):
         if text and len(text) == LENGTH:
@@ -129,25 +133,25 @@ def read(texts: Iterable[str | None]) -> Prints:
 
 
 def alike(one: Prints, ones: Places, other: Prints, others: Places) -> npt.NDArray[np.bool_]:
-    """Whether each pair, ``ones[n]`` of ``one`` and ``others[n]`` of ``other`` (places in them), shows the same.
+    """Whether each pair, ``ones[n]`` of ``one`` and ``others[n]`` of ``other`` (positions in them), shows the same.
 
-    Pictures are compared where both show something (three are needed), steps where both move. Where one moves in more than one step
-    more than the other they are not the same.
+    Frames are compared if both show something (three are needed), steps if both move. If one moves in more than one
+    step more than the other, they are not the same.
     """
-    mine, theirs = one.pictures[ones], other.pictures[others]
-    near, pictures = _near(mine, theirs, _PICTURE_BITS)
+    mine, theirs = one.frames[ones], other.frames[others]
+    near, frames = _near(mine, theirs, _FRAME_BITS)
     moving, their_moving = one.steps[ones], other.steps[others]
     near_steps, _ = _near(moving, their_moving, _STEP_BITS)
     lone = ((moving != 0) != (their_moving != 0)).sum(axis=1) <= 1
     colour = np.abs(one.colours[ones] - other.colours[others]).max(axis=1, initial=0) <= _COLOUR
-    found: npt.NDArray[np.bool_] = near & (pictures >= _SURE) & near_steps & lone & colour
+    found: npt.NDArray[np.bool_] = near & (frames >= _SURE) & near_steps & lone & colour
     return found
 
 
 def unlike(one: Prints, ones: Places, other: Prints, others: Places) -> npt.NDArray[np.bool_]:
-    """Whether each pair surely shows two films: pictures that differ nearly as those of any two films do."""
-    near, pictures = _near(one.pictures[ones], other.pictures[others], _OTHER_FILM)
-    found: npt.NDArray[np.bool_] = ~near & (pictures >= _SURE)
+    """Whether each pair surely shows two videos: their frames differ nearly as much as those of any two videos."""
+    near, frames = _near(one.frames[ones], other.frames[others], _OTHER_VIDEO)
+    found: npt.NDArray[np.bool_] = ~near & (frames >= _SURE)
     return found
 
 
@@ -156,7 +160,7 @@ def _near(
     theirs: npt.NDArray[np.uint64] | npt.NDArray[np.uint32],
     limit: float,
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """Whether hashes differ in ``limit`` bits on average, at most; and how many could be compared."""
+    """Whether hashes differ in at most ``limit`` bits on average; and how many could be compared."""
     both = (mine != 0) & (theirs != 0)
     count = both.sum(axis=1)
     bits = np.where(both, np.bitwise_count(mine ^ theirs), 0).sum(axis=1)

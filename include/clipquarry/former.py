@@ -1,7 +1,7 @@
-"""The product's former name, which is another program's on PyPI: what an old deployment has under it, and why we do not start beside it.
+"""Checks for a deployment under the product's former name, which belongs to another program on PyPI.
 
-Nothing of the old name is read but here and in :mod:`clipquarry.adopt`: a setting or a folder that is still called so
-stops every command with a sentence, because a fresh start beside it would look like an empty data set.
+Only this module and :mod:`clipquarry.adopt` read the old name. A setting or a folder with it stops every command
+with one sentence, because a fresh start beside it would look like an empty data set.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ NAME = "clipyard"
 PREFIX = "CLIPYARD_"
 PRIVATE = ".clipyard"
 TEMPORARY_PREFIX = ".clipyard-tmp-"
-"""Unfinished files; nobody goes on with them."""
+"""Suffix of unfinished files; nobody continues them."""
 
 
 def refuse_old_settings(environ: Mapping[str, str]) -> None:
-    """Raise UserError where a setting of the old name is set: it would be dropped in silence."""
+    """Raise UserError for a setting of the old name, which would be ignored silently."""
     old = sorted(name for name in environ if name.startswith(PREFIX))
     if old:
         new = [f"CLIPQUARRY_{name.removeprefix(PREFIX)}" for name in old]
         more = f" (and {len(old) - 3} more)" if len(old) > 3 else ""
         raise UserError(
             f"The environment sets {', '.join(old[:3])}{more}, names of before Clipquarry was renamed: "
-            f"set {', '.join(new[:3])}{more} instead, as docs/upgrading.md says."
+            f"set {', '.join(new[:3])}{more} instead."
         )
 
 
@@ -37,7 +37,7 @@ def refuse_old_folder(root: Path, private: str) -> None:
     old = root / PRIVATE
     if old.is_dir():
         both = (
-            f" Both {old.name} and {private} are here; docs/upgrading.md says what to do."
+            f" Both {old.name} and {private} are here: move the one that is not needed away."
             if (root / private).exists()
             else ""
         )
@@ -58,7 +58,7 @@ def refuse_old_file(path: Path) -> None:
 
 
 def main(arguments: list[str], private: str) -> int:
-    """For the shell scripts: check the environment, and the data roots (folders) and files of settings that are named."""
+    """For the shell scripts: check the environment, and the data roots (folders) and settings files that are named."""
     try:
         refuse_old_settings(os.environ)
         for path in map(Path, arguments):

@@ -1,7 +1,8 @@
-"""Files in a data set's layout: what we wrote is replaced, what a person put there is kept, or moved to ``set-aside``.
+"""Writing of files into a data set's layout: our own files are replaced; a person's are kept, or moved to
+``set-aside``.
 
-What is ours is known by its sha256, which is noted in the store before the file takes its place. Media have notes of their own, in
-the steps that make them.
+A file is ours if its sha256 is noted in the store; that happens before the file takes its place. The steps that make
+media keep their own notes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from clipquarry.settings import DataRoot
 from clipquarry.store import Store, content_key
 
 KIND = "written"
-"""The store's kind of notes about files that we wrote into a layout; the files are not in the store."""
+"""The store's kind of notes about files that we wrote into a layout; the files themselves are not in the store."""
 
 
 @dataclass
@@ -26,21 +27,23 @@ class Placing:
     """A file on its way into a layout."""
 
     path: Path
-    """Where it is to be written first."""
+    """The path to write to first."""
     aside: Path | None = None
-    """Where went what lay in its place and was not ours."""
+    """Where a file of somebody else that was in its place was moved."""
 
     @property
     def told(self) -> str:
-        """A sentence for the log; empty when nothing was moved."""
+        """A sentence for the log; empty if nothing was moved."""
         return f"what lay there was not ours and was moved to {self.aside}" if self.aside else ""
 
 
 @contextmanager
 def placing(data: DataRoot, target: Path) -> Iterator[Placing]:
-    """A name to write to; when the block ends well, the file takes the place of ``target`` (below ``data``), whole.
+    """A path to write to. When the block ends without an error, the file takes the place of ``target`` (below
+    ``data``), whole.
 
-    A file of the same bytes is left as it is, whoever wrote it. One that is not as we left it, a folder or a link is set aside.
+    A file with the same bytes stays as it is, whoever wrote it. A file that we did not write, a folder or a link is
+    set aside.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     new = Placing(temporary_beside(target))
@@ -60,7 +63,7 @@ def placing(data: DataRoot, target: Path) -> Iterator[Placing]:
 
 
 def _keep_aside(data: DataRoot, target: Path) -> Path:
-    """As :func:`set_aside`, but a file stays in its place until the new one takes it: a kill between loses nothing."""
+    """As :func:`set_aside`, but a file stays in its place until the new one takes it, so that a kill loses nothing."""
     if target.is_symlink() or not target.is_file():
         return set_aside(data, target)
     aside = _aside(data, target, target)
@@ -69,15 +72,17 @@ def _keep_aside(data: DataRoot, target: Path) -> Path:
 
 
 def set_aside(data: DataRoot, target: Path) -> Path:
-    """Move a file or folder that is not ours out of a data set's layout, to ``{private}/set-aside``; where it went."""
+    """Move a file or folder of somebody else out of a data set's layout, to ``{private}/set-aside``; returns its new
+    path.
+    """
     aside = _aside(data, target)
     shutil.move(target, aside)
     return aside
 
 
 def _aside(data: DataRoot, target: Path, same: Path | None = None) -> Path:
-    """A name that is free, or is ``same`` already."""
-    aside = inside(data.private, "set-aside", *target.relative_to(data.root).parts)
+    """A free name, or one that holds ``same`` already."""
+    aside = inside(data.set_aside, *target.relative_to(data.root).parts)
     aside.parent.mkdir(parents=True, exist_ok=True)
     while os.path.lexists(aside) and not (same is not None and aside.is_file() and aside.samefile(same)):
         aside = aside.with_name(f"{aside.stem}+{aside.suffix}")
@@ -85,7 +90,7 @@ def _aside(data: DataRoot, target: Path, same: Path | None = None) -> Path:
 
 
 def _digest(path: Path) -> str | None:
-    with suppress(OSError):  # none, a folder, a link that leads nowhere
+    with suppress(OSError):  # none, a folder, a broken link
         return sha256_of(path)
     return None
 
@@ -101,7 +106,7 @@ def _noted(data: DataRoot, target: Path) -> list[str]:
 
 
 def _note(data: DataRoot, target: Path, digest: str) -> None:
-    """Remember this digest and the one before: a kill before the rename leaves the file before it in place."""
+    """Note this digest and the one before: a kill before the rename leaves the file before it in place."""
     before = [known for known in _noted(data, target) if known != digest]
     facts = {"path": target.relative_to(data.root).as_posix(), "sha256": [*before[-1:], digest]}
     Store(data.store).note(KIND, target.name, _key(data, target), facts)

@@ -1,6 +1,6 @@
-"""Which labelled boxes a proposal meets, over arrays: no Python loop over boxes.
+"""Overlap (IoU) of proposals and labelled boxes, computed on arrays without a Python loop over boxes.
 
-Boxes are ``(x1, y1, x2, y2)``, fractions of the picture; a key is a number for a video and a second.
+Boxes are ``(x1, y1, x2, y2)``, fractions of the frame. A key is a number for a video and a second.
 """
 
 from __future__ import annotations
@@ -54,6 +54,6 @@ def _meet(one: Floats, other: Floats) -> npt.NDArray[np.bool_]:
 
 
 def area(boxes: Floats) -> Floats:
-    """Shares of the picture."""
+    """Areas as shares of the frame."""
     result: Floats = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     return result

@@ -1,4 +1,4 @@
-"""Progress that a person can read: a bar on a terminal, one line every few seconds in a log."""
+"""Progress output: a bar on a terminal, one line every few seconds in a log."""
 
 from __future__ import annotations
 

@@ -1,18 +1,19 @@
-"""The order of runs: a number that every run gets when it begins.
+"""The order of runs: every run gets a number when it begins.
 
-A clock that was wrong once must not decide for years which run is the latest, so no order is made of times. Runs of
-older versions have no number; they come first, by the time at which they say that they began.
+Times give no order, because a clock that was wrong once would decide for years which run is the latest. Runs of
+older versions have no number. They come first, by the time at which they say that they began.
 """
 
 from __future__ import annotations
 
-import fcntl
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from clipquarry.errors import UserError
-from clipquarry.files import read_json, writing
+from clipquarry.file_lock import FileLock
+from clipquarry.files import writing
+from clipquarry.run_documents import known_run_facts
+from clipquarry.run_folder import all_begun_runs
 
 RunOrder = tuple[int, str, str]
 """Number (0: none), time of the beginning (ISO 8601, UTC), name: sorts oldest first."""
@@ -21,12 +22,9 @@ _COUNTER, _LOCK = ".number", ".number.lock"
 
 
 def run_order(folder: Path, facts: Any = None) -> RunOrder:
-    """Where a run's folder stands among the others. ``facts``: the content of its ``run.json``, when it was read."""
+    """Sort key of a run's folder. ``facts``: the content of its ``run.json``, if it was read."""
     if facts is None:
-        try:
-            facts = read_json(folder / "run.json")
-        except (UserError, OSError):
-            facts = {}
+        facts = known_run_facts(folder)
     facts = facts if isinstance(facts, dict) else {}
     number = facts.get("number")
     try:
@@ -43,13 +41,11 @@ def run_order(folder: Path, facts: Any = None) -> RunOrder:
 
 def next_number(runs: Path) -> int:
     """The number of a run that begins now; ``runs`` is the folder ``{data}/.clipquarry/runs`` of all data sets."""
-    runs.mkdir(parents=True, exist_ok=True)
-    with open(runs / _LOCK, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock.take(runs / _LOCK):
         try:
             last = int((runs / _COUNTER).read_text(encoding="ascii"))
-        except (OSError, ValueError):  # new, or lost: the runs on disk know
-            last = max((run_order(path.parent)[0] for path in runs.glob("*/*/run.json")), default=0)
+        except (OSError, ValueError):  # new, or lost: count from the runs on disk
+            last = max((run_order(folder)[0] for folder in all_begun_runs(runs)), default=0)
         with writing(runs / _COUNTER) as handle:
             handle.write(f"{last + 1}\n")
         return last + 1

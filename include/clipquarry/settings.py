@@ -1,4 +1,4 @@
-"""Where things are, from the environment (all of it documented in ``docs/operating.md``)."""
+"""Settings from the environment: paths and options (all documented in ``docs/operating.md``)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from clipquarry.errors import UserError
 from clipquarry.files import inside
 
 PRIVATE = ".clipquarry"
+LEDGER = "ledger.sqlite"
+RUNS, RELEASES, SET_ASIDE, MODELS, SCRATCH = "runs", "releases", "set-aside", "models", "scratch"
+"""Names in the private folder; :class:`DataRoot` has them as paths."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~:+ -]{0,149}", re.ASCII)
-"""What Airflow takes for a run, and blanks."""
+"""Characters that Airflow accepts in a run id, and blanks."""
 
 
 def slug(text: str) -> str:
     """A run id of Airflow (``manual__2026-11-21T01:02:03+00:00``) as a folder name.
 
-    Raises UserError for whatever else would become another name than was given.
+    Raises UserError for any text that would change its meaning as a folder name.
     """
     if not _NAME.fullmatch(text):
         raise UserError(
@@ -32,42 +35,116 @@ def slug(text: str) -> str:
 
 @dataclass(frozen=True)
 class DataRoot:
-    """The folder that holds every data set; what is ours lives under ``.clipquarry`` in it."""
+    """The folder that holds every data set; our own files are in ``.clipquarry`` below it, and named here alone.
+
+    The files of a run are in :mod:`clipquarry.run_folder`. Methods that take a name raise UserError where it cannot be one.
+    """
 
     root: Path
 
     @property
     def private(self) -> Path:
-        """Manifests, store, reports and the rest that no reference layout knows."""
+        """Manifests, store, reports and everything else outside the reference layouts."""
         return self.root / PRIVATE
 
     def dataset(self, root: str, *parts: str) -> Path:
         """A path in a data set's own (reference) layout."""
         return inside(self.root, root, *parts)
 
-    def run(self, dataset: str, run: str) -> Path:
-        """Everything one run wrote: ``{step}/part-00000.parquet``, gates, report."""
-        return self.private / "runs" / slug(dataset) / slug(run)
+    # Runs and releases
+
+    @property
+    def all_runs(self) -> Path:
+        """The runs of all data sets."""
+        return self.private / RUNS
 
     def runs(self, dataset: str) -> Path:
-        return self.private / "runs" / slug(dataset)
+        return self.all_runs / slug(dataset)
+
+    def run(self, dataset: str, run: str) -> Path:
+        """Everything one run wrote; see :class:`~clipquarry.run_folder.RunFolder`."""
+        return self.runs(dataset) / slug(run)
+
+    def release(self, dataset: str) -> Path:
+        """The releases of a data set, one folder a run."""
+        return self.private / RELEASES / slug(dataset)
+
+    def latest_release(self, dataset: str) -> Path:
+        """The file that names the run of the newest release."""
+        return self.release(dataset) / "latest"
+
+    # What a data set keeps over all runs
+
+    @property
+    def states(self) -> Path:
+        return self.private / "state"
+
+    def state(self, dataset: str, kind: str = "") -> Path:
+        """The last known result of every item that was ever asked for. ``kind``: a table of one family beside it."""
+        return self.states / f"{slug(dataset)}{kind and f'.{kind}'}.parquet"
+
+    def has_state(self, dataset: str) -> bool:
+        """Whether anything of a data set was ever asked for; False too for a text that names none."""
+        try:
+            return self.state(dataset).is_file()
+        except UserError:
+            return False
+
+    def data_sets_with_state(self) -> list[str]:
+        """Their names, sorted."""
+        return sorted(path.stem for path in self.states.glob("*.parquet") if "." not in path.stem)
+
+    def last_params(self, dataset: str) -> Path:
+        """The parameters of the last full run, for refreshes."""
+        return self.states / f"{slug(dataset)}.params.json"
+
+    def pins(self, dataset: str) -> Path:
+        """Checksums of the annotation files when they were first seen."""
+        return self.states / f"{slug(dataset)}.pins.json"
+
+    def annotation_origins(self, dataset: str) -> Path:
+        """Which source each annotation file came from."""
+        return self.private / "annotations" / f"{slug(dataset)}.json"
+
+    def announced(self, dataset: str) -> Path:
+        """The last event of each asset."""
+        return self.private / "announced" / f"{slug(dataset)}.json"
+
+    # What all data sets share
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger, unless ``CLIPQUARRY_LEDGER`` names another."""
+        return self.private / LEDGER
 
     @property
     def store(self) -> Path:
-        """Shared clips and the facts about them."""
+        """Shared clips and their metadata."""
         return self.private / "store"
 
     @property
     def scratch(self) -> Path:
         """Unfinished downloads; same file system as the store, so that finishing is a rename."""
-        return self.private / "scratch"
+        return self.private / SCRATCH
+
+    @property
+    def models(self) -> Path:
+        """Weights of detectors."""
+        return self.private / MODELS
+
+    @property
+    def set_aside(self) -> Path:
+        """Files of people that lay in the place of ours; never deleted."""
+        return self.private / SET_ASIDE
 
     def egress(self, name: str) -> Path:
-        """State of one way out to the internet: the breaker and the request budget."""
+        """State of one egress (network path to the internet): the breaker and the request budget."""
         return self.private / "egress" / slug(name)
 
-    def release(self, dataset: str) -> Path:
-        return self.private / "releases" / slug(dataset)
+    @property
+    def written_by_all(self) -> tuple[Path, ...]:
+        """Folders that the runs of all data sets write small files into."""
+        return self.states, self.announced("x").parent, self.annotation_origins("x").parent, self.models
 
 
 def _number(environ: Mapping[str, str], name: str, default: float) -> float:
@@ -94,6 +171,11 @@ def _split(text: str) -> tuple[Path, ...]:
     return tuple(Path(part) for part in text.split(os.pathsep) if part)
 
 
+def only_of(environ: Mapping[str, str]) -> frozenset[str]:
+    """The data sets that get DAGs, by ``CLIPQUARRY_ONLY``; empty: all."""
+    return frozenset(environ.get("CLIPQUARRY_ONLY", "").replace(",", " ").split())
+
+
 @dataclass(frozen=True)
 class Settings:
     """The deployment's settings. ``from_env`` reads ``CLIPQUARRY_*``."""
@@ -106,13 +188,13 @@ class Settings:
     """The data sets that get DAGs; empty: all."""
     cookies: Path | None = None
     budget_per_hour: int | None = None
-    """Questions to YouTube in an hour; None: what YouTube is known to bear (more with cookies)."""
+    """Requests to YouTube per hour; None: the number that YouTube is known to allow (more with cookies)."""
     budget_pause: float = 2.0
     source_cache_gb: float = 10.0
     breaker_row: int = 20
-    """Questions to YouTube in a row without bytes after which nothing more is asked of it."""
+    """Requests to YouTube in a row without bytes after which the breaker opens."""
     canary: str | None = None
-    """Id of a video that is known to be good; empty: none; None: the built-in one."""
+    """Id of a video that is known to be available; empty: none; None: the built-in one."""
     ytdlp_plugins: tuple[str, ...] = ()
     ytdlp_args: tuple[str, ...] = ()
     keep_runs: int = 0
@@ -120,7 +202,7 @@ class Settings:
 
     @property
     def has_ledger(self) -> bool:
-        """False for a SQLite ledger that no run has made yet: to look must not make it."""
+        """False for a SQLite ledger that no run has created yet, because reading must not create it."""
         kind, _, path = self.ledger_url.partition(":///")
         return kind != "sqlite" or Path(path).exists()
 
@@ -137,10 +219,10 @@ class Settings:
         cookies = environ.get("CLIPQUARRY_COOKIES")
         return cls(
             data=DataRoot(root),
-            ledger_url=environ.get("CLIPQUARRY_LEDGER") or f"sqlite:///{root / PRIVATE / 'ledger.sqlite'}",
+            ledger_url=environ.get("CLIPQUARRY_LEDGER") or f"sqlite:///{DataRoot(root).ledger}",
             egress=environ.get("CLIPQUARRY_EGRESS") or "default",
             dataset_folders=_split(environ.get("CLIPQUARRY_DATASETS", "")),
-            only=frozenset(environ.get("CLIPQUARRY_ONLY", "").replace(",", " ").split()),
+            only=only_of(environ),
             cookies=Path(cookies) if cookies else None,
             budget_per_hour=int(_number(environ, "CLIPQUARRY_BUDGET_PER_HOUR", 0)) or None,
             budget_pause=_number(environ, "CLIPQUARRY_BUDGET_PAUSE", 2.0),

@@ -1,8 +1,8 @@
-"""The store of shared artefacts, and the facts that make 'already done' mean something.
+"""The store of shared artefacts, with metadata that show whether a finished file is still valid.
 
-A clip that several splits or data sets need is kept once, under its content key, and hard-linked into each data set's
-layout. Beside every artefact lies a small JSON of facts (size, sha256, duration, frames, where it came from). An
-artefact counts as done only when its facts exist and still match the file: never because a file of that name exists.
+A clip that several splits or data sets need is kept once, under its content key, and hard-linked into each data
+set's layout. Beside every artefact lies a small JSON document (size, sha256, duration, frames, source). An artefact
+counts as done only if its metadata exist and still match the file. The existence of a file does not suffice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Facts = dict[str, Any]
 
 
 UNFINISHED = "unfinished"
-"""Folder of what is being made."""
+"""Folder of unfinished files."""
 
 
 def content_key(**parts: Any) -> str:
@@ -39,18 +39,20 @@ class Store:
     root: Path
 
     def path(self, kind: str, name: str, key: str, suffix: str = ".mp4") -> Path:
-        """Where the artefact lies: ``{kind}/{2 hex}/{name}.{key}{suffix}``; the facts end in ``.json`` instead."""
+        """Path of the artefact: ``{kind}/{2 hex}/{name}.{key}{suffix}``; the metadata end in ``.json`` instead."""
         bucket = hashlib.sha256(name.encode()).hexdigest()[:2]
         return inside(self.root, kind, bucket, f"{name}.{key}{suffix}")
 
     def unfinished(self, suffix: str = ".mp4") -> Path:
-        """A fresh place on the store's file system for what is being made, where :meth:`sweep` finds what killed writers left."""
+        """A fresh path on the store's file system for an unfinished file. :meth:`sweep` finds there what killed
+        writers left.
+        """
         folder = self.root / UNFINISHED
         folder.mkdir(parents=True, exist_ok=True)
         return temporary_beside(folder / f"x{suffix}")
 
     def sweep(self, older_than: float) -> int:
-        """Remove what nobody makes any more; how many things."""
+        """Remove unfinished files of ended processes; returns their number."""
         return sweep_unfinished(self.root / UNFINISHED, older_than=older_than, depth=0)
 
     def _write_facts(self, kind: str, name: str, key: str, facts: Facts) -> None:
@@ -70,7 +72,7 @@ class Store:
         return self.path(kind, name, key, ".json")
 
     def get(self, kind: str, name: str, key: str, suffix: str = ".mp4", *, full: bool = False) -> Facts | None:
-        """The facts when the artefact is there and unchanged (size and mtime; sha256 too when ``full``), else None."""
+        """The metadata if the artefact is there and unchanged (size and mtime; sha256 too if ``full``), else None."""
         path = self.path(kind, name, key, suffix)
         facts_path = self._facts_path(kind, name, key)
         try:
@@ -78,7 +80,7 @@ class Store:
             facts: Any = read_json(facts_path)
         except FileNotFoundError:
             return None
-        except (ClipquarryError, OSError):  # a facts file damaged by hand: the artefact is made again
+        except (ClipquarryError, OSError):  # a metadata file damaged by hand: the artefact is made again
             return None
         if not isinstance(facts, dict):
             return None
@@ -91,7 +93,7 @@ class Store:
     def put(
         self, kind: str, name: str, key: str, temporary: Path, facts: Mapping[str, Any], suffix: str = ".mp4"
     ) -> Facts:
-        """Move a finished, verified file into the store and write its facts (adds bytes, sha256, mtime_ns)."""
+        """Move a finished, verified file into the store and write its metadata (adds bytes, sha256, mtime_ns)."""
         path = self.path(kind, name, key, suffix)
         path.parent.mkdir(parents=True, exist_ok=True)
         complete: Facts = {**facts, "sha256": sha256_of(temporary)}
@@ -102,11 +104,11 @@ class Store:
         return complete
 
     def note(self, kind: str, name: str, key: str, facts: Mapping[str, Any]) -> None:
-        """Facts about something that is not one file in the store (a folder of frames)."""
+        """Write metadata about something that is not one file in the store (a folder of frames)."""
         self._write_facts(kind, name, key, {**facts, "key": key, "name": name})
 
     def noted(self, kind: str, name: str, key: str) -> Facts | None:
-        """The facts written by :meth:`note`, unchecked, or None."""
+        """The metadata written by :meth:`note`, unchecked, or None."""
         path = self._facts_path(kind, name, key)
         try:
             facts = read_json(path)
@@ -115,7 +117,7 @@ class Store:
         return dict(facts) if facts and isinstance(facts, dict) else None
 
     def all_noted(self, kind: str, name: str) -> Iterator[Facts]:
-        """The facts of every artefact of that name, made with whatever recipe; damaged ones are left out."""
+        """The metadata of every artefact of that name, made with any recipe. Damaged ones are left out."""
         for path in self.path(kind, name, "any").parent.glob(f"{glob.escape(name)}.*.json"):
             with suppress(ClipquarryError, OSError):
                 facts = read_json(path)
@@ -123,6 +125,6 @@ class Store:
                     yield dict(facts)
 
     def forget(self, kind: str, name: str, key: str, suffix: str = ".mp4") -> None:
-        """Remove an artefact: the facts first, so that a kill between leaves nothing that looks done."""
+        """Remove an artefact: the metadata first, so that a kill between leaves nothing that looks done."""
         self._facts_path(kind, name, key).unlink(missing_ok=True)
         self.path(kind, name, key, suffix).unlink(missing_ok=True)

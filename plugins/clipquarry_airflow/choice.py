@@ -1,6 +1,8 @@
-"""The runtime ``auto``: Docker where an engine answers and the step's image is there, else a process of the worker; and why.
+"""The runtime ``auto``: Docker if an engine answers and has the step's image, else a process of the worker; with the
+reason.
 
-The engine is asked without docker-py, whose import costs more than the question: DAG files are parsed every minute.
+The engine is asked without docker-py, whose import takes longer than the request: DAG files are parsed every few
+minutes.
 """
 
 from __future__ import annotations
@@ -30,14 +32,14 @@ SOCKET = "unix:///var/run/docker.sock"
 
 @dataclass(frozen=True)
 class Choice:
-    """``docker`` or ``process``, and the reason in a few words, which follow 'because'."""
+    """``docker`` or ``process``, and the reason in a few words that follow 'because'."""
 
     runtime: str
     why: str
 
 
 def choose(step: str, environ: Mapping[str, str] = os.environ) -> Choice:
-    """Where a step runs by ``auto`` on this machine, as far as the machine decides it."""
+    """Runtime of a step under ``auto``, as far as this machine decides it."""
     if environ.get("CLIPQUARRY_FFMPEG"):
         return Choice("process", "CLIPQUARRY_FFMPEG names a program of this machine")
     if not engine_is_ours(environ) and not environ.get("CLIPQUARRY_DOCKER_DATA"):
@@ -60,7 +62,7 @@ def choose(step: str, environ: Mapping[str, str] = os.environ) -> Choice:
 
 
 def choose_for(step: str, params_file: Path, data: Path, environ: Mapping[str, str] = os.environ) -> Choice:
-    """The same for one shard: what only the worker can reach is done by the worker."""
+    """The same for one shard: the worker itself does what only it can reach."""
     choice = choose(step, environ)
     if choice.runtime != "docker":
         return choice
@@ -77,7 +79,7 @@ def choose_for(step: str, params_file: Path, data: Path, environ: Mapping[str, s
 
 @cache
 def _has_provider() -> bool:
-    """By its name: a look at the module itself would load Airflow."""
+    """Checked by name, because importing the module would load Airflow."""
     try:
         return bool(version("apache-airflow-providers-docker"))
     except PackageNotFoundError:
@@ -96,7 +98,7 @@ class _Unix(HTTPConnection):
 
 
 def _images(host: str, image: str) -> list[dict[str, Any]]:
-    """What the engine says of the image: nothing or one entry. Raises OSError, HTTPException or ValueError."""
+    """The engine's entries for the image: none or one. Raises OSError, HTTPException or ValueError."""
     address = urlsplit(host)
     if address.scheme not in ("unix", "tcp", "http"):
         raise ValueError(f"'auto' does not ask by {address.scheme or 'this way'}")

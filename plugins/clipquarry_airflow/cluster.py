@@ -1,4 +1,4 @@
-"""What the ``kubernetes`` runtime is told by the environment: where pods run, what they mount, as whom they work."""
+"""Settings of the ``kubernetes`` runtime from the environment: where pods run, their mounts, their user."""
 
 from __future__ import annotations
 
@@ -29,13 +29,15 @@ def _name(environ: Mapping[str, str], variable: str, what: str, pattern: re.Patt
 
 
 def _is_path(text: str) -> bool:
-    """An absolute path that can be mounted: Kubernetes takes no ':' in it."""
+    """An absolute path that can be mounted: Kubernetes allows no ':' in it."""
     return bool(_PATH.fullmatch(text)) and ".." not in Path(text).parts and text == str(Path(text))
 
 
 @dataclass(frozen=True)
 class KubernetesSettings:
-    """Where pods run, what they mount, and as whom they work. ``mounts`` are read-only (claim, folder) pairs, ``roots`` writable ones."""
+    """Where pods run, their mounts, and their user. ``mounts`` are read-only (claim, folder) pairs, ``roots``
+    writable ones.
+    """
 
     claim: str
     namespace: str = "default"
@@ -50,7 +52,7 @@ class KubernetesSettings:
 
     @classmethod
     def from_env(cls, root: Path, environ: Mapping[str, str] = os.environ) -> KubernetesSettings:
-        """Raises UserError for anything that the Kubernetes API would refuse later, in its own words."""
+        """Raises UserError for any value that the Kubernetes API would refuse later."""
         claim = _name(environ, "CLIPQUARRY_KUBERNETES_CLAIM", "a PersistentVolumeClaim")
         if not claim:
             raise UserError(
@@ -85,7 +87,7 @@ class KubernetesSettings:
         return tuple(path for _, path in (*self.roots, *self.mounts))
 
     def cookies(self, cookies: Path | None, root: Path) -> str | None:
-        """Where the Secret's file goes for a step with network; None: no step gets it, or it lies in a volume already."""
+        """Path of the Secret's file in a step with network; None: no step gets it, or it lies in a volume already."""
         if cookies is None:
             if self.secret:
                 raise UserError(

@@ -1,6 +1,6 @@
-"""One digest of the code that steps consist of: an image carries it as a label, so that nobody runs an old step in a new deployment.
+"""Digest of the code that steps consist of; images carry it as a label, so that a new deployment runs no old step.
 
-``docker/images.sh`` calls ``python3 -m clipquarry_airflow.code_digest``; nothing but Python is needed.
+``docker/images.sh`` calls ``python3 -m clipquarry_airflow.code_digest``, which needs only Python.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import clipquarry
 
 LABEL = "org.clipquarry.code"
 ROOMS = ("acquire", "annotations", "cli", "datasets", "media", "people", "steps")
-"""The rooms that steps use, with the ground floor; what plans, checks and reports is the worker's."""
+"""The rooms that steps use, with the ground floor. The worker does planning, checks and reports."""
 
 
 @cache

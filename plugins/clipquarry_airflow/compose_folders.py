@@ -1,7 +1,9 @@
-"""The folders of ``CLIPQUARRY_EXTRA_ROOTS`` and ``CLIPQUARRY_DOCKER_MOUNTS`` for Airflow's own containers of the compose deployment.
+"""The folders of ``CLIPQUARRY_EXTRA_ROOTS`` and ``CLIPQUARRY_DOCKER_MOUNTS`` for Airflow's own containers in the
+compose deployment.
 
-``python3 -m clipquarry_airflow.compose_folders`` prints a second compose file (JSON), since one file cannot hold a list of unknown length. Steps get
-the same folders from their operator; workers check, list and report what lies there.
+``python3 -m clipquarry_airflow.compose_folders`` prints a second compose file (JSON), because one file cannot
+contain a list of unknown length. Steps get the same folders from their operator; workers check, list and report
+their content.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "worker")
 
 
 def override(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The compose file; raises UserError for folders that no step could have either."""
+    """The compose file. Raises UserError for folders that a step could not have either."""
     root = Path("/data")
     roots, mounts = extra_roots(root, environ), pairs("CLIPQUARRY_DOCKER_MOUNTS", environ, root)
     volumes = [f"{source}:{target}" for source, target in roots] + [

@@ -1,6 +1,7 @@
-"""What a step's container gets: image, limits, mounts, environment. The same for Docker and Kubernetes, from ``CLIPQUARRY_*``.
+"""Contents of a step's container: image, limits, mounts, environment. The same for Docker and Kubernetes, from
+``CLIPQUARRY_*``.
 
-Read when the task runs, from the worker's environment, so that no DAG has to be parsed again when a limit changes.
+Read from the worker's environment when the task runs, so that a changed limit needs no parsing of DAGs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import clipquarry
 from clipquarry.errors import UserError
-from clipquarry.steps.registry import NETWORK_STEPS
+from clipquarry.steps.registry import STEPS
 
 # The grammar of https://pkg.go.dev/github.com/distribution/reference: [host[:port]/]path[:tag][@digest]
 _IMAGE = re.compile(
@@ -27,15 +28,15 @@ _BYTES = re.compile(r"([0-9]+)([kmg])", re.IGNORECASE)
 _UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _ALWAYS = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "YTDLP_NO_PLUGINS")
-GPU_STEPS = frozenset({"detect"})
-"""Steps that a GPU is of use to; no other gets one. They have the image of their own name."""
 _GPUS = re.compile(r"all|[1-9][0-9]{0,2}|device=[A-Za-z0-9-]+(?:,[A-Za-z0-9-]+)*")
 BYTES_PER_JOB = 512 * 2**20
-"""Memory that one download or encode may need (a 1080p encode measured 300 MiB); ``--jobs`` follows a smaller limit."""
+"""Memory that one download or encode may need (a 1080p encode needed 300 MiB); a smaller limit reduces ``--jobs``."""
 
 
 def _setting(environ: Mapping[str, str], name: str, step: str) -> tuple[str, str]:
-    """The variable that counts and its value: ``CLIPQUARRY_{name}_{STEP}``, else ``CLIPQUARRY_{name}``, else an empty text."""
+    """The variable that applies and its value: ``CLIPQUARRY_{name}_{STEP}``, else ``CLIPQUARRY_{name}``, else an
+    empty text.
+    """
     variable = f"CLIPQUARRY_{name}_{step.upper()}"
     variable = variable if environ.get(variable) else f"CLIPQUARRY_{name}"
     return variable, environ.get(variable, "")
@@ -59,37 +60,40 @@ class ContainerSettings:
     @classmethod
     def from_env(cls, step: str, environ: Mapping[str, str] = os.environ) -> ContainerSettings:
         variable, image = _setting(environ, "IMAGE", step)
-        if step in GPU_STEPS and not variable.endswith(step.upper()):
-            image = ""  # the image of all the others has no PyTorch
-        image = image or f"clipquarry-{step if step in GPU_STEPS else 'media'}:{clipquarry.__version__}"
+        gpu = STEPS[step].gpu
+        if gpu and not variable.endswith(step.upper()):
+            image = ""  # the other steps' image has no PyTorch
+        image = image or f"clipquarry-{step if gpu else 'media'}:{clipquarry.__version__}"
         if not _IMAGE.fullmatch(image):
             raise UserError(f"{variable} is {image!r}, which is no name of an image; write registry/name:tag.")
         limits = _memory(*_setting(environ, "MEMORY", step)), _cpus(*_setting(environ, "CPUS", step))
-        if step not in GPU_STEPS:
+        if not gpu:
             return cls(step, image, *limits)
         return cls(step, image, *limits, _gpus(environ), environ.get("CLIPQUARRY_DEVICE", ""))
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables of the step itself. PyTorch sees the machine's cores, not the container's, and is told the limit."""
-        threads = str(math.ceil(self.cpus)) if self.cpus is not None and self.step in GPU_STEPS else ""
+        """Variables of the step itself. PyTorch sees the machine's cores instead of the container's, so it is given
+        the limit.
+        """
+        threads = str(math.ceil(self.cpus)) if self.cpus is not None and STEPS[self.step].gpu else ""
         return {
             name: value for name, value in (("OMP_NUM_THREADS", threads), ("CLIPQUARRY_DEVICE", self.device)) if value
         }
 
     @property
     def network(self) -> bool:
-        """Whether the step reaches out."""
-        return self.step in NETWORK_STEPS
+        """Whether the step has a network."""
+        return STEPS[self.step].network
 
     def gpu_number(self) -> str:
-        """The GPUs of a pod: a cluster gives them out by number."""
+        """Number of GPUs of a pod: a cluster allocates them by number."""
         if not self.gpus.isdigit():
             raise UserError(f"CLIPQUARRY_GPUS is '{self.gpus}'; for pods write a number of GPUs, such as 1.")
         return self.gpus
 
     def jobs(self, asked: int) -> int:
-        """Parallel items that the limits carry, at most what the run asks for."""
+        """Parallel items that the limits allow, at most what the run asks for."""
         fits = [asked]
         if self.cpus is not None:
             fits.append(math.ceil(self.cpus))
@@ -141,11 +145,13 @@ def read_params(params_file: Path) -> dict[str, Any]:
 
 
 def step_environment(params_file: Path, data: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The variables a container gets: those that the step's own parameters name (``${CLIPQUARRY_MIRROR}``), and proxies.
+    """The variables of a container: those that the step's own parameters name (``${CLIPQUARRY_MIRROR}``), and
+    proxies.
 
-    Nothing else of the worker's environment: it holds the address of Airflow's database and of the ledger.
+    It gets nothing else of the worker's environment, which contains the addresses of Airflow's database and of the
+    ledger.
     """
-    # Of the YAML's addresses only: what a person wrote into the trigger form must not name a secret.
+    # Only from the YAML's addresses: a value in the trigger form must not name a secret.
     sources = read_params(params_file).get("sources", [])
     named = _VARIABLE.findall(json.dumps(sources))
     passed = {name: environ[name] for name in (*named, *_ALWAYS) if environ.get(name)}

@@ -1,7 +1,7 @@
-"""What the Docker engine is asked for on behalf of a step: where it finds the folders, as whom steps work, and how they are confined.
+"""A step's container in terms of the Docker engine: mounts, user, confinement.
 
-The operator asks for it, and the proxy before the engine's socket (:mod:`clipquarry_airflow.socket_proxy`) lets pass this and nothing else. No
-package is needed: the proxy's image has Python alone.
+The operator requests it, and the proxy before the engine's socket (:mod:`clipquarry_airflow.socket_proxy`) passes
+this and nothing else. The module needs no package, because the proxy's image has Python alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from clipquarry_airflow.folders import Pair, extra_roots, pairs
 
 PREFIX = "org.clipquarry."
 LABELS = ("deployment", "dag", "run", "task", "map_index", "try", "host", "process")
-"""The labels of a step's container, each behind the prefix."""
+"""The labels of a step's container, without the prefix."""
 PIDS = 512
 TMP_BYTES = 256 * 2**20
 _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
@@ -29,16 +29,16 @@ _USER = re.compile(r"[0-9]{1,10}:[0-9]{1,10}")
 
 
 def deployment_of(data: str) -> str:
-    """Tells deployments on one engine apart: those with another data root (as the engine knows it)."""
+    """Distinguishes deployments on one engine by their data root (as the engine knows it)."""
     return hashlib.sha256(data.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class DockerSettings:
-    """Where the engine finds the workspace, and as whom steps work.
+    """Mounts and user of steps on the engine.
 
-    ``data`` is the data root as the engine knows it (a folder of its host, or a volume); ``mounts`` are read-only and ``roots`` writable
-    (source, target) pairs; ``user`` is ``uid:gid``.
+    ``data`` is the data root as the engine knows it (a folder of its host, or a volume). ``mounts`` are read-only
+    and ``roots`` writable (source, target) pairs; ``user`` is ``uid:gid``.
     """
 
     data: str
@@ -66,7 +66,7 @@ class DockerSettings:
         )
 
     def folders(self, root: Path) -> list[tuple[str, str, bool]]:
-        """Source, target and whether it is read-only, of all that a step's container has for certain."""
+        """Source, target and read-only flag of the folders that every step's container has."""
         return [
             (self.data, str(root), False),
             *((source, target, False) for source, target in self.roots),
@@ -80,12 +80,14 @@ class DockerSettings:
 
 
 def engine_is_ours(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the worker has the engine's socket itself, and not a proxy or an engine elsewhere."""
+    """Whether the worker has the engine's socket itself, instead of a proxy or a remote engine."""
     return (environ.get("DOCKER_HOST") or "unix://").startswith("unix://")
 
 
 def confinement(limits: ContainerSettings) -> dict[str, Any]:
-    """The host configuration of every step's container, in docker-py's names: no rights, a read-only root, hard limits."""
+    """The host configuration of every step's container, in docker-py's names: no rights, a read-only root, hard
+    limits.
+    """
     config: dict[str, Any] = {
         "read_only": True,
         "cap_drop": ["ALL"],
@@ -94,14 +96,14 @@ def confinement(limits: ContainerSettings) -> dict[str, Any]:
         "tmpfs": {"/tmp": f"size={TMP_BYTES},mode=1777"},  # noqa: S108  the container's own
     }
     if limits.memory is not None:
-        config |= {"mem_limit": limits.memory, "memswap_limit": limits.memory}  # no swap beside it
+        config |= {"mem_limit": limits.memory, "memswap_limit": limits.memory}  # no swap in addition
     if limits.cpus is not None:
         config["nano_cpus"] = int(limits.cpus * 1e9)  # DockerOperator's cpus is only a share
     return config
 
 
 def device_requests(asked: str) -> list[dict[str, Any]]:
-    """GPUs in the engine's words, for ``all``, a number, or ``device=0,2``; none for an empty text."""
+    """GPUs in the engine's terms, for ``all``, a number, or ``device=0,2``; none for an empty text."""
     if not asked:
         return []
     ids = asked.removeprefix("device=").split(",") if asked.startswith("device=") else []

@@ -1,7 +1,8 @@
-"""Folders that steps have besides the data root: those that they may write (extra roots) and those that they may only read.
+"""Folders of steps besides the data root: writable ones (extra roots) and read-only ones.
 
-Text such as ``/ssd,volume:/frames``: the folder in the step and in the worker, before it, where it differs, its name on the Docker engine
-(a folder of its host, or a volume) or in the cluster (a claim).
+Syntax: ``/ssd,volume:/frames``. The path after the colon is the folder in the step and in the worker. Before the
+colon, if it differs, stands its name on the Docker engine (a folder of its host, or a volume) or in the cluster (a
+claim).
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def _is_folder(text: str) -> bool:
 
 
 def extra_roots(root: Path, environ: Mapping[str, str] = os.environ) -> tuple[Pair, ...]:
-    """``CLIPQUARRY_EXTRA_ROOTS``: folders outside of the data root that a link in a data set's layout may lead to, and steps may write."""
+    """``CLIPQUARRY_EXTRA_ROOTS``: folders outside the data root that links in a data set's layout may lead to, and
+    steps may write.
+    """
     return pairs("CLIPQUARRY_EXTRA_ROOTS", environ, root)
 
 
@@ -67,7 +70,7 @@ _LOOPBACK = re.compile(r"https?://(?:localhost|127\.[0-9.]+|\[::1\])(?=[:/]|$)[^
 
 
 def _addresses(params: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
-    """Where a step's sources are: addresses and folders of this machine, as far as they are the same for all items."""
+    """A step's sources: addresses and folders of this machine, as far as they are the same for all items."""
     replaced = params.get("overrides") or {}
     for source in params.get("sources") or []:
         given = (
@@ -94,10 +97,10 @@ def check_folders(
     *,
     places: str,
 ) -> None:
-    """Every folder that a step needs is one that it has: links in the data set's layout, and local sources.
+    """Check that a step has every folder that it needs: links in the data set's layout, and local sources.
 
-    ``known`` are the folders that the step has besides the data root; ``places`` names the settings that would give it another. Raises
-    UserError with the folder.
+    ``known`` are the folders that the step has besides the data root; ``places`` names the settings that would add
+    one. Raises UserError with the folder.
     """
     inside = (str(root.resolve()), str(root), *known, *(str(Path(one).resolve()) for one in known))
 

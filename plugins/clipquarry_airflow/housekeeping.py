@@ -1,4 +1,4 @@
-"""The DAG that looks after the engine: it exists where a step runs in Docker."""
+"""The DAG that removes orphaned containers; it exists if a step runs in Docker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ never gets another try: cancelled, failed for good, or of a run that was deleted
 
 
 def build_housekeeping(environ: Mapping[str, str] = os.environ) -> dict[str, DAG]:
-    """The DAG by its id; empty where every step is a process or a pod (Kubernetes removes pods itself)."""
+    """The DAG by its id; empty if every step is a process or a pod (Kubernetes removes pods itself)."""
     if all(place_of(step, environ).runtime != "docker" for step in STEPS):
         return {}
     with DAG(

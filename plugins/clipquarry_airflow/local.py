@@ -1,13 +1,13 @@
-"""Airflow on this machine, as ``make up`` starts it: four components that are started again when they end, one line when all are healthy.
+"""Airflow on this machine, for ``make up``: four components that are restarted when they end, and one line when all
+are healthy.
 
-``docker/local/up.sh`` sets the environment. The console stays quiet: what the components say goes to files in ``{AIRFLOW_HOME}/console``. One home has
-one scheduler, which a lock file holds for as long as this process lives.
+``docker/local/up.sh`` sets the environment. The console stays quiet: the components' output goes to files in
+``{AIRFLOW_HOME}/console``. One home has one scheduler; a lock file enforces that while this process lives.
 """
 
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import json
 import os
 import secrets
@@ -22,44 +22,38 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
 from clipquarry.errors import ClipquarryError, RetryLater, UserError
+from clipquarry.file_lock import FileLock, holder_of
 
 from clipquarry_airflow import settings_file
 
 COMPONENTS = {
     "api-server": (), "scheduler": ("--skip-serve-logs",), "dag-processor": (), "triggerer": ("--skip-serve-logs",),
 }  # fmt: skip
-"""Without servers of logs: those would listen on every address, and the API server finds the files by itself."""
+"""Without log servers: those would listen on every address, and the API server finds the files by itself."""
 AGAIN_SECONDS = 3.0
-"""Between the end of a component and its next start."""
+"""Seconds between the end of a component and its next start."""
 GRACE_SECONDS = 5.0
 MOST_ENDS = 3
-"""A component that ends so often before all are healthy will not become so."""
+"""A component that ends this often before all are healthy will not recover."""
 _PR_SET_PDEATHSIG = 1
 
 
-def one_at_a_time(home: Path, address: str) -> IO[str]:
-    """The lock of an Airflow home, with our process and address in it; keep it open. Raises UserError where another process has it."""
-    lock = open(home / "up.lock", "a+", encoding="utf-8")  # noqa: SIM115  it is held for as long as we live
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        process, _, where = lock.read().strip().partition(" ")
-        lock.close()
+def one_at_a_time(home: Path, address: str) -> FileLock:
+    """The lock of an Airflow home, with our process and address in it. Raises UserError where another process has it."""
+    path = home / "up.lock"
+    lock = FileLock.attempt(path, holder=f"{os.getpid()} {address}")
+    if lock is None:
+        process, _, where = holder_of(path).partition(" ")
         raise UserError(
             f"Airflow is already running on {home}: {where} (process {process}). End that one first, with Ctrl-C or 'kill {process}'."
-        ) from None
-    lock.truncate(0)
-    lock.write(f"{os.getpid()} {address}\n")
-    lock.flush()
+        )
     return lock
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises UserError where somebody listens on the port already."""
+    """Raises UserError if another program listens on the port already."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -73,7 +67,7 @@ def check_port(host: str, port: int) -> None:
 
 
 def address_of(host: str, port: int) -> str:
-    """Where a person of this machine finds the API server."""
+    """The API server's address for a browser on this machine."""
     everywhere = ("", "0.0.0.0", "::", "127.0.0.1", "::1")  # noqa: S104
     return f"http://{'localhost' if host in everywhere else f'[{host}]' if ':' in host else host}:{port}"
 
@@ -90,7 +84,7 @@ def passwords(file: Path) -> dict[str, str]:
 
 
 def _dies_with_us() -> Callable[[], None] | None:
-    """What a component does first: it is told to end when this process dies, however it dies. Linux only."""
+    """Function that a component calls first: it ends when this process dies, for whatever cause. Linux only."""
     if not sys.platform.startswith("linux"):
         return None
     prctl, ours = ctypes.CDLL(None).prctl, os.getpid()
@@ -105,7 +99,7 @@ def _dies_with_us() -> Callable[[], None] | None:
 
 @dataclass
 class Component:
-    """One of Airflow's processes, with what it started, in a group of its own."""
+    """One of Airflow's processes and its children, in a process group of its own."""
 
     name: str
     log: Path
@@ -113,7 +107,7 @@ class Component:
     ends: int = 0
     starts_at: float = 0.0
     _groups: list[int] = field(default_factory=list)
-    """Process groups of this one's starts in which somebody lives: tasks outlive their scheduler."""
+    """Process groups of this component's starts that still have processes: tasks outlive their scheduler."""
 
     def start(self) -> None:
         with open(self.log, "ab") as handle:
@@ -124,18 +118,18 @@ class Component:
         self._groups.append(self.process.pid)
 
     def watch(self, say: Callable[[str], None]) -> None:
-        """Start it again when it has ended: one bad answer to a worker ends Airflow's scheduler."""
+        """Restart the component if it has ended: one bad answer to a worker ends Airflow's scheduler."""
         if self.process is not None and (code := self.process.poll()) is not None:
             self.process, self.ends, self.starts_at = None, self.ends + 1, time.monotonic() + AGAIN_SECONDS
             say(f"'airflow {self.name}' has ended ({code}) and is started again; its log is {self.log}")
         if self.process is None and time.monotonic() >= self.starts_at:
             self.start()
-        self.signal(0)  # forgets the groups that are empty: their numbers may be somebody else's some day
+        self.signal(0)  # forgets empty groups: their numbers may belong to other processes later
 
     def signal(self, number: int) -> bool:
-        """Tell all that lives of it; whether anything does."""
+        """Send a signal to all its living processes; returns whether any lives."""
         if self.process is not None:
-            self.process.poll()  # else it stays as a zombie of its group
+            self.process.poll()  # else it remains as a zombie of its group
         left = []
         for group in self._groups:
             try:
@@ -168,12 +162,12 @@ class LocalAirflow:
         if done.returncode:
             raise RetryLater(f"Airflow's database in {self.home} could not be set up; see {log}.")
         settings_file.load(project / "airflow_settings.yaml")
-        for component in self.components:  # what the last start said is kept beside
+        for component in self.components:  # the last start's output is kept beside it
             if component.log.exists():
                 component.log.replace(component.log.with_suffix(".before.log"))
 
     def unhealthy(self) -> list[str]:
-        """What does not work yet, as the API server says."""
+        """Components that do not work yet, as the API server reports."""
         try:
             with self._opener.open(self._health, timeout=5) as answer:
                 said = json.load(answer)
@@ -188,7 +182,9 @@ class LocalAirflow:
         return [name for part, name in parts.items() if (said.get(part) or {}).get("status") != "healthy"]
 
     def run(self, say: Callable[[str], None], ready: str) -> None:
-        """Start all and watch them until a signal ends this process; ``ready`` is said once, when all are healthy."""
+        """Start all components and watch them until a signal ends this process; ``ready`` is logged once, when all
+        are healthy.
+        """
         waiting = True
         while True:
             for component in self.components:
@@ -203,11 +199,11 @@ class LocalAirflow:
             time.sleep(0.5 if waiting else 1.0)
 
     def stop(self) -> None:
-        """End all that was started; what does not hear is killed."""
+        """End all started processes; those that do not react are killed."""
         end = time.monotonic() + GRACE_SECONDS
         number: int = signal.SIGTERM
-        while sum(component.signal(number) for component in self.components):  # every one is told
-            number = signal.SIGKILL if time.monotonic() > end else 0  # 0 only asks
+        while sum(component.signal(number) for component in self.components):  # signals every one
+            number = signal.SIGKILL if time.monotonic() > end else 0  # signal 0 only asks
             time.sleep(0.1)
 
 
@@ -247,7 +243,7 @@ def main() -> None:
             signal.signal(number, signal.SIG_IGN)
         if airflow is not None:
             airflow.stop()
-    lock.close()
+    lock.release()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Tell somebody: a summary when a run ends, through Airflow's notifier interface.
+"""Notification at the end of a run, through Airflow's notifier interface.
 
-``CLIPQUARRY_NOTIFY_URL`` names a web hook; it gets a small JSON document by POST. Without it nothing is sent.
+``CLIPQUARRY_NOTIFY_URL`` names a web hook, which gets a small JSON document by POST. Without it nothing is sent.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class SummaryNotifier(BaseNotifier):
         self.url = url or os.environ.get("CLIPQUARRY_NOTIFY_URL", "")
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
-        """Nothing here is a template; and callbacks get a DAG that cannot make a template environment."""
+        """No field is a template; and callbacks get a DAG that cannot make a template environment."""
 
     def message(self, dag_id: str, run_id: str) -> dict[str, Any]:
-        """What is sent."""
+        """The JSON document to send."""
         from clipquarry.pipeline.summary import run_summary
         from clipquarry.settings import Settings
 

@@ -1,7 +1,9 @@
-"""Containers whose worker is gone. A worker killed with -9 leaves its container running; labels say whose it was.
+"""Removal of containers without a worker. A worker killed with -9 leaves its container running; labels identify its
+shard.
 
-Removed are: what an earlier try of the same shard left (when the next try begins), what a dead process of this host left (when
-any step begins), and what belongs to no running task (the DAG ``clipquarry_housekeeping``, which asks Airflow).
+Removed are containers that an earlier try of the same shard left (when the next try begins), that a dead process of
+this host left (when any step begins), and that belong to no running task (the DAG ``clipquarry_housekeeping``, which
+asks Airflow).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ _SHARD = ("dag", "run", "task", "map_index")
 
 
 def shard_labels(data: str, context: Mapping[str, Any]) -> dict[str, str]:
-    """Whose container it is: the deployment, the shard, and the process that waits for it."""
+    """Labels of a container: the deployment, the shard, and the process that waits for it."""
     ti = context["ti"]
     return {
         f"{PREFIX}deployment": deployment_of(data),
@@ -35,7 +37,7 @@ def shard_labels(data: str, context: Mapping[str, Any]) -> dict[str, str]:
 
 
 def process_mark(pid: int) -> str | None:
-    """A process and the moment it began (its number is used again some day); None when it is gone."""
+    """A process and its start time (numbers are reused); None if it is gone."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -54,13 +56,13 @@ def containers_of(cli: Any, deployment: str) -> list[tuple[str, dict[str, str]]]
 
 
 def remove_container(cli: Any, container: str) -> None:
-    """Gone, running or not; one that is gone already, or is just going, is no error."""
+    """Remove a container, running or not. One that is gone already, or is going, is no error."""
     try:
         cli.remove_container(container, force=True, v=True)
     except NotFound:
         pass
     except APIError as error:
-        if error.response is None or error.response.status_code != 409:  # somebody else removes it
+        if error.response is None or error.response.status_code != 409:  # another process removes it
             raise
 
 
@@ -75,7 +77,9 @@ def _is_left(theirs: Mapping[str, str], ours: Mapping[str, str]) -> bool:
 
 
 def remove_orphans(cli: Any, labels: Mapping[str, str], log: Any) -> list[str]:
-    """Before a step begins: what earlier tries of the shard and dead processes of this host left. Returns the ids."""
+    """Before a step begins, remove what earlier tries of the shard and dead processes of this host left. Returns the
+    ids.
+    """
     ours = {k.removeprefix(PREFIX): v for k, v in labels.items()}
     removed = []
     for container, theirs in containers_of(cli, ours["deployment"]):
@@ -95,7 +99,7 @@ _ALIVE = frozenset({"running", "restarting"})
 
 
 def remove_ended(cli: Any, deployment: str, states: States, log: Any) -> list[str]:
-    """Containers of tasks that do not run: cancelled, failed, or of runs that were deleted. Returns the ids."""
+    """Remove containers of tasks that do not run: cancelled, failed, or of deleted runs. Returns the ids."""
     known: dict[tuple[str, str], Mapping[str, str]] = {}
     removed = []
     for container, labels in containers_of(cli, deployment):

@@ -1,8 +1,8 @@
 """The pages in the Airflow UI: an index over all data sets, a data set's runs, reports and downloads.
 
-Nothing is open: every route needs a login, and a data set's pages need the right to read its DAG. Names from the URL
-are checked by form, turned into a path and checked again after links are resolved. Paths below ``/runs`` mirror the
-folders on disk, so that a report's relative links work in both places.
+Every route needs a login, and a data set's pages need the right to read its DAG. Names from the URL are checked by
+form, turned into a path, and checked again after links are resolved. Paths below ``/runs`` mirror the folders on
+disk, so that a report's relative links work in both places.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from clipquarry.datasets.load import load_all
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.errors import ClipquarryError
 from clipquarry.ledger import Ledger
+from clipquarry.pipeline.ledgers import open_ledger
+from clipquarry.report.gates import read_gates
 from clipquarry.report.index import (
     MAX_RUNS,
     data_set_lines,
@@ -37,6 +39,7 @@ from clipquarry.report.index import (
 )
 from clipquarry.report.page import NAV_MARKER
 from clipquarry.report.render import CSP, render
+from clipquarry.run_folder import GATES, PACKED, PAGE, REPORT, REPORT_JSON, REPORT_MISSING, ROWS, RunFolder
 from clipquarry.settings import DataRoot, Settings
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
@@ -44,8 +47,9 @@ from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 _DATASET = re.compile(r"[a-z0-9_]{1,60}\Z")
-_ROWS_FILE = re.compile(r"[A-Za-z0-9_-]{1,100}\.rows\.csv(\.gz)?\Z")
-_DOWNLOADS = {"missing.csv": "text/csv; charset=utf-8", "report.json": "application/json"}
+_GATE = re.compile(r"[a-z0-9_]{1,60}\Z")
+_ROWS_FILE = re.compile(rf"[A-Za-z0-9_-]{{1,100}}{re.escape(ROWS)}({re.escape(PACKED)})?\Z")
+_DOWNLOADS = {REPORT_MISSING: "text/csv; charset=utf-8", REPORT_JSON: "application/json"}
 
 _PREFIX = "/clipquarry"
 _NOT_OURS = "The DAG “{}” does not prepare a Clipquarry data set, so it has no quality report."
@@ -60,7 +64,9 @@ HEADERS = {
 
 
 def make_app(settings: Callable[[], Settings] = Settings.from_env) -> FastAPI:
-    """The application mounted at ``/clipquarry``. FastAPI's own pages about it are off: they would be open to anyone."""
+    """The application mounted at ``/clipquarry``. FastAPI's own documentation pages are off, because they would be
+    open to anyone.
+    """
     app = FastAPI(
         title="Clipquarry",
         docs_url=None,
@@ -70,20 +76,21 @@ def make_app(settings: Callable[[], Settings] = Settings.from_env) -> FastAPI:
     )
     _add_manners(app)
     pages = _Pages(settings)
-    for path in ("/", "/index.html"):
+    for path in ("/", f"/{PAGE}"):
         app.add_api_route(path, pages.index, response_class=HTMLResponse)
     app.add_api_route("/dataset/{dataset}", pages.dataset, response_class=HTMLResponse)
     app.add_api_route("/report/{dataset}/{run}", pages.to_report, response_class=RedirectResponse)
     app.add_api_route("/dag/{dag_id}", pages.dag, response_class=HTMLResponse)
     app.add_api_route("/dag/{dag_id}/run/{run_id:path}", pages.dag_run, response_class=HTMLResponse)
-    app.add_api_route("/runs/{dataset}/{run}/report/index.html", pages.report, response_class=HTMLResponse)
-    app.add_api_route("/runs/{dataset}/{run}/report/{name}", pages.beside_report, response_class=FileResponse)
-    app.add_api_route("/runs/{dataset}/{run}/gates/{name}", pages.gate_rows, response_class=FileResponse)
+    app.add_api_route("/dag/{dag_id}/gate/{gate}/run/{run_id:path}", pages.gate, response_class=HTMLResponse)
+    app.add_api_route(f"/runs/{{dataset}}/{{run}}/{REPORT}/{PAGE}", pages.report, response_class=HTMLResponse)
+    app.add_api_route(f"/runs/{{dataset}}/{{run}}/{REPORT}/{{name}}", pages.beside_report, response_class=FileResponse)
+    app.add_api_route(f"/runs/{{dataset}}/{{run}}/{GATES}/{{name}}", pages.gate_rows, response_class=FileResponse)
     return app
 
 
 def _add_manners(app: FastAPI) -> None:
-    """Headers on every answer, and errors as pages: the reader looks at them in a frame."""
+    """Headers on every answer, and errors as pages, because the reader sees them in a frame."""
 
     @app.middleware("http")
     async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -104,7 +111,7 @@ def _note(title: str, sentences: list[str], links: list[tuple[str, str]], nav: M
 
 
 def _nav(request: Request, *crumbs: tuple[str | None, str], right: tuple[tuple[str, str], ...] = ()) -> Markup:
-    """Where the reader is. ``crumbs`` are (path below the prefix or None, text)."""
+    """The navigation bar. ``crumbs`` are (path below the prefix or None, text)."""
     root = request.scope.get("root_path", "")
 
     def link(path: str | None, text: str) -> Markup:
@@ -121,7 +128,7 @@ def _nav(request: Request, *crumbs: tuple[str | None, str], right: tuple[tuple[s
 
 
 class _Pages:
-    """The routes. They read the disk and so are plain functions, which FastAPI runs in threads."""
+    """The routes. They read the disk, so they are plain functions, which FastAPI runs in threads."""
 
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._settings = settings
@@ -135,13 +142,15 @@ class _Pages:
 
     @contextmanager
     def _ledger(self) -> Iterator[Ledger | None]:
-        """The ledger; None where this server cannot open it (no rights, no route to its database), or before the first run."""
+        """The ledger; None if this server cannot open it (no rights, no route to its database), or before the first
+        run.
+        """
         settings = self._settings()
         if not settings.has_ledger:
             yield None
             return
         try:
-            opened = Ledger.open(settings.ledger_url)
+            opened = open_ledger(settings)
         except ClipquarryError:
             yield None
             return
@@ -179,7 +188,7 @@ class _Pages:
         )  # fmt: skip
 
     def dag(self, request: Request, user: GetUserDep, dag_id: str) -> str:
-        """The DAG's tab: the runs of its data set, or a sentence for a DAG that is not one of ours."""
+        """The DAG's tab: the runs of its data set, or a sentence for another program's DAG."""
         dataset = self._dataset_of(request, user, dag_id)
         if dataset is None:
             return _note("Not a data set", [_NOT_OURS.format(dag_id[:80])], [])
@@ -187,18 +196,41 @@ class _Pages:
         return self._runs_page(request, dataset, specs.get(dataset), list_runs(self._data, dataset))
 
     def dag_run(self, request: Request, user: GetUserDep, dag_id: str, run_id: str) -> Response:
-        """The DAG run's tab: its report, or when to come back."""
+        """The DAG run's tab: its report, or when it will exist."""
         dataset, run = self._dataset_of(request, user, dag_id), slug_or_none(run_id)
         if dataset is None or run is None:
             return HTMLResponse(_note("Not a data set", [_NOT_OURS.format(dag_id[:80])], []))
-        if (self._data.run(dataset, run) / "report" / "index.html").is_file():
+        if RunFolder(self._data.run(dataset, run)).report_page.is_file():
             return _redirect(request, dataset, run)
         sentence = "The report is written at the end of a run, also when a gate blocks it. Open this tab again then."
         nav = _nav(request, (f"/dataset/{dataset}", dataset), (None, run))
         return HTMLResponse(_note("No report yet", [sentence], [], nav))
 
+    def gate(self, request: Request, user: GetUserDep, dag_id: str, gate: str, run_id: str) -> str:
+        """A gate's result in a run, and the rows that broke it; or the message that it has no result."""
+        if not _GATE.match(gate):
+            raise HTTPException(404, "There is no such gate.")
+        dataset, run = self._dataset_of(request, user, dag_id), slug_or_none(run_id)
+        if dataset is None or run is None:
+            return _note("Not a data set", [_NOT_OURS.format(dag_id[:80])], [])
+        folder = self._folder(dataset, run)
+        right = ((f"/dag/{dag_id}/run/{run_id}", "report"),)
+        nav = _nav(request, (f"/dataset/{dataset}", dataset), (None, run), (None, gate), right=right)
+        found = next((one for one in read_gates(folder) if one.name == gate), None)
+        if found is None:
+            sentence = f"The gate {gate} has no result in this run: it has not ended, was left out, or failed before; its log says which."
+            return _note("No rows yet", [sentence], [], nav)
+        href = (
+            f"{request.scope.get('root_path', '')}/runs/{dataset}/{run}/{(found.rows_file or '').removeprefix('../')}"
+        )
+        specs, _ = self._specs()
+        title = specs[dataset].title if dataset in specs else dataset
+        return render("gate.html.j2", title=title, run=run, gate=found, rows_href=href, nav=nav)
+
     def _dataset_of(self, request: Request, user: GetUserDep, dag_id: str) -> str | None:
-        """``kinetics400`` and ``kinetics400_refresh`` both belong to ``kinetics400``; the user must be allowed both."""
+        """``kinetics400`` and ``kinetics400_refresh`` both belong to ``kinetics400``; the user needs the right to
+        both.
+        """
         requires_access_dag("GET", param_dag_id=dag_id)(request, user)
         specs, _ = self._specs()
         for name in (dag_id, dag_id.removesuffix("_refresh")):
@@ -208,18 +240,18 @@ class _Pages:
         return None
 
     def to_report(self, request: Request, user: GetUserDep, dataset: str, run: str) -> Response:
-        """A short address for a report."""
-        self._file(request, user, dataset, run, "report", "index.html")
+        """A short URL of a report."""
+        self._file(request, user, dataset, run, REPORT, PAGE)
         return _redirect(request, dataset, run)
 
     def report(self, request: Request, user: GetUserDep, dataset: str, run: str) -> str:
-        """The report as it lies on disk, with the way back at its top."""
-        page = self._file(request, user, dataset, run, "report", "index.html").read_text(encoding="utf-8")
-        below = f"/runs/{dataset}/{run}/report/"
+        """The report as stored on disk, with a navigation bar added at its top."""
+        page = self._file(request, user, dataset, run, REPORT, PAGE).read_text(encoding="utf-8")
+        below = f"/runs/{dataset}/{run}/{REPORT}/"
         right = tuple(
             (below + name, text)
-            for name, text in (("missing.csv", "all absent clips (csv)"), ("report.json", "json"))
-            if (self._data.run(dataset, run) / "report" / name).is_file()
+            for name, text in ((REPORT_MISSING, "all absent clips (csv)"), (REPORT_JSON, "json"))
+            if (RunFolder(self._data.run(dataset, run)).report / name).is_file()
         )
         nav = _nav(request, (f"/dataset/{dataset}", dataset), (None, run), right=right)
         return page.replace(NAV_MARKER, str(nav), 1)
@@ -228,23 +260,30 @@ class _Pages:
         """``missing.csv`` and ``report.json``, as downloads."""
         if name not in _DOWNLOADS:
             raise HTTPException(404, "There is no such file.")
-        return _download(self._file(request, user, dataset, run, "report", name), dataset, run, _DOWNLOADS[name])
+        return _download(self._file(request, user, dataset, run, REPORT, name), dataset, run, _DOWNLOADS[name])
 
     def gate_rows(self, request: Request, user: GetUserDep, dataset: str, run: str, name: str) -> Response:
         """All rows that broke a gate's checks, as a download."""
         if not _ROWS_FILE.match(name):
             raise HTTPException(404, "There is no such file.")
-        kind = "application/gzip" if name.endswith(".gz") else _DOWNLOADS["missing.csv"]
-        return _download(self._file(request, user, dataset, run, "gates", name), dataset, run, kind)
+        kind = "application/gzip" if name.endswith(PACKED) else _DOWNLOADS[REPORT_MISSING]
+        return _download(self._file(request, user, dataset, run, GATES, name), dataset, run, kind)
+
+    def _folder(self, dataset: str, run: str) -> Path:
+        """The folder of a run, links resolved, below the private folder."""
+        folder = self._data.run(dataset, run).resolve()
+        if not folder.is_relative_to(self._data.private.resolve()):
+            raise HTTPException(404, "There is no such run.")
+        return folder
 
     def _file(self, request: Request, user: GetUserDep, dataset: str, run: str, *parts: str) -> Path:
         """A file of a run: allowed, well-formed, there, and inside the run's folder after links are resolved."""
         _check_dataset(request, user, dataset)
         if slug_or_none(run) != run:
             raise HTTPException(404, "There is no such run.")
-        folder = self._data.run(dataset, run)
+        folder = self._folder(dataset, run)
         path = folder.joinpath(*parts).resolve()
-        if not path.is_relative_to(folder.resolve()) or not path.is_relative_to(self._data.private.resolve()):
+        if not path.is_relative_to(folder):
             raise HTTPException(404, "There is no such file.")
         if not path.is_file():
             raise HTTPException(404, "This file has not been written: the run goes on, or was stopped before it.")
@@ -267,7 +306,7 @@ def _allowed(request: Request, user: GetUserDep, dataset: str) -> bool:
 
 def _redirect(request: Request, dataset: str, run: str) -> Response:
     root = request.scope.get("root_path", "")
-    return RedirectResponse(f"{root}/runs/{dataset}/{run}/report/index.html", status_code=307)
+    return RedirectResponse(f"{root}/runs/{dataset}/{run}/{REPORT}/{PAGE}", status_code=307)
 
 
 def _download(path: Path, dataset: str, run: str, kind: str) -> Response:

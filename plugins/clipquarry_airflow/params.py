@@ -6,22 +6,26 @@ from typing import Any
 
 from airflow.sdk import Param
 from clipquarry.datasets.model import DatasetSpec
-from clipquarry.pipeline.params import default_params, params_model
+from clipquarry.pipeline.family import default_params, params_model
+from clipquarry.pipeline.params import sections_of
 
 _REFRESH_LEAVES_OUT = frozenset({"limit"})
 
 
 def run_params(spec: DatasetSpec, kind: str) -> dict[str, Param]:
-    """One Param per field of the data set's parameters; the form validates with the same JSON schema."""
+    """One Param per field of the data set's parameters, in the order of the form's sections; the form validates with the same JSON schema."""
     model = params_model(spec)
     schema = model.model_json_schema()["properties"]
     chosen = default_params(spec)
     params: dict[str, Param] = {}
-    for name, field in model.model_fields.items():
-        if kind == "refresh" and name in _REFRESH_LEAVES_OUT:
-            continue
-        default: Any = chosen.get(name, field.default)
-        params[name] = Param(default, description=field.description, **_rules(name, schema[name], spec))
+    for section, fields in sections_of(model).items():
+        for name in fields:
+            if kind == "refresh" and name in _REFRESH_LEAVES_OUT:
+                continue
+            field = model.model_fields[name]
+            default: Any = chosen.get(name, field.default)
+            rules = _rules(name, schema[name], spec)
+            params[name] = Param(default, description=field.description, section=section, **rules)
     return params
 
 
@@ -31,11 +35,11 @@ def _rules(name: str, schema: dict[str, Any], spec: DatasetSpec) -> dict[str, An
         rules |= {key: value for key, value in option.items() if key != "type"}
         rules["type"] = [*rules.get("type", []), option["type"]]
     if rules.get("type") in ("array", "string") and "enum" not in rules:
-        # Without null the form demands a value, and an empty list or text is a value that it does not take.
+        # Without null the form demands a value, and does not accept an empty list or text as one.
         rules["type"] = [rules["type"], "null"]
     rules["title"] = name.replace("_", " ").capitalize()
     if name == "splits":
-        rules |= {"examples": list(spec.parts), "items": {"type": "string", "enum": list(spec.parts)}}
+        rules |= {"examples": list(spec.splits), "items": {"type": "string", "enum": list(spec.splits)}}
     elif name in ("sources", "annotation_sources"):
         of = spec.item_sources if name == "sources" else spec.annotation_sources
         known = [source.id for source in of]

@@ -1,7 +1,8 @@
-"""Clipquarry in the Airflow UI: pages behind its login, an entry in the navigation, a tab on each DAG and DAG run.
+"""Clipquarry in the Airflow UI: pages behind its login, an entry in the navigation, a tab on each DAG and DAG run,
+links on tasks.
 
-Every Airflow process loads its plugins, so this module imports nothing heavy: the pages are made when the API server
-asks for them.
+Every Airflow process loads its plugins, so this module imports nothing heavy. The pages are created when the API
+server asks for them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class ClipquarryPlugin(AirflowPlugin):
 
     name = "clipquarry"
 
-    # Without a leading slash: relative to the address at which Airflow is served, which may have a path of its own.
+    # Without a leading slash: relative to Airflow's address, which may have a path of its own.
     external_views = [  # noqa: RUF012  Airflow's own convention
         {
             "name": "Clipquarry",
@@ -32,7 +33,7 @@ class ClipquarryPlugin(AirflowPlugin):
             "destination": "nav",
             "url_route": "clipquarry",
             "nav_top_level": True,
-            "icon": _ICON.format("%23374151", "white"),  # filled: the chosen entry is dark also in light mode
+            "icon": _ICON.format("%23374151", "white"),  # filled: the selected entry is dark in light mode too
             "icon_dark_mode": _ICON.format("%23e5e7eb", "none"),
         },
         {
@@ -54,6 +55,12 @@ class ClipquarryPlugin(AirflowPlugin):
         from clipquarry_airflow.pages import make_app
 
         return [{"name": "clipquarry", "app": make_app(), "url_prefix": PREFIX}]
+
+    @property
+    def operator_extra_links(self) -> list[Any]:  # type: ignore[override]
+        from clipquarry_airflow.links import ReportLink, RowsLink
+
+        return [ReportLink(), RowsLink()]
 
     @property
     def fastapi_root_middlewares(self) -> list[Any]:  # type: ignore[override]

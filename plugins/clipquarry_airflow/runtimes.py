@@ -1,7 +1,7 @@
-"""Verbs times runtimes: a step is written once, and configuration says where it runs.
+"""Choice of the runtime of each step by configuration.
 
-``CLIPQUARRY_RUNTIME`` names the runtime of all steps, ``CLIPQUARRY_RUNTIME_FETCH`` that of one. A runtime is an operator class with the
-constructor of :class:`~clipquarry_airflow.operators.step.StepOperator`.
+``CLIPQUARRY_RUNTIME`` names the runtime of all steps, ``CLIPQUARRY_RUNTIME_FETCH`` that of one. A runtime is an
+operator class with the constructor of :class:`~clipquarry_airflow.operators.step.StepOperator`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RUNTIMES = {
 
 
 def runtime_of(step: str, environ: Mapping[str, str] = os.environ) -> str:
-    """The runtime that configuration names for a step; ``auto`` unless it names one."""
+    """The configured runtime of a step; ``auto`` by default."""
     name = environ.get(f"CLIPQUARRY_RUNTIME_{step.upper()}") or environ.get("CLIPQUARRY_RUNTIME") or "auto"
     if name not in RUNTIMES:
         raise UserError(f"CLIPQUARRY_RUNTIME is '{name}'; it can be {' or '.join(RUNTIMES)}.")

@@ -1,6 +1,7 @@
-"""Load ``airflow_settings.yaml`` without the astro CLI: ``python -m clipquarry_airflow.settings_file FILE``.
+"""Loader of ``airflow_settings.yaml`` without the astro CLI: ``python -m clipquarry_airflow.settings_file FILE``.
 
-The file's entries become the JSON that ``airflow pools|connections|variables import`` reads; Airflow's own commands do the rest.
+The file's entries become the JSON that ``airflow pools|connections|variables import`` reads; Airflow's own commands
+do the rest.
 """
 
 from __future__ import annotations

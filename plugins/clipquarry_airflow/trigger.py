@@ -1,7 +1,7 @@
-"""Middleware of the API server: a run with wrong parameters is refused when it is triggered, in the words of the command line.
+"""Middleware of the API server that refuses triggers with wrong parameters, with the messages of the command line.
 
-Airflow checks each parameter of a trigger by its JSON schema, but takes keys that no DAG has; and what two parameters say together
-no schema knows. Such a run would fail a minute later, in its first task.
+Airflow checks each parameter of a trigger by its JSON schema, but accepts keys that no DAG has, and a schema cannot
+check combinations of parameters. Such a run would fail a minute later, in its first task.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], A
 _RUNS = re.compile(r"/api/v2/dags/([^/]+)/dagRuns/?\Z")
 _BACKFILLS = re.compile(r"/api/v2/backfills(/dry_run)?/?\Z")
 MAX_BODY = 1 << 20
-"""Larger bodies are Airflow's to refuse."""
+"""Bytes; Airflow refuses larger bodies itself."""
 
 
 def trigger_problem(dag_id: str, conf: Any) -> str:
-    """What is wrong with the parameters of a run of ``dag_id``; empty for none, and for DAGs that are not ours."""
+    """What is wrong with the parameters of a run of ``dag_id``; empty if nothing is, and for other programs' DAGs."""
     from clipquarry.pipeline.param_checks import parse_run_params
 
     specs, _ = load_all(Settings.from_env().dataset_folders)
     spec = specs.get(dag_id) or specs.get(dag_id.removesuffix("_refresh"))
-    if spec is None or not spec.is_runnable or not isinstance(conf, dict):
+    if spec is None or not isinstance(conf, dict):
         return ""
     try:
         parse_run_params(conf, spec)
@@ -41,7 +41,7 @@ def trigger_problem(dag_id: str, conf: Any) -> str:
 
 
 def _asked(path: str, body: bytes) -> tuple[str, Any]:
-    """The DAG and the parameters that a request is about; an empty name when that cannot be told."""
+    """The DAG and the parameters of a request; an empty name if they cannot be determined."""
     try:
         value = json.loads(body)
     except ValueError:
@@ -54,7 +54,9 @@ def _asked(path: str, body: bytes) -> tuple[str, Any]:
 
 
 class CheckedTrigger:
-    """ASGI middleware over the whole API server. All but triggers of DAG runs and backfills passes untouched."""
+    """ASGI middleware over the whole API server. It passes everything but triggers of DAG runs and backfills
+    unchanged.
+    """
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -77,7 +79,7 @@ class CheckedTrigger:
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
-        # A stranger gets Airflow's answer, not ours.
+        # A user without rights gets Airflow's answer, not ours.
         names = {name.lower() for name, _ in scope.get("headers", ())}
         if names & {b"authorization", b"cookie"} and len(body) <= MAX_BODY:
             dag_id, conf = _asked(path, body)

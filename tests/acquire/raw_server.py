@@ -41,8 +41,11 @@ Answer = Callable[[socket.socket, Asked], None]
 
 
 def answer(status: str, *headers: str, body: bytes = b"") -> bytes:
-    """A whole answer; ``Content-Length`` is added unless one of the headers is about the length."""
-    lines = [f"HTTP/1.1 {status}", *headers]
+    """A whole answer; ``Content-Length`` is added unless one of the headers is about the length.
+
+    It says that the connection closes, as it does: a client that would use it again met a reset now and then.
+    """
+    lines = [f"HTTP/1.1 {status}", "Connection: close", *headers]
     if not any(line.lower().startswith(("content-length", "transfer-encoding")) for line in headers):
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body

@@ -1,40 +1,45 @@
-"""Annotation files of data sets that have many: kept, fetched flat out of archives, or a sentence for a person."""
+"""Annotation files: kept, downloaded, or one sentence that says what to place where."""
 
 from __future__ import annotations
 
-import io
 import pickle
-import tarfile
-import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
-from clipquarry.acquire.annotation_files import FileWanted, file_problem, obtain_files
-from clipquarry.acquire.answer import NotHad
+from annotation_world import (
+    CSV,
+    PROPOSALS,
+    SPLIT_CSV,
+    TRAIN,
+    VAL,
+    boxes_spec,
+    clips_spec,
+    download,
+    download_splits,
+    left_in_scratch,
+    quick,
+    save_tar,
+    save_zip,
+    single,
+    tarred,
+    zipped,
+)
+from clipquarry.acquire.annotation_files import download_annotations
+from clipquarry.acquire.annotation_source import FileWanted
+from clipquarry.acquire.cache import SourceCache
 from clipquarry.acquire.download import Downloaded, Downloader, Limits
-from clipquarry.datasets.load import find_spec
-from clipquarry.datasets.model import DatasetSpec
+from clipquarry.acquire.network import Network
 from clipquarry.demo.origin import Origin
-from clipquarry.errors import RetryLater, UserError
-from clipquarry.files import sha256_of
-from clipquarry.reasons import Reason
+from clipquarry.errors import Exit, RetryLater, UserError
 from clipquarry.settings import DataRoot
 
-TRAIN, VAL = "annotations/ava_train_v2.2.csv", "annotations/ava_val_v2.2.csv"
-ACTIONS = "annotations/ava_action_list_v2.2.pbtxt"
-SECONDS = "annotations/ava_included_timestamps_v2.2.txt"
-NAMES = "annotations/ava_file_names_trainval_v2.1.txt"
-PROPOSALS = "annotations/ava_dense_proposals_train.FAIR.recall_93.9.pkl"
-CSV = b"-5KQ66BBWC4,0902,0.077,0.151,0.283,0.811,80,1\n"
-PBTXT = b'item {\n  name: "bow"\n  id: 2\n}\n'
 PKL = pickle.dumps({"-5KQ66BBWC4,0902": [0.1] * 5}, protocol=2)
-MEMBERS = {
-    "ava_train_v2.2.csv": CSV, "ava_val_v2.2.csv": CSV * 2, "ava_action_list_v2.2.pbtxt": PBTXT,
-    "ava_included_timestamps_v2.2.txt": b"0902\n0903\n", "ava_train_excluded_timestamps_v2.2.csv": b"",
-}  # fmt: skip
+JSON = b'{"Pushing something": "0", "Holding something": "1"}'
+JSON_FILES = {split: f"annotations/sthv2_{split}.json" for split in ("train", "val")}
 
 
 @pytest.fixture
@@ -54,161 +59,43 @@ def data(tmp_path: Path) -> DataRoot:
     return DataRoot(tmp_path / "data")
 
 
-def spec_of(*sources: dict[str, Any]) -> DatasetSpec:
-    items = {"id": "items", "kind": "http", "provides": "items", "content": "video", "url": "http://127.0.0.1:9/{clip}"}
-    return DatasetSpec.model_validate(
-        {
-            "schema": "dataset-spec/v1", "name": "ava", "title": "AVA", "family": "crawl", "task": "detection", "root": "ava",
-            "access": {"kind": "open"}, "layout": {"annotations": "annotations", "videos": "videos"},
-            "labels": {"source": "file"}, "variants": ["v2.1", "v2.2"], "default_variant": "v2.2",
-            "sources": [*sources, items],
-        }
-    )  # fmt: skip
+def csvs(origin: Origin, **more: Any) -> dict[str, Any]:
+    return single(origin, "openmmlab", "kinetics_{split}.csv", **{"url": f"{origin.url}/{{split}}.csv", **more})
 
 
-def zipped(origin: Origin, **more: Any) -> dict[str, Any]:
-    archive = {"format": "zip", "into": "annotations", "flatten": True, **more.pop("archive", {})}
-    return {
-        "id": "google", "kind": "http", "provides": "annotations", "url": f"{origin.url}/ava_{{version}}.zip",
-        "archive": archive, "attempts": 1, **more,
-    }  # fmt: skip
+def test_the_next_source_is_asked_file_by_file(origin: Origin, served: Path, data: DataRoot) -> None:
+    save_tar(served / "k.tar.gz", {"train.csv": SPLIT_CSV})
+    (served / "val.csv").write_bytes(SPLIT_CSV)
+    spec = clips_spec(tarred(f"{origin.url}/k.tar.gz"), csvs(origin))
+    assert download_splits(spec, data, "train", "val") == {"train": "deepmind", "val": "openmmlab"}
+    assert origin.asked["k.tar.gz"] == 1
 
 
-def single(origin: Origin, id_: str, name: str, **more: Any) -> dict[str, Any]:
-    return {
-        "id": id_, "kind": "http", "provides": "annotations", "url": f"{origin.url}/{name}", "into": f"annotations/{name}",
-        "attempts": 1, **more,
-    }  # fmt: skip
-
-
-def save_zip(path: Path, members: dict[str, bytes] = MEMBERS, folder: str = "deep/er/") -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, body in members.items():
-            archive.writestr(f"{folder}{name}", body)
-
-
-def obtain(
-    spec: DatasetSpec, data: DataRoot, *paths: str, optional: tuple[str, ...] = (), **more: Any
-) -> dict[str, str]:
-    quick = Downloader(Limits(attempts=1, connect=1, read=1, backoff=0.01))
-    wanted = [*map(FileWanted, paths), *(FileWanted(path, optional=True) for path in optional)]
-    got = obtain_files(spec, data, wanted, downloader=quick, **more)
-    for one in got:
-        assert one.path == data.root / "ava" / one.part
-        assert (one.sha256, one.bytes) == (sha256_of(one.path), one.path.stat().st_size)
-    return {one.part: one.source for one in got}
-
-
-def left_in_scratch(data: DataRoot) -> list[Path]:
-    return [path for path in data.scratch.rglob("*") if path.is_file()]
-
-
-def test_a_zip_is_unpacked_flat_and_fetched_once(origin: Origin, served: Path, data: DataRoot) -> None:
-    save_zip(served / "ava_v2.2.zip")
-    spec = spec_of(zipped(origin))
-    got = obtain(spec, data, TRAIN, ACTIONS, "annotations/ava_train_excluded_timestamps_v2.2.csv", optional=(SECONDS,))
-    assert set(got.values()) == {"google"}
-    assert list(got) == [TRAIN, ACTIONS, "annotations/ava_train_excluded_timestamps_v2.2.csv", SECONDS], "their order"
-    folder = data.root / "ava/annotations"
-    assert sorted(path.name for path in folder.iterdir()) == sorted(Path(path).name for path in got), "and nothing else"
-    assert (folder / "ava_train_v2.2.csv").read_bytes() == CSV
-    assert origin.asked == {"ava_v2.2.zip": 1}
-    assert left_in_scratch(data) == []
-    assert obtain(spec, data, TRAIN, optional=(SECONDS,)) == {TRAIN: "kept", SECONDS: "kept"}
-    assert origin.asked == {"ava_v2.2.zip": 1}
-
-
-def test_the_version_chooses_addresses_and_sources(origin: Origin, served: Path, data: DataRoot) -> None:
-    save_zip(served / "ava_v2.1.zip", {"ava_train_v2.1.csv": CSV})
-    only = single(origin, "old", "ava_action_list_v2.1.pbtxt", variants=["v2.1"])
-    (served / "ava_action_list_v2.1.pbtxt").write_bytes(PBTXT)
-    spec = spec_of(zipped(origin), only)
-    both = ("annotations/ava_train_v2.1.csv", "annotations/ava_action_list_v2.1.pbtxt")
-    with pytest.raises(UserError) as caught:
-        obtain(spec, data, *both)
-    assert "old: " not in str(caught.value), "a source of another version is not asked"
-    assert obtain(spec, data, *both, version="v2.1") == {both[0]: "google", both[1]: "old"}
-
-
-def test_mirrors_of_a_tar_are_asked_in_order_and_names_may_be_mapped(
-    origin: Origin, served: Path, data: DataRoot
+@pytest.mark.parametrize("plan", ["html", "404", "truncate"])
+def test_a_page_or_half_a_file_never_becomes_an_annotation(
+    origin: Origin, data: DataRoot, served: Path, plan: str
 ) -> None:
-    with tarfile.open(served / "k.tar.gz", "w:gz") as tar:
-        for name in ("ava_train_v2.2.csv", "actions.pbtxt"):
-            info = tarfile.TarInfo(f"./ava_kinetics_v1_0/{name}")
-            body = CSV if name.endswith("csv") else PBTXT
-            info.size = len(body)
-            tar.addfile(info, io.BytesIO(body))
-    rename = {"rename": {"actions.pbtxt": "ava_action_list_v2.2.pbtxt"}}
-    spec = spec_of(
-        zipped(origin, id="gone", url=f"{origin.url}/gone.tar.gz", archive=rename),
-        zipped(origin, id="mirror", url=f"{origin.url}/k.tar.gz", archive=rename),
-    )
-    assert obtain(spec, data, TRAIN, ACTIONS) == {TRAIN: "mirror", ACTIONS: "mirror"}
-    assert origin.asked == {"gone.tar.gz": 1, "k.tar.gz": 1}
-
-
-def test_optional_files_come_along_but_nobody_fetches_an_archive_for_them(
-    origin: Origin, served: Path, data: DataRoot
-) -> None:
-    save_zip(served / "ava_v2.2.zip")
-    spec = spec_of(zipped(origin), single(origin, "names", "ava_file_names_{split}_v2.1.txt"))
-    assert obtain(spec, data, optional=(SECONDS, NAMES)) == {}
-    assert "ava_v2.2.zip" not in origin.asked
-    assert obtain(spec, data, TRAIN, optional=(SECONDS, NAMES)) == {TRAIN: "google", SECONDS: "google"}
-    (served / "ava_file_names_trainval_v2.1.txt").write_bytes(b"-5KQ66BBWC4.mkv\n")
-    assert obtain(spec, data, optional=(NAMES,)) == {NAMES: "names"}
-
-
-def test_single_files_are_found_by_the_split_in_their_name(origin: Origin, served: Path, data: DataRoot) -> None:
-    (served / "mirror").mkdir()
-    (served / "mirror/p_training.pkl").write_bytes(PKL)
-    url = f"{origin.url}/mirror/p_{{split}}.pkl"
-    source = single(
-        origin, "fair", "ava_dense_proposals_{split}.FAIR.recall_93.9.pkl", url=url, split_names={"train": "training"}
-    )
-    assert obtain(spec_of(source), data, PROPOSALS) == {PROPOSALS: "fair"}
-    assert (data.root / "ava" / PROPOSALS).read_bytes() == PKL
-    with pytest.raises(UserError, match="names no source of it"):
-        obtain(spec_of(source), data, "annotations/ava_dense_proposals_train.other.pkl")
-
-
-def test_a_large_file_is_resumed_by_a_later_call(origin: Origin, served: Path, data: DataRoot) -> None:
-    body = pickle.dumps(b"x" * (5 << 20))
-    (served / "ava_dense_proposals_train.FAIR.recall_93.9.pkl").write_bytes(body)
-    origin.set_plan({"*.pkl": "truncate"})
-    spec = spec_of(single(origin, "fair", "ava_dense_proposals_{split}.FAIR.recall_93.9.pkl"))
-    once = Downloader(Limits(attempts=1, connect=1, read=1, backoff=0.01))
-    with pytest.raises(RetryLater, match="Place it by hand as"):
-        obtain_files(spec, data, [FileWanted(PROPOSALS)], downloader=once)
-    (part,) = data.scratch.rglob("*.part.pkl")
-    had = part.stat().st_size
-    assert had > 1 << 20
-    assert not (data.root / "ava").exists()
-    origin.set_plan({})
-    sent: list[int] = []
-    handler: Any = origin._server.RequestHandlerClass
-
-    class Counting(handler):  # type: ignore[misc]
-        def _send(self, read: Any, length: int, *, trickle: bool) -> None:
-            sent.append(length)
-            super()._send(read, length, trickle=trickle)
-
-    origin._server.RequestHandlerClass = Counting
-    assert obtain(spec, data, PROPOSALS) == {PROPOSALS: "fair"}
-    assert sent == [len(body) - had]
-    assert (data.root / "ava" / PROPOSALS).read_bytes() == body
-    assert left_in_scratch(data) == []
+    (served / "val.csv").write_bytes(SPLIT_CSV)
+    origin.set_plan({"val.csv": plan})
+    with pytest.raises(UserError if plan != "truncate" else RetryLater) as caught:
+        download_splits(clips_spec(csvs(origin)), data, "val")
+    target = data.root / "kinetics400/annotations/kinetics_val.csv"
+    assert f"Place it by hand as {target}" in str(caught.value)
+    assert "The annotation file of kinetics400, split 'val', could not be downloaded (openmmlab: " in str(caught.value)
+    assert not target.exists()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(SPLIT_CSV)
+    assert download_splits(clips_spec(), data, "val") == {"val": "kept"}
 
 
 @pytest.mark.parametrize("plan", ["html", "404", "cut", "garbage"])
-def test_what_is_no_annotation_never_takes_its_place(origin: Origin, served: Path, data: DataRoot, plan: str) -> None:
+def test_the_sentence_names_every_file_that_is_missing(origin: Origin, served: Path, data: DataRoot, plan: str) -> None:
     (served / "ava_dense_proposals_train.FAIR.recall_93.9.pkl").write_bytes(PKL)
     save_zip(served / "ava_v2.2.zip")
     origin.set_plan({"*": plan})
-    spec = spec_of(zipped(origin), single(origin, "fair", "ava_dense_proposals_{split}.FAIR.recall_93.9.pkl"))
+    spec = boxes_spec(zipped(origin), single(origin, "fair", "ava_dense_proposals_{split}.FAIR.recall_93.9.pkl"))
     with pytest.raises(UserError if plan != "cut" else (UserError, RetryLater)) as caught:
-        obtain(spec, data, TRAIN, PROPOSALS)
+        download(spec, data, TRAIN, PROPOSALS)
     sentence = str(caught.value)
     assert f"Place it by hand as {data.root}/ava/{TRAIN} (and {PROPOSALS} likewise), then run this again." in sentence
     assert "google: " in sentence
@@ -223,139 +110,221 @@ def test_what_could_be_had_is_there_although_another_file_is_missing(
     save_zip(served / "ava_v2.2.zip", {"ava_val_v2.2.csv": CSV})
     manual = {"id": "form", "kind": "manual", "provides": "annotations", "howto": "Ask the authors for it."}
     with pytest.raises(UserError, match=r"the archive holds no ava_train_v2\.2\.csv; form: no_source: Ask the authors"):
-        obtain(spec_of(zipped(origin), manual), data, TRAIN, VAL)
+        download(boxes_spec(zipped(origin), manual), data, TRAIN, VAL)
     assert (data.root / "ava" / VAL).read_bytes() == CSV
     (data.root / "ava" / TRAIN).write_bytes(CSV)
-    assert obtain(spec_of(), data, TRAIN, VAL) == {TRAIN: "kept", VAL: "kept"}
+    assert download(boxes_spec(), data, TRAIN, VAL) == {TRAIN: "kept", VAL: "kept"}
 
 
-def test_hostile_members_are_not_unpacked(origin: Origin, served: Path, data: DataRoot, tmp_path: Path) -> None:
-    with tarfile.open(served / "ava_v2.2.zip", "w:gz") as tar:  # told by its bytes, not by its name
-        link = tarfile.TarInfo("ava_train_v2.2.csv")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        tar.addfile(link)
-        for name, body in (
-            (f"{tmp_path}/ava_val_v2.2.csv", CSV), ("../../evil.csv", CSV), ("../../ava_action_list_v2.2.pbtxt", PBTXT),
-            ("a\\ava_train_v2.2.csv", CSV * 3), ("b/ava_train_v2.2.csv", CSV * 9),
-        ):  # fmt: skip
-            info = tarfile.TarInfo(name)
-            info.size = len(body)
-            tar.addfile(info, io.BytesIO(body))
-    assert set(obtain(spec_of(zipped(origin)), data, TRAIN, VAL, ACTIONS).values()) == {"google"}
-    folder = data.root / "ava/annotations"
-    assert (folder / "ava_train_v2.2.csv").read_bytes() == CSV * 3, "no link; of two files the first"
-    assert sorted(path.name for path in tmp_path.rglob("*.csv")) == ["ava_train_v2.2.csv", "ava_val_v2.2.csv"]
-    for hostile in ("../../x.csv", "annotations/../../x.csv", "/etc/x.csv", ""):
-        with pytest.raises(UserError):
-            obtain(spec_of(zipped(origin)), data, hostile)
+def test_all_other_splits_are_there_before_one_is_missed(origin: Origin, served: Path, data: DataRoot) -> None:
+    (served / "val.csv").write_bytes(SPLIT_CSV)
+    with pytest.raises(UserError, match="split 'train'"):
+        download_splits(clips_spec(csvs(origin)), data, "train", "val")
+    assert (data.root / "kinetics400/annotations/kinetics_val.csv").exists()
 
 
-def test_an_archive_is_not_fetched_for_files_that_its_source_does_not_claim(origin: Origin, data: DataRoot) -> None:
-    spec = spec_of(zipped(origin, files=["ava_*_{version}.csv"]))
-    with pytest.raises(UserError, match="names no source of it"):
-        obtain(spec, data, PROPOSALS)
-    assert not origin.asked
-    with pytest.raises(UserError, match="google: not_found"):
-        obtain(spec, data, TRAIN)
-    assert origin.asked == {"ava_v2.2.zip": 1}
+def test_annotations_may_be_json(origin: Origin, data: DataRoot, served: Path) -> None:
+    for path in JSON_FILES.values():
+        (served / Path(path).name).write_bytes(JSON)
+    spec = clips_spec(single(origin, "one", "sthv2_{split}.json"), splits=JSON_FILES)
+    assert download_splits(spec, data, "train", "val") == {"train": "one", "val": "one"}
+    assert (data.root / spec.root / JSON_FILES["val"]).read_bytes() == JSON
+    assert download_splits(spec, data, "train") == {"train": "kept"}
 
 
-class Noting(Downloader):
-    """Asks nobody, and remembers whom it was to ask."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.urls: list[str] = []
-
-    def download(self, url: str, scratch: Path, suffix: str, cancelled: Event, *, pages: bool = False) -> Downloaded:
-        self.urls.append(url)
-        raise NotHad(Reason.GONE, "not asked")
+def test_json_of_an_archive(origin: Origin, data: DataRoot, served: Path) -> None:
+    save_tar(served / "labels.tar.gz", {"sthv2_train.json": JSON})
+    source = tarred(f"{origin.url}/labels.tar.gz", archive={"into": "annotations"})
+    assert download_splits(clips_spec(source, splits=JSON_FILES), data, "train") == {"train": "deepmind"}
 
 
 @pytest.mark.parametrize(
-    ("name", "file", "version", "urls"),
+    ("body", "said"),
     [
-        ("ava", "annotations/ava_val_v2.1.csv", "v2.1", ["https://research.google.com/ava/download/ava_v2.1.zip"]),
-        ("ava", "annotations/ava_train_excluded_timestamps_v2.2.csv", None,
-         ["https://research.google.com/ava/download/ava_v2.2.zip"]),
-        ("ava", "annotations/ava_action_list_v2.1_for_activitynet_2018.pbtxt", "v2.1",
-         ["https://research.google.com/ava/download/ava_v2.1.zip"]),
-        ("ava", "annotations/ava_file_names_trainval_v2.1.txt", None,
-         ["https://s3.amazonaws.com/ava-dataset/annotations/ava_file_names_trainval_v2.1.txt"]),
-        ("ava", "annotations/ava_file_names_test_v2.1.txt", "v2.1",
-         ["https://s3.amazonaws.com/ava-dataset/annotations/ava_file_names_test_v2.1.txt"]),
-        ("ava", "annotations/ava_dense_proposals_val.FAIR.recall_93.9.pkl", None,
-         ["https://download.openmmlab.com/mmaction/dataset/ava/ava_dense_proposals_val.FAIR.recall_93.9.pkl"]),
-        ("ava_kinetics", "ava_kinetics_v1_0/kinetics_train_v1.0.csv", None,
-         ["https://storage.googleapis.com/deepmind-media/Datasets/ava_kinetics_v1_0.tar.gz",
-          "https://s3.amazonaws.com/kinetics/700_2020/annotations/ava_kinetics_v1_0.tar.gz"]),
-        ("ava_kinetics", "ava_kinetics_v1_0/ava_action_list_v2.2.pbtxt", None,
-         ["https://storage.googleapis.com/deepmind-media/Datasets/ava_kinetics_v1_0.tar.gz",
-          "https://s3.amazonaws.com/kinetics/700_2020/annotations/ava_kinetics_v1_0.tar.gz",
-          "https://research.google.com/ava/download/ava_v2.2.zip"]),
-    ],
-)  # fmt: skip
-def test_the_packaged_data_sets_ask_the_official_places_in_order(
-    data: DataRoot, name: str, file: str, version: str | None, urls: list[str]
-) -> None:
-    asked = Noting()
-    with pytest.raises(UserError, match="by_hand: no_source: the page https://research"):
-        obtain_files(find_spec(name), data, [FileWanted(file)], version=version, downloader=asked)
-    assert asked.urls == urls
-
-
-def test_checksums_of_the_yaml_are_held(origin: Origin, served: Path, data: DataRoot) -> None:
-    save_zip(served / "ava_v2.2.zip")
-    (served / "ava_val_v2.2.csv").write_bytes(CSV)
-    bad = spec_of(
-        zipped(origin, sha256={"ava_v2.2.zip": "0" * 64}),
-        single(origin, "one", "ava_{split}_v2.2.csv", sha256="1" * 64),
-    )
-    with pytest.raises(UserError, match=r"google: corrupt: its sha256 is .*one: corrupt: its sha256 is"):
-        obtain(bad, data, VAL)
-    sums = {"ava_v2.2.zip": sha256_of(served / "ava_v2.2.zip")}
-    assert obtain(spec_of(zipped(origin, sha256=sums)), data, VAL) == {VAL: "google"}
-
-
-def test_local_folders_and_unset_variables(data: DataRoot, tmp_path: Path) -> None:
-    local = {"id": "local", "kind": "local", "provides": "annotations", "path": "${MY_AVA}"}
-    with pytest.raises(UserError, match="the variable MY_AVA is not set"):
-        obtain(spec_of(local), data, TRAIN, environ={})
-    mine = tmp_path / "mine"
-    (mine / "annotations").mkdir(parents=True)
-    (mine / "ava_train_v2.2.csv").write_bytes(CSV)
-    (mine / VAL).write_bytes(CSV)
-    assert obtain(spec_of(local), data, TRAIN, VAL, environ={"MY_AVA": str(mine)}) == {TRAIN: "local", VAL: "local"}
-    assert (mine / "ava_train_v2.2.csv").read_bytes() == CSV
-    assert not (mine / "ava_train_v2.2.csv").samefile(data.root / "ava" / TRAIN)
-
-
-@pytest.mark.parametrize(
-    ("name", "body", "wrong"),
-    [
-        ("ava_train_v2.2.csv", b"", "it is empty"),
-        ("ava_train_v2.2.csv", b"no comma here\n", "not that of a csv"),
-        ("ava_train_excluded_timestamps_v2.2.csv", b"", None),
-        ("ava_train_excluded_timestamps_v2.2.csv", b"0f39OWEqJ24,0903\n", None),
-        ("ava_action_list_v2.2.pbtxt", b"nothing of the kind", "not a list of actions"),
-        ("ava_action_list_v2.2.pbtxt", PBTXT, None),
-        ("ava_file_names_trainval_v2.1.txt", b"<!DOCTYPE html>", "a web page"),
-        ("ava_file_names_trainval_v2.1.txt", b"\x00\x01\x02", "not a text file"),
-        ("p.pkl", PKL, None),
-        ("p.pkl", PKL[:-1], "does not end as a pickle"),
-        ("p.pkl", b'{"error": 1}', "a web page or JSON"),
+        (b"<html>sign in</html>", "not annotations in JSON: it is a web page or XML"),
+        (b'{"message": "Not Found"}', "a server's error message"),
+        (JSON[:-10], "breaks off after 42 characters"),
+        (SPLIT_CSV, "neither an object nor an array"),
+        (b"[" * 100_000, "nested too deeply"),
     ],
 )
-def test_a_file_is_judged_by_what_it_should_be(tmp_path: Path, name: str, body: bytes, wrong: str | None) -> None:
-    (tmp_path / name).write_bytes(body)
-    problem = file_problem(tmp_path / name, name)
-    assert (problem is None) if wrong is None else (wrong in (problem or ""))
+def test_what_is_no_json_is_refused_with_a_sentence(
+    origin: Origin, data: DataRoot, served: Path, body: bytes, said: str
+) -> None:
+    (served / "sthv2_train.json").write_bytes(body)
+    spec = clips_spec(single(origin, "one", "sthv2_{split}.json"), splits=JSON_FILES)
+    with pytest.raises(
+        UserError,
+        match=f"could not be downloaded .*corrupt: the downloaded file is not annotations in JSON: .*{said[-20:]}",
+    ):
+        download_splits(spec, data, "train")
+    place = data.root / spec.root / JSON_FILES["train"]
+    assert not place.exists()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(body)
+    with pytest.raises(UserError, match=r"is not annotations in JSON: .*; delete it") as caught:
+        download_splits(spec, data, "train")
+    assert said in str(caught.value)
+    assert place.read_bytes() == body
 
 
-def test_a_file_that_cannot_be_what_it_is_called_is_named_and_left_alone(data: DataRoot) -> None:
-    place = data.root / "ava" / TRAIN
+def test_a_csv_that_arrives_as_json_stays_refused(origin: Origin, data: DataRoot, served: Path) -> None:
+    (served / "train.csv").write_bytes(JSON)
+    with pytest.raises(UserError, match="the downloaded file is not an annotation csv: it is a web page or JSON"):
+        download_splits(clips_spec(csvs(origin)), data, "train")
+
+
+@pytest.mark.parametrize("content", [b"", b"  \n", b"<!DOCTYPE html><html>", b"\x1f\x8b\x08\x00", b'{"a": [1, 2]}'])
+def test_a_file_that_cannot_be_what_it_is_called_is_named_and_left_alone(data: DataRoot, content: bytes) -> None:
+    for spec, path, ask in (
+        (clips_spec(), "annotations/kinetics_val.csv", lambda: download_splits(clips_spec(), data, "val")),
+        (boxes_spec(), TRAIN, lambda: download(boxes_spec(), data, TRAIN)),
+    ):
+        place = data.dataset(spec.root, path)
+        place.parent.mkdir(parents=True)
+        place.write_bytes(content)
+        with pytest.raises(UserError, match=rf"{place.name} is not an annotation csv: .*; delete it, or put the right"):
+            ask()
+        assert place.read_bytes() == content
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_what_a_person_put_in_a_files_place_is_not_replaced(
+    origin: Origin, data: DataRoot, served: Path, kind: str
+) -> None:
+    (served / "train.csv").write_bytes(SPLIT_CSV)
+    place = data.dataset("kinetics400", "annotations/kinetics_train.csv")
     place.parent.mkdir(parents=True)
-    place.write_bytes(b"<html>")
-    with pytest.raises(UserError, match=r"ava_train_v2\.2\.csv cannot be used: it is a web page"):
-        obtain(spec_of(), data, TRAIN)
-    assert place.read_bytes() == b"<html>"
+    if kind == "folder":
+        place.mkdir()
+    else:
+        place.symlink_to(served / "a disk that is not mounted/train.csv")
+    with pytest.raises(UserError, match="not a file" if kind == "folder" else "a broken link: mount the disk"):
+        download_splits(clips_spec(csvs(origin)), data, "train")
+    assert place.is_symlink() == (kind == "link")
+
+
+class Placing(Downloader):
+    """While it downloads, a person places a file."""
+
+    def __init__(self, place: Path, body: bytes) -> None:
+        super().__init__(Limits(attempts=1, backoff=0.01))
+        self.place, self.body = place, body
+
+    def download(self, url: str, scratch: Path, suffix: str, cancelled: Event, *, pages: bool = False) -> Downloaded:
+        got = super().download(url, scratch, suffix, cancelled, pages=pages)
+        self.place.parent.mkdir(parents=True, exist_ok=True)
+        self.place.write_bytes(self.body)
+        return got
+
+
+def test_a_file_that_a_person_places_during_the_download_is_kept(origin: Origin, served: Path, data: DataRoot) -> None:
+    (served / "val.csv").write_bytes(SPLIT_CSV)
+    place = data.dataset("kinetics400", "annotations/kinetics_val.csv")
+    spec, own = clips_spec(csvs(origin)), SPLIT_CSV * 2
+    assert download_splits(spec, data, "val", downloader=Placing(place, own)) == {"val": "kept"}
+    assert place.read_bytes() == own
+    place.unlink()
+    with pytest.raises(UserError, match="is not an annotation csv"):
+        download_splits(spec, data, "val", downloader=Placing(place, b"<html>"))
+    assert [path.name for path in place.parent.iterdir()] == [place.name]
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(origin: Origin, served: Path, data: DataRoot) -> None:
+    (served / "val.csv").write_bytes(SPLIT_CSV)
+    folder = data.dataset("kinetics400", "annotations")
+    folder.parent.mkdir(parents=True)
+    folder.write_text("mine")
+    with pytest.raises(UserError, match=f"{folder} is not a folder: move what is there away"):
+        download_splits(clips_spec(csvs(origin)), data, "val")
+    assert folder.read_text() == "mine"
+
+
+def test_manual_and_unset_sources_say_what_to_do(origin: Origin, data: DataRoot) -> None:
+    manual = {"id": "form", "kind": "manual", "provides": "annotations", "howto": "Ask the authors for it."}
+    unset = csvs(origin, id="unset", url="${NOT_SET_HERE}/{split}.csv")
+    with pytest.raises(UserError, match="Ask the authors for it") as caught:
+        download_splits(clips_spec(manual, unset), data, "val")
+    assert "NOT_SET_HERE is not set" in str(caught.value)
+
+
+def test_a_split_that_the_data_set_lacks_is_named(data: DataRoot) -> None:
+    with pytest.raises(UserError, match="has no split 'nope'; it has train, val, test"):
+        download_splits(clips_spec(), data, "nope")
+
+
+def test_without_a_network_it_is_tried_again(origin: Origin, data: DataRoot) -> None:
+    """The input is right, and the cable may be back in a minute: no person is needed."""
+
+    def unreachable(host: str, port: int, timeout: float) -> None:
+        raise OSError(101, "Network is unreachable")
+
+    down = Downloader(
+        Limits(attempts=1, backoff=0.01), network=Network(connect=unreachable, route=lambda: True, proxies=dict)
+    )
+    spec = clips_spec(csvs(origin, url="http://no-such-host.invalid/{split}.csv"))
+    with pytest.raises(RetryLater, match="no_network") as caught:
+        download_splits(spec, data, "val", downloader=down)
+    assert caught.value.exit_code is Exit.RETRY
+
+
+@pytest.mark.parametrize("by_split", [False, True])
+def test_a_large_file_is_resumed_by_a_later_call(origin: Origin, served: Path, data: DataRoot, by_split: bool) -> None:
+    name = "ava_dense_proposals_train.FAIR.recall_93.9.pkl"
+    body = pickle.dumps(b"x" * (5 << 20))
+    if by_split:
+        name, body = "train.csv", SPLIT_CSV * 60_000
+    spec = clips_spec(csvs(origin)) if by_split else boxes_spec(single(origin, "openmmlab", name))
+    wanted = FileWanted(spec.splits["train"], "train") if by_split else FileWanted(PROPOSALS)
+    (served / name).write_bytes(body)
+    origin.set_plan({name: "truncate"})
+    with pytest.raises(RetryLater, match="Place it by hand as"):
+        download_annotations(spec, data, [wanted], downloader=quick())
+    (part,) = data.scratch.rglob(f"*.part{Path(name).suffix}")
+    had = part.stat().st_size
+    assert had > 1 << 20
+    assert not (data.root / spec.root).exists()
+    origin.set_plan({})
+    sent: list[int] = []
+    handler: Any = origin._server.RequestHandlerClass
+
+    class Counting(handler):  # type: ignore[misc]
+        def _send(self, read: Any, length: int, *, trickle: bool) -> None:
+            sent.append(length)
+            super()._send(read, length, trickle=trickle)
+
+    origin._server.RequestHandlerClass = Counting
+    assert [one.source for one in download_annotations(spec, data, [wanted], downloader=quick())] == ["openmmlab"]
+    assert sent == [len(body) - had]
+    assert data.dataset(spec.root, wanted.path).read_bytes() == body
+    assert left_in_scratch(data) == []
+
+
+def test_a_run_that_is_told_to_stop_says_so(origin: Origin, served: Path, data: DataRoot) -> None:
+    (served / "val.csv").write_bytes(SPLIT_CSV)
+    stopped = Event()
+    stopped.set()
+    with pytest.raises(RetryLater, match="told to stop while it downloaded annotation files"):
+        download_splits(clips_spec(csvs(origin)), data, "val", cancelled=stopped)
+
+
+def test_one_at_a_time_downloads_and_the_other_keeps_what_came(origin: Origin, served: Path, data: DataRoot) -> None:
+    for split in ("train", "val"):
+        (served / f"{split}.csv").write_bytes(SPLIT_CSV)
+    spec = clips_spec(csvs(origin))
+    with ThreadPoolExecutor(3) as pool:
+        runs = [pool.submit(download_splits, spec, data, "train", "val") for _ in range(3)]
+        told = [run.result() for run in runs]
+    assert origin.asked == {"train.csv": 1, "val.csv": 1}
+    assert sorted(set(told[0].values()) | set(told[1].values()) | set(told[2].values())) == ["kept", "openmmlab"]
+
+
+def test_who_waits_for_the_lock_can_be_stopped(origin: Origin, data: DataRoot) -> None:
+    stopped = Event()
+    with SourceCache(data.scratch, 0).video("annotations-kinetics400", Event()):
+        stopped.set()
+        with pytest.raises(
+            RetryLater, match=r"told to stop while process .* worked on the annotation files of kinetics"
+        ):
+            download_splits(clips_spec(csvs(origin)), data, "val", cancelled=stopped)
+    assert not origin.asked

@@ -14,12 +14,12 @@ from typing import Any
 import av
 import pytest
 import yt_dlp
-from clipquarry.acquire.answer import MAX_EVIDENCE, NotHad, one_line
+from clipquarry.acquire.answer import MAX_EVIDENCE, FetchFailed, one_line
 from clipquarry.acquire.classify import classify, parse_retry_after, speaks_of_tools
 from clipquarry.acquire.network import Network, has_default_route, may_be_ours
 from clipquarry.acquire.wordings import SAID, normalise
 from clipquarry.errors import MachineError, RetryLater
-from clipquarry.reasons import STOPS_THE_CRAWL, UNKNOWN_SENTENCE, Reason
+from clipquarry.reasons import UNKNOWN_SENTENCE, Reason, Trait, with_trait
 from fake_youtube import serving
 from yt_dlp import YoutubeDL
 from yt_dlp.networking.exceptions import IncompleteRead, TransportError
@@ -138,11 +138,11 @@ def told(text: str, *, expected: bool = True, **more: Any) -> DownloadError:
 @pytest.mark.parametrize(("text", "reason"), SAYINGS, ids=[f"{reason}-{n}" for n, (_, reason) in enumerate(SAYINGS)])
 def test_wordings(text: str, reason: str) -> None:
     answer = classify(told(text), network=UP)
-    assert isinstance(answer, NotHad) and answer.reason == reason
+    assert isinstance(answer, FetchFailed) and answer.reason == reason
     assert answer.evidence and "--cookies" not in answer.evidence and "\x1b" not in answer.evidence
     # The same words must be understood when only the message is left.
     bare = classify(DownloadError(f"ERROR: [youtube] 0wR5jVB-WPk: {text}"), network=UP)
-    assert isinstance(bare, NotHad)
+    assert isinstance(bare, FetchFailed)
     assert bare.reason == reason or "nobody has seen" in text
 
 
@@ -171,16 +171,19 @@ def test_the_wordings_are_those_of_the_installed_yt_dlp() -> None:
 def test_a_stop_is_never_a_word_about_one_video() -> None:
     """The order of the table: whatever else the text says, a rate limit or a bot check wins."""
     for stop in ("This content isn't available, try again later", "Sign in to confirm you’re not a bot"):
-        assert all(normalise(stop) not in normalise(text) or reason in STOPS_THE_CRAWL for text, reason in SAYINGS)
+        assert all(
+            normalise(stop) not in normalise(text) or reason in with_trait(Trait.STOPS_CRAWL)
+            for text, reason in SAYINGS
+        )
         for text, _ in SAYINGS:
             answer = classify(told(f"{text}. {stop}"), network=UP)
-            assert isinstance(answer, NotHad) and answer.reason in (Reason.RATE_LIMIT, Reason.BOT_CHECK), text
+            assert isinstance(answer, FetchFailed) and answer.reason in (Reason.RATE_LIMIT, Reason.BOT_CHECK), text
 
 
 def test_times_to_wait() -> None:
     def wait(text: str) -> float | None:
         answer = classify(told(text), network=UP)
-        assert isinstance(answer, NotHad)
+        assert isinstance(answer, FetchFailed)
         return answer.retry_after
 
     assert wait("Premieres in 45 minutes") == 45 * 60
@@ -194,7 +197,7 @@ def test_times_to_wait() -> None:
 def test_types_before_texts() -> None:
     geo = GeoRestrictedError("Video unavailable", countries=["DE", "FR"])
     answer = classify(DownloadError("ERROR: Video unavailable", (type(geo), geo, None)))
-    assert isinstance(answer, NotHad) and answer.reason is Reason.GEO and "DE, FR" in answer.evidence
+    assert isinstance(answer, FetchFailed) and answer.reason is Reason.GEO and "DE, FR" in answer.evidence
 
 
 @pytest.mark.parametrize(
@@ -220,13 +223,13 @@ def test_types_before_texts() -> None:
 )  # fmt: skip
 def test_errors_of_the_way_and_of_the_tools(error: Exception, reason: Reason) -> None:
     answer = classify(error, network=UP)
-    assert isinstance(answer, NotHad) and answer.reason is reason, answer
+    assert isinstance(answer, FetchFailed) and answer.reason is reason, answer
     assert answer.evidence
 
 
 def test_defects_are_named_by_type() -> None:
     answer = classify(KeyError("videoDetails"), network=UP)
-    assert isinstance(answer, NotHad) and answer.evidence == "KeyError: 'videoDetails'"
+    assert isinstance(answer, FetchFailed) and answer.evidence == "KeyError: 'videoDetails'"
 
 
 @pytest.mark.parametrize(
@@ -242,23 +245,23 @@ def test_defects_are_named_by_type() -> None:
 def test_warnings_speak_when_the_error_says_nothing(warnings: list[str], reason: Reason) -> None:
     hollow = told("Failed to extract any player response", expected=False)
     answer = classify(hollow, warnings=warnings, network=UP)
-    assert isinstance(answer, NotHad) and answer.reason is reason
+    assert isinstance(answer, FetchFailed) and answer.reason is reason
     clear = classify(told("Private video"), warnings=warnings, network=UP)
-    assert isinstance(clear, NotHad) and clear.reason is Reason.PRIVATE
+    assert isinstance(clear, FetchFailed) and clear.reason is Reason.PRIVATE
 
 
 @pytest.mark.parametrize("text", ["Video unavailable", "Video unavailable. This content isn’t available.",
                                   "ERROR: This video is unavailable", "YouTube said: This video does not exist."])  # fmt: skip
 def test_plain_words_are_known(text: str) -> None:
     answer = classify(told(text), network=UP)
-    assert isinstance(answer, NotHad) and answer.reason is Reason.UNAVAILABLE
+    assert isinstance(answer, FetchFailed) and answer.reason is Reason.UNAVAILABLE
     assert not answer.evidence.startswith(UNKNOWN_SENTENCE)
 
 
 @pytest.mark.parametrize("text", ["Frobnicate", "Video unavailable. Frobnicate your widget", "This video is blue"])
 def test_words_in_no_table_are_told_apart(text: str) -> None:
     answer = classify(told(text), network=UP)
-    assert isinstance(answer, NotHad) and answer.reason is Reason.UNAVAILABLE
+    assert isinstance(answer, FetchFailed) and answer.reason is Reason.UNAVAILABLE
     assert answer.evidence == f"{UNKNOWN_SENTENCE}: {text}"
 
 
@@ -266,9 +269,9 @@ def test_words_in_no_table_are_told_apart(text: str) -> None:
 def test_with_an_account_content_that_is_not_available_is_about_the_account(text: str) -> None:
     for cookies, reason in ((True, Reason.EGRESS_REFUSED), (False, Reason.UNAVAILABLE)):
         answer = classify(told(text), cookies=cookies, network=UP)
-        assert isinstance(answer, NotHad) and answer.reason is reason
+        assert isinstance(answer, FetchFailed) and answer.reason is reason
     other = classify(told("Video unavailable. This video is private"), cookies=True, network=UP)
-    assert isinstance(other, NotHad) and other.reason is Reason.PRIVATE
+    assert isinstance(other, FetchFailed) and other.reason is Reason.PRIVATE
 
 
 def test_a_stale_tool_names_the_last_warning() -> None:
@@ -283,18 +286,18 @@ def test_a_stale_tool_names_the_last_warning() -> None:
     ):
         hint = "" if "Something" in said else "an older one"
         answer = classify(hollow, warnings=warnings, hint=hint, network=UP)
-        assert isinstance(answer, NotHad) and answer.reason is Reason.TOOL_STALE
+        assert isinstance(answer, FetchFailed) and answer.reason is Reason.TOOL_STALE
         assert "Requested format" in answer.evidence and said in answer.evidence and "older" not in answer.evidence
     answer = classify(hollow, hint="No supported JavaScript runtime", network=UP)
-    assert isinstance(answer, NotHad) and "No supported JavaScript runtime" in answer.evidence
+    assert isinstance(answer, FetchFailed) and "No supported JavaScript runtime" in answer.evidence
     clear = classify(told("Private video"), warnings=[runtime], hint="x", network=UP)
-    assert isinstance(clear, NotHad) and clear.evidence == "Private video"
+    assert isinstance(clear, FetchFailed) and clear.evidence == "Private video"
 
 
 def test_cookies_that_were_rotated_are_named_by_a_warning_only() -> None:
     warning = "[youtube] The provided YouTube account cookies are no longer valid. They have likely been rotated"
     answer = classify(told("Failed to extract any player response", expected=False), warnings=[warning], network=UP)
-    assert isinstance(answer, NotHad) and answer.reason is Reason.EGRESS_REFUSED
+    assert isinstance(answer, FetchFailed) and answer.reason is Reason.EGRESS_REFUSED
 
 
 CATALOG = known()
@@ -327,7 +330,7 @@ def _verdict(message: Message) -> str:
     else:
         error = DownloadError(f"ERROR: {text}")
     answer = classify(error, network=UP)
-    return str(answer.reason) if isinstance(answer, NotHad) else type(answer).__name__
+    return str(answer.reason) if isinstance(answer, FetchFailed) else type(answer).__name__
 
 
 def test_the_attested_texts() -> None:
@@ -339,7 +342,7 @@ def test_the_attested_texts() -> None:
     for line in cases.read_text().splitlines()[2:]:
         text, verdict, _ = line.split("\t")
         answer = classify(told(text), network=UP)
-        assert isinstance(answer, NotHad) and answer.reason == wanted.get(verdict, verdict), text
+        assert isinstance(answer, FetchFailed) and answer.reason == wanted.get(verdict, verdict), text
 
 
 @pytest.fixture
@@ -367,14 +370,14 @@ def status_errors(tmp_path: Path) -> Iterator[Any]:
 def test_statuses(status_errors: Any, status: str, reason: Reason, wait: float | None) -> None:
     error = status_errors(status)
     answer = classify(DownloadError(f"ERROR: {error}", (type(error), error, None)), network=UP)
-    assert isinstance(answer, NotHad) and (answer.reason, answer.retry_after) == (reason, wait)
+    assert isinstance(answer, FetchFailed) and (answer.reason, answer.retry_after) == (reason, wait)
 
 
 def test_the_captcha_page_is_a_bot_check(status_errors: Any) -> None:
     error = status_errors("429")
     error.response.url = "https://www.google.com/sorry/index?continue=https://www.youtube.com"
     answer = classify(error, network=UP)
-    assert isinstance(answer, NotHad) and answer.reason is Reason.BOT_CHECK
+    assert isinstance(answer, FetchFailed) and answer.reason is Reason.BOT_CHECK
 
 
 def test_the_machine_is_not_the_item() -> None:
@@ -407,7 +410,7 @@ def test_the_machine_is_not_the_item() -> None:
 def test_what_others_say_is_not_the_state_of_the_machine(error: Exception, reason: Reason, tmp_path: Path) -> None:
     wrapped = DownloadError(f"ERROR: {error}", (type(error), error, None))
     answer = classify(wrapped, network=UP, folder=tmp_path)
-    assert isinstance(answer, NotHad) and answer.reason is reason
+    assert isinstance(answer, FetchFailed) and answer.reason is reason
     assert list(tmp_path.iterdir()) == []
 
 
@@ -421,12 +424,14 @@ def test_our_own_missing_cable() -> None:
         error = DownloadError("ERROR: Unable to download API page", (type(caught), caught, None))
     for network, reason in ((DOWN, Reason.NO_NETWORK), (UP, Reason.TRANSPORT)):
         answer = classify(error, network=network)
-        assert isinstance(answer, NotHad) and answer.reason is reason
+        assert isinstance(answer, FetchFailed) and answer.reason is reason
     refused = classify(ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), network=DOWN)
-    assert isinstance(refused, NotHad) and refused.reason is Reason.TRANSPORT, "somebody answered: it is not the cable"
+    assert isinstance(refused, FetchFailed) and refused.reason is Reason.TRANSPORT, (
+        "somebody answered: it is not the cable"
+    )
     hollow = told("Failed to extract any player response", expected=False)
     answer = classify(hollow, warnings=["Failed to resolve 'www.youtube.com'"], network=DOWN)
-    assert isinstance(answer, NotHad) and answer.reason is Reason.NO_NETWORK
+    assert isinstance(answer, FetchFailed) and answer.reason is Reason.NO_NETWORK
 
 
 def test_the_network_is_looked_at_once_and_again_later() -> None:
@@ -514,5 +519,5 @@ def test_loops_in_the_chain_end() -> None:
     first, second = ValueError("a"), ValueError("b")
     first.__cause__, second.__cause__ = second, first
     answer = classify(first, network=UP)
-    assert isinstance(answer, NotHad) and answer.reason is Reason.TOOL_STALE
-    assert isinstance(classify(io.UnsupportedOperation("x"), network=UP), NotHad)
+    assert isinstance(answer, FetchFailed) and answer.reason is Reason.TOOL_STALE
+    assert isinstance(classify(io.UnsupportedOperation("x"), network=UP), FetchFailed)

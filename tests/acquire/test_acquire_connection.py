@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import urllib3
-from clipquarry.acquire.answer import NotHad
+from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.connection import LedInside, Nearness, Reach, nearness, resolved_nearness, written_nearness
 from clipquarry.acquire.download import Downloader, Limits
 from clipquarry.acquire.stream import HttpStream
@@ -25,8 +25,8 @@ SECRET = b"the key of the lab: 0123456789"
 VIDEO = b"\x00\x00\x00\x18ftypisom" + b"v" * 3000
 
 
-def refused(url: str, scratch: Path, limits: Limits = QUICK) -> NotHad:
-    with pytest.raises(NotHad) as caught:
+def refused(url: str, scratch: Path, limits: Limits = QUICK) -> FetchFailed:
+    with pytest.raises(FetchFailed) as caught:
         Downloader(limits).download(url, scratch, ".mp4", Event())
     return caught.value
 
@@ -105,7 +105,7 @@ def test_a_public_address_never_leads_inside(
     with raw_server(play) as outer, names(monkeypatch, mirror=["8.8.8.8"], rebound=["127.0.0.1"]):
         error = refused(f"http://mirror.example:{outer.port}/a", tmp_path)
         with (
-            pytest.raises(NotHad),
+            pytest.raises(FetchFailed),
             HttpStream(Downloader(QUICK), f"http://mirror.example:{outer.port}/a", Event()) as it,
         ):
             it.read()
@@ -156,7 +156,7 @@ def test_a_connection_that_is_kept_open_is_looked_at_again(tmp_path: Path, monke
     with Origin(tmp_path) as near, raw_server(play) as outer, names(monkeypatch, mirror=["8.8.8.8"]):
         downloader = Downloader(QUICK)
         downloader.download(f"{near.url}/small.mp4", tmp_path / "s", ".mp4", Event())
-        with pytest.raises(NotHad) as caught:
+        with pytest.raises(FetchFailed) as caught:
             downloader.download(f"http://mirror.example:{outer.port}/a", tmp_path / "s", ".mp4", Event())
         assert "led to" in caught.value.evidence
         assert near.asked["small.mp4"] == 1
@@ -240,7 +240,7 @@ def test_a_body_has_a_lowest_speed(how: str, tmp_path: Path) -> None:
 
     with raw_server(play) as server:
         error = refused(f"{server.url}/a", tmp_path)
-        with pytest.raises(NotHad), HttpStream(Downloader(QUICK), f"{server.url}/a", Event()) as stream:
+        with pytest.raises(FetchFailed), HttpStream(Downloader(QUICK), f"{server.url}/a", Event()) as stream:
             stream.read()
     assert error.reason is Reason.TRANSPORT
     assert "timed out: only" in error.evidence
@@ -292,7 +292,7 @@ def test_behind_a_proxy_our_own_resolver_counts_where_it_answers(
                 if is_led:  # the first answer of a list of names is public
                     assert downloader.download("http://mirror.example/x", tmp_path, ".mp4", Event()).bytes
                 else:
-                    with pytest.raises(NotHad, match=r"led to intranet\.example, which is private"):
+                    with pytest.raises(FetchFailed, match=r"led to intranet\.example, which is private"):
                         downloader.download("http://mirror.example/x", tmp_path, ".mp4", Event())
         assert sum("intranet" in asked.path for asked in proxy.asked) == 1
     resolved_nearness.cache_clear()

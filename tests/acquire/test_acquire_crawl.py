@@ -12,7 +12,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from clipquarry.acquire.answer import NotHad, Want
+from clipquarry.acquire.answer import ClipRequest, FetchFailed
 from clipquarry.acquire.breaker import HOUR, Breaker, BreakerOpen
 from clipquarry.acquire.network import Network
 from clipquarry.acquire.youtube import YouTubeOptions, YouTubeSource
@@ -53,18 +53,18 @@ class Crawl:
             YouTubeOptions(retries=1, sections="never", socket_timeout=3), url_template=FAKE, network=UP,
             pause=lambda n: 0.0, breaker=breaker, canary=CANARY if canary else None, **more,
         )  # fmt: skip
-        self.breaker, self.said = breaker, dict[str, NotHad]()
+        self.breaker, self.said = breaker, dict[str, FetchFailed]()
         names = list(acts)
         for name in names[:1]:
-            source.fetch(Want(name, 1, 2), self.folder / name, Event())
+            source.fetch(ClipRequest(name, 1, 2), self.folder / name, Event())
         found: dict[str, Reason] = {}
 
         def work(mine: list[str]) -> None:
             for name in mine:
                 try:
-                    source.fetch(Want(name, 1, 2), self.folder / name, Event())
+                    source.fetch(ClipRequest(name, 1, 2), self.folder / name, Event())
                     found[name] = Reason.OK
-                except NotHad as error:
+                except FetchFailed as error:
                     found[name], self.said[name] = error.reason, error
 
         threads = [threading.Thread(target=work, args=(names[1 + n :: jobs],)) for n in range(jobs)]

@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from clipquarry.acquire.answer import NotHad, Want
+from clipquarry.acquire.answer import ClipRequest, FetchFailed
 from clipquarry.acquire.download import Downloader, Limits, page_like
 from clipquarry.acquire.hosts import Hosts
 from clipquarry.acquire.http import HttpSource
@@ -23,7 +23,7 @@ from clipquarry.errors import UserError
 from clipquarry.reasons import Reason
 
 BIG = bytes(range(256)) * 4096 * 8  # 8 MiB
-WANT = Want(
+WANT = ClipRequest(
     "-aBcDeFgH_1", 7, 17, "-aBcDeFgH_1_000007_000017", "val", "massaging_person's_head", "massaging person's head"
 )
 QUICK = Limits(attempts=3, connect=1, read=0.5, backoff=0.01, max_wait=1.5)
@@ -39,8 +39,8 @@ def origin(tmp_path: Path) -> Iterator[Origin]:
         yield server
 
 
-def refused(downloader: Downloader, url: str, scratch: Path) -> NotHad:
-    with pytest.raises(NotHad) as caught:
+def refused(downloader: Downloader, url: str, scratch: Path) -> FetchFailed:
+    with pytest.raises(FetchFailed) as caught:
         downloader.download(url, scratch, ".mp4", Event())
     return caught.value
 
@@ -175,7 +175,7 @@ def test_cancelling_ends_a_download_soon(origin: Origin, tmp_path: Path) -> None
     cancelled = Event()
     threading.Timer(0.3, cancelled.set).start()
     begun = time.monotonic()
-    with pytest.raises(NotHad):
+    with pytest.raises(FetchFailed):
         Downloader(Limits(read=5)).download(f"{origin.url}/big.mp4", tmp_path, ".mp4", cancelled)
     assert time.monotonic() - begun < 30, "at a byte a second it would take three months"
 
@@ -191,8 +191,8 @@ def test_without_a_network_it_is_our_cable_and_three_times_are_enough(tmp_path: 
     downloader = Downloader(Limits(attempts=1, connect=0.3), network=down)
     errors = [refused(downloader, "http://no-such-host.invalid/x.mp4", tmp_path) for _ in range(4)]
     assert {error.reason for error in errors} == {Reason.NO_NETWORK}
-    assert "was not asked" in errors[3].evidence
-    assert "last 3 questions" in errors[3].evidence
+    assert "no request to" in errors[3].evidence
+    assert "the last 3 failed with" in errors[3].evidence
     up = Network(connect=lambda *_: None, route=lambda: True, proxies=dict)
     error = refused(
         Downloader(Limits(attempts=1, connect=0.3), network=up), "http://no-such-host.invalid/x.mp4", tmp_path
@@ -246,7 +246,7 @@ def test_addresses_are_filled_and_percent_encoded() -> None:
     )
     named = HttpSource("m", "http://h/{split}/{clip}", "video", Downloader(), {"val": "trainval"})
     assert named.url(WANT) == f"http://h/trainval/{WANT.clip_id}"
-    hostile = Want("x", 0, 1, "c", "../..", "a/b?c#d%2f", None)
+    hostile = ClipRequest("x", 0, 1, "c", "../..", "a/b?c#d%2f", None)
     assert (
         HttpSource("m", "http://h/{split}/{class}", "clip", Downloader()).url(hostile)
         == "http://h/..%2F../a%2Fb%3Fc%23d%252f"
@@ -279,7 +279,7 @@ def test_evidence_holds_no_secrets(origin: Origin, tmp_path: Path) -> None:
     assert (fetched.content, fetched.offset, fetched.bytes) == ("clip", 7.0, 1012)
     assert "secret" not in fetched.evidence
     dead = HttpSource("m", "http://me:secret@127.0.0.1:9/x?key=secret", "video", Downloader(QUICK))
-    with pytest.raises(NotHad) as caught:
+    with pytest.raises(FetchFailed) as caught:
         dead.fetch(WANT, tmp_path, Event())
     assert "secret" not in caught.value.evidence
 
@@ -296,6 +296,6 @@ def test_a_stream_survives_broken_connections_and_ends_with_the_file(origin: Ori
         changing.read(10)
         time.sleep(0.01)
         (Path(origin._server.folder) / "big.mp4").write_bytes(BIG[::-1])
-        with pytest.raises(NotHad) as caught:
+        with pytest.raises(FetchFailed) as caught:
             changing.read()
     assert caught.value.reason is Reason.TRUNCATED

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from clipquarry.acquire.listing import Listing
+from clipquarry.store import Store, content_key
 
 
 def test_names_are_found_by_how_they_begin(tmp_path: Path) -> None:
@@ -36,10 +37,16 @@ def test_a_folder_is_read_again_when_it_changed_but_for_a_snapshot(tmp_path: Pat
     assert snapshot.names(str(below), "a") == []
 
 
-def test_stems_are_kept_once(tmp_path: Path) -> None:
-    for name in ("one.k1.mp4", "one.k1.json", "two.k2.mp4"):
-        (tmp_path / name).touch()
-    assert Listing(stems=True).names(str(tmp_path), "") == ["one", "two"]
+def test_names_of_the_stores_entries_are_kept_once_and_whole(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    names = ["a.b.c", "a.b", "a", "v_ApplyEyeMakeup_g01_c01", "#437 (best)_ok", "1.mp4"]
+    for name in names:
+        file = store.unfinished()
+        file.write_bytes(b"x")
+        store.put("clips", name, content_key(of=name), file, {})
+    listing = Listing(entries=True)
+    found = [name for folder in (tmp_path / "clips").iterdir() for name in listing.names(str(folder), "")]
+    assert sorted(found) == sorted(names)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -6,12 +6,12 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from clipquarry.acquire.answer import NotHad, Want
+from clipquarry.acquire.answer import ClipRequest, FetchFailed
 from clipquarry.acquire.local import LocalSource
 from clipquarry.errors import UserError
 from clipquarry.reasons import Reason
 
-WANT = Want("-aBcDeFgH_1", 7, 17, "-aBcDeFgH_1_000007_000017", "val", "juggling_balls", "juggling balls")
+WANT = ClipRequest("-aBcDeFgH_1", 7, 17, "-aBcDeFgH_1_000007_000017", "val", "juggling_balls", "juggling balls")
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,25 @@ def test_every_usual_layout_is_found_and_left_as_it_is(tmp_path: Path, name: str
     assert name in fetched.evidence
 
 
+@pytest.mark.parametrize("name", ["v_ApplyEyeMakeup_g01_c01", "1", "1.5", "a.b.c", "#437 (best)_[ok]", "a.mp4"])
+@pytest.mark.parametrize("folder", ["", "val/", "juggling balls/"])
+def test_clips_have_names_of_their_own(tmp_path: Path, name: str, folder: str) -> None:
+    """Neither a dot nor ``_`` in a clip's name means anything, and no file of a longer or shorter name is taken for it."""
+    want = ClipRequest(name, 0, 4, name, "val", "juggling_balls", "juggling balls")
+    place = tmp_path / "mine" / folder
+    place.mkdir(parents=True)
+    (tmp_path / "scratch").mkdir()
+    for other in (f"{name}.5.avi", f"{name}1.avi", f"{name[:-1]}.avi", f"{name}.txt", f"{name}.mp4.part"):
+        (place / other).write_bytes(b"of another clip")
+    (place / name).mkdir()
+    source = LocalSource("local", str(tmp_path / "mine"), "clip")
+    with pytest.raises(FetchFailed):
+        source.fetch(want, tmp_path / "scratch", Event())
+    (place / f"{name}.AVI").write_bytes(b"the clip")
+    fetched = source.fetch(want, tmp_path / "scratch", Event())
+    assert (fetched.content, fetched.path.read_bytes()) == ("clip", b"the clip")
+
+
 def test_a_clip_comes_before_a_whole_video(tmp_path: Path) -> None:
     (tmp_path / f"{WANT.clip_id}.mp4").write_bytes(b"clip")
     (tmp_path / f"{WANT.video_id}.mp4").write_bytes(b"video")
@@ -58,8 +77,8 @@ def test_a_template_names_exactly_one_file(tmp_path: Path) -> None:
     (tmp_path / "v-aBcDeFgH_1.dat").write_bytes(b"x")
     source = LocalSource("local", f"{tmp_path}/v{{id}}.dat", "video")
     assert source.fetch(WANT, tmp_path, Event()).content == "video"
-    with pytest.raises(NotHad) as caught:
-        source.fetch(Want("other", 0, 1, "c"), tmp_path, Event())
+    with pytest.raises(FetchFailed) as caught:
+        source.fetch(ClipRequest("other", 0, 1, "c"), tmp_path, Event())
     assert caught.value.reason is Reason.NOT_FOUND
 
 
@@ -105,7 +124,7 @@ def test_what_comes_later_is_found_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["", "val", "trainval", "videos", "videos_val", "videos_trainval"])
 def test_a_whole_file_is_looked_for_by_its_own_name(tmp_path: Path, folder: str) -> None:
-    film = Want("-aBcDeFgH_1", 0, 0, "-aBcDeFgH_1.mkv", "val")
+    film = ClipRequest("-aBcDeFgH_1", 0, 0, "-aBcDeFgH_1.mkv", "val")
     (tmp_path / folder).mkdir(exist_ok=True)
     (tmp_path / folder / ("-aBcDeFgH_1.MKV" if folder == "val" else "-aBcDeFgH_1.mkv")).write_bytes(b"x")
     names = {"val": "trainval"}
@@ -113,9 +132,9 @@ def test_a_whole_file_is_looked_for_by_its_own_name(tmp_path: Path, folder: str)
         film, tmp_path, Event()
     )
     assert (fetched.content, fetched.path.suffix, fetched.path.read_bytes()) == ("video", ".mkv", b"x")
-    with pytest.raises(NotHad):
+    with pytest.raises(FetchFailed):
         LocalSource("local", str(tmp_path), "video", whole_files=True).fetch(
-            Want("-aBcDeFgH_1", 0, 0, "-aBcDeFgH_1.mp4", "val"), tmp_path, Event()
+            ClipRequest("-aBcDeFgH_1", 0, 0, "-aBcDeFgH_1.mp4", "val"), tmp_path, Event()
         )
 
 
@@ -131,15 +150,15 @@ def test_symbolic_links_are_followed(tmp_path: Path) -> None:
 
 def test_what_is_not_there_or_empty_or_hostile_is_said(tmp_path: Path) -> None:
     source = LocalSource("local", str(tmp_path), "clip")
-    with pytest.raises(NotHad) as caught:
+    with pytest.raises(FetchFailed) as caught:
         source.fetch(WANT, tmp_path, Event())
     assert caught.value.reason is Reason.NOT_FOUND
     (tmp_path.parent / "secret.mp4").write_bytes(b"x")
     for hostile in ("../secret", "..", "a\x00b", "/etc/passwd"):
-        with pytest.raises(NotHad):
-            source.fetch(Want(hostile, 0, 1, hostile, hostile, hostile, hostile), tmp_path, Event())
+        with pytest.raises(FetchFailed):
+            source.fetch(ClipRequest(hostile, 0, 1, hostile, hostile, hostile, hostile), tmp_path, Event())
     (tmp_path / f"{WANT.clip_id}.mp4").touch()
-    with pytest.raises(NotHad) as caught:
+    with pytest.raises(FetchFailed) as caught:
         source.fetch(WANT, tmp_path, Event())
     assert caught.value.reason is Reason.NOT_A_VIDEO
     with pytest.raises(UserError, match="not there"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from clipquarry.acquire.download import Downloader, Limits
-from clipquarry.acquire.model_file import obtain_model
+from clipquarry.acquire.model_file import download_model
 from clipquarry.acquire.network import Network
 from clipquarry.demo.origin import Origin
 from clipquarry.errors import RetryLater, UserError
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 def obtain(url: str, sha256: str | None, folder: Path, max_bytes: int = 1 << 30) -> Path:
     limits = Limits(attempts=1, connect=1, read=1, backoff=0.01, max_bytes=max_bytes)
-    return obtain_model(url, sha256, folder, downloader=Downloader(limits))
+    return download_model(url, sha256, folder, downloader=Downloader(limits))
 
 
 def files(folder: Path) -> list[str]:
@@ -62,7 +62,7 @@ def test_openmmlabs_names_hold_the_sum(origin: Origin, folder: Path) -> None:
     path = obtain(f"{origin.url}/{OPENMMLAB}", None, folder)
     assert path.name == f"{SUM[:16]}-{OPENMMLAB}"
     assert obtain(f"{origin.url}/{OPENMMLAB}", "", folder) == path
-    with pytest.raises(UserError, match=f"its sha256 is {SUM}, wanted is one that begins with 00000000"):
+    with pytest.raises(UserError, match=f"its sha256 is {SUM}, expected is one that begins with 00000000"):
         obtain(f"{origin.url}/other-00000000.pth", None, folder)
     for name in ("w.pth", f"x-{SUM[:8]}.zip", f"x-{SUM[:7]}.pth", f"-{SUM[:8]}.pth.pth"):
         with pytest.raises(UserError, match=r"needs a sha256|no address"):
@@ -71,7 +71,7 @@ def test_openmmlabs_names_hold_the_sum(origin: Origin, folder: Path) -> None:
 
 
 def test_another_sum_is_refused_with_both(origin: Origin, folder: Path) -> None:
-    with pytest.raises(UserError, match=f"its sha256 is {SUM}, wanted is {'0' * 64}"):
+    with pytest.raises(UserError, match=f"its sha256 is {SUM}, expected is {'0' * 64}"):
         obtain(f"{origin.url}/w.pth", "0" * 64, folder)
     assert files(folder) == []
 
@@ -100,7 +100,7 @@ def test_without_a_network_it_is_tried_again(folder: Path) -> None:
     network = Network(connect=unreachable, route=lambda: True, proxies=dict)
     down = Downloader(Limits(attempts=1, backoff=0.01), network=network)
     with pytest.raises(RetryLater, match="no_network"):
-        obtain_model("http://no-such-host.invalid/w.pth", SUM, folder, downloader=down)
+        download_model("http://no-such-host.invalid/w.pth", SUM, folder, downloader=down)
 
 
 def test_the_size_is_bounded(origin: Origin, folder: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from clipquarry.acquire.answer import Fetched, NotHad, Want
+from clipquarry.acquire.answer import ClipRequest, Fetched, FetchFailed
 from clipquarry.acquire.other_dataset import DatasetSource
 from clipquarry.errors import UserError
 from clipquarry.reasons import Reason
@@ -16,8 +16,8 @@ LABEL = "massaging person's head (with 5.1 oils)"
 CLASS = "massaging_person's_head_(with_5.1_oils)"
 
 
-def want(start: int, end: int, *, label: str | None = LABEL, split: str = "train", video: str = ID) -> Want:
-    return Want(video, start, end, f"{video}_{start:06d}_{end:06d}", split, "", label)
+def want(start: int, end: int, *, label: str | None = LABEL, split: str = "train", video: str = ID) -> ClipRequest:
+    return ClipRequest(video, start, end, f"{video}_{start:06d}_{end:06d}", split, "", label)
 
 
 def put(folder: Path, name: str, body: bytes = b"bytes of another data set") -> Path:
@@ -37,12 +37,12 @@ def source(data: Path) -> DatasetSource:
     return DatasetSource("kinetics700", "kinetics700/videos_{split}", data)
 
 
-def fetch(source: DatasetSource, data: Path, asked: Want) -> Fetched:
+def fetch(source: DatasetSource, data: Path, asked: ClipRequest) -> Fetched:
     return source.fetch(asked, data.parent / "scratch", Event())
 
 
-def refused(source: DatasetSource, data: Path, asked: Want) -> NotHad:
-    with pytest.raises(NotHad) as caught:
+def refused(source: DatasetSource, data: Path, asked: ClipRequest) -> FetchFailed:
+    with pytest.raises(FetchFailed) as caught:
         fetch(source, data, asked)
     return caught.value
 
@@ -122,3 +122,24 @@ def test_what_is_not_there_is_not_found_and_hostile_names_lead_nowhere(source: D
     assert refused(source, data, want(13, 17, video="*")).reason is Reason.NOT_FOUND
     with pytest.raises(UserError, match=r"may hold \{split\} only"):
         DatasetSource("x", "kinetics700/{class}", data)
+
+
+@pytest.mark.parametrize("name", ["v_ApplyEyeMakeup_g01_c01", "1", "1.5", "a.b.c", "#437 (best)_[ok]", f"{ID}_000902"])
+def test_a_clip_with_a_name_of_its_own_is_taken_as_it_is(source: DatasetSource, data: Path, name: str) -> None:
+    folder = data / "kinetics700/videos_train" / CLASS
+    asked = ClipRequest(name, 0, 4, name, "train", "", LABEL)
+    for other in (f"{name}.5.avi", f"{name}1.avi", f"{name}.txt", f"{name}.part", name):
+        put(folder, other)
+    assert refused(source, data, asked).reason is Reason.NOT_FOUND
+    assert not source.may_have(asked)
+    file = put(folder, f"{name}.AVI", b"the clip")
+    fetched = fetch(source, data, asked)
+    assert (fetched.content, fetched.path.samefile(file)) == ("clip", True)
+    assert f"the clip of this name in videos_train/{CLASS}/{name}.AVI" in fetched.evidence
+
+
+def test_a_name_with_times_is_told_by_its_times(source: DatasetSource, data: Path) -> None:
+    put(data / "kinetics700/videos_train" / CLASS, "a.b_000010_000020.mp4")
+    fetched = fetch(source, data, want(10, 20, video="a.b"))
+    assert (fetched.content, fetched.offset) == ("video", 10.0)
+    assert refused(source, data, want(10, 20, video="a")).reason is Reason.NOT_FOUND

@@ -60,7 +60,7 @@ def test_a_named_provider_is_loaded_and_asked(tmp_path: Path) -> None:
 
 def test_one_that_does_not_answer_is_a_failure(tmp_path: Path) -> None:
     ((level, sentence),) = look(tmp_path, ["getpot_fake"], [])["said"]  # type: ignore[misc]
-    assert level == "fail" and "Fake 1.2.3 does not answer" in sentence and "docs/po-tokens.md" in sentence
+    assert level == "fail" and "Fake 1.2.3 does not answer" in sentence and "CLIPQUARRY_YTDLP_ARGS" in sentence
 
 
 @pytest.mark.parametrize("name", ["../evil", "a.b", "", "a-b", "x" * 200])

@@ -13,7 +13,7 @@ from threading import Event
 import av
 import pytest
 from clipquarry.acquire import resume
-from clipquarry.acquire.answer import NotHad
+from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.download import Downloader, Limits
 from clipquarry.acquire.ranged import NoRanges, RangedFile
 from clipquarry.acquire.resume import Part, Version
@@ -92,7 +92,7 @@ def test_a_stream_ends_where_its_file_changed(what: str) -> None:
     with (
         raw_server(changing(*CHANGED[what])) as server,
         HttpStream(Downloader(QUICK), f"{server.url}/x", Event()) as stream,
-        pytest.raises(NotHad) as caught,
+        pytest.raises(FetchFailed) as caught,
     ):
         stream.readall()
     assert caught.value.reason is Reason.TRUNCATED
@@ -103,7 +103,7 @@ def test_a_stream_ends_where_its_file_changed(what: str) -> None:
 def test_a_file_that_is_read_here_and_there_is_one_file(what: str) -> None:
     with raw_server(changing(*CHANGED[what])) as server:
         file = RangedFile(Downloader(QUICK), f"{server.url}/x", {}, Event())
-        with pytest.raises((NotHad, NoRanges)):
+        with pytest.raises((FetchFailed, NoRanges)):
             while piece := file.read(1 << 16):
                 assert set(piece) == {ord("A")}
         assert file.failure is not None
@@ -135,7 +135,7 @@ def test_a_206_that_nobody_asked_for_is_refused(tmp_path: Path) -> None:
                 answer("206 Partial Content", "Content-Range: bytes 0-2/3", body=b"abc")
             )
         ) as server,
-        pytest.raises(NotHad) as caught,
+        pytest.raises(FetchFailed) as caught,
     ):
         Downloader(QUICK).download(f"{server.url}/x", tmp_path, ".mp4", Event())
     assert caught.value.reason is Reason.TRANSPORT
@@ -151,7 +151,7 @@ def test_a_server_that_changes_its_file_all_the_time_is_not_asked_for_ever(tmp_p
         else:
             connection.sendall(answer("200 OK", tag, f"Content-Length: {len(A)}") + A[:HALF])
 
-    with raw_server(play) as server, pytest.raises(NotHad):
+    with raw_server(play) as server, pytest.raises(FetchFailed):
         Downloader(QUICK).download(f"{server.url}/x", tmp_path, ".mp4", Event())
     assert len(server.asked) <= 8
 
@@ -229,7 +229,7 @@ def test_a_section_of_one_version(tag: str, film: bytes, tmp_path: Path) -> None
 
 
 def test_a_section_is_not_made_of_two_versions(film: bytes, tmp_path: Path) -> None:
-    with raw_server(serving(film, lambda count: f'"{count}"')) as server, pytest.raises(NotHad) as caught:
+    with raw_server(serving(film, lambda count: f'"{count}"')) as server, pytest.raises(FetchFailed) as caught:
         copy_section([Input(f"{server.url}/film.mp4")], 4, 6, tmp_path / "part.mp4", Event())
     assert caught.value.reason is Reason.TRANSPORT
     assert "has changed" in caught.value.evidence
@@ -247,7 +247,7 @@ def test_a_section_is_read_from_no_address_inside(film: bytes, tmp_path: Path) -
     with raw_server(serving(film, lambda _: '"a"')) as server:
         reach = Reach()
         reach.answered(Nearness.PUBLIC)
-        with pytest.raises(NotHad) as caught:
+        with pytest.raises(FetchFailed) as caught:
             copy_section([Input(f"{server.url}/f.mp4")], 1, 2, tmp_path / "p.mp4", Event(), reach=reach.keep())
     assert server.asked == []
     assert "led to" in caught.value.evidence

@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from clipquarry.acquire.answer import NotHad, Want
+from clipquarry.acquire.answer import ClipRequest, FetchFailed
 from clipquarry.acquire.connection import Nearness
 from clipquarry.acquire.network import Network
 from clipquarry.acquire.session import Sessions
@@ -60,13 +60,13 @@ def test_what_comes_in_chunks_is_of_one_version(playbook: Path, tmp_path: Path) 
     chunks = {"downloader_options": {"http_chunk_size": 300_000}}
     with raw_server(versions(lambda _: '"a"', lambda _: len(DATA))) as server:
         write_playbook(playbook, **{ID: act(f"{server.url}/v.mp4", **chunks)})
-        got = source().fetch(Want(ID, 10, 20), tmp_path / "s", Event())
+        got = source().fetch(ClipRequest(ID, 10, 20), tmp_path / "s", Event())
     assert got.path.read_bytes() == DATA
     assert len(server.asked) > 3
     with raw_server(versions(lambda count: f'"{count}"', lambda _: len(DATA))) as server:
         write_playbook(playbook, **{ID: act(f"{server.url}/v.mp4", **chunks)})
-        with pytest.raises(NotHad) as caught:
-            source().fetch(Want(ID, 10, 20), tmp_path / "s", Event())
+        with pytest.raises(FetchFailed) as caught:
+            source().fetch(ClipRequest(ID, 10, 20), tmp_path / "s", Event())
     assert caught.value.reason is Reason.TRANSPORT
     assert "has changed" in caught.value.evidence
 
@@ -83,7 +83,7 @@ def test_the_body_of_a_redirect_is_not_read(playbook: Path, tmp_path: Path) -> N
     with raw_server(play) as server:
         write_playbook(playbook, **{ID: act(f"{server.url}/v.mp4")})
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        got = source().fetch(Want(ID, 10, 20), tmp_path / "s", Event())
+        got = source().fetch(ClipRequest(ID, 10, 20), tmp_path / "s", Event())
     assert got.path.read_bytes() == DATA
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000, "kilobytes"
 
@@ -92,8 +92,8 @@ def test_the_body_of_a_redirect_is_not_read(playbook: Path, tmp_path: Path) -> N
 def test_a_location_that_makes_no_sense_is_a_reason(location: str, playbook: Path, tmp_path: Path) -> None:
     with raw_server(lambda connection, _: connection.sendall(answer("302 Found", f"Location: {location}"))) as server:
         write_playbook(playbook, **{ID: act(f"{server.url}/v.mp4")})
-        with pytest.raises(NotHad):
-            source().fetch(Want(ID, 10, 20), tmp_path / "s", Event())
+        with pytest.raises(FetchFailed):
+            source().fetch(ClipRequest(ID, 10, 20), tmp_path / "s", Event())
 
 
 @pytest.mark.parametrize("what", ["headers", "body"])
@@ -105,8 +105,8 @@ def test_an_answer_that_does_not_end_ends(what: str, playbook: Path, tmp_path: P
 
     with raw_server(play) as server:
         write_playbook(playbook, **{ID: act(f"{server.url}/v.mp4")})
-        with pytest.raises(NotHad) as caught:
-            source().fetch(Want(ID, 10, 20), tmp_path / "s", Event())
+        with pytest.raises(FetchFailed) as caught:
+            source().fetch(ClipRequest(ID, 10, 20), tmp_path / "s", Event())
     assert caught.value.reason is Reason.TRANSPORT
 
 
@@ -191,7 +191,10 @@ def test_what_would_go_out_by_itself_is_refused(
 ) -> None:
     session = Sessions({}, cookies=None, ffmpeg=None, pause=lambda *_: 0.0).get()
     with raw_server(lambda link, _: link.sendall(answer("200 OK", body=hls("/a.ts", *lines)))) as server:
-        with session.using(tmp_path, Event()) as ydl, pytest.raises(NotHad, match="goes out by itself") as caught:
+        with (
+            session.using(tmp_path, Event()) as ydl,
+            pytest.raises(FetchFailed, match="makes its own connections") as caught,
+        ):
             ydl.process_info(playlist(f"{server.url}/a.m3u8", protocol, **more))
         assert {asked.path for asked in server.asked} <= {"/a.m3u8"}
     assert caught.value.reason is Reason.TOOL_FAILED

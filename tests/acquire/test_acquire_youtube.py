@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from clipquarry.acquire.answer import NotHad, Want
+from clipquarry.acquire.answer import ClipRequest, FetchFailed
 from clipquarry.acquire.breaker import Breaker
 from clipquarry.acquire.budget import Budget
 from clipquarry.acquire.network import Network
@@ -93,16 +93,16 @@ def parts(server: Server) -> dict[str, Any]:
     return {"duration": 24, "formats": formats}
 
 
-def fails(one: YouTubeSource, scratch: Path, want: Want | None = None) -> NotHad:
-    with pytest.raises(NotHad) as caught:
-        one.fetch(want or Want(ID, 10, 20), scratch, Event())
+def fails(one: YouTubeSource, scratch: Path, want: ClipRequest | None = None) -> FetchFailed:
+    with pytest.raises(FetchFailed) as caught:
+        one.fetch(want or ClipRequest(ID, 10, 20), scratch, Event())
     assert list(scratch.iterdir()) == [] if scratch.exists() else True, "a failed fetch leaves nothing behind"
     return caught.value
 
 
 def test_whole_video(server: Server, playbook: Path, tmp_path: Path, media: Path) -> None:
     write_playbook(playbook, **{ID: whole(server)})
-    got = source().fetch(Want(ID, 10, 20), tmp_path / "scratch", Event())
+    got = source().fetch(ClipRequest(ID, 10, 20), tmp_path / "scratch", Event())
     assert got.path.read_bytes() == (media / "whole.mp4").read_bytes()
     assert (got.content, got.offset, got.bytes) == ("video", 0.0, got.path.stat().st_size)
     assert "18" in got.evidence and "127.0.0.1" in got.evidence and "\n" not in got.evidence
@@ -111,7 +111,7 @@ def test_whole_video(server: Server, playbook: Path, tmp_path: Path, media: Path
 
 def test_separate_video_and_sound_are_merged(server: Server, playbook: Path, tmp_path: Path) -> None:
     write_playbook(playbook, **{ID: parts(server)})
-    got = source().fetch(Want(ID, 10, 20), tmp_path, Event())
+    got = source().fetch(ClipRequest(ID, 10, 20), tmp_path, Event())
     assert got.path.suffix == ".mp4" and sorted(kinds(got.path)) == ["audio", "video"]
     assert [number for _, number in numbers(got.path)] == list(range(24 * FPS))
 
@@ -121,7 +121,7 @@ def test_separate_video_and_sound_are_merged(server: Server, playbook: Path, tmp
 def test_a_section_says_where_it_begins(server: Server, playbook: Path, tmp_path: Path, act: Any, start: int) -> None:
     write_playbook(playbook, **{ID: act(server)})
     options = YouTubeOptions(sections="always", padding=1.0)
-    got = source(options).fetch(Want(ID, start, start + 3), tmp_path, Event())
+    got = source(options).fetch(ClipRequest(ID, start, start + 3), tmp_path, Event())
     assert got.offset <= max(0, start - 1) and got.content == "video"
     shown = numbers(got.path)
     assert all(abs(got.offset + at - number / FPS) < 0.002 for at, number in shown), "every frame is where it says"
@@ -132,9 +132,9 @@ def test_a_section_says_where_it_begins(server: Server, playbook: Path, tmp_path
 
 def test_sections_are_for_long_videos_and_fetch_little(server: Server, playbook: Path, tmp_path: Path) -> None:
     write_playbook(playbook, **{ID: whole(server)})
-    short = source(YouTubeOptions(long_video=60)).fetch(Want(ID, 10, 12), tmp_path, Event())
+    short = source(YouTubeOptions(long_video=60)).fetch(ClipRequest(ID, 10, 12), tmp_path, Event())
     assert short.offset == 0.0
-    long = source(YouTubeOptions(long_video=20, padding=0)).fetch(Want(ID, 10, 12), tmp_path, Event())
+    long = source(YouTubeOptions(long_video=20, padding=0)).fetch(ClipRequest(ID, 10, 12), tmp_path, Event())
     assert 0 < long.offset <= 10 and long.bytes < short.bytes / 3
 
 
@@ -143,7 +143,7 @@ def test_what_cannot_be_had_in_parts_is_fetched_whole(server: Server, playbook: 
     act["formats"][0]["protocol"] = "http_dash_segments"
     act["formats"][0]["fragments"] = [{"url": f"{server.url}/whole.mp4"}]
     write_playbook(playbook, **{ID: act})
-    got = source(YouTubeOptions(sections="always")).fetch(Want(ID, 10, 12), tmp_path, Event())
+    got = source(YouTubeOptions(sections="always")).fetch(ClipRequest(ID, 10, 12), tmp_path, Event())
     assert got.offset == 0.0 and len(numbers(got.path)) == 24 * FPS
 
 
@@ -159,9 +159,9 @@ def test_height_limit_prefers_h264_not_above(server: Server, playbook: Path, tmp
 
     formats = [one("small", 360, "avc1"), one("vp9", 720, "vp9"), one("h264", 720, "avc1"), one("big", 1080, "avc1")]
     write_playbook(playbook, **{ID: {"duration": 24, "formats": formats}})
-    assert " h264 " in source().fetch(Want(ID, 1, 2), tmp_path, Event()).evidence
-    assert " small " in source(YouTubeOptions(max_height=400)).fetch(Want(ID, 1, 2), tmp_path, Event()).evidence
-    assert " small " in source(YouTubeOptions(max_height=100)).fetch(Want(ID, 1, 2), tmp_path, Event()).evidence
+    assert " h264 " in source().fetch(ClipRequest(ID, 1, 2), tmp_path, Event()).evidence
+    assert " small " in source(YouTubeOptions(max_height=400)).fetch(ClipRequest(ID, 1, 2), tmp_path, Event()).evidence
+    assert " small " in source(YouTubeOptions(max_height=100)).fetch(ClipRequest(ID, 1, 2), tmp_path, Event()).evidence
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_file_beyond_the_limit_is_not_fetched(server: Server, playbook: Path, 
     write_playbook(playbook, **{ID: whole(server)})  # its size is only known from the server's answer
     error = fails(source(YouTubeOptions(max_bytes=100_000)), tmp_path / "scratch")
     assert error.reason is Reason.NOT_ASKED and "limit" in error.evidence
-    assert source(YouTubeOptions(max_bytes=10_000_000)).fetch(Want(ID, 1, 2), tmp_path, Event()).bytes > 100_000
+    assert source(YouTubeOptions(max_bytes=10_000_000)).fetch(ClipRequest(ID, 1, 2), tmp_path, Event()).bytes > 100_000
 
 
 def test_retry_after_is_passed_on(server: Server, playbook: Path, tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_second_extraction_helps_against_403(server: Server, playbook: Path, t
     stale = whole(server)
     stale["formats"][0]["url"] = f"{server.url}/status/403"
     write_playbook(playbook, **{ID: [stale, whole(server)]})
-    assert source().fetch(Want(ID, 10, 20), tmp_path, Event()).bytes > 0
+    assert source().fetch(ClipRequest(ID, 10, 20), tmp_path, Event()).bytes > 0
     assert len(calls(playbook)) == 2
 
 
@@ -254,14 +254,14 @@ def test_a_page_instead_of_the_video_in_parts_is_fetched_whole_and_left_to_the_p
 ) -> None:
     (media / "page.mp4").write_text("<!DOCTYPE html><title>login</title>")
     write_playbook(playbook, **{ID: whole(server, "page.mp4")})
-    got = source(YouTubeOptions(sections="always")).fetch(Want(ID, 10, 20), tmp_path, Event())
+    got = source(YouTubeOptions(sections="always")).fetch(ClipRequest(ID, 10, 20), tmp_path, Event())
     assert got.path.read_text().startswith("<!DOCTYPE") and got.offset == 0.0
 
 
 def test_a_part_never_opens_what_the_video_names(server: Server, playbook: Path, tmp_path: Path, media: Path) -> None:
     (media / "list.mp4").write_text(f"#EXTM3U\n#EXTINF:10,\n{server.url}/secret.ts\n#EXT-X-ENDLIST\n")
     write_playbook(playbook, **{ID: whole(server, "list.mp4")})
-    source(YouTubeOptions(sections="always")).fetch(Want(ID, 0, 5), tmp_path, Event())
+    source(YouTubeOptions(sections="always")).fetch(ClipRequest(ID, 0, 5), tmp_path, Event())
     assert not any("secret" in path for path, _ in server.asked)
 
 
@@ -270,7 +270,7 @@ def test_an_interrupted_download_goes_on_where_it_was(
 ) -> None:
     write_playbook(playbook, **{ID: whole(server)})
     server.cut_after = (media / "whole.mp4").stat().st_size // 2 + 1
-    got = source(YouTubeOptions(retries=3)).fetch(Want(ID, 10, 20), tmp_path, Event())
+    got = source(YouTubeOptions(retries=3)).fetch(ClipRequest(ID, 10, 20), tmp_path, Event())
     assert got.path.read_bytes() == (media / "whole.mp4").read_bytes()
 
 
@@ -329,7 +329,7 @@ def test_parts_come_over_tls_only_from_whom_they_should(
 def test_missing_ffmpeg_is_the_machines_fault(server: Server, playbook: Path, tmp_path: Path) -> None:
     write_playbook(playbook, **{ID: parts(server)})
     with pytest.raises(MachineError, match="ffmpeg"):
-        source(ffmpeg=tmp_path / "absent").fetch(Want(ID, 10, 20), tmp_path, Event())
+        source(ffmpeg=tmp_path / "absent").fetch(ClipRequest(ID, 10, 20), tmp_path, Event())
 
 
 @pytest.mark.parametrize("sections", ["never", "always"])
@@ -339,7 +339,7 @@ def test_full_disk_means_retry_later(
 ) -> None:
     write_playbook(playbook, **{ID: act(server)})
     with pytest.raises(RetryLater, match="disk is full"):
-        source(YouTubeOptions(retries=1, sections=sections)).fetch(Want(ID, 4, 20), small_disk / "s", Event())
+        source(YouTubeOptions(retries=1, sections=sections)).fetch(ClipRequest(ID, 4, 20), small_disk / "s", Event())
     assert list((small_disk / "s").iterdir()) == []
 
 
@@ -358,7 +358,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_hostile_ids_never_reach_yt_dlp(playbook: Path, tmp_path: Path) -> None:
     for hostile in ("../../etc/pw", "a" * 12, "", "-" * 10, "abc def ghi", "watch?v=xyz", "0wR5jVB-WP\n"):
-        assert fails(source(), tmp_path / "scratch", Want(hostile, 1, 2)).reason is Reason.BAD_ID
+        assert fails(source(), tmp_path / "scratch", ClipRequest(hostile, 1, 2)).reason is Reason.BAD_ID
     assert calls(playbook) == []
 
 
@@ -378,8 +378,8 @@ def test_cancelling_stops_soon(moment: str, server: Server, playbook: Path, tmp_
     cancelled = Event()
     threading.Timer(0.7, cancelled.set).start()
     begun = time.monotonic()
-    with pytest.raises(NotHad) as caught:
-        source(options, **more).fetch(Want(ID, 10, 20), tmp_path / "scratch", cancelled)
+    with pytest.raises(FetchFailed) as caught:
+        source(options, **more).fetch(ClipRequest(ID, 10, 20), tmp_path / "scratch", cancelled)
     assert caught.value.reason is Reason.WAITING and time.monotonic() - begun < 30
     assert list((tmp_path / "scratch").iterdir()) == []
 
@@ -390,13 +390,15 @@ def test_breaker_and_budget_stand_before_every_request(playbook: Path, tmp_path:
     egress, clock = tmp_path / "egress", [1_800_000_000.0]
     breaker = Breaker(egress, clock=lambda: clock[0])
     one = source(breaker=breaker, budget=Budget(egress, pause=0, per_hour=3))
-    assert fails(one, tmp_path / "s", Want(other, 1, 2)).reason is Reason.PRIVATE
+    assert fails(one, tmp_path / "s", ClipRequest(other, 1, 2)).reason is Reason.PRIVATE
     assert fails(one, tmp_path / "s").reason is Reason.BOT_CHECK
-    waiting = fails(one, tmp_path / "s", Want(other, 1, 2))
+    waiting = fails(one, tmp_path / "s", ClipRequest(other, 1, 2))
     assert waiting.reason is Reason.WAITING and "bot_check" in waiting.evidence
     assert calls(playbook) == [other, ID], "nothing is asked while it is open"
     clock[0] += 6 * 3600 + 1
-    assert fails(one, tmp_path / "s", Want(other, 1, 2)).reason is Reason.PRIVATE  # the probe; an answer closes it
+    assert (
+        fails(one, tmp_path / "s", ClipRequest(other, 1, 2)).reason is Reason.PRIVATE
+    )  # the probe; an answer closes it
     assert breaker.peek() is None and [e["event"] for e in breaker.history()] == ["opened", "closed"]
     spent = fails(one, tmp_path / "s")
     assert spent.reason is Reason.WAITING and "budget" in spent.evidence and (spent.retry_after or 0) > 120
@@ -416,10 +418,10 @@ def test_cookies_are_sent_and_never_written(server: Server, playbook: Path, tmp_
     jar.chmod(0o600)
     jar.write_text('[{"domain": ".youtube.com"}]')
     with pytest.raises(MachineError, match="Netscape"):
-        one.fetch(Want(ID, 1, 2), tmp_path / "s", Event())
+        one.fetch(ClipRequest(ID, 1, 2), tmp_path / "s", Event())
     jar.unlink()
     with pytest.raises(MachineError, match="cannot be read"):
-        one.fetch(Want(ID, 1, 2), tmp_path / "s", Event())
+        one.fetch(ClipRequest(ID, 1, 2), tmp_path / "s", Event())
 
 
 def test_one_instance_serves_many_threads(server: Server, playbook: Path, tmp_path: Path, media: Path) -> None:
@@ -432,8 +434,8 @@ def test_one_instance_serves_many_threads(server: Server, playbook: Path, tmp_pa
     def work(names: list[str]) -> None:
         for name in names:
             try:
-                results[name] = one.fetch(Want(name, 1, 2), tmp_path / name, Event()).path.read_bytes()
-            except NotHad as error:
+                results[name] = one.fetch(ClipRequest(name, 1, 2), tmp_path / name, Event()).path.read_bytes()
+            except FetchFailed as error:
                 results[name] = error.reason
 
     threads = [threading.Thread(target=work, args=(ids[n::4],)) for n in range(4)]
@@ -459,9 +461,9 @@ def test_what_yt_dlp_warns_once_for_all_is_evidence_for_each(server: Server, pla
     challenge = {"formats": [], "warn": ["n challenge solving failed: Some formats may be missing", "unrelated"]}
     write_playbook(playbook, **{first: warns, other: {"formats": []}, third: challenge})
     one = source()
-    one.fetch(Want(first, 1, 2), tmp_path / "s", Event()).path.unlink()
+    one.fetch(ClipRequest(first, 1, 2), tmp_path / "s", Event()).path.unlink()
     for name, said in ((other, "No supported JavaScript runtime"), (third, "n challenge solving failed")):
-        error = fails(one, tmp_path / "s", Want(name, 1, 2))
+        error = fails(one, tmp_path / "s", ClipRequest(name, 1, 2))
         assert error.reason is Reason.TOOL_STALE and said in error.evidence
 
 

@@ -8,10 +8,11 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from clipquarry.annotations.catalog import build_catalog
+from clipquarry.annotations.kinetics_catalog import build_catalog
 from clipquarry.annotations.labels import LabelIndex, index_labels, read_label_map, write_label_map
 from clipquarry.errors import UserError
 from clipquarry.manifest import count_rows, kind_of, read_rows
+from clipquarry.microseconds import of
 
 HEADER = "label,youtube_id,time_start,time_end,split"
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -51,7 +52,7 @@ def test_the_catalog_has_one_row_per_csv_row(tmp_path: Path, csvs: dict[str, Pat
     assert rows[1] == {
         "item_id": "train/air_drumming/bbbbbbbbbbb_000001_000011", "video_id": "bbbbbbbbbbb",
         "clip_id": "bbbbbbbbbbb_000001_000011", "split": "train", "label": "air drumming", "class_dir": "air_drumming",
-        "label_index": 1, "start": 1, "end": 11, "row": 3, "status": "done", "reason": "ok", "evidence": "",
+        "label_index": 1, "start": of(1), "end": of(11), "row": 3, "start_text": "1.0", "end_text": "11.0", "parent": None, "status": "done", "reason": "ok", "evidence": "",
     }  # fmt: skip
     assert (rows[3]["status"], rows[3]["reason"]) == ("rejected", "bad_id")
     assert "../../../../x" in rows[3]["evidence"]

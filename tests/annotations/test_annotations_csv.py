@@ -46,11 +46,13 @@ def test_every_published_form(tmp_path: Path) -> None:
         f'{HEADER},is_cc\nabseiling,0wR5jVB-WPk,417,427,val,0\n"massaging person\'s head",aaaaaaaaaaa,3.0,13.0,val,1\n'
     )
     assert read(tmp_path, k400, "val") == [
-        GoodRow(2, "abseiling", "0wR5jVB-WPk", 417, 427),
-        GoodRow(3, "massaging person's head", "aaaaaaaaaaa", 3, 13),
+        GoodRow(2, "abseiling", "0wR5jVB-WPk", 417, 427, "417", "427"),
+        GoodRow(3, "massaging person's head", "aaaaaaaaaaa", 3, 13, "3.0", "13.0"),
     ]
     k700 = f"{HEADER}\npassing American football (in game),-_bbbb-bb__,12.9,17,validate\n"
-    assert read(tmp_path, k700, "val") == [GoodRow(2, "passing American football (in game)", "-_bbbb-bb__", 12, 17)]
+    assert read(tmp_path, k700, "val") == [
+        GoodRow(2, "passing American football (in game)", "-_bbbb-bb__", 12, 17, "12.9", "17")
+    ]
     test = "youtube_id,time_start,time_end,split\n--6bJUbfpnQ,17,27,test\n"
     (row,) = good(read(tmp_path, test, "test"))
     assert (row.label, row.class_dir, row.clip_id) == (None, "test", "--6bJUbfpnQ_000017_000027")
@@ -203,7 +205,7 @@ def test_train_needs_labels_and_a_missing_file_is_one_sentence(tmp_path: Path) -
 
 def test_column_order_is_free_and_status_columns_may_follow(tmp_path: Path) -> None:
     content = "time_end,youtube_id,label,time_start,status,reason\n10,abcdefghijk,zumba,0,Downloaded,\n"
-    assert good(read(tmp_path, content)) == [GoodRow(2, "zumba", "abcdefghijk", 0, 10)]
+    assert good(read(tmp_path, content)) == [GoodRow(2, "zumba", "abcdefghijk", 0, 10, "0", "10")]
 
 
 @given(st.binary(max_size=300))
@@ -219,7 +221,7 @@ def test_no_bytes_break_the_reader(tmp_path: Path, junk: bytes) -> None:
     for rejected in bad(rows):
         assert rejected.raw.isprintable()
     # Only a junk quote closed by nothing could take the sentinel with it, and the sentinel has no quote.
-    assert rows[-1] == GoodRow(rows[-1].line, "abseiling", "zzzzzzzzzzz", 5, 15)
+    assert rows[-1] == GoodRow(rows[-1].line, "abseiling", "zzzzzzzzzzz", 5, 15, "5", "15")
 
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=15)
@@ -270,7 +272,7 @@ def test_folder_names_are_those_of_the_reference() -> None:
     if not case.is_dir():
         pytest.skip("the reference cases are not on this machine")
     names = (case / "inputs" / "class_dirs.txt").read_text().splitlines()
-    renamed = sorted(GoodRow(2, name, "abcdefghijk", 0, 1).class_dir for name in names)
+    renamed = sorted(GoodRow(2, name, "abcdefghijk", 0, 1, "0", "1").class_dir for name in names)
     assert renamed == (case / "expected" / "class_dirs.txt").read_text().splitlines()
 
 

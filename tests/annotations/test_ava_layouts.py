@@ -13,11 +13,11 @@ from clipquarry.annotations.ava_kinetics_flat import (
     assign_flat_clips,
     clip_time,
     flat_clips,
-    image_number,
+    frame_number,
     write_download_list,
     write_updated_csv,
 )
-from clipquarry.annotations.ava_time import image_of, second_of
+from clipquarry.annotations.ava_time import frame_of, second_of
 from clipquarry.annotations.box_csv import read_boxes
 from clipquarry.annotations.proposals import merge_proposals
 from clipquarry.errors import UserError
@@ -59,7 +59,7 @@ def test_the_key_frame_of_a_flat_clip(time: str, start: int, tau: str, image: in
     clip = FlatClip("AAAAAAAAAAA", int(float(time)))
     assert clip.start == start
     assert str(clip_time(time)) == tau
-    assert image_number(time) == image
+    assert frame_number(time) == image
     assert clip.name == f"AAAAAAAAAAA_{int(float(time)):06d}"
 
 
@@ -100,11 +100,11 @@ def test_the_updated_csv(tmp_path: Path) -> None:
 
 
 def test_seconds_and_images() -> None:
-    assert (image_of(902), image_of(1798)) == (61, 26_941)
-    assert (image_of(902, reader="ava"), image_of(17, start=15, reader="ava_kinetics")) == (62, 60)
+    assert (frame_of(902), frame_of(1798)) == (61, 26_941)
+    assert (frame_of(902, reader="ava"), frame_of(17, start=15, reader="ava_kinetics")) == (62, 60)
     assert second_of(61) == 902
-    assert [second_of(image_of(second)) for second in range(900, 910)] == list(range(900, 910))
+    assert [second_of(frame_of(second)) for second in range(900, 910)] == list(range(900, 910))
     with pytest.raises(ValueError, match="before"):
-        image_of(899)
+        frame_of(899)
     with pytest.raises(ValueError, match="count from 1"):
         second_of(0)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clipquarry.annotations import proposals
 from clipquarry.annotations.proposals import lacking, merge_proposals, proposal_key, read_proposals, write_proposals
 from clipquarry.errors import UserError
 
@@ -65,6 +66,37 @@ def test_bad_entries_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     found, rejected = read_proposals(tmp_path / "p.pkl")
     assert same(found, GOOD)
     assert set(rejected) == {str(key) for key in bad}
+
+
+def test_the_sentences_are_those_of_each_array_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proposals, "_AT_ONCE", 4)
+    well = np.array([[0.1, 0.1, 0.5, 0.5, 0.9], [0, 0, 1, 1, 0]])
+    odd = [
+        np.zeros((0, 5)), np.ones((2, 3)), np.ones(5), np.array([[0, 0, np.inf, 1, 1]]), np.array([[0, 0, 320, 240.0]]),
+        np.array([[0, 0, 1, 1, 98.5]]), np.array([[-0.1, 0, 1, 1]]), np.array([[0, 0, 1.5, 1, 1]]),
+        np.array([[0, 0, 1, 1, 0.5], [0.5, 0, 0.5, 1, 1]]), np.array([[0, np.nan, 1, 1, 1]]),
+    ]  # fmt: skip
+    given = {f"AAAAAAAAAAA,{n:04d}": array for n, array in enumerate([well, *odd, well[:, :4], well])}
+    (tmp_path / "p.pkl").write_bytes(pickle.dumps(given))
+    found, rejected = read_proposals(tmp_path / "p.pkl")
+    alone = {key: proposals.boxes_problem(array) for key, array in given.items()}
+    assert rejected == {key: problem for key, problem in alone.items() if problem}
+    assert list(rejected) == [key for key in given if key in rejected]
+    assert same(found, {key: array for key, array in given.items() if not alone[key]})
+    for key, problem in rejected.items():
+        with pytest.raises(ValueError, match=f"^{key}: ") as caught:
+            write_proposals({**found, key: given[key]}, tmp_path / "q.pkl")
+        assert str(caught.value) == f"{key}: {problem}"
+
+
+def test_boxes_are_not_looked_at_key_by_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    concatenate = np.concatenate
+    monkeypatch.setattr(np, "concatenate", lambda arrays: looked.append(len(arrays)) or concatenate(arrays))
+    many = {f"AAAAAAAAAAA,{n:04d}": np.array([[0, 0, 1, 1, 1.0]]) for n in range(3000)}
+    write_proposals(many, tmp_path / "p.pkl")
+    assert len(read_proposals(tmp_path / "p.pkl")[0]) == 3000
+    assert looked == [3000, 3000]
 
 
 class Hostile:

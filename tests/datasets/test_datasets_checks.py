@@ -15,56 +15,55 @@ GOOD = """\
 schema: dataset-spec/v1
 name: mine
 title: My actions
-family: crawl
+family: clips
 task: action-recognition
 root: mine
 tags: [kinetics]
 access: {kind: open, page: "https://example.org/"}
-annotation_format: kinetics_csv
+options: {reader: kinetics_csv}
 layout:
   annotations: annotations
-  videos: "videos_{part}"
-  resized: "videos_{part}_small"
-  rawframes: "rawframes_{part}"
+  videos: "videos_{split}"
+  resized: "videos_{split}_small"
+  rawframes: "rawframes_{split}"
 labels: {source: annotation, count: 5}
-splits:
-  - parts: {train: annotations/train.csv, val: annotations/val.csv}
+splits: {train: annotations/train.csv, val: annotations/val.csv}
 sources:
   - {id: csv, kind: http, provides: annotations, url: "${BASE}/{split}.csv"}
   - {id: mirror, kind: http, provides: items, content: clip, url: "https://example.org/{split}/{clip}.mp4", timeout_s: 30}
-  - {id: parts, kind: http, provides: items, content: clip, archive: {format: tar, into: videos}, parts_list: {train: "https://example.org/a.txt"}}
+  - {id: parts, kind: http, provides: items, content: clip, archive: {into: videos}, volume_lists: {train: "https://example.org/a.txt"}}
   - {id: disk, kind: local, provides: items, content: clip, path: "${CLIPS}/{class}/{clip}.mp4"}
   - {id: youtube, kind: youtube, provides: items, content: video}
 lists:
-  videos: "mine_{part}_videos.txt"
+  videos: "mine_{split}_videos.txt"
 refresh: {schedule: "17 4 * * 1"}
 """
 
 BROKEN = [
     # templates
-    ('"videos_{part}"', '"videos_{foo}"', "layout.videos", "{foo}"),
-    ('"videos_{part}"', '"videos_{part"', "layout.videos", "not well formed"),
-    ('"videos_{part}"', '"videos_{part.__class__}"', "layout.videos", "known here"),
-    ('"videos_{part}"', '"videos_{part!r}"', "layout.videos", "known here"),
-    ('"videos_{part}"', '"videos_{part:>9999999}"', "layout.videos", "known here"),
-    ('"videos_{part}"', '"videos_{}"', "layout.videos", "known here"),
-    ('"mine_{part}_videos.txt"', '"mine_{split}.txt"', "lists.videos", "{split}"),
+    ('"videos_{split}"', '"videos_{foo}"', "layout.videos", "{foo}"),
+    ('"videos_{split}"', '"videos_{part"', "layout.videos", "not well formed"),
+    ('"videos_{split}"', '"videos_{part.__class__}"', "layout.videos", "known here"),
+    ('"videos_{split}"', '"videos_{part!r}"', "layout.videos", "known here"),
+    ('"videos_{split}"', '"videos_{part:>9999999}"', "layout.videos", "known here"),
+    ('"videos_{split}"', '"videos_{}"', "layout.videos", "known here"),
+    ('"mine_{split}_videos.txt"', '"mine_{clip}.txt"', "lists.videos", "{clip}"),
     ("{split}/{clip}.mp4", "{split}/{klip}.mp4", "sources.1.url", "{klip}"),
     ("{split}/{clip}.mp4", "{split}/all.mp4", "sources.1.url", "the same file"),
     ("{class}/{clip}.mp4", "{class}/{clip", "sources.3.path", "not well formed"),
     ("${BASE}/{split}.csv", "${BASE}/{clip}.csv", "sources.0.url", "{clip}"),
-    ("annotations/train.csv", '"annotations/{part}.csv"', "splits.0.parts.train", "placeholders"),
+    ("annotations/train.csv", '"annotations/{split}.csv"', "splits.train", "placeholders"),
     # paths
-    ('"videos_{part}"', ".clipquarry/store", "layout.videos", "Clipquarry's own"),
-    ('"videos_{part}"', '"a/.Clipquarry/{part}"', "layout.videos", "Clipquarry's own"),
-    ('"mine_{part}_videos.txt"', '".clipquarry/{part}.txt"', "lists.videos", "Clipquarry's own"),
-    ("annotations/train.csv", ".clipquarry/ledger.sqlite", "splits.0.parts.train", "Clipquarry's own"),
+    ('"videos_{split}"', ".clipquarry/store", "layout.videos", "Clipquarry's own"),
+    ('"videos_{split}"', '"a/.Clipquarry/{split}"', "layout.videos", "Clipquarry's own"),
+    ('"mine_{split}_videos.txt"', '".clipquarry/{split}.txt"', "lists.videos", "Clipquarry's own"),
+    ("annotations/train.csv", ".clipquarry/ledger.sqlite", "splits.train", "Clipquarry's own"),
     ("into: videos", "into: .clipquarry/x", "sources.2.archive.into", "Clipquarry's own"),
-    ('"videos_{part}"', "./videos", "layout.videos", "no '.'"),
-    ('"videos_{part}"', "videos//x", "layout.videos", "empty names"),
-    ('"videos_{part}"', '"videos\\tx"', "layout.videos", "control characters"),
-    ('"videos_{part}"', "x" * 300, "layout.videos", "200 bytes"),
-    ('"videos_{part}_small"', '"videos_{part}"', "layout.resized", "same folder"),
+    ('"videos_{split}"', "./videos", "layout.videos", "no '.'"),
+    ('"videos_{split}"', "videos//x", "layout.videos", "empty names"),
+    ('"videos_{split}"', '"videos\\tx"', "layout.videos", "control characters"),
+    ('"videos_{split}"', "x" * 300, "layout.videos", "200 bytes"),
+    ('"videos_{split}_small"', '"videos_{split}"', "layout.resized", "same folder"),
     # addresses
     ("https://example.org/{split}/{clip}.mp4", "file:///etc/{clip}", "sources.1.url", "no address of the web"),
     ("https://example.org/{split}/{clip}.mp4", "ftp://example.org/{clip}", "sources.1.url", "no address of the web"),
@@ -72,10 +71,10 @@ BROKEN = [
     ("https://example.org/{split}/{clip}.mp4", "http://[::1/{clip}", "sources.1.url", "no address of the web"),
     ("https://example.org/{split}/{clip}.mp4", "http://h:99999/{clip}", "sources.1.url", "no address of the web"),
     ("https://example.org/{split}/{clip}.mp4", "http://a b/{clip}", "sources.1.url", "no address of the web"),
-    ("https://example.org/a.txt", "file:///etc/passwd", "sources.2.parts_list.train", "no address of the web"),
+    ("https://example.org/a.txt", "file:///etc/passwd", "sources.2.volume_lists.train", "no address of the web"),
     ("${CLIPS}/{class}/{clip}.mp4", "http://example.org/{clip}", "sources.3.path", "no path of this machine"),
     ("https://example.org/\"}", "javascript:alert(1)\"}", "access.page", "no address of the web"),
-    ("parts_list: {train:", "parts_list: {trian:", "sources.2.parts_list.trian", "no split"),
+    ("volume_lists: {train:", "volume_lists: {trian:", "sources.2.volume_lists.trian", "no split"),
     # numbers, and what Airflow takes
     ("timeout_s: 30", "timeout_s: .inf", "sources.1.timeout_s", "finite"),
     ("timeout_s: 30", "timeout_s: .nan", "sources.1.timeout_s", "finite"),
@@ -86,18 +85,30 @@ BROKEN = [
     ("17 4 * * 1", "banana", "refresh.schedule", "cron"),
     ("17 4 * * 1", "99 4 * * 1", "refresh.schedule", "cron"),
     ("17 4 * * 1", "@now", "refresh.schedule", "cron"),
-    ("train: annotations", f"{'t' * 50}: annotations", "splits.0.parts", "40 at most"),
+    ("train: annotations", f"{'t' * 50}: annotations", f"splits.{'t' * 50}", "40 at most"),
     # what a run needs, and what none reads
-    ('  videos: "videos_{part}"\n', "", "layout", "needs the folder 'videos'"),
-    ("splits:\n  - parts: {train: annotations/train.csv, val: annotations/val.csv}\n", "", "splits", "at least one split"),
-    ("  - parts: {", "  - each: {i: [1, 2]}\n    parts: {", "splits.0.each", "numbered"),
-    ('  rawframes: "rawframes_{part}"\n', "", "lists.rawframes", "no folder 'rawframes'"),
+    ('  videos: "videos_{split}"\n', "", "layout", "needs the folder 'videos'"),
+    ("splits: {train: annotations/train.csv, val: annotations/val.csv}\n", "", "splits", "at least one split"),
+    ('  rawframes: "rawframes_{split}"\n', "", "lists.rawframes", "no folder 'rawframes'"),
     ("lists:\n", "lists:\n  flow: x.txt\n", "lists.flow", "lists of videos and of rawframes"),
-    ("lists:\n", "checks: [C01]\nlists:\n", "checks", "nothing reads it"),
-    ("lists:\n", "compat: {a: 1}\nlists:\n", "compat", "nothing reads it"),
-    ("timeout_s: 30", "fallback: manual", "sources.1.fallback", "nothing reads it"),
     ("labels:", "item: {rgb_pattern: img.jpg}\nlabels:", "item.rgb_pattern", "by its number"),
     ("labels:", 'item: {rgb_pattern: "{:05d}/{}.jpg"}\nlabels:', "item.rgb_pattern", "by its number"),
+    # samples and their files
+    ("labels:", "item: {medium: frames}\nlabels:", "item.medium", "'frames' cannot be prepared yet"),
+    ("labels:", "item: {medium: flow, ext: [jpg]}\nlabels:", "item.medium", "'flow' cannot be prepared yet"),
+    ("labels:", "item: {medium: audio, ext: [wav]}\nlabels:", "item.medium", "'audio' cannot be prepared yet"),
+    ("labels:", "item: {medium: array, ext: [npy]}\nlabels:", "item.medium", "'array' cannot be prepared yet"),
+    ("labels:", "item: {medium: film}\nlabels:", "item.medium", "'video', 'frames'"),
+    ("labels:", "item: {ext: [jpg, mp4]}\nlabels:", "item.ext.0", "no suffix of a video"),
+    ("labels:", "item: {ext: [mp4, .avi]}\nlabels:", "item.ext.1", "without its dot"),
+    ("labels:", 'item: {ext: [mp4, ""]}\nlabels:', "item.ext.1", "no suffix of a video"),
+    ("labels:", "item: {ext: [mp4, avi, AVI]}\nlabels:", "item.ext.2", "given twice"),
+    ("labels:", "item: {ext: []}\nlabels:", "item.ext", "at least one suffix"),
+    ("labels:", "item: {ext: [avi]}\nlabels:", "item.ext", "put mp4 into it"),
+    ("labels:", "item: {ext: [webm, avi]}\nlabels:", "item.ext", "put mp4 into it"),
+    ("labels:", "item: {level: 3}\nlabels:", "item.level", "1 or 2"),
+    ("annotations/train.csv", "annotations/train.json", "splits.train", "reads csv files, not JSON"),
+    ("annotations/val.csv", "annotations/val.JSONL", "splits.val", "reads csv files, not JSON"),
     ("timeout_s: 30", "sha256: abc", "sources.1.sha256", "64 hexadecimal"),
 ]  # fmt: skip
 
@@ -105,9 +116,24 @@ BROKEN = [
 def test_the_good_one_is_good(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(GOOD)
-    assert load_spec(path).is_runnable
+    load_spec(path)
     path.write_text(GOOD.replace("17 4 * * 1", "@daily"))
     assert load_spec(path).refresh.schedule == "@daily"
+
+
+@pytest.mark.parametrize("ext", ["mp4, avi, webm", "AVI, mp4", "m2ts, mkv, mp4"])
+def test_videos_may_have_any_suffix(tmp_path: Path, ext: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD.replace("labels:", f"item: {{level: 2, medium: video, ext: [{ext}]}}\nlabels:"))
+    assert load_spec(path).item.ext == ext.split(", ")
+
+
+def test_films_have_a_suffix_that_excerpts_can_have(tmp_path: Path) -> None:
+    path = tmp_path / "ava_mine.yaml"
+    text = (PACKAGED / "ava.yaml").read_text()
+    path.write_text(text.replace("ext: [mp4, mkv, webm]", "ext: [mp4, avi]"))
+    with pytest.raises(SpecError, match=r"line \d+: key 'item\.ext\.1': an excerpt has its video's suffix"):
+        load_spec(path)
 
 
 @pytest.mark.parametrize(("old", "new", "key", "says"), BROKEN, ids=[f"{b[2]}-{b[1][:30]!r}" for b in BROKEN])
@@ -115,7 +141,7 @@ def test_a_spec_that_no_run_could_use(old: str, new: str, key: str, says: str, t
     assert old in GOOD
     text = GOOD.replace(old, new, 1)
     if key == "lists.rawframes":
-        text = text.replace("lists:\n", "lists:\n  rawframes: frames_{part}.txt\n")
+        text = text.replace("lists:\n", "lists:\n  rawframes: frames_{split}.txt\n")
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(SpecError) as caught:
@@ -123,7 +149,7 @@ def test_a_spec_that_no_run_could_use(old: str, new: str, key: str, says: str, t
     sentence = str(caught.value)
     assert f"key '{key}'" in sentence and says in sentence, sentence
     line = int(re.search(r"line (\d+)", sentence)[1])  # type: ignore[index]
-    if key.partition(".")[0] not in ("splits", "annotation_format", "lists", "layout", "owner"):
+    if key.partition(".")[0] not in ("splits", "lists", "layout", "owner"):
         assert new.strip().splitlines()[0][:20].split(":")[0] in text.splitlines()[line - 1], sentence
 
 
@@ -137,7 +163,7 @@ def test_cases_that_were_called_valid(name: str) -> None:
     if path is None:
         pytest.skip("../shared/cases is not there")
     with pytest.raises(SpecError, match=r"line \d+: key '"):
-        load_spec(path, to_run=True)
+        load_spec(path)
 
 
 def test_the_packaged_ones_hold_all_of_it() -> None:

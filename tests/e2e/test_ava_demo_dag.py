@@ -8,19 +8,20 @@ from pathlib import Path
 
 import pytest
 from box_world import unpickled
-from clipquarry.demo.ava import DATASET, PARAMS
-from clipquarry.demo.ava_set import ENDS_EARLY, GONE, HOSTILE, TOO_SHORT, TWO, WALKS, make_ava_set
 from clipquarry.demo.origin import Origin
+from clipquarry.families.boxes.sample.data_set import ENDS_EARLY, GONE, HOSTILE, TOO_SHORT, TWO, WALKS, make_ava
+from clipquarry.families.boxes.sample.demo import SAMPLE
 
+DATASET = SAMPLE.dataset
 pytestmark = pytest.mark.timeout(1500)
 
 
 def test_ava_in_small(airflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = make_ava_set(tmp_path / "origin")
+    made = make_ava(tmp_path / "origin")
     with Origin(made.folder, made.plan) as origin:
         monkeypatch.setenv("CLIPQUARRY_DEMO_URL", origin.url)
         monkeypatch.setenv("CLIPQUARRY_ONLY", DATASET)
-        code, summary, run, log = airflow.run(DATASET, DATASET, **PARAMS)
+        code, summary, run, log = airflow.run(DATASET, DATASET, **SAMPLE.params)
     assert code == 0, log[-4000:]
     assert (summary["expected"], summary["present"], summary["missing"], summary["failed"]) == (5, 4, 1, 0)
     assert summary["reasons"] == {"not_found": 1}

@@ -25,12 +25,13 @@ import pytest
 import requests
 from clipquarry.acquire.budget import Budget
 from clipquarry.datasets.load import PACKAGED
-from clipquarry.demo.data_set import SHORT, DemoSet
 from clipquarry.demo.origin import Origin
+from clipquarry.families.clips.sample import SHORT
 from clipquarry.files import read_json
 from clipquarry.manifest import read_rows
+from clipquarry.pipeline.sample import Served
+from clipquarry.run_folder import result_path
 from clipquarry.settings import DataRoot
-from clipquarry.steps.runner import result_path
 from cryptography.fernet import Fernet
 from e2e_airflow import PROJECT, Airflow, lock_of, until
 from ports import free_port
@@ -354,7 +355,7 @@ def written(result: Path) -> int:
 
 
 def test_a_dead_worker_loses_nothing_and_repeats_nothing(
-    postgres: str, broker: str, demo_set: DemoSet, demo_origin: Origin, second_data_set: Path, tmp_path: Path
+    postgres: str, broker: str, demo_set: Served, demo_origin: Origin, second_data_set: Path, tmp_path: Path
 ) -> None:
     dead = {path: how for path, how in demo_origin.script.plan.items() if how["do"] in ("404", "410", "html")}
     demo_origin.set_plan({**dead, "videos/*": {"do": "slow", "seconds": 1}})

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipquarry.demo.data_set import COMES_BACK, GOOD
 from clipquarry.demo.origin import Origin
 from clipquarry.demo.videos import read_frame_numbers
+from clipquarry.families.clips.sample import COMES_BACK, GOOD
 from clipquarry.release.lock import open_lock
 from clipquarry.settings import slug
 
@@ -66,7 +66,7 @@ def test_full_run_then_refresh(airflow, demo_origin: Origin) -> None:
             path, index = line.split(" ")
             listed[f"videos_{split}/{path}"] = int(index)
     on_disk = {
-        str(path.relative_to(root)) for part in ("train", "val") for path in (root / f"videos_{part}").rglob("*.mp4")
+        str(path.relative_to(root)) for split in ("train", "val") for path in (root / f"videos_{split}").rglob("*.mp4")
     }
     assert set(listed) == on_disk
     assert len(on_disk) == 15

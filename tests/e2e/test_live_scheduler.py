@@ -19,11 +19,14 @@ import requests
 from clipquarry.demo.origin import Origin
 from clipquarry.settings import DataRoot
 from e2e_airflow import PROJECT, Airflow, lock_of, until
+from kills import attempts_of
 from ports import free_port
 
 pytestmark = pytest.mark.timeout(1500)
 
 DATASET, RUN = "kinetics_demo", "one"
+IN_WORK = 16
+"""Attempts that a killed shard may make twice: of four videos at once, with four clips each at most."""
 
 
 class Deployment:
@@ -40,6 +43,7 @@ class Deployment:
             "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
             "AIRFLOW__DAG_PROCESSOR__DISABLE_BUNDLE_VERSIONING": "True",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
         }
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -190,6 +194,10 @@ def test_a_killed_worker_and_a_killed_scheduler_change_nothing(
     environment = {**os.environ, "CLIPQUARRY_DATA": str(calm)}
     subprocess.run([sys.executable, "-m", "clipquarry", *argv], env=environment, check=True, capture_output=True)
     assert lock_of(DataRoot(calm), DATASET, RUN) == lock_of(data, DATASET, RUN)
+    told, wanted = attempts_of(data.root), attempts_of(calm)
+    assert (told - wanted).total() <= 2 * IN_WORK, "what was finished is told once"
+    forgotten = wanted.keys() - told.keys()
+    assert len(forgotten) <= 4, "nothing is forgotten, but for what was in work at the very moment"
     deployment.process.send_signal(signal.SIGTERM)
     deployment.process.wait(60)
     until(lambda: not deployment.tree(), "Ctrl-C leaves nobody behind", 30)

@@ -11,7 +11,9 @@ from typing import Any
 
 import clipquarry
 import pytest
+from clipquarry.datasets.load import load_all
 from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.microseconds import of
 from PIL import Image
 
 PROJECT = Path(__file__).parents[2]
@@ -83,6 +85,19 @@ def test_the_other_commands_say_what_they_lack(media_image: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_families_are_described_in_the_image_of_steps(media_image: str) -> None:
+    """``clipquarry step`` reads a data set's YAML, which its family checks; pandas and SQLAlchemy are not there."""
+    program = (
+        "from clipquarry.datasets.load import load_all\n"
+        "from clipquarry.pipeline.family import family_of, tasks_of\n"
+        "specs, errors = load_all()\n"
+        "assert not errors, errors\n"
+        "print(*sorted({family_of(spec).name for spec in specs.values() if tasks_of(spec)}), len(specs))"
+    )
+    specs, errors = load_all()
+    assert inside(media_image, "python", "-c", program) == f"boxes clips {len(specs)}\n" and not errors
+
+
 def test_airflow(docker_engine: str) -> None:
     name = f"clipquarry-airflow:{clipquarry.__version__}"
     if subprocess.run(["docker", "image", "inspect", name], capture_output=True).returncode != 0:
@@ -140,7 +155,7 @@ def test_the_step_detect_in_its_image(detect_image: str, tmp_path: Path) -> None
         Image.new("RGB", (160, 120), (number, 90, 200 - number)).save(frames / f"img_{number:05d}.jpg")
     rows = [
         {"item_id": f"train/{clip[:11]},{second:04d}", "video_id": clip[:11], "clip_id": clip, "split": "train",
-         "label_index": -1, "start": second, "end": second + 1}
+         "label_index": -1, "start": of(second), "end": of(second + 1)}
         for second in (10, 11, 12, 13)
     ]  # fmt: skip
     write_rows(tmp_path / "items.parquet", schema_of(ITEM_FIELDS, "items"), rows)

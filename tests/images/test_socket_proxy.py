@@ -66,9 +66,9 @@ def proxy(docker_engine: str, media_image: str, data: Path) -> Iterator[str]:
                     time.sleep(0.1)
             yield address
         finally:
-            begun = time.monotonic()
             run("stop", name)
-            assert time.monotonic() - begun < 9, "it ends when it is told to"
+            ended = run("inspect", "--format={{.State.ExitCode}}", name).strip()
+            assert ended in ("0", "143"), "it ends when it is told to: 137 is the engine's kill after 10 s"
             run("rm", name)
 
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from clipquarry.ledger import Ledger
-from clipquarry.manifest import CATALOG_FIELDS, RESULT_FIELDS, schema_of, write_rows
-from clipquarry.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
+from families.made_run import CATALOG, FINE, item_row, step_schema, write_manifest
 
 DAY0 = datetime(2026, 1, 4, 6, 0, tzinfo=UTC)  # a Sunday
-FETCH = schema_of((*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, ATTEMPTS_FIELD), "fetch")
+FETCH = step_schema("fetch")
 
 
 def day(days: float) -> datetime:
@@ -28,11 +27,9 @@ def item(
 ) -> dict[str, Any]:
     clip = f"{video(n)}_{start:06d}_{start + 10:06d}"
     folder = "test" if label is None else label.replace(" ", "_")
-    return {
-        "item_id": f"{split}/{folder}/{clip}", "video_id": video(n), "clip_id": clip, "split": split, "label": label,
-        "class_dir": folder, "label_index": -1 if label is None else 0, "start": start, "end": start + 10, "row": n + 2,
-        **more,
-    }  # fmt: skip
+    index = -1 if label is None else 0
+    place = {"clip": clip, "folder": folder, "label": label, "index": index, "line": n + 2}
+    return {**item_row(split, video(n), start, start + 10, **place), **more}
 
 
 def rejected(line: int, reason: str, evidence: str, split: str = "train") -> dict[str, Any]:
@@ -44,8 +41,7 @@ def rejected(line: int, reason: str, evidence: str, split: str = "train") -> dic
 
 
 def catalog(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
-    plain = {"status": "done", "reason": "ok", "evidence": ""}
-    write_rows(path, schema_of(CATALOG_FIELDS, "catalog"), ({**plain, **row} for row in rows))
+    write_manifest(path, CATALOG, ({**FINE, **row} for row in rows))
     return path
 
 
@@ -61,7 +57,7 @@ def result(
 
 
 def manifest(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
-    write_rows(path, FETCH, rows)
+    write_manifest(path, FETCH, rows)
     return path
 
 

@@ -170,11 +170,12 @@ def test_due_is_streamed(full: Ledger) -> None:
 
 
 def test_missing(full: Ledger) -> None:
-    rows = {row["video_id"]: row for row in full.missing("demo", now=day(1))}
+    rows = {row["video_id"].removeprefix("demo:"): row for row in full.missing("demo", now=day(1))}
     assert len(rows) == 4
     private = rows[item(2)["video_id"]]
     assert private == {
-        "dataset": "demo", "item_id": item(2)["item_id"], "video_id": item(2)["video_id"], "clip_id": item(2)["clip_id"],
+        "dataset": "demo", "item_id": item(2)["item_id"], "video_id": f"demo:{item(2)['video_id']}",
+        "clip_id": f"demo:{item(2)['clip_id']}",
         "split": "train", "label": "high jump", "status": "missing", "reason": "private", "evidence": "what it said",
         "permanent": False, "since": day(1 / 24), "last_attempt": day(1 / 24), "next_attempt": day(90).replace(hour=0),
     }  # fmt: skip
@@ -182,7 +183,7 @@ def test_missing(full: Ledger) -> None:
     assert geo["permanent"] is True and geo["next_attempt"] is None
     assert rows[item(8)["video_id"]]["label"] is None
     assert [row["reason"] for row in full.missing("demo", "val")] == ["transport"]
-    assert [row["video_id"] for row in full.missing("demo", reason=Reason.GEO)] == [item(3)["video_id"]]
+    assert [row["video_id"] for row in full.missing("demo", reason=Reason.GEO)] == [f"demo:{item(3)['video_id']}"]
     assert list(full.missing("demo", "train", Reason.TRANSPORT)) == []
 
 
@@ -281,7 +282,7 @@ def test_rebuild_from_the_runs(ledger: Ledger, tmp_path: Path) -> None:
         ]  # fmt: skip
         rows = {row["item_id"]: row["reason"] for row in ledger.plan_refresh("demo", day(8)).to_pylist()}
         assert [rows[clip["item_id"]] for clip in clips] == ["ok", "removed", "removed", "ok"]
-        assert {row["video_id"]: row["next_attempt"] for row in ledger.missing("demo")} == {
+        assert {row["video_id"].removeprefix("demo:"): row["next_attempt"] for row in ledger.missing("demo")} == {
             clips[1]["video_id"]: day(14).replace(hour=0), clips[2]["video_id"]: day(14).replace(hour=0),
         }  # fmt: skip
         assert len(ledger.history(clips[2]["video_id"])) == 2

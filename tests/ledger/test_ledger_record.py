@@ -88,7 +88,8 @@ def test_removed_confirmed_and_back(calendar: Calendar) -> None:
 
 def test_what_is_about_the_video_holds_for_all_its_clips_in_all_data_sets(ledger: Ledger, tmp_path: Path) -> None:
     asked, other = item(1), item(1, start=50, split="val")
-    ledger.sync_catalog("second", catalog(tmp_path / "catalog.parquet", [other]))
+    ledger.sync_catalog("second", catalog(tmp_path / "catalog.parquet", [other]), namespace="youtube")
+    ledger.begin_run("demo", "first", namespace="youtube")
     Calendar(ledger, tmp_path).run(day(0), [(asked, "private")])
     for at, open_ in ((89, False), (91, True)):
         assert [row["due"] for row in ledger.plan_refresh("second", day(at)).to_pylist()] == [open_]

@@ -13,8 +13,8 @@ from clipquarry.datasets.model import Recipe
 from clipquarry.media.content import Content, judged, moments, unevenness
 from clipquarry.media.cut import cut_clip
 from clipquarry.media.errors import MediaError
+from clipquarry.media.frame_content import FrameDecoder, looked_at
 from clipquarry.media.frames import FrameRecipe, extract_frames
-from clipquarry.media.image_content import Images, looked_at
 from clipquarry.media.probe import probe
 from clipquarry.media.tools import ffmpeg
 
@@ -168,11 +168,11 @@ def test_a_clip_that_is_counted_only_is_not_looked_at(film: Film) -> None:
 def test_an_image_must_decode_to_its_end(film: Film, tmp_path: Path) -> None:
     image = _again(film("a.mp4", MOVING), "image.jpg", "-frames:v", "1", "-q:v", "3")
     data = image.read_bytes()
-    assert Images().small(image).shape == (32, 32, 3)
+    assert FrameDecoder().small(image).shape == (32, 32, 3)
     for wrong in (b"", b"<html>", data[: len(data) // 2], data[: len(data) * 9 // 10] + b"\xff\xd9"):
         image.write_bytes(wrong)
         with pytest.raises(MediaError):
-            Images().small(image)
+            FrameDecoder().small(image)
 
 
 def test_moments_and_the_images_that_stand_for_them() -> None:

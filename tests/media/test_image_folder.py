@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 from clipquarry.media.errors import MediaError
-from clipquarry.media.image_folder import count_images, image_name, repeat_images
+from clipquarry.media.frame_folder import count_frames, frame_name, repeat_frames
 
 
 def put(folder: Path, *numbers: int) -> Path:
     for number in numbers:
-        (folder / image_name(number)).write_bytes(b"%d" % number)
+        (folder / frame_name(number)).write_bytes(b"%d" % number)
     return folder
 
 
 def shown(folder: Path) -> list[int]:
-    return [int((folder / image_name(n)).read_bytes()) for n in range(1, len(list(folder.iterdir())) + 1)]
+    return [int((folder / frame_name(n)).read_bytes()) for n in range(1, len(list(folder.iterdir())) + 1)]
 
 
 @pytest.mark.parametrize(
@@ -32,21 +32,21 @@ def shown(folder: Path) -> list[int]:
     ],
 )
 def test_gaps_show_the_image_before(tmp_path: Path, there: list[int], count: int, expected: list[int]) -> None:
-    repeat_images(put(tmp_path, *there), count, 2)
+    repeat_frames(put(tmp_path, *there), count, 2)
     assert shown(tmp_path) == expected
     assert len({path.stat().st_ino for path in tmp_path.iterdir()}) == len(there)
-    assert count_images(tmp_path) == (count, count)
+    assert count_frames(tmp_path) == (count, count)
 
 
 def test_an_end_that_is_not_there_is_not_made_up(tmp_path: Path) -> None:
-    repeat_images(put(tmp_path, 1, 3), 6, 2)
+    repeat_frames(put(tmp_path, 1, 3), 6, 2)
     with pytest.raises(MediaError, match="img_00002"):
-        count_images(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [image_name(1), image_name(3)]
+        count_frames(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [frame_name(1), frame_name(3)]
 
 
 def test_nothing_is_no_repetition(tmp_path: Path) -> None:
-    repeat_images(tmp_path, 5, 9)
+    repeat_frames(tmp_path, 5, 9)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -55,6 +55,6 @@ def test_copies_where_there_are_no_links(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(errno.EOPNOTSUPP, "no links here")
 
     monkeypatch.setattr(os, "link", no_link)
-    repeat_images(put(tmp_path, 1, 4), 4, 0)
+    repeat_frames(put(tmp_path, 1, 4), 4, 0)
     assert shown(tmp_path) == [1, 1, 1, 4]
     assert len({path.stat().st_ino for path in tmp_path.iterdir()}) == 4

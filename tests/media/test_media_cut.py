@@ -41,8 +41,9 @@ def test_the_first_frame_and_the_length_are_those_of_the_reference(
     for start, duration in ((7, 3), (0, 1)):
         facts = cut(source, tmp_path / "ours.mp4", recipe, start, duration)
         numbers = read_frame_numbers(tmp_path / "ours.mp4")
-        # Where nothing but the rate is special, it is arithmetic; else the reference's command is asked.
-        if kind.endswith(" fps"):
+        # Where nothing but the rate is special, it is arithmetic; else the reference's command is asked. Of an AVI with
+        # B-frames that takes a guess which is a frame late.
+        if kind.endswith((" fps", " avi")):
             first = math.ceil(start * fps)
             expected = [first, first + round(duration * fps) - 1]
         else:
@@ -351,7 +352,7 @@ def test_a_picture_that_begins_late_is_not_moved(
         ((0, 3), r"(1\.00|0\.98) s of 3 s"),
         ((0, 2), r"0\.00 s of 2 s"),
     ):  # mkv begins with the sound
-        with pytest.raises(MediaError, match=rf"{found} from 0 s on: the picture begins at 2\.0[02] s") as caught:
+        with pytest.raises(MediaError, match=rf"{found} from 0 s on: the video stream begins at 2\.0[02] s") as caught:
             cut(source, out, recipe, *window)
         assert caught.value.reason is Reason.TOO_SHORT
     cut(source, out, recipe, 0, 3, tolerance=2.1)  # what there is
@@ -426,7 +427,7 @@ def test_a_steady_picture_that_stands_still_at_the_end(tmp_path: Path, any_ffmpe
 
 def test_a_window_within_one_slow_picture_says_so(tmp_path: Path, recipe: Recipe) -> None:
     source = make_video(tmp_path / "still.mp4", 11, size=SIZE, times=[n * 2.2 for n in range(5)])
-    with pytest.raises(MediaError, match=r"2\.80 s of 4 s from 1 s on: no new picture comes before 2\.20 s") as caught:
+    with pytest.raises(MediaError, match=r"2\.80 s of 4 s from 1 s on: no new frame comes before 2\.20 s") as caught:
         cut(source, tmp_path / "a.mp4", recipe, 1, 4)
     assert caught.value.reason is Reason.TOO_SHORT
 

@@ -13,21 +13,21 @@ from clipquarry.demo.videos import make_video, read_frame_numbers
 from clipquarry.errors import MachineError, RetryLater, UserError
 from clipquarry.media.constant_rate import coverage
 from clipquarry.media.errors import MediaError
-from clipquarry.media.excerpt import ExcerptFacts, Part, make_excerpt
-from clipquarry.media.image_folder import count_images
-from clipquarry.media.probe import header, picture_size
+from clipquarry.media.excerpt import ExcerptFacts, Section, make_excerpt
+from clipquarry.media.frame_folder import count_frames
+from clipquarry.media.probe import frame_size, header
 from clipquarry.reasons import Reason
 from media_sources import FILM, NTSC, SIZE, AtRate, convert
 
-PART = Part(start=3, seconds=6, fps=30, quality=1)
+SECTION = Section(start=3, seconds=6, fps=30, quality=1)
 
 
 def excerpt(
-    source: Path, folder: Path, part: Part = PART, *, suffix: str = ".mp4", video: bool = True, images: bool = True,
+    source: Path, folder: Path, section: Section = SECTION, *, suffix: str = ".mp4", video: bool = True, images: bool = True,
     recipe: Recipe | None = None,
 ) -> ExcerptFacts:  # fmt: skip
     return make_excerpt(
-        source, video=folder / f"v{suffix}" if video else None, frames=folder / "f" if images else None, part=part,
+        source, video=folder / f"v{suffix}" if video else None, frames=folder / "f" if images else None, section=section,
         recipe=recipe or Recipe(),
     )  # fmt: skip
 
@@ -116,11 +116,11 @@ def test_a_variable_rate_becomes_constant(sources: dict[str, Path], tmp_path: Pa
 def test_a_source_that_ends_early_gives_what_there_is(tmp_path: Path, seconds: float, expected: int) -> None:
     source = make_video(tmp_path / "s.mp4", seconds, 25, SIZE, tone=False)
     facts = excerpt(source, tmp_path)
-    assert count_images(tmp_path / "f")[0] == len(read_frame_numbers(tmp_path / "v.mp4")) == expected
+    assert count_frames(tmp_path / "f")[0] == len(read_frame_numbers(tmp_path / "v.mp4")) == expected
     assert numbers(tmp_path / "f")[-1] == round(seconds * 25) - 1, "its last frame is shown"
     assert facts.source_duration == pytest.approx(round(seconds * 25) / 25)
     assert facts.evidence == (
-        "" if expected == 180 else f"the source ends at {facts.source_duration:.1f} s: {expected} of 180 images"
+        "" if expected == 180 else f"the source ends at {facts.source_duration:.1f} s: {expected} of 180 frames"
     )
 
 
@@ -129,17 +129,17 @@ def test_sound_that_goes_on_does_not_lengthen_the_part(tmp_path: Path) -> None:
     music = make_video(tmp_path / "music.mp4", 12, 30, (32, 24))
     both = convert(film, tmp_path / "s.mkv", "-i", str(music), "-map", "0:v", "-map", "1:a", "-c", "copy")
     facts = excerpt(both, tmp_path)
-    assert count_images(tmp_path / "f")[0] in (90, 91), "Matroska begins with the sound, 23 ms before the picture"
+    assert count_frames(tmp_path / "f")[0] in (90, 91), "Matroska begins with the sound, 23 ms before the picture"
     assert "ends at 6.0 s" in facts.evidence
     with pytest.raises(MediaError, match=r"nothing from 6 s on: the source's video ends at 6\.\d\d s") as caught:
-        excerpt(both, tmp_path / "g", Part(6, 3, 30, 1))
+        excerpt(both, tmp_path / "g", Section(6, 3, 30, 1))
     assert caught.value.reason is Reason.TOO_SHORT
 
 
 @pytest.mark.parametrize("start", [12, 100])
 def test_nothing_in_the_part_is_too_short(plain: Path, tmp_path: Path, start: int) -> None:
     with pytest.raises(MediaError, match=r"ends at 12\.00 s") as caught:
-        excerpt(plain, tmp_path, Part(start, 5, 30, 1))
+        excerpt(plain, tmp_path, Section(start, 5, 30, 1))
     assert caught.value.reason is Reason.TOO_SHORT
     assert list(tmp_path.iterdir()) == []
 
@@ -168,7 +168,7 @@ def test_a_hole_is_filled_and_told(tmp_path: Path) -> None:
     times = [n / 30 for n in range(150)] + [7 + n / 30 for n in range(150)]
     source = make_video(tmp_path / "s.mp4", 12, size=SIZE, times=times, tone=False)
     facts = excerpt(source, tmp_path)
-    assert count_images(tmp_path / "f")[0] == 180
+    assert count_frames(tmp_path / "f")[0] == 180
     assert numbers(tmp_path / "f") == read_frame_numbers(tmp_path / "v.mp4")
     assert facts.evidence == "the source has no new frame for 2.0 s from 5.0 s on"
 
@@ -178,14 +178,14 @@ def test_sound_in_every_form_and_none(plain: Path, tmp_path: Path) -> None:
     found = {}
     for source in (ac3, plain):
         for suffix in (".mp4", ".mkv", ".webm"):
-            excerpt(source, tmp_path, Part(3, 1, 30, 1), suffix=suffix, images=False)
+            excerpt(source, tmp_path, Section(3, 1, 30, 1), suffix=suffix, images=False)
             with av.open(str(tmp_path / f"v{suffix}")) as container:
                 found[source.stem, suffix] = container.streams.audio[0].codec_context.codec.canonical_name
     assert found == {
         ("ac3", ".mp4"): "aac", ("ac3", ".mkv"): "ac3", ("ac3", ".webm"): "opus",
         ("plain", ".mp4"): "aac", ("plain", ".mkv"): "aac", ("plain", ".webm"): "opus",
     }  # fmt: skip
-    facts = excerpt(plain, tmp_path, Part(3, 1, 30, 1), images=False, recipe=Recipe(audio="none"))
+    facts = excerpt(plain, tmp_path, Section(3, 1, 30, 1), images=False, recipe=Recipe(audio="none"))
     assert facts.video is not None
     assert not facts.video.has_audio
 
@@ -204,7 +204,7 @@ def test_the_same_input_gives_the_same_files(plain: Path, tmp_path: Path) -> Non
         made = []
         for folder in (tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"):
             folder.mkdir()
-            excerpt(plain, folder, Part(3, 2, 30, 1), suffix=suffix)
+            excerpt(plain, folder, Section(3, 2, 30, 1), suffix=suffix)
             made.append([path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()])
         assert made[0] == made[1]
         assert len(made[0]) == 61
@@ -214,17 +214,17 @@ def test_odd_sizes_and_rotation(plain: Path, tmp_path: Path) -> None:
     odd = convert(
         plain, tmp_path / "odd.mkv", "-an", "-t", "3", "-vf", "scale=161:121", "-pix_fmt", "yuv444p", "-c:v", "ffv1"
     )
-    facts = excerpt(odd, tmp_path, Part(1, 1, 30, 1))
+    facts = excerpt(odd, tmp_path, Section(1, 1, 30, 1))
     assert facts.video is not None
     assert (facts.video.width, facts.video.height) == (160, 120)
-    assert picture_size(tmp_path / "f" / "img_00001.jpg") == (161, 121)
+    assert frame_size(tmp_path / "f" / "img_00001.jpg") == (161, 121)
 
 
 def test_names_are_never_read_as_something_else(plain: Path, tmp_path: Path) -> None:
     place = tmp_path / "100%d (x)'s: $(touch y)"
     place.mkdir()
     source = convert(plain, place / "-a.mp4", "-c", "copy")
-    make_excerpt(source, video=place / "-b:c.mp4", frames=place / "%d-f", part=Part(3, 1, 30, 1), recipe=Recipe())
+    make_excerpt(source, video=place / "-b:c.mp4", frames=place / "%d-f", section=Section(3, 1, 30, 1), recipe=Recipe())
     assert numbers(place / "%d-f") == list(range(90, 120)) == read_frame_numbers(place / "-b:c.mp4")
 
 
@@ -246,7 +246,7 @@ def test_a_cancelled_excerpt_leaves_nothing(tmp_path: Path) -> None:
     cancelled.set()
     with pytest.raises(RetryLater, match="told to stop"):
         make_excerpt(
-            source, video=tmp_path / "v.mp4", frames=tmp_path / "f", part=Part(0, 20, 30, 1),
+            source, video=tmp_path / "v.mp4", frames=tmp_path / "f", section=Section(0, 20, 30, 1),
             recipe=Recipe(preset="slow"), cancelled=cancelled,
         )  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["s.mp4"]
@@ -264,14 +264,14 @@ def test_a_clip_cut_between_two_frames_is_a_full_one(tmp_path: Path) -> None:
     # 299 frames of 29.97 a second are 9.977 s: three of ten such clips, cut at whole seconds, are one frame short.
     source = make_video(tmp_path / "s.mp4", 9.977, Fraction(30000, 1001), SIZE, tone=False)
     assert len(read_frame_numbers(source)) == 299
-    excerpt(source, tmp_path, Part(6, 4, 30, 1))
+    excerpt(source, tmp_path, Section(6, 4, 30, 1))
     shown = numbers(tmp_path / "f")
     assert (len(shown), shown[-2:]) == (120, [298, 298])
 
 
 WHOLE_FILMS = {
     "AAAAAAAAAAA.mp4": (FILM, 1850, 27_030, ""),
-    "BBBBBBBBBBB.mkv": (Fraction(25), 1790, 26_700, "the source ends at 1790.0 s: 26,700 of 27,030 images"),
+    "BBBBBBBBBBB.mkv": (Fraction(25), 1790, 26_700, "the source ends at 1790.0 s: 26,700 of 27,030 frames"),
 }
 """Rate and seconds of a film; the images that the reference makes of it, and what we say of them."""
 
@@ -284,9 +284,9 @@ def test_a_whole_film_as_in_ava(tmp_path: Path, name: str) -> None:
     once = make_video(tmp_path / "once.mp4", float(frames / rate), rate, (32, 24), tone=False, gop=frames)
     times = str(math.ceil(seconds * rate / frames) - 1)
     film = convert(once, tmp_path / name, "-c", "copy", "-t", str(seconds), before=("-stream_loop", times))
-    facts = excerpt(film, tmp_path, Part(900, 901, 30, 1), suffix=film.suffix)
+    facts = excerpt(film, tmp_path, Section(900, 901, 30, 1), suffix=film.suffix)
     assert facts.evidence == evidence
-    assert count_images(tmp_path / "f")[0] == images
+    assert count_frames(tmp_path / "f")[0] == images
     assert facts.video is not None
     assert facts.video.frames == images
 
@@ -326,7 +326,7 @@ def test_two_frames_in_one_thirtieth_of_a_second(
 
 def test_a_picture_that_stands_still_fills_its_images(tmp_path: Path, any_ffmpeg: str) -> None:
     source = make_video(tmp_path / "s.mp4", 12, size=SIZE, times=[n * 2.2 for n in range(6)], b_frames=0)
-    facts = excerpt(source, tmp_path, Part(0, 6, 30, 1))
+    facts = excerpt(source, tmp_path, Section(0, 6, 30, 1))
     shown = numbers(tmp_path / "f")
     assert [shown.index(n) for n in (0, 1, 2)] == [0, 33, 99], "each from the middle before it"
     assert len(shown) == 180

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from clipquarry.demo.videos import make_video
 from clipquarry.media.errors import MediaError
-from clipquarry.media.probe import header, picture_size, probe
+from clipquarry.media.probe import frame_size, header, probe
 from clipquarry.media.thumbnail import thumbnail_jpeg
 from clipquarry.reasons import Reason
 from clipquarry.steps.fields import MEDIA_FIELDS
@@ -119,7 +119,7 @@ def test_thumbnails(plain: Path, tmp_path: Path) -> None:
 
     for at, number in ((0.0, 0), (5.02, 150), (99.0, 359)):
         (tmp_path / "t.jpg").write_bytes(thumbnail_jpeg(plain, at, 120))
-        assert picture_size(tmp_path / "t.jpg") == (120, 90)
+        assert frame_size(tmp_path / "t.jpg") == (120, 90)
         assert read_frame_numbers(tmp_path / "t.jpg") == [number]
     (tmp_path / "x.mp4").write_bytes(b"<html>")
     with pytest.raises(MediaError):

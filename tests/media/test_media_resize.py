@@ -9,8 +9,8 @@ import pytest
 from clipquarry.datasets.model import Recipe
 from clipquarry.demo.videos import make_video, read_frame_numbers
 from clipquarry.media.errors import MediaError
-from clipquarry.media.frames import FrameRecipe, count_images, extract_frames, image_name
-from clipquarry.media.probe import picture_size, probe
+from clipquarry.media.frames import FrameRecipe, count_frames, extract_frames, frame_name
+from clipquarry.media.probe import frame_size, probe
 from clipquarry.media.resize import resize_clip
 from clipquarry.reasons import Reason
 from media_sources import SIZE, convert
@@ -102,10 +102,10 @@ def test_every_decoded_frame_gives_one_image(sources: dict[str, Path], tmp_path:
         assert numbers(folder) == read_frame_numbers(sources[kind])
         assert sorted(p.name for p in folder.iterdir())[:: facts.frames - 1] == [
             "img_00001.jpg",
-            image_name(facts.frames),
+            frame_name(facts.frames),
         ]
-        assert picture_size(folder / "img_00001.jpg") == (108, 81) == (facts.width, facts.height)
-        assert count_images(folder) == (facts.frames, facts.bytes)
+        assert frame_size(folder / "img_00001.jpg") == (108, 81) == (facts.width, facts.height)
+        assert count_frames(folder) == (facts.frames, facts.bytes)
 
 
 def test_a_frame_rate_samples_in_time(sources: dict[str, Path], tmp_path: Path, any_ffmpeg: str) -> None:
@@ -161,9 +161,9 @@ def test_names_without_a_prefix(plain: Path, tmp_path: Path) -> None:
     facts = extract_frames(plain, tmp_path / "f", recipe=recipe)
     assert (facts.frames, facts.width, facts.height) == (24, 86, 64)
     assert sorted(path.name for path in (tmp_path / "f").iterdir()) == [f"{n:06d}.jpg" for n in range(1, 25)]
-    assert count_images(tmp_path / "f", "%06d.jpg") == (24, facts.bytes)
-    with pytest.raises(MediaError, match=r"'0000..\.jpg' is in the folder and is no image of it"):
-        count_images(tmp_path / "f")
+    assert count_frames(tmp_path / "f", "%06d.jpg") == (24, facts.bytes)
+    with pytest.raises(MediaError, match=r"'0000..\.jpg' is in the folder and is no frame of it"):
+        count_frames(tmp_path / "f")
 
 
 def test_quality_1_is_the_reference_s(plain: Path, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_an_older_folder_is_replaced_whole(plain: Path, tmp_path: Path) -> None:
     extract_frames(plain, folder, recipe=FrameRecipe(64))
     (folder / "img_99999.jpg").write_bytes(b"of an earlier version")
     extract_frames(plain, folder, recipe=FrameRecipe(64, fps=2))
-    assert count_images(folder)[0] == 24
+    assert count_frames(folder)[0] == 24
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
@@ -189,7 +189,7 @@ def test_a_failure_leaves_the_older_folder(plain: Path, tmp_path: Path) -> None:
     (tmp_path / "page.mp4").write_bytes(b"<html>")
     with pytest.raises(MediaError):
         extract_frames(tmp_path / "page.mp4", folder, recipe=FrameRecipe(64))
-    assert count_images(folder)[0] == 24
+    assert count_frames(folder)[0] == 24
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f", "page.mp4"]
 
 
@@ -214,18 +214,18 @@ def test_gaps_and_strangers_among_images_are_seen(plain: Path, tmp_path: Path) -
     extract_frames(plain, folder, recipe=FrameRecipe(64, fps=2))
     (folder / "img_00007.jpg").rename(folder / "img_00099.jpg")
     with pytest.raises(MediaError, match=r"img_00007\.jpg is not there"):
-        count_images(folder)
+        count_frames(folder)
     (folder / "img_00099.jpg").rename(folder / "img_000007.jpg")
-    with pytest.raises(MediaError, match="is no image of it"):
-        count_images(folder)
+    with pytest.raises(MediaError, match="is no frame of it"):
+        count_frames(folder)
     (folder / "img_000007.jpg").rename(folder / "img_00007.jpg")
     (folder / "img_00003.jpg").write_bytes(b"")
     with pytest.raises(MediaError, match=r"img_00003\.jpg is empty"):
-        count_images(folder)
+        count_frames(folder)
 
 
 def test_image_names() -> None:
-    assert [image_name(n) for n in (1, 99_999, 100_000)] == ["img_00001.jpg", "img_99999.jpg", "img_100000.jpg"]
+    assert [frame_name(n) for n in (1, 99_999, 100_000)] == ["img_00001.jpg", "img_99999.jpg", "img_100000.jpg"]
 
 
 @pytest.mark.shared
@@ -279,7 +279,7 @@ def test_frames_are_those_of_the_reference(tmp_path: Path) -> None:
             names = sorted(path.name for path in (tmp_path / "f").iterdir())
             assert (len(names), names[0], names[-1]) == (wanted["n"], wanted["first"], wanted["last"])
             assert f"{facts.width},{facts.height}" == wanted["size"]
-            assert picture_size(tmp_path / "f" / names[0]) == (facts.width, facts.height)
+            assert frame_size(tmp_path / "f" / names[0]) == (facts.width, facts.height)
 
 
 @pytest.mark.shared
@@ -314,7 +314,7 @@ def test_flat_frames_are_those_of_the_reference(tmp_path: Path) -> None:
         source = make_video(tmp_path / "v.mp4", int(seconds), int(fps), (width, height), tone=False)
         extract_frames(source, tmp_path / "f", recipe=recipe)
         names = sorted(path.name for path in (tmp_path / "f").iterdir())
-        found = ",".join(map(str, picture_size(tmp_path / "f" / names[0])))
+        found = ",".join(map(str, frame_size(tmp_path / "f" / names[0])))
         wanted = {"n": len(names), "first": names[0], "last": names[-1], "size": found}
         assert wanted == expected[Path(name).stem]
 

@@ -143,6 +143,6 @@ def test_kill_9_of_the_step_ends_its_ffmpeg_and_leaves_no_clip(tmp_path: Path) -
     finally:
         os.kill(step.pid, signal.SIGKILL)
         step.wait()
-    _, alive = psutil.wait_procs(children, timeout=5)
+    _, alive = psutil.wait_procs(children, timeout=60)
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
     assert all(path.name == "s.mp4" or path.name.startswith(".clipquarry-tmp-") for path in tmp_path.iterdir())

@@ -18,19 +18,19 @@ from clipquarry.demo.videos import make_video, read_frame_numbers
 from clipquarry.errors import RetryLater
 from clipquarry.media import excerpt as excerpts
 from clipquarry.media.constant_rate import coverage
-from clipquarry.media.excerpt import ExcerptFacts, Part, make_excerpt
+from clipquarry.media.excerpt import ExcerptFacts, Section, make_excerpt
 from clipquarry.media.stretches import Encoders, divide
 from media_sources import FILM, SIZE
 
-PART = Part(start=2, seconds=9, fps=30, quality=2)
+SECTION = Section(start=2, seconds=9, fps=30, quality=2)
 
 
 def make(
-    source: Path, folder: Path, seconds: int, at_once: int = 2, *, suffix: str = ".mp4", part: Part = PART,
+    source: Path, folder: Path, seconds: int, at_once: int = 2, *, suffix: str = ".mp4", section: Section = SECTION,
     cancelled: Event | None = None,
 ) -> ExcerptFacts:  # fmt: skip
     return make_excerpt(
-        source, video=folder / f"v{suffix}", frames=folder / "f", part=part, recipe=Recipe(), cancelled=cancelled,
+        source, video=folder / f"v{suffix}", frames=folder / "f", section=section, recipe=Recipe(), cancelled=cancelled,
         encoders=Encoders(at_once), stretch_seconds=seconds,
     )  # fmt: skip
 
@@ -63,9 +63,9 @@ def keys(path: Path) -> set[Fraction]:
         }
 
 
-def pieces(source: Path, seconds: int, part: Part = PART) -> int:
-    there = coverage(source, part.start, part.seconds)
-    return len(divide(there, part.fps, there.slots(part.fps, part.seconds), seconds))
+def pieces(source: Path, seconds: int, section: Section = SECTION) -> int:
+    there = coverage(source, section.start, section.seconds)
+    return len(divide(there, section.fps, there.slots(section.fps, section.seconds), seconds))
 
 
 def is_one_piece(source: Path, folder: Path, *, suffix: str = ".mp4") -> None:
@@ -85,8 +85,8 @@ def is_one_piece(source: Path, folder: Path, *, suffix: str = ".mp4") -> None:
     assert read_frame_numbers(b) == read_frame_numbers(a)
     assert times(b) == times(a)
     assert sound(b) == sound(a)
-    there = coverage(source, PART.start, PART.seconds)
-    borders = {Fraction(one.first, 30) for one in divide(there, 30, there.slots(30, PART.seconds), 2)}
+    there = coverage(source, SECTION.start, SECTION.seconds)
+    borders = {Fraction(one.first, 30) for one in divide(there, 30, there.slots(30, SECTION.seconds), 2)}
     assert borders <= keys(b), "it was made in stretches"
     assert not borders <= keys(a)
     assert many.evidence == one.evidence
@@ -135,9 +135,9 @@ def test_how_many_work_at_once_changes_nothing(tmp_path: Path) -> None:
 def test_borders_lie_where_little_has_to_be_decoded_again(tmp_path: Path) -> None:
     dense, sparse = make_video(tmp_path / "d.mp4", 40, 10, (32, 24), gop=20), tmp_path / "s.mp4"
     make_video(sparse, 40, 10, (32, 24), gop=1000)
-    part = Part(0, 40, 30, 2)
-    assert pieces(dense, 5, part) == 8
-    assert pieces(sparse, 5, part) == 3, "a key frame at 0 alone: borders at 5 and 10 s, and none after"
+    section = Section(0, 40, 30, 2)
+    assert pieces(dense, 5, section) == 8
+    assert pieces(sparse, 5, section) == 3, "a key frame at 0 alone: borders at 5 and 10 s, and none after"
     there = coverage(dense, 0, 40)
     found = divide(there, 30, 1200, 5)
     assert found[0].first == 0
@@ -196,7 +196,7 @@ def test_what_does_not_decode_in_a_stretch_is_judged_by_the_whole(
     facts = {}
     for seconds in (1000, 3):
         (tmp_path / str(seconds)).mkdir()
-        facts[seconds] = make(source, tmp_path / str(seconds), seconds, part=Part(0, 30, 30, 2))
+        facts[seconds] = make(source, tmp_path / str(seconds), seconds, section=Section(0, 30, 30, 2))
     assert facts[3].frames == facts[1000].frames
     assert [image[:2] for image in images(tmp_path / "3/f")] == [image[:2] for image in images(tmp_path / "1000/f")]
 
@@ -207,9 +207,9 @@ def test_a_kill_in_the_middle_leaves_nothing_of_the_excerpt(tmp_path: Path) -> N
     (tmp_path / "out").mkdir()
     script = (
         "import sys; from pathlib import Path; from clipquarry.datasets.model import Recipe\n"
-        "from clipquarry.media.excerpt import Part, make_excerpt; from clipquarry.media.stretches import Encoders\n"
+        "from clipquarry.media.excerpt import Section, make_excerpt; from clipquarry.media.stretches import Encoders\n"
         "make_excerpt(Path(sys.argv[1]), video=Path(sys.argv[2], 'v.mp4'), frames=Path(sys.argv[2], 'f'),\n"
-        "    part=Part(0, 20, 30, 2), recipe=Recipe(preset='slow'), encoders=Encoders(2), stretch_seconds=2)\n"
+        "    section=Section(0, 20, 30, 2), recipe=Recipe(preset='slow'), encoders=Encoders(2), stretch_seconds=2)\n"
     )
     child = subprocess.Popen([sys.executable, "-c", script, str(source), str(tmp_path / "out")])
     try:
@@ -226,7 +226,7 @@ def test_a_kill_in_the_middle_leaves_nothing_of_the_excerpt(tmp_path: Path) -> N
     (left,) = (tmp_path / "out").iterdir()
     assert str(child.pid) in left.name, "a later run sees whose it is"
     excerpts.make_excerpt(
-        source, video=tmp_path / "out/v.mp4", frames=tmp_path / "out/f", part=Part(0, 10, 30, 2), recipe=Recipe(),
+        source, video=tmp_path / "out/v.mp4", frames=tmp_path / "out/f", section=Section(0, 10, 30, 2), recipe=Recipe(),
         stretch_seconds=2,
     )  # fmt: skip
     assert len(list((tmp_path / "out/f").iterdir())) == 300

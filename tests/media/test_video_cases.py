@@ -8,10 +8,10 @@ import av
 import pytest
 from clipquarry.datasets.model import Recipe
 from clipquarry.media.cut import cut_clip
+from clipquarry.media.display import remarks
 from clipquarry.media.errors import MediaError
-from clipquarry.media.excerpt import Part, make_excerpt
+from clipquarry.media.excerpt import Section, make_excerpt
 from clipquarry.media.frames import FrameRecipe, extract_frames
-from clipquarry.media.picture import remarks
 from clipquarry.media.timeline import read_timeline
 from clipquarry.reasons import Reason
 
@@ -34,7 +34,7 @@ def cut(source: Path, out: Path, start: float, duration: float, tolerance: float
 
 def test_a_late_picture(cases: Path, tmp_path: Path) -> None:
     for duration in (3, 2):
-        with pytest.raises(MediaError, match=r"the picture begins at 2\.00 s") as caught:
+        with pytest.raises(MediaError, match=r"the video stream begins at 2\.00 s") as caught:
             cut(cases / "vlate.mp4", tmp_path / "a.mp4", 0, duration)
         assert caught.value.reason is Reason.TOO_SHORT
     assert len(cut(cases / "vlate.mp4", tmp_path / "a.mp4", 0, 3, tolerance=2)) == 30
@@ -53,7 +53,11 @@ def test_still_pictures(cases: Path, tmp_path: Path) -> None:
 
 def test_a_splice(cases: Path, tmp_path: Path) -> None:
     facts = make_excerpt(
-        cases / "splice25.mp4", video=tmp_path / "v.mp4", frames=tmp_path / "f", part=Part(1, 6, 30, 1), recipe=Recipe()
+        cases / "splice25.mp4",
+        video=tmp_path / "v.mp4",
+        frames=tmp_path / "f",
+        section=Section(1, 6, 30, 1),
+        recipe=Recipe(),
     )
     assert facts.frames is not None
     assert facts.frames.frames == len(list((tmp_path / "f").iterdir())) == 180

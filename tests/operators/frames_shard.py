@@ -10,6 +10,7 @@ from typing import Any
 
 from clipquarry.demo.videos import make_video
 from clipquarry.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
+from clipquarry.microseconds import of
 
 JOB = {
     "name": "shard-00000",
@@ -27,7 +28,7 @@ def make_shard(data: Path, clips: int = 2, **params: Any) -> dict[str, str]:
         clip = f"-wR5jVB-{number:03d}_000001_000002"
         rows.append({
             "item_id": f"val/a b (c)'s/{clip}", "video_id": clip[:11], "clip_id": clip, "split": "val", "label": "a b (c)'s",
-            "class_dir": "a b (c)'s", "label_index": 0, "start": 1, "end": 2, "row": number + 2,
+            "class_dir": "a b (c)'s", "label_index": 0, "start": of(1), "end": of(2), "row": number + 2,
         })  # fmt: skip
         path = data / "k" / "videos_val" / "a b (c)'s" / f"{clip}.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,7 @@ from clipquarry.acquire.breaker import Breaker
 from clipquarry.errors import UserError
 from clipquarry.files import write_json
 from clipquarry.manifest import ITEM_FIELDS, schema_of, write_rows
+from clipquarry.microseconds import of
 from clipquarry.reasons import Reason
 from clipquarry.settings import DataRoot
 from clipquarry_airflow.cluster import KubernetesSettings
@@ -605,7 +606,7 @@ def fetch_shard(data: Path) -> dict[str, str]:
     """One item that only YouTube could have."""
     row = {
         "item_id": "val/zumba/AAAAAAAAAAA_000001_000011", "video_id": "AAAAAAAAAAA", "clip_id": "AAAAAAAAAAA_000001_000011",
-        "split": "val", "label": "zumba", "class_dir": "zumba", "label_index": 0, "start": 1, "end": 11, "row": 2,
+        "split": "val", "label": "zumba", "class_dir": "zumba", "label_index": 0, "start": of(1), "end": of(11), "row": 2,
     }  # fmt: skip
     write_rows(data / JOB["items"], schema_of(ITEM_FIELDS, "shard"), [row])
     source = {"id": "youtube", "kind": "youtube", "provides": "items", "content": "video"}

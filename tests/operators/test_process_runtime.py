@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+import structlog
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
+from airflow.sdk.execution_time.task_runner import _execute_task
 from clipquarry.errors import Exit
 from clipquarry.files import write_json
+from clipquarry_airflow.dags import DEFAULTS
 from clipquarry_airflow.operators.outcome import raise_for, read_outcome
 from clipquarry_airflow.operators.process import ProcessStepOperator
 from clipquarry_airflow.operators.step import StepOperator
@@ -65,7 +70,7 @@ def test_a_cancelled_step_is_gone_with_its_children(data: Path) -> None:
     assert operator._child is not None
     child = psutil.Process(operator._child.pid)
     operator.on_kill()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
     assert not child.is_running()
     assert not [p for p in psutil.process_iter(["cmdline"]) if str(data) in " ".join(p.info["cmdline"] or [])]
@@ -107,6 +112,34 @@ def test_a_wait_gives_the_slot_back(data: Path) -> None:
         Waiting(task_id="frames", step="frames", job=job).execute(context())
     assert deferred.value.method_name == "execute"
     assert deferred.value.trigger.moment.isoformat() == "2026-11-21T05:00:00+00:00"  # type: ignore[attr-defined]
+
+
+class Ending(StepOperator):
+    """A runtime whose step ends well."""
+
+    def run_step(self, data: Path, context: object) -> tuple[int, str]:
+        out = data / self.job["out"]
+        result = {"exit": 0, "sentence": "Done.", "counts": {"done": 1}, "resume_at": None}
+        write_json(out.with_name(f"{out.stem}.result.json"), result)
+        return 0, ""
+
+
+def test_waiting_takes_nothing_of_the_time_that_a_try_has(data: Path) -> None:
+    """Airflow's own task runner resumes a task that began 13 hours ago; the limit is that of one stay in a worker."""
+    job = make_shard(data)
+    (data / "run/frames").mkdir()
+    limit = DEFAULTS["execution_timeout"]
+    with pytest.raises(TaskDeferred) as deferred:
+        Waiting(task_id="frames", step="frames", job=job, execution_timeout=limit).execute(context())
+    assert deferred.value.timeout is None, "the wait has no end of its own"
+    resumed = SimpleNamespace(
+        task=Ending(task_id="frames", step="frames", job=job, execution_timeout=limit),
+        start_date=datetime.now(UTC) - limit - timedelta(hours=1),
+        _ti_context_from_server=SimpleNamespace(
+            next_method=deferred.value.method_name, next_kwargs={"event": "2026-11-21"}
+        ),
+    )
+    assert _execute_task(context(), resumed, structlog.get_logger()) == {"done": 1}  # type: ignore[arg-type]
 
 
 def test_a_killed_step_that_left_no_word_is_tried_again(tmp_path: Path) -> None:

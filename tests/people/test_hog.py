@@ -54,7 +54,7 @@ def test_a_picture_of_any_size(detector: Detector) -> None:
     [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)],
 )
 def test_what_is_no_picture(detector: Detector, bad: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="a picture is"):
+    with pytest.raises(ValueError, match="a frame is"):
         detector.detect([bad])
 
 

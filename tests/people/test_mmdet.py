@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from clipquarry.errors import MachineError, UserError
+from clipquarry.microseconds import of
 from clipquarry.people.device import choose_device
 
 PROJECT = Path(__file__).parents[2]
@@ -103,7 +104,7 @@ def test_batches_hold_pictures_of_one_size(tiny: tuple[Any, Path], tmp_path: Pat
     detector.detect(mmdet_models.scenes(*SIZES))
     assert seen == [[(90, 160)] * 2, [(120, 160)] * 2, [(120, 160)], [(121, 160)], [(160, 120)]]
     assert detector.detect([]) == []
-    with pytest.raises(ValueError, match="a picture is"):
+    with pytest.raises(ValueError, match="a frame is"):
         detector.detect([np.zeros((4, 4), np.uint8)])
 
 
@@ -276,7 +277,7 @@ def test_the_step_with_a_network(tiny: tuple[Any, Path], tmp_path: Path) -> None
         (picture,) = mmdet_models.scenes((120, 160), seed=number)
         cv2.imwrite(str(data / "k/rawframes" / clip / "img_00031.jpg"), picture[..., ::-1])
         rows.append({"item_id": f"train/{clip[:11]},0011", "video_id": clip[:11], "clip_id": clip, "split": "train",
-                     "label_index": -1, "start": 11, "end": 12})  # fmt: skip
+                     "label_index": -1, "start": of(11), "end": of(12)})  # fmt: skip
     write_rows(tmp_path / "items.parquet", schema_of(ITEM_FIELDS, "items"), rows)
     params = {
         "root": "k",

@@ -10,9 +10,9 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 from clipquarry.errors import UserError
-from clipquarry.people.detector import Boxes, Picture
+from clipquarry.people.detector import Boxes, Frame
+from clipquarry.people.frame_file import FrameError, read_frame
 from clipquarry.people.make import make_detector
-from clipquarry.people.picture import PictureError, read_picture
 from clipquarry.people.shared import SharedDetector
 
 
@@ -25,7 +25,7 @@ class Echo:
         self.batches: list[list[int]] = []
         self.inside, self.go = Event(), Event()
 
-    def detect(self, pictures: Sequence[Picture]) -> list[Boxes]:
+    def detect(self, pictures: Sequence[Frame]) -> list[Boxes]:
         self.batches.append([int(picture[0, 0, 0]) for picture in pictures])
         self.inside.set()
         assert self.go.wait(10)
@@ -34,7 +34,7 @@ class Echo:
         return [np.full((1, 5), number, np.float64) for number in self.batches[-1]]
 
 
-def pictures(*numbers: int) -> list[Picture]:
+def pictures(*numbers: int) -> list[Frame]:
     return [np.full((2, 2, 3), number, np.uint8) for number in numbers]
 
 
@@ -119,17 +119,17 @@ def test_pictures_from_files(tmp_path: Path) -> None:
     blue[..., 0] = 255
     for name in ("x.png", "x.jpg"):
         assert cv2.imwrite(str(tmp_path / name), blue)
-        read = read_picture(tmp_path / name)
+        read = read_frame(tmp_path / name)
         assert read.shape == (8, 6, 3)
         assert read[0, 0].tolist() in ([0, 0, 255], [0, 0, 254]), "red, green, blue"
     whole = (tmp_path / "x.jpg").read_bytes()
     (tmp_path / "x.jpg").write_bytes(whole + b"some camera's notes")
-    assert read_picture(tmp_path / "x.jpg").shape == (8, 6, 3)
+    assert read_frame(tmp_path / "x.jpg").shape == (8, 6, 3)
     for content in (whole[:-2], whole[:20], b"", b"\xff\xd8\xff\xd9", b"GIF89a"):
         (tmp_path / "x.jpg").write_bytes(content)
-        with pytest.raises(PictureError, match=r"x\.jpg"):
-            read_picture(tmp_path / "x.jpg")
-    with pytest.raises(PictureError, match="cannot be read"):
-        read_picture(tmp_path / "nothing.jpg")
-    with pytest.raises(PictureError, match="cannot be read"):
-        read_picture(tmp_path)
+        with pytest.raises(FrameError, match=r"x\.jpg"):
+            read_frame(tmp_path / "x.jpg")
+    with pytest.raises(FrameError, match="cannot be read"):
+        read_frame(tmp_path / "nothing.jpg")
+    with pytest.raises(FrameError, match="cannot be read"):
+        read_frame(tmp_path)

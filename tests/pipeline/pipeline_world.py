@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from clipquarry.manifest import CATALOG_FIELDS, Row, read_rows, schema_of, write_rows
-from clipquarry.pipeline.context import Kind, RunContext, make_context
+from clipquarry.manifest import Row, read_rows
+from clipquarry.pipeline.context import Kind, RunContext
+from clipquarry.pipeline.make_context import make_context
 from clipquarry.pipeline.record import record
 from clipquarry.pipeline.stages import run_stage
 from clipquarry.settings import DataRoot, Settings
-from clipquarry.steps.fetch import FetchStep
+from families.made_run import FINE, MadeRun, item_row, step_schema, write_manifest
 
 LABELS = ("abseiling", "riding a bike", "zumba")
 
@@ -23,11 +24,8 @@ def catalog_row(number: int, split: str = "train", *, video: int | None = None, 
     video_id = f"vid{number if video is None else video:08d}"
     clip = f"{video_id}_{start:06d}_{start + 10:06d}"
     folder = label.replace(" ", "_")
-    return {
-        "item_id": f"{split}/{folder}/{clip}", "video_id": video_id, "clip_id": clip, "split": split, "label": label,
-        "class_dir": folder, "label_index": number % 3, "start": start, "end": start + 10, "row": number + 2,
-        "status": "done", "reason": "ok", "evidence": "",
-    }  # fmt: skip
+    place = {"clip": clip, "folder": folder, "label": label, "index": number % 3, "line": number + 2}
+    return {**item_row(split, video_id, start, start + 10, **place), **FINE}
 
 
 REJECTED = {
@@ -63,29 +61,26 @@ class World:
         """A run that asks ``origin``, unless the parameters say otherwise."""
         params = {"sources": ["origin"], **params}
         ctx = make_context("kinetics_demo", run, params, kind=kind, settings=self.settings)
-        write_rows(ctx.catalog, schema_of(CATALOG_FIELDS, "catalog"), self.catalog)
+        MadeRun(ctx.folder).catalog(self.catalog)
         with ctx.ledger() as ledger:
             ledger.sync_catalog(ctx.spec.name, ctx.catalog)
         return ctx
 
     def plan(self, ctx: RunContext) -> dict[str, Any]:
-        return dict(run_stage("plan", ctx, say=lambda *_: None))
+        return dict(run_stage("plan", ctx))
 
     def asked(self, ctx: RunContext) -> list[list[Row]]:
         """The rows of each fetch shard."""
-        jobs = run_stage("fetch_shards", ctx, say=lambda *_: None)
+        jobs = run_stage("fetch_shards", ctx)
         return [list(read_rows(self.root / job["items"])) for job in jobs]
 
     def fetch(self, ctx: RunContext, *, missing: dict[str, str] | None = None, fail_shards: Iterable[int] = ()) -> None:
         """Play the fetch tasks: files for all but ``missing`` (item to reason); no manifest for failed shards."""
         lost = missing or {}
-        for number, job in enumerate(run_stage("fetch_shards", ctx, say=lambda *_: None)):
+        for number, job in enumerate(run_stage("fetch_shards", ctx)):
             if number not in set(fail_shards):
-                write_rows(
-                    self.root / job["out"],
-                    FetchStep().schema(),
-                    [self._result(row, lost.get(row["item_id"])) for row in read_rows(self.root / job["items"])],
-                )
+                done = [self._result(row, lost.get(row["item_id"])) for row in read_rows(self.root / job["items"])]
+                write_manifest(self.root / job["out"], step_schema("fetch"), done)
 
     def _result(self, row: Row, reason: str | None) -> Row:
         at = datetime.now(UTC).isoformat()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,7 @@ import pytest
 from clipquarry.annotations.action_list import write_action_list
 from clipquarry.annotations.proposals import read_proposals, write_proposals
 from clipquarry.errors import UserError
-from clipquarry.ids import ClipName
-from clipquarry.pipeline.boxes.merge import (
-    CHECKED,
+from clipquarry.families.boxes.merge import (
     TRAIN_CSV,
     TRAIN_PROPOSALS,
     check_ava,
@@ -22,10 +21,15 @@ from clipquarry.pipeline.boxes.merge import (
     link_frames,
     merge,
 )
-from clipquarry.pipeline.boxes.proposals import as_table, from_detections
-from clipquarry.pipeline.boxes.tables import SplitFiles, write_tables
-from clipquarry.pipeline.boxes.windows import flat_rows, listed_clips, window_rows
+from clipquarry.families.boxes.proposals import as_table, from_detections
+from clipquarry.families.boxes.run_files import BoxFiles
+from clipquarry.families.boxes.tables import SplitFiles, write_tables
+from clipquarry.families.boxes.windows import flat_rows, listed_clips, window_rows
+from clipquarry.files import sweep_unfinished
+from clipquarry.ids import ClipName
+from clipquarry.microseconds import of, seconds
 from clipquarry.settings import DataRoot
+from dying import dies_anywhere, took
 
 BOX = "0.100,0.200,0.300,0.400"
 A, B = "AAAAAAAAAAA", "-B_B_B_B_B_"
@@ -52,7 +56,7 @@ def test_windows_of_train_are_those_of_boxes_and_what_no_clip_holds_is_named(run
     found = {row["item_id"]: row for row in window_rows(run, "train", CLIPS)}
     assert set(found) == {f"train/{A}_000015_000019", f"train/{B}_000031_000035", f"train/#key-{A}-0090"}
     window = found[f"train/{B}_000031_000035"]
-    assert (window["label"], window["class_dir"], window["start"], window["end"]) == ("(b)", None, 31, 35)
+    assert (window["label"], window["class_dir"], window["start"], window["end"]) == ("(b)", None, of(31), of(35))
     lost = found[f"train/#key-{A}-0090"]
     assert (lost["status"], lost["reason"]) == ("rejected", "bad_time")
     assert "second 90" in lost["evidence"]
@@ -63,7 +67,7 @@ def test_windows_of_val_hold_key_frames_without_boxes_too(run: Path) -> None:
 
 
 def test_flat_clips_need_no_kinetics(run: Path) -> None:
-    rows = {row["clip_id"]: (row["start"], row["end"]) for row in flat_rows(run, "train")}
+    rows = {row["clip_id"]: (seconds(row["start"]), seconds(row["end"])) for row in flat_rows(run, "train")}
     assert rows == {f"{A}_000017": (14, 20), f"{A}_000090": (87, 93), f"{B}_000033": (30, 36)}
 
 
@@ -121,7 +125,7 @@ def merged(both: tuple[Path, Path], run: Path, proposals: bool = True) -> dict[s
     kinetics, ava = both
     check_ava(ava, ava / "annotations/actions.pbtxt", run)
     made = kinetics / "kinetics_proposal.pkl" if proposals else None
-    return merge(DataRoot(kinetics.parent), kinetics, ava, run / CHECKED / TRAIN_CSV, kinetics_proposals=made)
+    return merge(DataRoot(kinetics.parent), kinetics, ava, BoxFiles(run).checked(TRAIN_CSV), kinetics_proposals=made)
 
 
 def test_merging_twice_is_merging_once(both: tuple[Path, Path], tmp_path: Path) -> None:
@@ -222,3 +226,28 @@ def test_a_persons_files_in_the_place_of_merged_ones_are_set_aside(both: tuple[P
     assert {path.name: path.read_bytes() for path in aside.iterdir()} == mine
     assert sum("was not ours and was moved to" in sentence for sentence in told["told"]) == 3
     assert not merged(both, tmp_path / "run")["told"], "ours are replaced without a word"
+
+
+def test_merging_killed_anywhere_ends_like_an_undisturbed_one(both: tuple[Path, Path], tmp_path: Path) -> None:
+    def left() -> dict[str, bytes | str]:
+        return {
+            str(path.relative_to(tmp_path)): str(path.readlink()) if path.is_symlink() else path.read_bytes()
+            for path in tmp_path.rglob("*")
+            if path.is_symlink() or path.is_file()
+        }
+
+    ava = both[1]
+    for number in range(40):
+        (ava / f"rawframes/video_{number:05d}").mkdir()
+        (ava / f"annotations/notes_{number}.txt").write_text(f"note {number}\n" * 2000)
+    untouched = left()
+    seconds = took(lambda: merged(both, tmp_path / "run"))
+    told, calm = merged(both, tmp_path / "run"), left()
+    for path in [path for path in tmp_path.rglob("*") if path.is_symlink() or path.is_file()]:
+        if str(path.relative_to(tmp_path)) not in untouched:
+            path.unlink()
+    assert left() == untouched
+    assert dies_anywhere(lambda: merged(both, tmp_path / "run"), seconds * 0.7, random.Random(11), 8) >= 3
+    sweep_unfinished(tmp_path)  # as every stage of a run begins
+    assert merged(both, tmp_path / "run") == told
+    assert left() == calm

@@ -111,7 +111,7 @@ def test_a_refresh_with_nothing_to_ask_ends_after_its_plan(world: World) -> None
     write_json(ctx.folder / "catalog.json", ANNOTATIONS)
     update_run_file(ctx, started="2026-11-28T00:00:00+00:00")
     with pytest.raises(NothingToDo, match="annotation files and the YAML are those of the newest release"):
-        run_stage("gate_annotations", ctx, say=lambda *_: None)
+        run_stage("gate_annotations", ctx)
     with pytest.raises(NothingInThisRun, match="Nothing of kinetics_demo is due"):
         world.plan(ctx)
     verdict = read_json(ctx.folder / "report/report.json")["verdict"]

@@ -21,24 +21,23 @@ SPEC = """
 schema: dataset-spec/v1
 name: {name}
 title: Toy
-family: crawl
+family: clips
 task: action-recognition
 root: {name}
 access: {{kind: open}}
-annotation_format: kinetics_csv
-layout: {{annotations: annotations, videos: "videos_{{part}}", resized: "videos_{{part}}_256p_dense_cache", rawframes: "rawframes_{{part}}"}}
-item: {{level: 2, ext: [mp4]}}
-labels: {{source: annotation, count: 2, order: codepoint, base: 0}}
-splits:
-  - parts: {{val: annotations/kinetics_val.csv}}
+options: {{reader: kinetics_csv}}
+layout: {{annotations: annotations, videos: "videos_{{split}}", resized: "videos_{{split}}_256p_dense_cache", rawframes: "rawframes_{{split}}"}}
+item: {{level: 2, ext: [mp4], ids: youtube}}
+labels: {{source: annotation, count: 2, order: codepoint}}
+splits: {{val: annotations/kinetics_val.csv}}
 sources:
   - {{id: csv, kind: http, provides: annotations, url: "${{TOY_URL}}/val.csv", into: "annotations/kinetics_val.csv"}}
   - {{id: local, kind: local, provides: items, content: clip, path: "${{TOY_LOCAL}}"}}
   - {{id: mirror, kind: http, provides: items, content: clip, url: "${{TOY_MIRROR}}/{{clip}}.mp4", attempts: 1, timeout_s: 5}}
-  - {{id: parts, kind: http, provides: items, content: clip, attempts: 1, parts_list: {{val: "${{TOY_URL}}/parts.txt"}}, archive: {{format: tar.gz, into: videos}}}}
+  - {{id: parts, kind: http, provides: items, content: clip, attempts: 1, volume_lists: {{val: "${{TOY_URL}}/parts.txt"}}, archive: {{into: videos}}}}
   - {{id: films, kind: http, provides: items, content: video, url: "${{TOY_URL}}/films/{{id}}.mp4", attempts: 1, timeout_s: 5}}
-lists: {{videos: "toy_{{part}}_list_videos.txt", rawframes: "toy_{{part}}_list_rawframes.txt"}}
-expected: {{crawled: true, parts: {{val: {{count: 2}}}}}}
+lists: {{videos: "toy_{{split}}_list_videos.txt", rawframes: "toy_{{split}}_list_rawframes.txt"}}
+expected: {{rows: {{val: {{count: 2}}}}}}
 missing: {{warn: 0.9, error: 1}}
 recipe: {{preset: ultrafast, max_seconds: 2}}
 """
@@ -134,7 +133,7 @@ def test_an_archive_was_not_asked_by_a_mirror_and_is_read_once(lab: Lab) -> None
     assert lab.run("--source", "parts")[1] == 1, "one of them is in the archive"
     read = lab.origin.asked["part_0.tar.gz"]
     assert read > 0, lab("history", CLIPS[1]).output
-    assert "not in the 1 parts" in lab("history", CLIPS[1]).output
+    assert "not in the 1 volumes" in lab("history", CLIPS[1]).output
     assert lab.run("--source", "parts")[0] == 1, "what is there is looked at, what the archive lacks is not"
     assert lab.origin.asked["part_0.tar.gz"] == read
     next(lab.data.glob("toy/videos_val/*/*.mp4")).unlink()

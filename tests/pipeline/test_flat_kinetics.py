@@ -8,12 +8,21 @@ from clipquarry.demo.origin import Origin
 from clipquarry.demo.videos import make_video
 from test_run_all import GOOD, HEADER, SECOND, SPEC, Lab
 
-FLAT = (
-    SPEC.replace("annotation_format: kinetics_csv", "annotation_format: kinetics_csv\narrangement: flat")
-    .replace('videos: "videos_{part}"', "videos: videos")
-    .replace('rawframes: "rawframes_{part}"', "rawframes: rawframes")
-    .replace("item: {level: 2, ext: [mp4]}", 'item: {level: 1, ext: [mp4], rgb_pattern: "{:06d}.jpg", rgb_prefix: ""}')
-)
+CHANGES = {
+    "{reader: kinetics_csv}": "{reader: kinetics_csv, frames: {rate: 30, quality: 1, enlarge: false, even: true}}",
+    'videos: "videos_{split}"': "videos: videos",
+    'rawframes: "rawframes_{split}"': "rawframes: rawframes",
+    "level: 2, ext: [mp4]": 'level: 1, ext: [mp4], rgb_pattern: "{:06d}.jpg", rgb_prefix: ""',
+}
+
+
+def flat() -> str:
+    """The other tests' data set, laid out flat."""
+    text = SPEC
+    for old, new in CHANGES.items():
+        assert text.count(old) == 1, f"the other tests' YAML has no longer one {old!r}"
+        text = text.replace(old, new)
+    return text
 
 
 def test_a_flat_data_set(tmp_path: Path) -> None:
@@ -25,7 +34,7 @@ def test_a_flat_data_set(tmp_path: Path) -> None:
     (served / "val.csv").write_text(f"{HEADER}zumba,{GOOD},2,4,val,0\n")
     with Origin(served, {}) as origin:
         lab = Lab(tmp_path, origin, None)
-        (tmp_path / "specs/kinetics_toy.yaml").write_text(FLAT)
+        (tmp_path / "specs/kinetics_toy.yaml").write_text(flat())
         lab("run", "kinetics_toy", "--run", "one", "--jobs", "1", "--frames", "--annotation-counts", "warn")
         root = lab.data / "kinetics_toy"
         clips = [f"{GOOD}_000000_000002", f"{SECOND}_000001_000003", f"{GOOD}_000002_000004"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from clipquarry.demo.ava_set import GONE, TWO, WALKS, make_ava_set
 from clipquarry.demo.origin import Origin
+from clipquarry.families.boxes.sample.data_set import GONE, TWO, WALKS, make_ava
+from clipquarry.pipeline.sample import Served
 from kills import Killed
 from once import shared_folder
 
@@ -57,6 +60,50 @@ def test_killed_at_random_points_gives_the_same_release(demo_origin: Origin, tmp
     assert disturbed.leftovers() == []
 
 
+def _returned(run: Killed) -> bool:
+    return any(run.folder.glob("fetch/*.journal.jsonl"))
+
+
+def _listed(run: Killed) -> bool:
+    return (run.folder / "recorded.parquet").exists()
+
+
+@pytest.mark.timeout(1500)
+def test_a_refresh_killed_at_random_points_gives_the_same_release(
+    demo_origin: Origin, demo_set: Served, tmp_path: Path
+) -> None:
+    script = {path: how for path, how in demo_origin.script.plan.items() if how["do"] in ("404", "410", "html")}
+    gone = {
+        f"videos/{path.stem}.mp4": {"do": "404"} for path in sorted(demo_set.folder.glob("videos/_demo-good*.mp4"))[2:5]
+    }
+    demo_origin.set_plan({**script, **gone})
+    Killed(tmp_path / "calm", "kinetics_demo", ("--shards", "2")).finish()
+    # With the hard links between store and layout.
+    subprocess.run(["cp", "-a", tmp_path / "calm", tmp_path / "disturbed"], check=True)
+    demo_origin.set_plan(script)
+    later = ("--as-of", (datetime.now(UTC) + timedelta(days=40)).isoformat())
+    calm, disturbed = (
+        Killed(tmp_path / name, "kinetics_demo", later, command="refresh", name="late")
+        for name in ("calm", "disturbed")
+    )
+    before, asked = calm.files(), demo_origin.asked.copy()
+    calm.finish()
+    calm_asked = demo_origin.asked - asked
+    assert len(calm.files()) > len(before), "clips have come back"
+    rng = random.Random(20261129)
+    for moment in (_planned, _returned, _listed):
+        disturbed.kill_at(moment, rng, within=0.3)
+    disturbed.finish()
+    assert disturbed.lock() == calm.lock()
+    assert disturbed.files() == calm.files()
+    again = demo_origin.asked - asked - calm_asked - calm_asked
+    assert again.total() <= 2 * 4, "what was finished is not asked for again"
+    of_time = ("attempts", "evidence", "status")
+    assert disturbed.rows("state/kinetics_demo.parquet", of_time) == calm.rows("state/kinetics_demo.parquet", of_time)
+    assert not calm.attempts().keys() - disturbed.attempts().keys(), "nothing is forgotten"
+    assert disturbed.leftovers() == []
+
+
 # AVA: whole films, their excerpts and images, the people in them
 
 
@@ -82,7 +129,7 @@ def test_ava_killed_at_random_points_gives_the_same_release(
 ) -> None:
     with shared_folder(tmp_path_factory, "ava_origin") as folder:
         if not (folder / "ava").exists():
-            make_ava_set(folder)
+            make_ava(folder)
     plan = {f"ava/trainval/{GONE.name}": "404", f"ava/trainval/{TWO.name}": {"do": "slow", "seconds": 1}}
     calm, disturbed = (Killed(tmp_path / name, "ava_demo") for name in ("calm", "disturbed"))
     with Origin(folder, plan) as origin:

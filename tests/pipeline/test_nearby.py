@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipquarry.manifest import CATALOG_FIELDS, Row, read_rows, schema_of, write_rows
-from clipquarry.pipeline.context import Kind, RunContext, make_context
+from clipquarry.manifest import Row, read_rows
+from clipquarry.pipeline.context import Kind, RunContext
+from clipquarry.pipeline.make_context import make_context
 from clipquarry.pipeline.plan import _allotted
 from clipquarry.pipeline.record import record
 from clipquarry.pipeline.stages import run_stage
 from clipquarry.settings import Settings
 from clipquarry.steps.clips import Clips, Window
+from families.made_run import MadeRun
 from pipeline_world import World, catalog_row
 
 DATASET = "kinetics400"
@@ -33,7 +35,7 @@ class Lab(World):
     def context(self, run: str = "one", kind: Kind = "full", **params: Any) -> RunContext:
         params = {"sources": ["local"], "local_folder": str(self.mine), **params}
         ctx = make_context(self.dataset, run, params, kind=kind, settings=self.settings)
-        write_rows(ctx.catalog, schema_of(CATALOG_FIELDS, "catalog"), self.catalog)
+        MadeRun(ctx.folder).catalog(self.catalog)
         with ctx.ledger() as ledger:
             ledger.sync_catalog(ctx.spec.name, ctx.catalog)
         return ctx
@@ -135,7 +137,7 @@ def test_archives_are_somebody_to_ask_where_they_are_read(lab: Lab, tmp_path: Pa
     lab.dataset = "kinetics400_boxed"
     ctx = lab.context(sources=["local", "cvdf"])
     assert lab.planned(ctx) == clips_of(lab.catalog)
-    jobs = run_stage("unpack_shards", ctx, say=lambda *_: None)
+    jobs = run_stage("unpack_shards", ctx)
     assert len(jobs) == 150, "two parts each, of two splits: at most 200 shards of all archives"
     parts = [row["item_id"] for job in jobs for row in read_rows(lab.root / job["items"])]
     assert len(set(parts)) == len(parts) == 300

@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from clipquarry.acquire.official import Obtained
+from clipquarry.acquire.annotation_files import AnnotationFile
 from clipquarry.cli import main
-from clipquarry.datasets.load import find_spec
+from clipquarry.datasets.load import find_spec, load_all
 from clipquarry.errors import UserError
 from clipquarry.files import read_json, sha256_of
 from clipquarry.pipeline.annotation_choice import annotation_spec, check_kept, remember
-from clipquarry.pipeline.context import make_context
+from clipquarry.pipeline.family import params_model
+from clipquarry.pipeline.make_context import make_context
 from clipquarry.pipeline.param_checks import check_here, parse_run_params
+from clipquarry.pipeline.params import RunParams, sections_of
 from clipquarry.pipeline.stages import NothingToDo, run_stage
+from clipquarry.settings import DataRoot
 from pipeline_world import World
 
 
@@ -67,7 +70,7 @@ def test_what_the_trigger_form_sends_is_right(dataset: str) -> None:
 
 def test_a_layout_that_names_no_folder_for_what_is_asked() -> None:
     spec = find_spec("kinetics400")
-    bare = spec.model_copy(update={"layout": {"videos": "videos_{part}"}})
+    bare = spec.model_copy(update={"layout": {"videos": "videos_{split}"}})
     for step, folder in (("resize", "resized"), ("frames", "rawframes")):
         with pytest.raises(UserError, match=f"needs a folder '{folder}'"):
             parse_run_params({step: True}, bare)
@@ -94,7 +97,7 @@ def test_what_this_machine_does_not_have(tmp_path: Path) -> None:
 
 
 def test_frames_of_a_flat_layout_have_the_rate_and_size_that_was_chosen(tmp_path: Path) -> None:
-    from clipquarry.pipeline.step_params import _frames_params
+    from clipquarry.families.clips.jobs import _frames_params
 
     world = World(tmp_path / "data")
     usual = {"fps": 30, "short_edge": 256, "width": 0, "height": 0}
@@ -124,14 +127,14 @@ def test_the_annotation_source_is_the_one_that_was_chosen(tmp_path: Path) -> Non
     ]
     assert annotation_spec(context()) == backup.spec
     assert annotation_spec(backup).item_sources == backup.spec.item_sources
-    path = backup.spec.parts["val"]
+    path = backup.spec.splits["val"]
     csv = world.root / backup.spec.root / path
     check_kept(backup, [path])
     csv.parent.mkdir(parents=True)
     csv.write_text("label,youtube_id\n")
     with pytest.raises(UserError, match=r"is there already, and did not come .*move it away to get it from openmmlab"):
         check_kept(backup, [path])
-    remember(backup, [Obtained("val", csv, "deepmind", sha256_of(csv), 1)])
+    remember(backup, [AnnotationFile("val", csv, "deepmind", sha256_of(csv), 1)])
     with pytest.raises(UserError, match="from the source 'deepmind'"):
         check_kept(backup, [path])
     check_kept(context("openmmlab", "deepmind"), [path])
@@ -203,7 +206,7 @@ def test_a_dry_run_takes_nothing_from_a_run_of_its_name(clipquarry: Command, mon
     monkeypatch.setenv("CLIPQUARRY_DEMO_URL", "http://127.0.0.1:9")
     world = clipquarry.world
     ctx = world.context(run="one")
-    run_stage("annotations", ctx, say=lambda *_: None)
+    run_stage("annotations", ctx)
     world.go(ctx)
     before = ctx.plan_file.read_bytes()
     said = clipquarry("plan", "kinetics_demo", "--run", "one", code=2).stderr.splitlines()[-1]
@@ -244,7 +247,7 @@ def test_a_run_that_died_early_tells_why(clipquarry: Command) -> None:
     verdict = read_json(folder / "report/report.json")["verdict"]
     assert (verdict["level"], verdict["word"]) == ("bad", "Failed")
     assert verdict["headline"].startswith(
-        "“annotations” failed: The annotation file of kinetics_demo, part 'train', could not be had"
+        "“annotations” failed: The annotation file of kinetics_demo, split 'train', could not be downloaded"
     )
     page = (folder / "report/index.html").read_text()
     assert "Failed" in page and "What the first line says, and nothing else." in page
@@ -260,10 +263,10 @@ def test_a_report_of_wrong_parameters_is_written_and_says_so(tmp_path: Path) -> 
     world = World(tmp_path / "data")
     ctx = make_context("kinetics_demo", "wrong", {"colour": "blue"}, settings=world.settings, started=True)
     with pytest.raises(UserError, match="no parameter 'colour'"):
-        run_stage("annotations", ctx, say=lambda *_: None)
+        run_stage("annotations", ctx)
     with pytest.raises(NothingToDo):
-        run_stage("record", ctx, say=lambda *_: None)
-    page = Path(run_stage("report", ctx, say=lambda *_: None))
+        run_stage("record", ctx)
+    page = Path(run_stage("report", ctx))
     told = read_json(page.with_name("report.json"))
     assert "no parameter 'colour'" in told["verdict"]["headline"]
     assert told["verdict"]["level"] == "bad"
@@ -276,19 +279,42 @@ def test_a_failure_is_forgotten_when_the_stage_ends_well_after_all(tmp_path: Pat
     world = World(tmp_path / "data")
     ctx = world.context()
     with pytest.raises(UserError):
-        run_stage("plan", world.context(classes=["curling"]), say=lambda *_: None)
-    assert [failure.part for failure in failures_of(ctx.folder)] == ["plan"]
-    run_stage("plan", ctx, say=lambda *_: None)
+        run_stage("plan", world.context(classes=["curling"]))
+    assert [failure.task for failure in failures_of(ctx.folder)] == ["plan"]
+    run_stage("plan", ctx)
     assert failures_of(ctx.folder) == []
 
 
 def test_another_data_set_to_compare_with_must_be_on_this_disk(tmp_path: Path) -> None:
     spec = find_spec("kinetics400")
-    (tmp_path / "kinetics600.parquet").touch()
-    check_here(parse_run_params({"compare_with": ["kinetics600"]}, spec), spec, steps_here=True, states=tmp_path)
+    state = DataRoot(tmp_path).state("kinetics600")
+    state.parent.mkdir(parents=True)
+    state.touch()
+    check_here(
+        parse_run_params({"compare_with": ["kinetics600"]}, spec), spec, steps_here=True, data=DataRoot(tmp_path)
+    )
     for name in ("kinetics700", "kinetics400", "../kinetics600"):
         chosen = parse_run_params({"compare_with": [name]}, spec)
         with pytest.raises(UserError, match="no other data set that was fetched"):
-            check_here(chosen, spec, steps_here=True, states=tmp_path)
+            check_here(chosen, spec, steps_here=True, data=DataRoot(tmp_path))
     with pytest.raises(UserError, match="twice"):
         parse_run_params({"compare_with": ["a", "a"]}, spec)
+
+
+@pytest.mark.parametrize(
+    "model",
+    sorted({params_model(spec) for spec in load_all()[0].values()}, key=lambda model: model.__name__),
+    ids=lambda model: str(model.__name__),
+)
+def test_every_field_stands_in_one_section_of_the_form(model: type[RunParams]) -> None:
+    sections = sections_of(model)
+    assert sorted(name for fields in sections.values() for name in fields) == sorted(model.model_fields)
+    assert "More" not in sections
+
+
+def test_a_field_that_nobody_placed_is_shown_all_the_same() -> None:
+    class Mine(RunParams):
+        colour: str = ""
+
+    assert sections_of(Mine)["More"] == ["colour"]
+    assert "More" not in sections_of(RunParams)

@@ -6,7 +6,8 @@ import hashlib
 from pathlib import Path
 
 from clipquarry.files import read_json
-from clipquarry.pipeline.context import RunContext, make_context
+from clipquarry.pipeline.context import RunContext
+from clipquarry.pipeline.make_context import make_context
 from clipquarry.pipeline.pins import pin
 from clipquarry.settings import DataRoot, Settings
 

@@ -9,6 +9,7 @@ import pytest
 from clipquarry.errors import UserError
 from clipquarry.files import read_json
 from clipquarry.manifest import read_rows
+from clipquarry.microseconds import of
 from clipquarry.pipeline.params import RunParams
 from clipquarry.pipeline.plan import shard_count
 from pipeline_world import World, catalog_row
@@ -37,7 +38,7 @@ def test_all_clips_of_a_video_meet_in_one_shard_as_neighbours(world: World) -> N
         videos = [row["video_id"] for row in shard]
         assert videos == sorted(videos)
         assert all(home.setdefault(video, number) == number for video in videos)
-        assert {row["start"] for row in shard if row["video_id"] == videos[0]} == {0, 20}
+        assert {row["start"] for row in shard if row["video_id"] == videos[0]} == {0, of(20)}
     assert len(home) == 30
 
 

@@ -9,7 +9,7 @@ import pytest
 from clipquarry.annotations.action_list import publish_action_list, read_action_list
 from clipquarry.annotations.ava_csv import write_boxes, write_key_frames
 from clipquarry.annotations.box_csv import read_boxes
-from clipquarry.pipeline.boxes.readable import write_readable
+from clipquarry.families.boxes.release_csv import write_release_csv
 
 A, B = "AAAAAAAAAAA", "-B_B_B_B_B_"
 BOX = "0.077,0.151,0.283,1.000"
@@ -24,7 +24,7 @@ def release(folder: Path, text: str, images: dict[str, int]) -> tuple[list[str],
     source.write_bytes(text.encode())
     table = read_boxes(source, "ava")
     target, left = folder / "release.csv", folder / "left.csv"
-    count = write_readable(table.boxes, table.rejected, target, left, lambda video: images.get(video, 0))
+    count = write_release_csv(table.boxes, table.rejected, target, left, lambda video: images.get(video, 0))
     with open(left) as handle:
         rows = list(csv.reader(handle))
     assert rows[0] == ["video_id", "second", "rows", "reason"]
@@ -38,7 +38,7 @@ def test_rejected_rows_are_told_and_not_published(tmp_path: Path) -> None:
     lines, left = release(tmp_path, text, {A: 1000, B: 1000})
     assert lines == [*good, ""]
     assert len(left) == len([row for row in ODD if row])
-    assert left[0] == [A, "", "1", "line 2: bad_row, 2 columns, where at least 8 are meant"]
+    assert left[0] == [A, "", "1", "line 2: bad_row, 2 columns, where at least 8 are expected"]
     assert all(row[3].startswith("line ") for row in left)
 
 
@@ -47,7 +47,7 @@ def test_what_has_no_images_is_left_out_by_seconds(tmp_path: Path) -> None:
     lines, left = release(tmp_path, text, {A: 93})
     assert lines == [f"{A},0902,{BOX},80,1", ""]
     assert left == [
-        [A, "0903", "2", "its images end at 93, 123 are needed"], [B, "0902", "1", "the film has no images"]
+        [A, "0903", "2", "its frames end at 93, 123 are needed"], [B, "0902", "1", "the video has no frames"]
     ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from clipquarry.pipeline.context import update_run_file
 from clipquarry.pipeline.record import record
 from clipquarry.pipeline.stage import begin
 from clipquarry.pipeline.stages import NothingInThisRun, run_stage
-from clipquarry.steps.runner import result_path
+from clipquarry.run_folder import result_path
 from pipeline_world import World, catalog_row
 
 
@@ -24,7 +24,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def shards_left(world: World, run: str = "one", **params: object) -> list[str]:
     ctx = world.context(run, **params)
-    return [job["name"] for job in run_stage("fetch_shards", ctx, say=lambda *_: None)]
+    return [job["name"] for job in run_stage("fetch_shards", ctx)]
 
 
 def finish(world: World, names: list[str]) -> None:
@@ -63,9 +63,9 @@ def test_a_run_that_is_over_asks_again_when_it_is_run_again(
     finish(world, every)
     write_json(ctx.folder / "gates/clips.json", {"verdict": verdict})
     update_run_file(ctx, ended="2026-11-28T00:00:00+00:00" if ended else None)
-    begin(ctx, lambda *_: None)
+    begin(ctx)
     assert shards_left(world, shards=3) == (every if again else [])
-    begin(ctx, lambda *_: None)
+    begin(ctx)
     assert shards_left(world, shards=3) == (every if again else [])
 
 
@@ -82,7 +82,7 @@ def test_half_made_things_are_swept_from_the_layout(world: World) -> None:
         (path / "img_00001.jpg").touch()
     long_ago = time.time() - 7200
     os.utime(old, (long_ago, long_ago))
-    begin(ctx, lambda *_: None)
+    begin(ctx)
     left = sorted(path.name for path in folder.iterdir())
     assert left == sorted([mine.name, foreign.name, "whole"]), "a dead process's and an old one go"
     assert whole.exists(), "a folder of images is not looked into"
@@ -91,7 +91,7 @@ def test_half_made_things_are_swept_from_the_layout(world: World) -> None:
 def test_half_made_things_are_swept_wherever_they_lie(world: World) -> None:
     ctx = world.context()
     places = [
-        ctx.folder / "gates", ctx.data.release("kinetics_demo"), *(ctx.data.private / name for name in ("state", "models", "store/unfinished")),
+        ctx.folder / "gates", ctx.data.release("kinetics_demo"), *(ctx.data.private / name for name in ("state", "models", "scratch/sources", "store/unfinished")),
         world.root / "kinetics_demo", world.root / "kinetics_demo/annotations",
     ]  # fmt: skip
     elsewhere = world.root / "elsewhere"
@@ -108,7 +108,7 @@ def test_half_made_things_are_swept_wherever_they_lie(world: World) -> None:
                 made = beside(place / name)
                 make(made.with_name(made.name.replace(f"~{os.getpid()}-", f"~{2**22 + 1}-")))
     (ctx.folder / "gates" / f"{TEMPORARY_PREFIX}of-before.json").write_text("{")
-    begin(ctx, lambda *_: None)
+    begin(ctx)
     left = [path for place in places for path in place.iterdir() if path.name.startswith(TEMPORARY_PREFIX)]
     assert [path.name for path in left] == [f"{TEMPORARY_PREFIX}of-before.json"], "whose process is unknown waits a day"
     assert (elsewhere / "kept").exists()
@@ -130,7 +130,7 @@ def test_a_refresh_looks_at_the_splits_that_were_asked_for(world: World) -> None
 def test_a_refresh_before_the_first_run_does_nothing(world: World) -> None:
     ctx = world.context("one", "refresh")
     with pytest.raises(NothingInThisRun, match="was never run"):
-        begin(ctx, lambda *_: None)
+        begin(ctx)
 
 
 def test_a_refresh_asks_for_what_the_ledger_calls_due(tmp_path: Path) -> None:

@@ -28,21 +28,20 @@ SPEC = """
 schema: dataset-spec/v1
 name: kinetics_toy
 title: Toy
-family: crawl
+family: clips
 task: action-recognition
 root: kinetics_toy
 access: {kind: open}
-annotation_format: kinetics_csv
-layout: {annotations: annotations, videos: "videos_{part}", resized: "videos_{part}_256p_dense_cache", rawframes: "rawframes_{part}"}
-item: {level: 2, ext: [mp4]}
-labels: {source: annotation, count: 2, order: codepoint, base: 0}
-splits:
-  - parts: {train: annotations/kinetics_train.csv, val: annotations/kinetics_val.csv}
+options: {reader: kinetics_csv}
+layout: {annotations: annotations, videos: "videos_{split}", resized: "videos_{split}_256p_dense_cache", rawframes: "rawframes_{split}"}
+item: {level: 2, ext: [mp4], ids: youtube}
+labels: {source: annotation, count: 2, order: codepoint}
+splits: {train: annotations/kinetics_train.csv, val: annotations/kinetics_val.csv}
 sources:
   - {id: csv, kind: http, provides: annotations, url: "${TOY_URL}/{split}.csv", into: "annotations/kinetics_{split}.csv"}
   - {id: origin, kind: http, provides: items, content: video, url: "${TOY_URL}/videos/{id}.mp4", attempts: 1, timeout_s: 5}
-lists: {videos: "toy_{part}_list_videos.txt", rawframes: "toy_{part}_list_rawframes.txt"}
-expected: {crawled: true, parts: {train: {count: 3}, val: {count: 2}}}
+lists: {videos: "toy_{split}_list_videos.txt", rawframes: "toy_{split}_list_rawframes.txt"}
+expected: {rows: {train: {count: 3}, val: {count: 2}}}
 missing: {warn: 0.05, error: 0.9}
 rejected: {error: 0.5}
 recipe: {preset: ultrafast, max_seconds: 2}
@@ -246,17 +245,17 @@ def test_a_data_root_that_cannot_be_written(lab: Lab, tmp_path: Path) -> None:
     assert str(tmp_path / "file") in done.stderr.splitlines()[-1]
 
 
-def test_other_data_sets_are_described_only(lab: Lab) -> None:
-    names = {row["name"]: row["runs"] for row in lab.rows("datasets")}
-    assert names[DATASET] == names["kinetics400"] == "yes"
-    other = SPEC.replace("kinetics_toy", "other").replace("annotation_format: kinetics_csv\n", "")
+def test_a_yaml_that_no_run_could_use_is_told(lab: Lab) -> None:
+    known = {row["name"]: row["family"] for row in lab.rows("datasets")}
+    assert known[DATASET] == known["kinetics400"] == "clips"
+    other = SPEC.replace("kinetics_toy", "other").replace("options: {reader: kinetics_csv}\n", "")
     (lab.folder / "specs/other.yaml").write_text(other)
     try:
-        assert "cannot run yet" in lab("run", "other", code=2).stderr
+        assert "key 'options': Field required" in lab("run", "other", code=2).stderr
         (lab.folder / "specs/other.yaml").write_text("name: [")
         assert "other.yaml, line" in lab("datasets", code=2).stderr
         assert (
-            "is a valid data set of family 'crawl'" in lab("spec", str(lab.folder / "specs/kinetics_toy.yaml")).stdout
+            "is a valid data set of family 'clips'" in lab("spec", str(lab.folder / "specs/kinetics_toy.yaml")).stdout
         )
     finally:
         (lab.folder / "specs/other.yaml").unlink()

@@ -10,11 +10,12 @@ import pytest
 from clipquarry.acquire.breaker import Breaker
 from clipquarry.files import read_json, write_json
 from clipquarry.manifest import write_rows
-from clipquarry.pipeline.context import RunContext, make_context
+from clipquarry.pipeline.context import RunContext
+from clipquarry.pipeline.make_context import make_context
+from clipquarry.pipeline.reporting import collect
 from clipquarry.pipeline.state import RESULTS_SCHEMA
 from clipquarry.pipeline.stops import tell_stops
 from clipquarry.reasons import Reason
-from clipquarry.report.collect import collect
 from clipquarry.report.verdict import verdict_of
 from clipquarry.settings import DataRoot, Settings
 

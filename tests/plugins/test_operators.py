@@ -23,10 +23,11 @@ from clipquarry.demo.origin import Origin
 from clipquarry.errors import UserError
 from clipquarry.files import write_json
 from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.microseconds import of
 from clipquarry.pipeline.summary import run_summary
 from clipquarry.reasons import Reason
+from clipquarry.run_folder import journal_path
 from clipquarry.settings import DataRoot
-from clipquarry.steps.runner import journal_path
 from clipquarry_airflow.notify import SummaryNotifier
 from clipquarry_airflow.operators.outcome import raise_for, read_outcome
 from clipquarry_airflow.operators.process import ProcessStepOperator
@@ -42,7 +43,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setenv("CLIPQUARRY_DATA", str(tmp_path))
     row = {
         "item_id": "val/zumba/AAAAAAAAAAA_000001_000011", "video_id": "AAAAAAAAAAA", "clip_id": "AAAAAAAAAAA_000001_000011",
-        "split": "val", "label": "zumba", "class_dir": "zumba", "label_index": 0, "start": 1, "end": 11, "row": 2,
+        "split": "val", "label": "zumba", "class_dir": "zumba", "label_index": 0, "start": of(1), "end": of(11), "row": 2,
     }  # fmt: skip
     write_rows(tmp_path / "items.parquet", schema_of(ITEM_FIELDS, "shard"), [row])
     source = {"id": "youtube", "kind": "youtube", "provides": "items", "content": "video"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import random
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,27 +21,29 @@ import httpx
 import pytest
 from airflow.api_fastapi.core_api.security import AccessView, requires_access_view, requires_authenticated
 from clipquarry.datasets.load import find_spec
-from clipquarry.manifest import write_rows
-from clipquarry.report import write_report
+from clipquarry.pipeline.reporting import write_report
 from clipquarry.settings import DataRoot
 from clipquarry_airflow.pages import make_app
 from fastapi.routing import APIRoute
 from playwright.sync_api import Browser
 from ports import free_port
-from report_fixture import CATALOG, NOW, RUN, STATE, World, catalog_rows, result_rows, without_attempts, write_gates
+from report_fixture import NOW, RUN, World, catalog_rows, result_rows, without_attempts, write_gates
 from report_fixture import write_run_files as write_run_json
 
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 RUN_ID = "scheduled__2026-11-21T00:00:00+00:00"
 REPORT = f"/clipquarry/runs/kinetics400/{RUN}/report/index.html"
+PACKED = f"/clipquarry/runs/kinetics400/{RUN}/gates/frames.rows.csv.gz"
+ROWS = 'item_id,check,scope,severity,values\nval/a/<script>x</script>,frames.x,,warn,"{""a"": 1}"\n'
 ROUTES = (
     "/clipquarry/", "/clipquarry/index.html", "/clipquarry/dataset/kinetics400",
     f"/clipquarry/report/kinetics400/{RUN}", REPORT,
     f"/clipquarry/runs/kinetics400/{RUN}/report/missing.csv", f"/clipquarry/runs/kinetics400/{RUN}/report/report.json",
-    f"/clipquarry/runs/kinetics400/{RUN}/gates/clips.rows.csv", "/clipquarry/dag/kinetics400",
+    f"/clipquarry/runs/kinetics400/{RUN}/gates/clips.rows.csv", PACKED, "/clipquarry/dag/kinetics400",
     "/clipquarry/dag/kinetics400_refresh", f"/clipquarry/dag/kinetics400/run/{RUN_ID}", "/clipquarry/dag/other",
-    "/clipquarry/dag/kinetics400/run/manual__not_yet",
+    "/clipquarry/dag/kinetics400/run/manual__not_yet", f"/clipquarry/dag/kinetics400/gate/clips/run/{RUN_ID}",
+    "/clipquarry/dag/kinetics400_refresh/gate/lists/run/manual__not_yet",
 )  # fmt: skip
 
 
@@ -61,10 +65,11 @@ def make_run(data: DataRoot, dataset: str) -> World:
     rng = random.Random(4)
     rows = catalog_rows(6, 5, rng)
     found = result_rows(rows, rng, NOW, dataset, 0.2)
-    write_rows(world.folder / "catalog.parquet", CATALOG, rows)
-    write_rows(world.folder / "recorded.parquet", STATE, without_attempts(found))
+    world.made.catalog(rows)
+    world.made.recorded(without_attempts(found))
     write_run_json(world, begun=NOW)
     write_gates(world.folder, found)
+    (world.folder / "gates" / PACKED.rpartition("/")[2]).write_bytes(gzip.compress(ROWS.encode(), mtime=0))
     write_report(world.spec, data, RUN, None, NOW)
     return world
 
@@ -95,13 +100,20 @@ def airflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
         make_run(data, dataset)
     (home / "data" / "secret.txt").write_text("secret")
     assert migrating.wait(300) == 0
-    url = f"http://127.0.0.1:{port}"
+    with serving(home, environment, port) as url_and_token:
+        yield Server(*url_and_token, data.root)
+
+
+@contextmanager
+def serving(home: Path, environment: dict[str, str], port: int, below: str = "") -> Iterator[tuple[str, str]]:
+    """Airflow's API server at a path ``below`` the address of a port: its URL, and a token for it."""
+    url = f"http://127.0.0.1:{port}{below}"
     with open(home / "api.log", "wb") as log:
         process = subprocess.Popen(
             [BIN / "airflow", "api-server"], env=environment, stdout=log, stderr=log, start_new_session=True
         )
         try:
-            yield Server(url, _log_in(url, process, home / "api.log"), data.root)
+            yield url, _log_in(url, process, home / "api.log")
         finally:
             process.send_signal(signal.SIGINT)
             try:
@@ -163,11 +175,22 @@ def test_a_user_sees_every_page_with_its_headers(airflow_server: Server, path: s
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["referrer-policy"] == "no-referrer"
-    if path.endswith((".csv", ".json")):
+    if path.endswith((".csv", ".json", ".gz")):
         assert answer.headers["content-disposition"].startswith("attachment;")
         name = path.rpartition("/")[2]
         folder = "gates" if "/gates/" in path else "report"
         assert answer.content == (DataRoot(airflow_server.data).run("kinetics400", RUN) / folder / name).read_bytes()
+
+
+def test_packed_rows_arrive_as_the_file_that_was_written(airflow_server: Server) -> None:
+    """A browser must save the file, not unpack it on the way or show what is in it."""
+    answer = airflow_server.get(PACKED)
+    assert answer.headers["content-type"] == "application/gzip"
+    assert "content-encoding" not in answer.headers
+    assert answer.headers["content-disposition"] == f'attachment; filename="kinetics400.{RUN}.frames.rows.csv.gz"'
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert gzip.decompress(answer.content).decode() == ROWS
+    assert airflow_server.get(PACKED.replace("frames", "absent")).status_code == 404
 
 
 def test_the_pages_say_what_they_should(airflow_server: Server) -> None:
@@ -183,8 +206,21 @@ def test_the_pages_say_what_they_should(airflow_server: Server) -> None:
     assert airflow_server.get("/clipquarry/dataset/unknown").status_code == 404
 
 
+def test_a_gates_page_shows_the_rows_that_broke_it(airflow_server: Server) -> None:
+    page = airflow_server.get(f"/clipquarry/dag/kinetics400/gate/clips/run/{RUN_ID}").text
+    assert "clips.coverage" in page and "Kinetics-400" in page
+    assert f'href="/clipquarry/runs/kinetics400/{RUN}/gates/clips.rows.csv"' in page
+    assert f'href="/clipquarry/dag/kinetics400/run/{RUN_ID}"' in page
+    told = airflow_server.get(f"/clipquarry/dag/kinetics400/gate/annotations/run/{RUN_ID}").text
+    assert "4 videos are in two splits." in told and "<img src=x" not in told
+    nothing = airflow_server.get(f"/clipquarry/dag/kinetics400/gate/merged/run/{RUN_ID}").text
+    assert "The gate merged has no result in this run" in nothing
+    assert "does not prepare" in airflow_server.get(f"/clipquarry/dag/other/gate/clips/run/{RUN_ID}").text
+
+
 def test_every_link_of_the_index_and_the_report_leads_somewhere(airflow_server: Server) -> None:
-    for page in ("/clipquarry/", "/clipquarry/dataset/kinetics400", REPORT):
+    gate = f"/clipquarry/dag/kinetics400/gate/clips/run/{RUN_ID}"
+    for page in ("/clipquarry/", "/clipquarry/dataset/kinetics400", REPORT, gate):
         links = re.findall(r'href="([^"#]+)"', airflow_server.get(page).text)
         assert links
         for link in links:
@@ -205,13 +241,20 @@ def test_every_link_of_the_index_and_the_report_leads_somewhere(airflow_server: 
         "/clipquarry/runs/kinetics400/..%2f..%2f..%2f/gates/x.rows.csv", "/clipquarry/report/kinetics400/..%2f..",
         "/clipquarry/dataset/..%2f..%2fetc", "/clipquarry/dataset/Kinetics400%0a", "/clipquarry/dataset/%3Cscript%3E",
         f"/clipquarry/runs/kinetics400/{RUN}/gates/linked.rows.csv",
-        "/clipquarry/runs/kinetics400/linked/report/index.html",
+        f"/clipquarry/runs/kinetics400/{RUN}/gates/linked.rows.csv.gz", f"/clipquarry/runs/kinetics400/{RUN}/gates/run.gz",
+        f"/clipquarry/runs/kinetics400/{RUN}/gates/..%2fgates%2fframes.rows.csv.gz",
+        f"/clipquarry/runs/kinetics400/{RUN}/gates/%3Cscript%3E.rows.csv.gz",
+        f"/clipquarry/runs/kinetics400/{RUN}/gates/frames.rows.csv.gz%0a", f"/clipquarry/runs/kinetics400/{RUN}/gates/frames.rows.csv.gz.gz",
+        "/clipquarry/runs/kinetics400/linked/report/index.html", "/clipquarry/dag/kinetics400/gate/clips/run/linked",
+        f"/clipquarry/dag/kinetics400/gate/..%2frun/run/{RUN_ID}", f"/clipquarry/dag/kinetics400/gate/..%2f..%2fclips/run/{RUN_ID}",
+        f"/clipquarry/dag/kinetics400/gate/%3Cscript%3E/run/{RUN_ID}", f"/clipquarry/dag/kinetics400/gate/clips%0a/run/{RUN_ID}",
     ],
 )  # fmt: skip
 def test_no_address_leaves_the_run(airflow_server: Server, path: str) -> None:
     folder = DataRoot(airflow_server.data).run("kinetics400", RUN)
     for link, target in (
         (folder / "gates" / "linked.rows.csv", airflow_server.data / "secret.txt"),
+        (folder / "gates" / "linked.rows.csv.gz", airflow_server.data / "secret.txt"),
         (folder.parent / "linked", airflow_server.data),
     ):
         if not link.is_symlink():

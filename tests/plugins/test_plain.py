@@ -10,11 +10,12 @@ import pytest
 import structlog
 from airflow.sdk.exceptions import AirflowFailException
 from clipquarry_airflow.operators.plain import WIDTH, advice_first, explain, lines_of, report_address
-from clipquarry_airflow.operators.stage import StageOperator, note_lost_tasks
+from clipquarry_airflow.operators.report import note_lost_tasks
+from clipquarry_airflow.operators.stage import StageOperator
 
 GATE = (
     "The gate 'clips' blocks: clips.coverage [all]: 5 of 6 clips are missing (83 %, at most 60 % allowed). All rows are in "
-    "/data/clips.rows.csv. What to do ('clips.coverage' in docs/checks.md): Sort the rows by reason."
+    "/data/clips.rows.csv. What to do: Sort the rows by reason."
 )
 
 
@@ -92,7 +93,7 @@ def test_events_only_of_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     from airflow.sdk.execution_time.context import OutletEventAccessors
     from clipquarry.files import write_json
     from clipquarry.manifest import schema_of, write_rows
-    from clipquarry.pipeline.context import make_context
+    from clipquarry.pipeline.make_context import make_context
     from clipquarry.pipeline.state import STATE_SCHEMA
 
     monkeypatch.setenv("CLIPQUARRY_DATA", str(tmp_path))
@@ -128,7 +129,7 @@ def test_tasks_that_were_lost_are_failures_until_they_end_well(tmp_path: Path) -
     states = {"plan": "failed", "fetch_0": "success", "fetch_1": "failed", "record": "upstream_failed", "gate_clips": "failed",
               "gate_lists": "failed", "release": "upstream_failed", "report": "running"}  # fmt: skip
     note_lost_tasks(tmp_path, states, tasks)
-    assert {failure.part: failure.sentence for failure in failures_of(tmp_path)} == {
+    assert {failure.task: failure.sentence for failure in failures_of(tmp_path)} == {
         "plan": "It has no class 'curling'.",
         "fetch": "The task failed without a word of its own; its log says more.",
         "gate_lists": "The task failed without a word of its own; its log says more.",

@@ -11,35 +11,36 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
-from clipquarry.annotations.box_csv import BOXES, KEY_FRAMES, REJECTED
+from clipquarry.datasets.families import spec_of
 from clipquarry.datasets.model import DatasetSpec
-from clipquarry.files import write_json
-from clipquarry.manifest import CATALOG_FIELDS, ITEM_FIELDS, RESULT_FIELDS, Row, schema_of, write_rows
-from clipquarry.quality import GateParams, GateResult, run_gate
+from clipquarry.families.boxes.options import boxes_options
+from clipquarry.manifest import Row
+from clipquarry.pipeline.gates import run_gate
+from clipquarry.quality.params import GateParams
+from clipquarry.quality.results import GateResult
 from clipquarry.settings import DataRoot
-from clipquarry.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
-from quality_world import FRAMES, jpeg, media_row, video_bytes
+from families.boxes.made_boxes import MadeBoxes, box_row, key_row, proposal_row, rect
+from families.made_run import FINE, item_row
+from quality_world import jpeg, media_row, shows, video_bytes
 
 AVA_YAML = """
 schema: dataset-spec/v1
 name: ava
 title: AVA
-family: crawl
+family: boxes
 task: spatio-temporal-detection
 root: ava
 access: {kind: crawl}
-annotation_format: ava_csv
+options: {items: videos}
 layout: {annotations: annotations, videos: videos, excerpts: videos_15min, rawframes: rawframes}
 item: {level: 1, ext: [mp4, mkv, webm]}
-labels: {source: annotation, count: 4, base: 1}
-splits: [{parts: {train: annotations/ava_train_v2.2.csv, val: annotations/ava_val_v2.2.csv}}]
+labels: {source: annotation, count: 4}
+splits: {train: annotations/ava_train_v2.2.csv, val: annotations/ava_val_v2.2.csv}
 sources: [{id: local, kind: local, provides: items, content: video, path: /films}]
 expected:
-  variants: {v2.2: {parts: {train: {count: 12, provenance: documented}}}}
-  videos: {count: 4, parts: {train: {count: 3}, val: {count: 1}}}
+  variants: {v2.2: {rows: {train: {count: 12, provenance: documented}}}}
+  videos: {train: {count: 3}, val: {count: 1}}
 variants: [v2.1, v2.2]
 default_variant: v2.2
 missing: {warn: 0.25, error: 0.5}
@@ -48,52 +49,29 @@ AVA_KINETICS_YAML = """
 schema: dataset-spec/v1
 name: ava_kinetics
 title: AVA-Kinetics
-family: crawl
+family: boxes
 task: spatio-temporal-detection
 root: ava_kinetics
 access: {kind: crawl}
-annotation_format: ava_kinetics_csv
+options: {items: windows, windows_of: kinetics700, merge_with: ava, kept_apart: [kinetics400, kinetics600, kinetics700]}
 layout: {annotations: annotations, videos: videos, rawframes: rawframes}
 item: {level: 1, ext: [mp4]}
-labels: {source: annotation, count: 4, base: 1}
+labels: {source: annotation, count: 4}
 splits:
-  - parts:
-      train: ava_kinetics_v1_0/kinetics_train_v1.0.csv
-      val: ava_kinetics_v1_0/kinetics_val_v1.0.csv
-      test: ava_kinetics_v1_0/kinetics_test_v1.0.csv
+  train: ava_kinetics_v1_0/kinetics_train_v1.0.csv
+  val: ava_kinetics_v1_0/kinetics_val_v1.0.csv
+  test: ava_kinetics_v1_0/kinetics_test_v1.0.csv
 sources: [{id: local, kind: local, provides: items, content: video, path: /films}]
-expected: {parts: {test: {count: 2, provenance: counted}}}
+expected: {rows: {test: {count: 2, provenance: counted}}}
 missing: {warn: 0.25, error: 0.5}
 recipe: {fps: 30}
 """
 ACTIONS = {"names": {"1": "bend", "2": "crawl", "3": "dance", "80": "watch"}, "evaluated": [1, 3, 80]}
-RECORDED = schema_of(
-    (*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, pa.field("source", pa.string()), ATTEMPTS_FIELD), "state"
-)
-EXCERPT = schema_of(
-    (
-        *RESULT_FIELDS,
-        *MEDIA_FIELDS,
-        PATH_FIELD,
-        pa.field("images", pa.int32()),
-        pa.field("image_path", pa.string()),
-        pa.field("image_width", pa.int32()),
-        pa.field("image_height", pa.int32()),
-        pa.field("source_duration", pa.float64()),
-    ),
-    "excerpt",
-)
-PROPOSALS = pa.schema(
-    [("key", pa.string()), ("video_id", pa.string()), ("second", pa.int64())]
-    + [(name, pa.float64()) for name in ("x1", "y1", "x2", "y2", "score")]
-)
-BOX = {"x1": 0.077, "y1": 0.151, "x2": 0.283, "y2": 0.811}
-OTHER_BOX = {"x1": 0.5, "y1": 0.25, "x2": 0.9, "y2": 0.999}
-FINE = {"status": "done", "reason": "ok", "evidence": ""}
+BOX, OTHER_BOX = rect(0.077, 0.151, 0.283, 0.811), rect(0.5, 0.25, 0.9, 0.999)
 
 
 def make_spec(text: str, **changes: Any) -> DatasetSpec:
-    return DatasetSpec.model_validate({**yaml.safe_load(text), **changes})
+    return spec_of({**yaml.safe_load(text), **changes})
 
 
 @dataclass
@@ -137,36 +115,28 @@ class BoxWorld:
         return run_gate(name, self.spec, self.run_dir, self.data, GateParams(**params))
 
     def write(self) -> None:
-        run = self.run_dir
-        write_rows(run / "catalog.parquet", schema_of(CATALOG_FIELDS, "catalog"), self.catalog)
-        write_rows(run / "plan/items/shard-00000.parquet", schema_of(ITEM_FIELDS, "plan"), self.plan)
-        write_rows(run / "recorded.parquet", RECORDED, self.recorded)
-        ava = self.spec.annotation_format == "ava_csv"
-        step, schema = ("excerpt", EXCERPT) if ava else ("frames", FRAMES)
-        write_rows(run / step / "part-00000.parquet", schema, self.made)
-        write_json(run / "annotations" / "actions.json", self.actions)
+        run = MadeBoxes(self.run_dir)
+        run.catalog(self.catalog)
+        run.plan(self.plan)
+        run.recorded(self.recorded)
+        run.step("excerpt" if boxes_options(self.spec).items == "videos" else "frames", self.made)
+        run.actions(**self.actions)
         for split in self.boxes:
-            _save(run / "annotations" / f"{split}.boxes.parquet", self.boxes[split], BOXES)
-            _save(run / "annotations" / f"{split}.key_frames.parquet", self.key_frames.get(split, []), KEY_FRAMES)
-            _save(run / "annotations" / f"{split}.rejected.parquet", self.rejected.get(split, []), REJECTED)
+            run.annotated(split, "boxes", self.boxes[split])
+            run.annotated(split, "key_frames", self.key_frames.get(split, []))
+            run.annotated(split, "rejected", self.rejected.get(split, []))
         for split, rows in self.excluded.items():
-            _save(run / "annotations" / f"{split}.excluded.parquet", rows, KEY_FRAMES)
+            run.annotated(split, "excluded", rows)
         for split, rows in self.prepared.items():
-            _save(run / "prepared" / f"{split}.boxes.parquet", rows, BOXES)
-            numbers = {"rows": len(rows), "dropped": self.dropped.get(split, 0), "no_clip": 0}
-            write_json(run / "prepared" / f"{split}.json", numbers)
+            run.prepared(split, rows)
+            run.prepared_facts(split, len(rows), dropped=self.dropped.get(split, 0))
         for split, rows in self.prepared_key_frames.items():
-            _save(run / "prepared" / f"{split}.key_frames.parquet", rows, KEY_FRAMES)
+            run.prepared(split, rows, what="key_frames")
         for split, rows in self.proposals.items():
-            _save(run / "proposals" / f"{split}.parquet", rows, PROPOSALS)
-            write_json(run / "proposals" / f"{split}.rejected.json", self.proposals_rejected.get(split, {}))
-            keys = len({row["key"] for row in rows})
             path = f"{self.spec.root}/{split}.pkl"
             (self.root / path).write_bytes(b"pickle")
-            write_json(
-                run / "proposals" / f"{split}.json",
-                {"path": path, "keys": keys, "boxes": len(rows), "source": self.source},
-            )
+            rejected = self.proposals_rejected.get(split, {})
+            run.proposals(split, rows, path=path, source=self.source, rejected=rejected)
 
     def row(self, split: str, index: int = 0) -> Row:
         """A row of boxes."""
@@ -187,28 +157,8 @@ class BoxWorld:
             (target / f"img_{number:05d}.jpg").write_bytes(content)
 
 
-def _save(path: Path, rows: list[Row], schema: pa.Schema) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
-
-
-def box_row(video: str, time: str, box: Row, action: int, person: int) -> Row:
-    return {
-        "video_id": video,
-        "time": time,
-        "second": int(time.partition(".")[0]),
-        **box,
-        "action_id": action,
-        "person_id": person,
-    }
-
-
-def key_row(video: str, time: str) -> Row:
-    return {"video_id": video, "time": time, "second": int(time.partition(".")[0])}
-
-
 def proposal(video: str, second: int, score: float = 0.95) -> Row:
-    return {"key": f"{video},{second:04d}", "video_id": video, "second": second, **BOX, "score": score}
+    return proposal_row(video, second, BOX, score)
 
 
 def _media(name: str, duration: float, frames: int) -> Row:
@@ -228,14 +178,11 @@ def make_ava(root: Path) -> BoxWorld:
         for name in names:
             line += 1
             video = name.partition(".")[0]
-            item: Row = {
-                "item_id": f"{split}/{video}", "video_id": video, "clip_id": name, "split": split, "label": None,
-                "class_dir": None, "label_index": -1, "start": 900, "end": 905, "row": line,
-            }  # fmt: skip
+            item = {**item_row(split, video, 900, 905, clip=name, line=line), "item_id": f"{split}/{video}"}
             result = {**item, **FINE, "key": "k"}
             world.catalog.append({**item, **FINE})
             world.plan.append(dict(item))
-            film = {**_media(name, 3000.0, 75000), "path": f"ava/videos/{name}", "source": "local", "attempts": []}
+            film = {**_media(name, 3000.0, 75000), "path": f"ava/videos/{name}", "source": "local"}
             world.recorded.append({**result, **film})
             folder = f"ava/rawframes/{video}"
             cut = f"cut {name}"
@@ -244,6 +191,7 @@ def make_ava(root: Path) -> BoxWorld:
             excerpt = {
                 **_media(cut, 5.0, 150), "path": f"ava/videos_15min/{name}", "images": 150,
                 "image_path": folder, "image_width": 320, "image_height": 240, "source_duration": 3000.0,
+                **shows(line), "fingerprint": None,
             }  # fmt: skip
             world.made.append({**result, **excerpt})
             world.images(folder, 150)
@@ -302,10 +250,7 @@ def csv_line(row: Row) -> str:
 
 def _window(world: BoxWorld, split: str, video: str, start: int) -> None:
     clip = f"{video}_{start:06d}_{start + 4:06d}"
-    item: Row = {
-        "item_id": f"{split}/{clip}", "video_id": video, "clip_id": clip, "split": split, "label": "abseiling",
-        "class_dir": None, "label_index": -1, "start": start, "end": start + 4, "row": None,
-    }  # fmt: skip
+    item = item_row(split, video, start, start + 4, clip=clip, label="abseiling")
     result = {**item, **FINE, "key": "k"}
     world.catalog.append({**item, **FINE})
     world.plan.append(dict(item))
@@ -313,7 +258,6 @@ def _window(world: BoxWorld, split: str, video: str, start: int) -> None:
         **_media(f"{clip}.mp4", 4.0, 120),
         "path": f"ava_kinetics/videos/{clip}.mp4",
         "source": "local",
-        "attempts": [],
     }
     world.touch(film["path"], content=video_bytes(f"{clip}.mp4"))
     world.recorded.append({**result, **film})
@@ -350,4 +294,4 @@ def _merge(world: BoxWorld, lines: list[str]) -> None:
             f"ava_kinetics/annotations/{pickle}": hashlib.sha256(b"pickle").hexdigest(),
         },
     }  # fmt: skip
-    write_json(world.run_dir / "merged.json", told)
+    MadeBoxes(world.run_dir).merged(told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -12,39 +13,24 @@ from typing import Any
 
 import av
 import numpy as np
-import pyarrow as pa
+from clipquarry.annotations.label_table import Label
+from clipquarry.datasets.families import spec_of
 from clipquarry.datasets.model import DatasetSpec
-from clipquarry.files import write_json
 from clipquarry.fingerprint import fingerprint
 from clipquarry.ids import clip_id, normalise_label
-from clipquarry.manifest import CATALOG_FIELDS, ITEM_FIELDS, RESULT_FIELDS, Row, schema_of, write_rows
-from clipquarry.quality import CheckResult, GateParams, GateResult, run_gate
+from clipquarry.manifest import Row
+from clipquarry.media.content import Content
+from clipquarry.media.probe import probe
+from clipquarry.media.tools import ffmpeg
+from clipquarry.pipeline.gates import run_gate
+from clipquarry.quality.params import GateParams
+from clipquarry.quality.results import CheckResult, GateResult
 from clipquarry.reasons import Reason, Status
 from clipquarry.settings import DataRoot
-from clipquarry.steps.fields import CONTENT_FIELDS, MEDIA_FIELDS, PATH_FIELD
+from clipquarry.steps.fields import MEDIA_FIELDS, PATH_FIELD
+from families.made_run import FINE, MadeRun, item_row
 
 LABELS = ("abseiling", "massaging person's head", "passing American football (in game)")
-RECORDED = schema_of(
-    (*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, pa.field("source", pa.string()), *CONTENT_FIELDS), "state"
-)
-RESIZED = schema_of((*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, pa.field("keyframe_gap", pa.int32())), "resize")
-FRAMES = schema_of(
-    (
-        *RESULT_FIELDS,
-        PATH_FIELD,
-        *(pa.field(name, pa.int32()) for name in ("frames", "width", "height")),
-        *(pa.field(name, pa.float64()) for name in ("fps", "source_duration")),
-        *CONTENT_FIELDS,
-    ),
-    "frames",
-)
-MISSING = schema_of(
-    [
-        pa.field(name, pa.string(), nullable=name in ("label", "clip_id"))
-        for name in ("item_id", "split", "label", "clip_id", "reason", "evidence")
-    ],
-    "missing",
-)
 PARAMS = GateParams(frame_short_edge=32, frame_fps=1.0)
 
 
@@ -58,6 +44,17 @@ def jpeg(width: int, height: int) -> bytes:
     return b"".join(
         bytes(packet) for packet in [*encoder.encode(picture.reformat(format="yuvj420p")), *encoder.encode(None)]
     )
+
+
+def draw(folder: Path, picture: str, frames: int) -> Content:
+    """``frames`` of ffmpeg's drawn source, as ``img_00001.jpg`` and so on; what the same video shows when it is looked at."""
+    video = folder.parent / f"{folder.name}.mp4"
+    folder.mkdir(parents=True, exist_ok=True)
+    run = [str(ffmpeg().path), "-y", "-v", "error"]
+    drawn = ["-f", "lavfi", "-i", picture, "-frames:v", str(frames), "-pix_fmt", "yuv420p", str(video)]
+    subprocess.run([*run, *drawn], check=True)
+    subprocess.run([*run, "-i", str(video), "-q:v", "2", str(folder / "img_%05d.jpg")], check=True)
+    return probe(video, look=True).content
 
 
 def video_bytes(name: str) -> bytes:
@@ -86,24 +83,24 @@ def make_spec(**changes: Any) -> DatasetSpec:
         "schema": "dataset-spec/v1",
         "name": "mini",
         "title": "Mini",
-        "family": "crawl",
+        "family": "clips",
+        "options": {"reader": "kinetics_csv"},
         "task": "action-recognition",
         "root": "mini",
         "access": {"kind": "crawl"},
-        "annotation_format": "kinetics_csv",
         "layout": {
             "annotations": "annotations",
-            "videos": "videos_{part}",
-            "resized": "videos_{part}_dense",
-            "rawframes": "rawframes_{part}",
+            "videos": "videos_{split}",
+            "resized": "videos_{split}_dense",
+            "rawframes": "rawframes_{split}",
         },
-        "item": {"level": 2, "ext": ["mp4"]},
+        "item": {"level": 2, "ext": ["mp4"], "ids": "youtube"},
         "labels": {"source": "annotation", "count": 3},
-        "splits": [{"parts": {part: f"annotations/{part}.csv" for part in ("train", "val", "test")}}],
+        "splits": {split: f"annotations/{split}.csv" for split in ("train", "val", "test")},
         "sources": [{"id": "local", "kind": "local", "provides": "items", "content": "clip", "path": "/clips"}],
-        "lists": {"videos": "mini_{part}_list_videos.txt", "rawframes": "mini_{part}_list_rawframes.txt"},
+        "lists": {"videos": "mini_{split}_list_videos.txt", "rawframes": "mini_{split}_list_rawframes.txt"},
         "expected": {
-            "parts": {
+            "rows": {
                 "train": {"count": [12, 11], "provenance": "memory"},
                 "val": {"count": 6, "provenance": "counted"},
                 "test": {"count": 2, "provenance": "documented"},
@@ -112,7 +109,7 @@ def make_spec(**changes: Any) -> DatasetSpec:
         "missing": {"warn": 0.25, "error": 0.5},
         "recipe": {"short_edge": 32},
     }
-    return DatasetSpec.model_validate({**value, **changes})
+    return spec_of({**value, **changes})
 
 
 @dataclass
@@ -128,6 +125,8 @@ class World:
     missing: dict[str, list[Row]] = field(default_factory=lambda: {"videos": [], "rawframes": []})
     lists: dict[str, bytes] = field(default_factory=dict)
     plan: list[Row] = field(default_factory=list)
+    labels: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Of items that have others than the catalog's one."""
     run: str = "run1"
 
     @property
@@ -143,22 +142,24 @@ class World:
         return run_gate(name, self.spec, self.run_dir, self.data, params)
 
     def write(self) -> None:
-        run = self.run_dir
-        write_rows(run / "catalog.parquet", schema_of(CATALOG_FIELDS, "catalog"), self.catalog)
-        write_rows(run / "plan/items/shard-00000.parquet", schema_of(ITEM_FIELDS, "plan"), self.plan)
-        write_rows(run / "recorded.parquet", RECORDED, self.recorded)
-        for step, rows, schema in (("resize", self.resized, RESIZED), ("frames", self.frames, FRAMES)):
-            if rows is not None:  # two shards, as of a real run
-                half = len(rows) // 2
-                write_rows(run / step / "part-00000.parquet", schema, rows[:half])
-                write_rows(run / step / "part-00001.parquet", schema, rows[half:])
+        run = MadeRun(self.run_dir)
+        run.catalog(self.catalog)
+        run.labels((row["item_id"], self._labels_of(row)) for row in self.catalog)
+        run.plan(self.plan)
+        run.recorded(self.recorded)
+        for step, rows in (("resize", self.resized), ("frames", self.frames)):
+            if rows is not None:
+                run.step(step, rows, shards=2)
         for format_, rows in self.missing.items():
-            write_rows(run / f"missing_{format_}.parquet", MISSING, rows)
+            run.missing(format_, rows)
         for name, content in self.lists.items():
             (self.root / "mini").mkdir(exist_ok=True)
             (self.root / "mini" / name).write_bytes(content)
-        entries = [{"split": name.split("_")[1], "format": name.split("_")[3][:-4]} for name in self.lists]
-        write_json(run / "lists.json", entries)
+        run.lists([{"split": name.split("_")[1], "format": name.split("_")[3][:-4]} for name in self.lists])
+
+    def _labels_of(self, row: Row) -> list[Label]:
+        own = () if row.get("label") is None else (row["label_index"],)
+        return [Label(index, LABELS[index % len(LABELS)]) for index in self.labels.get(row["item_id"], own)]
 
     def edit_line(self, name: str, edit: Callable[[list[str]], list[str]]) -> None:
         lines = self.lists[name].decode().splitlines()
@@ -197,14 +198,10 @@ def make_world(root: Path) -> World:
 def _add(world: World, split: str, label: str | None, index: int, video: str, line: int) -> None:
     root = world.spec.root
     clip, folder = clip_id(video, line, line + 10), "test" if label is None else normalise_label(label)
-    item: Row = {
-        "item_id": f"{split}/{folder}/{clip}", "video_id": video, "clip_id": clip, "split": split, "label": label,
-        "class_dir": folder, "label_index": index, "start": line, "end": line + 10, "row": line,
-    }  # fmt: skip
-    fine = {"status": "done", "reason": "ok", "evidence": ""}
+    item = item_row(split, video, line, line + 10, clip=clip, folder=folder, label=label, index=index, line=line)
     media = media_row(f"{clip}.mp4", duration=10.0, frames=10, fps=1.0, width=64, height=32)
-    result = {**item, **fine, "key": "k"}
-    world.catalog.append({**item, **fine})
+    result = {**item, **FINE, "key": "k"}
+    world.catalog.append({**item, **FINE})
     world.plan.append(dict(item))
     video_path, copy = f"videos_{split}/{folder}/{clip}.mp4", f"videos_{split}_dense/{folder}/{clip}.mp4"
     images = f"rawframes_{split}/{folder}/{clip}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from clipquarry.quality import GateParams
-from clipquarry.quality.alignment import suites
+from clipquarry.families.boxes.gates.alignment import suites
 from clipquarry.quality.engine import Suite
+from clipquarry.quality.params import GateParams
 
 BOX = ["x1", "y1", "x2", "y2"]
 VIDEOS = ("-5KQ66BBWC4", "0f39OWEqJ24", "_a_film_00x", "1j20qq1JyX4")

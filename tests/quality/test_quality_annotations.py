@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from clipquarry.quality import GateParams
+from clipquarry.ids import window_name
+from clipquarry.microseconds import of
+from clipquarry.quality.params import GateParams
 from quality_world import World, broken, ids, make_spec
 
 
@@ -14,7 +16,7 @@ def _row(world: World, split: str, index: int = 0) -> dict:
 
 def _rename(row: dict) -> None:
     """Names that follow from the row, as the catalog makes them."""
-    row["clip_id"] = f"{row['video_id']}_{row['start']:06d}_{row['end']:06d}"
+    row["clip_id"] = window_name(row["video_id"], row["start"], row["end"])
     row["item_id"] = f"{row['split']}/{row['class_dir']}/{row['clip_id']}"
 
 
@@ -32,8 +34,8 @@ def test_seeded_rows_are_all_named(world: World) -> None:
     _rename(swapped)
     hostile["video_id"] = "../../../etc"
     _rename(hostile)
-    off["clip_id"] = f"{off['video_id']}_{off['start'] + 1:06d}_{off['end']:06d}"
-    longer["end"] += 1
+    off["clip_id"] = window_name(off["video_id"], off["start"] + of(1), off["end"])
+    longer["end"] += of(1)
     _rename(longer)
     found = broken(world.gate("annotations"))
     assert ids(found["annotations.time_order [end]"]) == [swapped["item_id"]]
@@ -56,7 +58,7 @@ def test_an_id_with_a_line_break_is_not_an_id(world: World) -> None:
 
 def test_a_negative_start_and_an_absent_one_are_both_caught(world: World) -> None:
     first, second = _row(world, "train", 0), _row(world, "train", 1)
-    first["start"], second["start"] = -3, None
+    first["start"], second["start"] = of(-3), None
     found = broken(world.gate("annotations"))["annotations.time_order [start]"]
     assert ids(found) == [first["item_id"], second["item_id"]]
 
@@ -88,7 +90,7 @@ def test_validation_clip_in_train_blocks_and_another_window_of_its_video_is_told
     leaked, related = _row(world, "val", 0), _row(world, "val", 1)
     source = _row(world, "train", 5)
     leaked |= {name: source[name] for name in ("video_id", "start", "end")}
-    related |= {"video_id": source["video_id"], "start": 500, "end": 510}
+    related |= {"video_id": source["video_id"], "start": of(500), "end": of(510)}
     _rename(leaked)
     _rename(related)
     result = world.gate("annotations")
@@ -201,7 +203,7 @@ def test_the_checksum_of_a_csv_is_told(world: World) -> None:
     digest = hashlib.sha256(csv.read_bytes()).hexdigest()
     for published, held in ((digest, True), ("0" * 64, False)):
         part = {"count": 6, "provenance": "counted", "sha256": published}
-        world.spec = make_spec(expected={"parts": {"val": part}})
+        world.spec = make_spec(expected={"rows": {"val": part}})
         result = world.gate("annotations")
         assert ("annotations.sha256" not in broken(result)) is held and result.verdict == "pass"
 

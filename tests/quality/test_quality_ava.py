@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from ava_world import AVA_YAML, BOX, OTHER_BOX, BoxWorld, box_row, key_row, make_spec, proposal
 from clipquarry.errors import ManifestError, UserError
-from clipquarry.quality import GATES_OF
-from quality_world import broken, ids, jpeg
+from clipquarry.pipeline.family import gates_of
+from clipquarry.steps.fields import CONTENT_FIELDS
+from quality_world import broken, draw, ids, jpeg
 
 FIRST, SECOND, THIRD = "-5KQ66BBWC4", "0f39OWEqJ24", "_a_film_00x"
 
@@ -16,7 +17,7 @@ def said(world: BoxWorld, gate: str, **params: object) -> dict[str, list[str]]:
     return {name: ids(check) for name, check in broken(world.gate(gate, **params)).items()}
 
 
-@pytest.mark.parametrize("gate", GATES_OF["ava_csv"])
+@pytest.mark.parametrize("gate", gates_of(make_spec(AVA_YAML)))
 def test_a_clean_run_passes_every_check(ava: BoxWorld, gate: str) -> None:
     result = ava.gate(gate)
     assert (result.verdict, broken(result)) == ("pass", {})
@@ -190,7 +191,8 @@ def test_absent_and_damaged_tables_are_one_sentence(ava: BoxWorld) -> None:
 
 def _again(world: BoxWorld) -> None:
     """The gate over what lies there now."""
-    from clipquarry.quality import GateParams, run_gate
+    from clipquarry.pipeline.gates import run_gate
+    from clipquarry.quality.params import GateParams
 
     run_gate("annotations", world.spec, world.run_dir, world.data, GateParams())
 
@@ -268,6 +270,42 @@ def test_seeded_images_are_all_named(ava: BoxWorld) -> None:
     assert size.worst[0]["odd_size"] == "img_00001.jpg is no JPEG"
 
 
+def test_frames_of_another_video_and_half_a_frame(ava: BoxWorld) -> None:
+    ava.made, ava.plan = ava.made[:2], ava.plan[:2]
+    folders = [ava.root / row["image_path"] for row in ava.made]
+    for row, folder, drawn in zip(ava.made, folders, ("testsrc2", "mandelbrot"), strict=True):
+        row |= draw(folder, f"{drawn}=s=320x240:r=30", 150).columns()
+    assert said(ava, "frames") == {}
+    image = folders[0] / "img_00076.jpg"
+    image.write_bytes(image.read_bytes()[:-800] + b"\xff\xd9")
+    result = broken(ava.gate("frames"))
+    assert list(result) == ["excerpt.shown"] and result["excerpt.shown"].severity == "warn"
+    assert "img_00076.jpg does not decode to its end" in result["excerpt.shown"].worst[0]["odd"]
+    draw(folders[0], "mandelbrot=s=320x240:r=30", 150)
+    result = broken(ava.gate("frames"))
+    assert ids(result["excerpt.shown"]) == [f"train/{FIRST}"]
+    assert result["excerpt.shown"].worst[0]["odd"] == "other frames than were recorded"
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts"),
+    [
+        ("black", {"brightness": 0.4, "contrast": 0.2}),
+        ("frozen", {"still": 1.0, "changes": 0.0}),
+        ("one colour", {"brightness": 120.0, "contrast": 1.0}),
+    ],
+)
+def test_frames_that_show_hardly_anything_warn(ava: BoxWorld, kind: str, facts: dict[str, float]) -> None:
+    for row in ava.made:
+        row |= facts
+    result = broken(ava.gate("frames"))
+    assert [(name, check.severity) for name, check in result.items()] == [(f"excerpt.content [{kind}]", "warn")]
+    for row in ava.made:
+        row |= dict.fromkeys(field.name for field in CONTENT_FIELDS)
+    checks = {check.id: check for check in ava.gate("frames").checks}
+    assert "was not measured" in checks["excerpt.content"].skipped, "of an earlier version"
+
+
 def test_lost_results_failures_and_what_was_not_asked_for(ava: BoxWorld) -> None:
     lost = ava.made.pop()["item_id"]
     ava.made[0] |= {"status": "failed", "reason": "tool_failed", "evidence": "ffmpeg: Invalid data"}
@@ -316,7 +354,7 @@ def test_half_of_the_key_frames_is_the_border(ava: BoxWorld) -> None:
     assert ava.gate("proposals").blocked
 
 
-PIXELS = "its boxes are in pixels (numbers up to {n}), where fractions 0..1 of the picture are meant"
+PIXELS = "its boxes are in pixels (numbers up to {n}), where fractions 0..1 of the frame are expected"
 
 
 @pytest.mark.parametrize(
@@ -382,7 +420,8 @@ def test_files_counts_and_rejected_keys(ava: BoxWorld) -> None:
     (ava.root / "ava/val.pkl").unlink()
     told = ava.run_dir / "proposals" / "val.json"
     told.write_text(told.read_text().replace('"keys": 2', '"keys": 3'))
-    from clipquarry.quality import GateParams, run_gate
+    from clipquarry.pipeline.gates import run_gate
+    from clipquarry.quality.params import GateParams
 
     again = broken(run_gate("proposals", ava.spec, ava.run_dir, ava.data, GateParams(rejected_error=1)))
     assert again["proposals.file"].worst[1]["problem"] == "'ava/val.pkl': it is not there"

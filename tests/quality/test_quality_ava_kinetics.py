@@ -8,12 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from ava_world import BOX, CLIPS, BoxWorld, box_row, csv_line, key_row, proposal
+from ava_world import AVA_KINETICS_YAML, BOX, CLIPS, BoxWorld, box_row, csv_line, key_row, make_spec, proposal
 from clipquarry.annotations.ava_kinetics_flat import write_updated_csv
 from clipquarry.annotations.box_csv import BOXES, KEY_FRAMES
 from clipquarry.errors import ManifestError
+from clipquarry.families.boxes.options import BoxesOptions
 from clipquarry.files import read_json, sha256_of, write_json
-from clipquarry.quality import GATES_OF
+from clipquarry.microseconds import of
+from clipquarry.pipeline.family import gates_of
 from quality_world import broken, ids
 
 VIDEOS = [video for video, _ in CLIPS]
@@ -31,7 +33,7 @@ def kinetics_csv(world: BoxWorld, name: str, split: str, *rows: str) -> None:
     world.touch(f"{name}/annotations/kinetics_{split}.csv", content=text.encode())
 
 
-@pytest.mark.parametrize("gate", GATES_OF["ava_kinetics_csv"])
+@pytest.mark.parametrize("gate", gates_of(make_spec(AVA_KINETICS_YAML)))
 def test_a_clean_run_passes_every_check(ava_kinetics: BoxWorld, gate: str) -> None:
     result = ava_kinetics.gate(gate)
     assert (result.verdict, broken(result)) == ("pass", {})
@@ -468,7 +470,7 @@ FLAT_CSV = "ava_kinetics/ava_kinetics_updated_csv/kinetics_train_v1.0.csv"
 def _flat(world: BoxWorld) -> None:
     """Six seconds around each key second, named by it; images by number alone."""
     update = {
-        "arrangement": "flat",
+        "options": BoxesOptions(items="key_frames", kept_apart=("kinetics400", "kinetics600", "kinetics700")),
         "recipe": world.spec.recipe.model_copy(update={"fps": None}),
         "item": world.spec.item.model_copy(update={"rgb_pattern": "{:06d}.jpg", "rgb_prefix": ""}),
     }
@@ -482,7 +484,7 @@ def _flat(world: BoxWorld) -> None:
         clip, start = f"{row['video_id']}_{second:06d}", max(0, second - 3)
         item = {
             "item_id": f"train/{clip}", "video_id": row["video_id"], "clip_id": clip, "split": "train",
-            "label": None, "class_dir": None, "label_index": -1, "start": start, "end": start + 6, "row": None,
+            "label": None, "class_dir": None, "label_index": -1, "start": of(start), "end": of(start + 6), "row": None,
             "status": "done", "reason": "ok", "evidence": "",
         }  # fmt: skip
         world.catalog.append(item)
@@ -498,7 +500,7 @@ def _flat(world: BoxWorld) -> None:
     empty = {"item_id": f"train/{VIDEOS[2]}_000007", "clip_id": f"{VIDEOS[2]}_000007"}
     world.prepared_key_frames["train"] = [key_row(empty["clip_id"], "7.000000")]
     # In train no clip is made for a key frame without anybody; this one is there all the same.
-    world.catalog.append({**world.catalog[0], **empty, "video_id": VIDEOS[2], "start": 4, "end": 10})
+    world.catalog.append({**world.catalog[0], **empty, "video_id": VIDEOS[2], "start": of(4), "end": of(10)})
     world.dropped["train"] = 0
     boxes, frames = (
         pa.Table.from_pylist(rows["train"], schema=schema)
@@ -526,7 +528,7 @@ def test_the_flat_layout_has_its_own_names_images_and_csv(flat: BoxWorld) -> Non
     image = flat.folder / "rawframes" / f"{VIDEOS[0]}_000102" / "000119.jpg"
     image.unlink()
     assert said(flat, "boxes") == {"boxes.images [train]": [f"train/{VIDEOS[0]}_000102,102"]}
-    flat.catalog[1]["start"] = 1
+    flat.catalog[1]["start"] = of(1)
     assert "annotations.names [clip_id]" in said(flat, "annotations")
 
 
@@ -558,6 +560,6 @@ def test_a_flat_csv_that_is_not_there(flat: BoxWorld) -> None:
 
 
 def test_the_tables_are_those_of_the_readers() -> None:
-    from clipquarry.quality.box_rows import BOX_COLUMNS
+    from clipquarry.families.boxes.gates.rows import BOX_COLUMNS
 
     assert list(BOX_COLUMNS) == BOXES.names

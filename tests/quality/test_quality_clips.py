@@ -8,7 +8,9 @@ import pyarrow as pa
 import pytest
 from clipquarry.errors import Exit, GateBlocked, ManifestError
 from clipquarry.manifest import ManifestWriter, read_table
-from clipquarry.quality import CheckResult, GateParams, run_gate
+from clipquarry.pipeline.gates import catalogue, run_gate
+from clipquarry.quality.params import GateParams
+from clipquarry.quality.results import CheckResult
 from clipquarry.reasons import Reason, Status
 from quality_world import World, broken, ids, make_spec
 
@@ -88,9 +90,9 @@ def test_heights_below_what_was_asked(world: World) -> None:
     world.write()
     table = read_table(world.run_dir / "recorded.parquet")
     asked = [None] * 10 + [32] * 8 + [720, 33]  # clips have 32 lines; of half of them nothing was asked
-    schema = table.schema.append(pa.field("asked_height", pa.int32()))
-    table = table.append_column(schema.field("asked_height"), pa.array(asked, pa.int32())).cast(schema)
-    with ManifestWriter(world.run_dir / "recorded.parquet", schema) as writer:
+    at = table.schema.get_field_index("asked_height")
+    table = table.set_column(at, table.schema.field(at), pa.array(asked, pa.int32()))
+    with ManifestWriter(world.run_dir / "recorded.parquet", table.schema) as writer:
         writer.write_table(table)
 
     def height(share: float) -> CheckResult:
@@ -128,7 +130,7 @@ def test_a_share_of_exactly_the_threshold_never_counts(missing: int) -> None:
     at, below = round(missing / 20, 2), round(missing / 20 - 0.01, 2)
     column = {"column": "there", "value_set": [True]}
     rules = [Rule("clips.coverage", "ExpectColumnValuesToBeInSet", column, str(x), max_share=x) for x in (at, below)]
-    first, second = (finding.result for finding in Engine().run(Suite("border", table, rules)))
+    first, second = (finding.result for finding in Engine(catalogue()).run(Suite("border", table, rules)))
     assert (first.success, second.success) == (True, False)
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from clipquarry.media.content import Content
-from clipquarry.media.probe import probe
-from clipquarry.media.tools import ffmpeg
-from clipquarry.quality import CheckResult, GateParams
+from clipquarry.microseconds import seconds
+from clipquarry.quality.params import GateParams
+from clipquarry.quality.results import CheckResult
 from clipquarry.steps.fields import CONTENT_FIELDS
-from quality_world import World, broken, ids, shows
+from quality_world import World, broken, draw, ids, shows
 
 BLACK: dict[str, Any] = {"brightness": 0.4, "contrast": 0.2, "still": 1.0, "changes": 0.0, "fingerprint": ""}
 KINDS: dict[str, dict[str, Any]] = {
@@ -67,7 +64,7 @@ def test_what_was_not_measured_is_skipped_or_said(world: World) -> None:
     assert "18 of 20 were not measured." in _checks(world)["clips.black"].sentence
     for row in world.recorded:
         row |= dict.fromkeys(field.name for field in CONTENT_FIELDS)
-    skipped = {name for name, check in _checks(world).items() if "nobody looked" in check.skipped}
+    skipped = {name for name, check in _checks(world).items() if "was not measured" in check.skipped}
     assert skipped == {*KINDS, "clips.near_copy"}
 
 
@@ -89,7 +86,7 @@ def test_the_same_film_in_two_splits_is_told_with_its_window(world: World) -> No
     val["fingerprint"] = train["fingerprint"]
     found = _checks(world)["clips.near_copy"]
     assert (found.success, ids(found), found.checked) == (True, [val["item_id"]], 8)
-    assert found.worst[0]["copy_of"] == f"{train['item_id']} ({train['start']} to {train['end']} s)"
+    assert found.worst[0]["copy_of"] == f"{train['item_id']} ({seconds(train['start'])} to {seconds(train['end'])} s)"
     test["fingerprint"] = val["fingerprint"]
     assert ids(broken(world.gate("clips"))["clips.near_copy"]) == [val["item_id"], test["item_id"]]
     for row in (val, test):
@@ -110,14 +107,14 @@ def test_copies_in_another_data_set_when_asked(world: World) -> None:
     assert found.worst[0]["copy_of"].startswith(f"other: {world.recorded[0]['item_id']} (")
 
 
-def _images(folder: Path, of: str) -> Content:
-    film = folder.parent / "film.mp4"
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [str(ffmpeg().path), "-y", "-v", "error", "-f", "lavfi", "-i", of, "-pix_fmt", "yuv420p", str(film)]
-    subprocess.run(command, check=True)
-    pattern = str(folder / "img_%05d.jpg")
-    subprocess.run([str(ffmpeg().path), "-y", "-v", "error", "-i", str(film), "-q:v", "2", pattern], check=True)
-    return probe(film, look=True).content
+def test_the_same_id_of_another_data_set_is_the_same_video_only_where_ids_mean_the_same(world: World) -> None:
+    assert _checks(world)["clips.near_copy"].unexpected == 0
+    (world.data.private / "state").mkdir(parents=True)
+    (world.run_dir / "recorded.parquet").rename(world.data.private / "state/other.parquet")
+    assert _checks(world, compare_with=("other",), same_ids=("other",))["clips.near_copy"].unexpected == 0
+    assert _checks(world, compare_with=("other",))["clips.near_copy"].unexpected == 20, (
+        "1 of Jester is not 1 of another"
+    )
 
 
 def test_images_of_another_clip_and_half_a_jpeg(world: World) -> None:
@@ -128,7 +125,7 @@ def test_images_of_another_clip_and_half_a_jpeg(world: World) -> None:
     folder = world.root / world.frames[0]["path"]
     for old in folder.iterdir():
         old.unlink()
-    content = _images(folder, "testsrc2=s=64x32:r=10:d=2").columns()
+    content = draw(folder, "testsrc2=s=64x32:r=10", 20).columns()
     facts = {"frames": 20, "fps": 10.0, "source_duration": 2.0}
     world.frames[0] |= facts | content
     world.recorded[0] |= content
@@ -142,7 +139,7 @@ def test_images_of_another_clip_and_half_a_jpeg(world: World) -> None:
     for half in (data[: len(data) // 2] + b"\xff\xd9", data[: len(data) // 2] + bytes(len(data) // 2) + b"\xff\xd9"):
         image.write_bytes(half)
         assert gate()["frames.on_disk"].worst[0]["disk"] == "img_00011.jpg does not decode to its end"
-    other = _images(folder, "mandelbrot=s=64x32:r=10:end_pts=20,trim=duration=2").columns()
+    other = draw(folder, "mandelbrot=s=64x32:r=10", 20).columns()
     found = gate()  # replaced on disk
     assert ids(found["frames.shown"]) == [kept] and "than were recorded" in found["frames.shown"].worst[0]["shows"]
     world.frames[0] |= other

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from ava_world import BoxWorld
 from clipquarry.datasets.model import Item
-from clipquarry.quality import disk, image_folders
+from clipquarry.quality import disk, frame_folders
 from quality_world import World, broken, ids, jpeg, media_row, video_bytes
 
 
@@ -42,6 +42,24 @@ def test_what_is_wrong_with_a_file(tmp_path: Path) -> None:
     assert looked.said == "Looked at on disk: sizes of all 30, beginnings of 24, contents of 22."
 
 
+@pytest.mark.parametrize(
+    ("suffix", "begin"),
+    [
+        ("avi", b"RIFF\x10\0\0\0AVI "),
+        ("webm", b"\x1a\x45\xdf\xa3"),
+        ("MOV", b"\0\0\0\x08wide"),
+        ("m4v", b"\0\0\0\x18ftypM4V "),
+    ],
+)
+def test_a_page_under_the_name_of_any_video_is_seen(tmp_path: Path, suffix: str, begin: bytes) -> None:
+    for name, content in (("page", b"<!DOCTYPE html>"), ("video", begin)):
+        (tmp_path / f"{name}.{suffix}").write_bytes(content.ljust(1000))
+    table = pd.DataFrame({"path": [f"page.{suffix}", f"video.{suffix}"], "bytes": [1000, 1000], "sha256": ["", ""]})
+    page, video = disk.look(table, tmp_path, "seed").problems
+    assert "does not begin as such a file does" in page
+    assert video == ""
+
+
 def test_a_sample_is_the_same_for_one_run_and_another_for_the_next(tmp_path: Path) -> None:
     one, two = (disk.sample(1000, 20, seed) for seed in ("ds/run1", "ds/run2"))
     assert one == disk.sample(1000, 20, "ds/run1") and one != two and len(set(one)) == 20
@@ -73,7 +91,7 @@ def test_what_is_wrong_with_an_image(tmp_path: Path, content: bytes, said: str) 
     (folder(tmp_path, "a") / "img_00003.jpg").write_bytes(content)
     folder(tmp_path, "b")
     table = pd.DataFrame({"path": ["a", "b"], "frames": 6, "width": 64, "height": 32})
-    looked = image_folders.look(Item(), table, tmp_path, 200, "seed")
+    looked = frame_folders.look(Item(), table, tmp_path, 200, "seed")
     assert looked.gaps == ["", ""] and looked.odd[1] == "" and looked.odd[0].startswith(said)
 
 
@@ -81,7 +99,7 @@ def test_what_is_wrong_with_an_image(tmp_path: Path, content: bytes, said: str) 
 def test_ends_of_folders_outside_the_sample_are_no_empty_files(tmp_path: Path, number: int) -> None:
     (folder(tmp_path, "a") / f"img_{number:05d}.jpg").write_bytes(b"")
     table = pd.DataFrame({"path": ["a"], "frames": [6]})
-    looked = image_folders.look(Item(), table, tmp_path, 0, "seed")
+    looked = frame_folders.look(Item(), table, tmp_path, 0, "seed")
     assert (looked.gaps, looked.odd) == ([""], [f"img_{number:05d}.jpg is empty"])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from clipquarry.quality import GateParams
+from clipquarry.quality.params import GateParams
 from clipquarry.reasons import Reason
 from quality_world import PARAMS, World, broken, ids
 
@@ -78,7 +78,7 @@ def test_seeded_frames_are_all_named(world: World) -> None:
     assert ids(found["frames.rate"]) == [names[3]]
     assert ids(found["frames.size"]) == [names[4]]
     assert ids(found["frames.contiguous"]) == [names[0], names[5], names[6]]
-    assert found["frames.contiguous"].worst[1]["gap"] == "1 images are absent, such as img_00005.jpg"
+    assert found["frames.contiguous"].worst[1]["gap"] == "1 frames are absent, such as img_00005.jpg"
     assert ids(found["frames.on_disk"]) == [names[4]]
     assert set(found) == {"frames.count", "frames.rate", "frames.size", "frames.contiguous", "frames.on_disk"}
     assert {found[name].severity for name in ("frames.count", "frames.size")} == {"warn"}

@@ -7,9 +7,10 @@ import hashlib
 import pandas as pd
 import pytest
 from ava_world import BoxWorld
+from clipquarry.families.boxes.gates.annotations import action_names
 from clipquarry.files import write_json
-from clipquarry.quality import GateParams
-from clipquarry.quality.label_files import action_names
+from clipquarry.microseconds import of
+from clipquarry.quality.params import GateParams
 from clipquarry.quality.window_overlap import suite
 from quality_world import World, broken, ids, make_spec
 
@@ -106,7 +107,7 @@ def test_windows_of_one_video_in_two_splits() -> None:
 
 def test_overlap_warns_in_the_gate(world: World) -> None:
     one, other = world.catalog[0], world.catalog[12]
-    other |= {"video_id": one["video_id"], "start": one["start"] + 1, "end": one["end"] + 1}
+    other |= {"video_id": one["video_id"], "start": one["start"] + of(1), "end": one["end"] + of(1)}
     found = broken(world.gate("annotations"))
     check = found["annotations.window_overlap"]
     assert (ids(check), check.severity, check.worst[0]["overlap"]) == ([other["item_id"]], "warn", 9)

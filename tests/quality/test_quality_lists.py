@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from clipquarry.quality import GateParams
-from clipquarry.quality.kinetics_lists import _List, _read
+from clipquarry.families.clips.gates.lists import _List, _read
+from clipquarry.microseconds import seconds
+from clipquarry.quality.params import GateParams
 from clipquarry.reasons import Reason
 from quality_world import World, broken, ids, make_spec
 
@@ -42,8 +43,9 @@ def test_a_line_of_a_file_that_is_gone(world: World) -> None:
 
 def test_a_name_one_second_off_is_no_csv_row(world: World) -> None:
     first = world.recorded[12]
-    start = f"_{first['start']:06d}_"
-    world.edit_line(VAL, lambda lines: [lines[0].replace(start, f"_{first['start'] + 1:06d}_"), *lines[1:]])
+    second = seconds(first["start"])
+    start = f"_{second:06d}_"
+    world.edit_line(VAL, lambda lines: [lines[0].replace(start, f"_{second + 1:06d}_"), *lines[1:]])
     found = broken(world.gate("lists"))
     assert found["lists.row [val videos]"].worst[0]["line"] == 1
     assert ids(found["lists.balance [val videos]"]) == ids(found["lists.present [val videos]"]) == [first["item_id"]]
@@ -133,6 +135,71 @@ def test_lines_are_read_as_readers_read_them(tmp_path: Path, format_: str) -> No
     table = _read(_List("val", format_, path), make_spec())
     middle = r" (?P<frames>\d{1,9})" if format_ == "rawframes" else ""
     for row, line in zip(table.to_dict("records"), LINES, strict=True):
-        found = re.fullmatch(rf"(?P<path>[^\s]+){middle}(?: (?P<index>\d{{1,9}}))?", line)
-        index = -2 if found is None else int(found["index"]) if found["index"] else -1
-        assert (row["path"], row["index"]) == (found["path"] if found else "", index), line
+        found = re.fullmatch(rf"(?P<path>[^\s]+){middle}(?P<labels>(?: \d{{1,9}})*)", line)
+        assert (row["path"], row["labels"]) == ((found["path"], found["labels"][1:]) if found else ("", "")), line
+
+
+@pytest.mark.parametrize(
+    ("labels", "written", "caught"),
+    [
+        ((2, 0), "2 0", []),
+        ((2, 0), "0 2", ["lists.index [val videos]"]),
+        ((2, 0), "2", ["lists.index [val videos]"]),
+        ((1,), "1 1", ["lists.index [val videos]"]),
+        ((), "", []),
+        ((), "0", ["lists.index [val videos]"]),
+    ],
+)
+def test_several_labels_of_a_clip_in_their_order(
+    world: World, labels: tuple[int, ...], written: str, caught: list[str]
+) -> None:
+    row = world.recorded[12]
+    world.labels[row["item_id"]] = labels
+    world.edit_line(VAL, lambda lines: [f"{lines[0].split()[0]} {written}".rstrip(), *lines[1:]])
+    world.edit_line(
+        IMAGES, lambda lines: [f"{' '.join(lines[0].split()[:2])} {' '.join(map(str, labels))}".rstrip(), *lines[1:]]
+    )
+    assert list(broken(world.gate("lists"))) == caught
+
+
+def rename(world: World, index: int, name: str, suffix: str) -> None:
+    """One clip of val gets a name and a suffix of its own, in all tables, lists and folders."""
+    old = dict(world.recorded[index])
+    clip, folder = old["clip_id"], old["class_dir"]
+    world.lists = {
+        key: value.replace(
+            *(
+                (f"{clip}.mp4".encode(), f"{name}{suffix}".encode())
+                if "videos" in key
+                else (clip.encode(), name.encode())
+            )
+        )
+        for key, value in world.lists.items()
+    }
+    for kind, end, new_end in (("videos_val", ".mp4", suffix), ("rawframes_val", "", "")):
+        place = world.root / f"mini/{kind}/{folder}"
+        (place / f"{clip}{end}").rename(place / f"{name}{new_end}")
+    tables = (world.catalog, world.plan, world.recorded, world.resized or [], world.frames or [])
+    for row in (row for rows in tables for row in rows if row["item_id"] == old["item_id"]):
+        row |= {"item_id": f"val/{folder}/{name}", "clip_id": name}
+    world.recorded[index]["path"] = f"mini/videos_val/{folder}/{name}{suffix}"
+
+
+def test_clips_with_names_and_suffixes_of_their_own(world: World) -> None:
+    world.spec = make_spec(item={"level": 2, "ext": ["webm", "avi", "mp4"]})
+    names = ("v_ApplyEyeMakeup_g01_c01", "1", "a.b.c", "1.5", "#437_(best)_[ok]", "a.mp4")
+    for index, (name, suffix) in enumerate(zip(names, (".avi", ".WEBM", ".mp4", ".avi", ".webm", ".mp4"), strict=True)):
+        rename(world, 12 + index, name, suffix)
+    assert broken(world.gate("lists")) == {}
+
+
+def test_a_file_of_another_clip_is_not_taken_for_one(world: World) -> None:
+    """The name of a clip does not end at its first dot."""
+    row = world.recorded[12]
+    rename(world, 12, f"{row['clip_id']}.5", ".mp4")
+    world.catalog.append(
+        {**world.catalog[12], "item_id": f"val/{row['class_dir']}/other", "clip_id": row["clip_id"][:-2]}
+    )
+    found = broken(world.gate("lists"))
+    assert set(found) == {"lists.balance [val videos]", "lists.balance [val rawframes]"}
+    assert ids(found["lists.balance [val videos]"]) == [f"val/{row['class_dir']}/other"]

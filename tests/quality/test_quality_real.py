@@ -8,9 +8,11 @@ import pytest
 from ava_world import ACTIONS, AVA_KINETICS_YAML, BoxWorld, make_spec
 from clipquarry.annotations.ava_kinetics_flat import LENGTH, flat_clips
 from clipquarry.annotations.box_csv import read_boxes
-from clipquarry.annotations.catalog import build_catalog
+from clipquarry.annotations.kinetics_catalog import build_catalog
 from clipquarry.datasets.load import find_spec
-from clipquarry.quality import GateParams, run_gate
+from clipquarry.microseconds import of
+from clipquarry.pipeline.gates import run_gate
+from clipquarry.quality.params import GateParams
 from clipquarry.settings import DataRoot
 
 REAL = Path(__file__).parents[2].parent / "shared" / "real" / "annotations"
@@ -36,11 +38,11 @@ def test_published_key_frames_of_ava_kinetics_are_clean(tmp_path: Path) -> None:
     if not path.exists():
         pytest.skip("The published csv of AVA-Kinetics is not on this machine.")
     read = read_boxes(path, "ava_kinetics")
-    published = {"parts": {"test": {"count": 64304, "provenance": "counted"}}}
-    spec = make_spec(AVA_KINETICS_YAML, arrangement="flat", expected=published)
+    published = {"rows": {"test": {"count": 64304, "provenance": "counted"}}}
+    spec = make_spec(AVA_KINETICS_YAML, options={"items": "key_frames"}, expected=published)
     catalog = [
-        {"item_id": f"test/{clip.name}", "video_id": clip.video_id, "clip_id": clip.name, "split": "test", "start": clip.start,
-         "end": clip.start + LENGTH, "status": "done", "reason": "ok", "evidence": ""}
+        {"item_id": f"test/{clip.name}", "video_id": clip.video_id, "clip_id": clip.name, "split": "test", "start": of(clip.start),
+         "end": of(clip.start + LENGTH), "status": "done", "reason": "ok", "evidence": ""}
         for clip in flat_clips([read.key_frames])
     ]  # fmt: skip
     world = BoxWorld(tmp_path, spec, catalog, actions=ACTIONS)

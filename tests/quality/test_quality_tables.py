@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from clipquarry.errors import ManifestError
-from clipquarry.quality.box_files import line_names, repeated_in
-from clipquarry.quality.box_rows import seconds
+from clipquarry.families.boxes.gates.files import line_names, repeated_in
+from clipquarry.families.boxes.gates.prepared import _in_raw
+from clipquarry.families.boxes.gates.rows import seconds
+from clipquarry.manifest import RESULT_FIELDS, schema_of, write_rows
+from clipquarry.pipeline.gates import catalogue
 from clipquarry.quality.engine import BETWEEN, Engine, Rule, Suite
-from clipquarry.quality.prepared import _in_raw
-from clipquarry.quality.tables import distinct, extract, has, looked_up, numbered, pick
+from clipquarry.quality.tables import RunTables, distinct, extract, has, looked_up, numbered, pick
+from clipquarry.steps.fields import ATTEMPTS_FIELD
 from quality_world import World
 
 
@@ -72,7 +75,7 @@ def test_names_are_made_for_the_rows_that_are_shown() -> None:
     suite = Suite(
         "t", table, [Rule("clips.facts", BETWEEN, {"column": "n", "max_value": 5})], named=line_names("val/#line-")
     )
-    (finding,) = Engine().run(suite)
+    (finding,) = Engine(catalogue()).run(suite)
     assert finding.rows is not None and finding.rows["item_id"].tolist() == ["val/#line-2", "val/#line-4"]
     assert [row["item_id"] for row in finding.result.worst] == ["val/#line-2", "val/#line-4"]
 
@@ -82,9 +85,27 @@ def test_rows_are_counted_without_being_read(world: World) -> None:
 
     world.write()
     run = RunTables(world.run_dir)
-    assert run.count("catalog") == len(world.catalog)
+    assert run.count(run.place.catalog) == len(world.catalog)
     with pytest.raises(ManifestError, match="There is no table"):
-        run.count("nothing")
+        run.count(world.run_dir / "nothing.parquet")
     (world.run_dir / "half.parquet").write_bytes(b"PAR1")
     with pytest.raises(ManifestError, match="not a whole table"):
-        run.count("half")
+        run.count(world.run_dir / "half.parquet")
+
+
+@pytest.mark.parametrize("value", [[1, 2], (1,), {"a": 1}, np.array([1, 2])])
+def test_lists_are_never_checked(value: object) -> None:
+    """Great Expectations compares them wrongly, and says nothing."""
+    table = pd.DataFrame({"item_id": ["a", "b"], "labels": pd.Series([None, value], dtype=object)})
+    rule = Rule("clips.selected", BETWEEN, {"column": "labels", "min_value": 1})
+    with pytest.raises(TypeError, match=r"\['labels'\] of the suite several hold lists"):
+        list(Engine(catalogue()).run(Suite("several", table, [rule])))
+
+
+def test_columns_of_lists_are_not_loaded(world: World) -> None:
+    fields = [*RESULT_FIELDS, ATTEMPTS_FIELD]
+    write_rows(world.run_dir / "results.parquet", schema_of(fields, "results"), [])
+    run = RunTables(world.run_dir)
+    assert run.load("results", ["item_id", "status"]).empty
+    with pytest.raises(TypeError, match=r"\['attempts'\] hold lists"):
+        run.load("results", ["item_id", "attempts"])

@@ -24,7 +24,7 @@ from clipquarry.annotations.ava_kinetics import (
 )
 from clipquarry.annotations.ava_time import FPS
 from clipquarry.annotations.box_csv import read_boxes
-from clipquarry.annotations.catalog import build_catalog
+from clipquarry.annotations.kinetics_catalog import build_catalog
 from clipquarry.annotations.proposals import (
     Boxes,
     merge_proposals,
@@ -39,6 +39,7 @@ from clipquarry.ids import ClipName
 from clipquarry.manifest import read_rows
 from clipquarry.media.cut import cut_clip
 from clipquarry.media.frames import FrameRecipe, extract_frames
+from clipquarry.microseconds import seconds
 from clipquarry.release.lists import build_lists
 from clipquarry.settings import DataRoot
 
@@ -123,11 +124,11 @@ def _kinetics(data: Path) -> list[tuple[ClipName, str]]:
             continue
         video = root / spec.folder("videos", row["split"]) / row["class_dir"] / f"{row['clip_id']}.mp4"
         video.parent.mkdir(parents=True, exist_ok=True)
-        make_video(video, row["end"] - row["start"], size=SIZE, label=row["clip_id"])
+        make_video(video, seconds(row["end"] - row["start"]), size=SIZE, label=row["clip_id"])
         frames = root / spec.folder("rawframes", row["split"]) / row["class_dir"] / row["clip_id"]
         extract_frames(video, frames, recipe=FrameRecipe(short_edge=0))
         if row["split"] == "train":
-            clips.append((ClipName(row["video_id"], row["start"], row["end"]), str(video)))
+            clips.append((ClipName(row["video_id"], int(seconds(row["start"])), int(seconds(row["end"]))), str(video)))
     build_lists(spec, DataRoot(data), catalog, data / "missing")
     return clips
 

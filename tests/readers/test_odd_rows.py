@@ -12,7 +12,7 @@ from clipquarry.annotations.action_list import publish_action_list
 from clipquarry.annotations.ava_csv import write_key_frames
 from clipquarry.annotations.box_csv import read_boxes
 from clipquarry.annotations.proposals import write_proposals
-from clipquarry.pipeline.boxes.readable import write_readable
+from clipquarry.families.boxes.release_csv import write_release_csv
 from PIL import Image
 from real_readers import prove, skip_without_readers
 
@@ -34,7 +34,7 @@ def published(folder: Path, csv: bytes) -> Path:
     odd.mkdir()
     (odd / "a.csv").write_bytes(csv)
     table = read_boxes(odd / "a.csv", "ava")
-    write_readable(
+    write_release_csv(
         table.boxes, table.rejected, annotations / "ava_train_v2.2.csv", odd / "left.csv", {A: IMAGES}.__getitem__
     )
     (odd / "x.csv").write_text(f"{A},0905\n\n{A},0906.5\n{A}\n")

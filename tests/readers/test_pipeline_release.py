@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from box_world import AVA_SECONDS, FILM, KINETICS, NET, OTHER, VAL, BoxWorld, place_ava, place_kinetics, serve
-from clipquarry.demo.walkers import box
+from clipquarry.families.boxes.sample.walkers import box
 from real_readers import prove, skip_without_readers
 
 pytestmark = pytest.mark.timeout(1200)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from clipquarry.annotations.ava_time import FPS, Reader, image_of
+from clipquarry.annotations.ava_time import FPS, Reader, frame_of
 from clipquarry.ids import parse_clip_id
 from real_readers import prove, skip_without_readers
 from release_world import build
@@ -86,8 +86,8 @@ def test_readers_take_the_images_that_ava_time_says(
         else:
             clip = parse_clip_id(folder)
             start, began = clip.start, KINETICS_STARTS[clip.video_id]
-        assert told["key_image"] == image_of(second, start=start, reader=reader)
-        assert told["key_image"] == image_of(second, start=start) + late
+        assert told["key_image"] == frame_of(second, start=start, reader=reader)
+        assert told["key_image"] == frame_of(second, start=start) + late
         assert told["key_number"] == FPS * (second - began) + late, "the picture itself: one frame late, or early"
         assert told["numbers"] == [FPS * (start - began) + image - 1 for image in told["frame_inds"]]
 

@@ -39,6 +39,22 @@ def mmcv(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.Comp
     )  # fmt: skip
 
 
+def test_the_script_works_where_the_code_is_not(tmp_path: Path, torch: str) -> None:
+    """As in the build of the image ``detect``, which has a Python and only the folder ``docker``."""
+    kept = put(tmp_path / "cache" / "clipquarry" / "wheels" / "torch-2.13.0+cpu")
+    script = tmp_path / "src/docker/wheels/mmcv.sh"
+    script.parent.mkdir(parents=True)
+    shutil.copy(PROJECT / "docker/wheels/mmcv.sh", script)
+    env = {
+        "PATH": os.environ["PATH"],
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "HOME": str(tmp_path),
+        "PYTHONPATH": torch,
+    }
+    done = subprocess.run([script, sys.executable], env=env, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (f"{kept}\n", "")
+
+
 def put(folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / NAME).touch()

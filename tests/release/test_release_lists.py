@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipquarry.annotations.catalog import build_catalog
+from clipquarry.annotations.kinetics_catalog import build_catalog
+from clipquarry.annotations.label_table import FIELDS, KIND, Label, LabelWriter
 from clipquarry.datasets.load import find_spec
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.errors import ManifestError, UserError
@@ -68,7 +69,7 @@ def touch(root: Path, *names: str) -> None:
 @pytest.fixture
 def build(tmp_path: Path, root: Path, spec: DatasetSpec) -> Build:
     def run(**options: Any) -> list[ListSummary]:
-        csvs = {split: root / path for split, path in spec.parts.items()}
+        csvs = {split: root / path for split, path in spec.splits.items()}
         build_catalog(csvs, tmp_path / "catalog.parquet")
         one = options.pop("spec", spec)
         return build_lists(one, DataRoot(tmp_path), tmp_path / "catalog.parquet", tmp_path / "out", **options)
@@ -138,8 +139,8 @@ def test_raw_frames_are_counted_and_bad_folders_reported(tmp_path: Path, root: P
     assert (train.rows, train.lines, train.missing) == (6, 1, 5)
     rows = read_rows(tmp_path / "out" / "missing_rawframes.parquet")
     assert [(row["reason"], row["evidence"]) for row in rows][:5] == [
-        ("corrupt", "4 images of flow x, 3 of flow y"),
-        ("no_frames", "the folder has no img_* images"),
+        ("corrupt", "4 frames of flow x, 3 of flow y"),
+        ("no_frames", "the folder has no img_* frames"),
         ("not_asked", "it was not among the items of this run"),
         ("too_short", "2 frames, fewer than 3"),
         ("bad_id", "the id is not 11 characters of A-Z, a-z, 0-9, '-' and '_': zumba,../x,0,10,train"),
@@ -162,6 +163,74 @@ def test_of_two_extensions_the_data_sets_own_is_listed(root: Path, build: Build)
     lines = (root / "kinetics400_train_list_videos.txt").read_text().splitlines()
     assert lines[0] == "zumba/aaaaaaaaaaa_000000_000010.mp4 2"
     assert lines[2] == "zumba/ccccccccccc_000002_000012.mkv 2"
+
+
+OWN = ("v_ApplyEyeMakeup_g01_c01", "1", "1.5", "a.b.c", "a.b", "#437_(best)_[ok]", "gone", "spaced out")
+
+
+def own(tmp_path: Path, names: tuple[str, ...] = OWN) -> Path:
+    """A catalog of clips with names of their own, with several labels, one or none."""
+    catalog = tmp_path / "catalog.parquet"
+    rows = [
+        {"item_id": f"train/zumba/{name}", "split": "train", "label": "zumba", "class_dir": "zumba", "clip_id": name,
+         "video_id": name, "status": "done", "reason": "ok", "evidence": ""}
+        for name in names
+    ]  # fmt: skip
+    write_rows(catalog, schema_of(CATALOG_FIELDS, "catalog"), rows)
+    with LabelWriter(tmp_path / "labels.parquet") as labels:
+        for number, row in enumerate(rows):
+            labels.add(row["item_id"], [Label(index, f"class {index}") for index in (9, 2, 30)[: number % 4]])
+    return catalog
+
+
+def test_clips_with_names_of_their_own_and_several_labels(tmp_path: Path, spec: DatasetSpec) -> None:
+    root = tmp_path / "kinetics400"
+    files = [
+        "v_ApplyEyeMakeup_g01_c01.avi", "1.webm", "1.5.AVI", "a.b.c.mp4", "#437_(best)_[ok].avi", "a.avi", "b.c.mp4",
+        "gone.mp4.newer", "gone.part", "gone.5.mp4", "spaced out.mp4",
+    ]  # fmt: skip
+    touch(root, *(f"videos_train/zumba/{name}" for name in files))
+    for name in ("1", "a.b", "a.b.c"):
+        frames(root, f"rawframes_train/zumba/{name}", 3)
+    spec = spec.model_copy(update={"item": spec.item.model_copy(update={"ext": ["avi", "webm"]})})
+    lists = build_lists(spec, DataRoot(tmp_path), own(tmp_path), tmp_path / "out", splits=["train"])
+    assert (root / "kinetics400_train_list_videos.txt").read_text() == (
+        "zumba/v_ApplyEyeMakeup_g01_c01.avi\nzumba/1.webm 9\nzumba/1.5.AVI 9 2\nzumba/a.b.c.mp4 9 2 30\n"
+        "zumba/#437_(best)_[ok].avi 9\n"
+    )
+    assert (
+        root / "kinetics400_train_list_rawframes.txt"
+    ).read_text() == "zumba/1 3 9\nzumba/a.b.c 3 9 2 30\nzumba/a.b 3\n"
+    assert [(one.rows, one.lines) for one in lists] == [(8, 5), (8, 3)]
+    told = {row["clip_id"]: row for row in read_rows(tmp_path / "out" / "missing_videos.parquet")}
+    assert {name: row["reason"] for name, row in told.items()} == {
+        "a.b": "not_asked", "gone": "not_asked", "spaced out": "bad_id"
+    }  # fmt: skip
+    assert "its name holds white space" in told["spaced out"]["evidence"]
+
+
+def test_of_a_file_with_two_suffixes_the_clip_is_found(tmp_path: Path, spec: DatasetSpec) -> None:
+    """Crawlers leave ``.mp4.webm``; a clip may be called ``walk.mpg``."""
+    root = tmp_path / "kinetics400"
+    touch(root, "videos_train/zumba/a.mp4.webm", "videos_train/zumba/walk.mpg.avi", "videos_train/zumba/both.mp4.webm")
+    touch(root, "videos_train/zumba/both.mkv")
+    catalog = own(tmp_path, ("a", "walk.mpg", "both"))
+    build_lists(spec, DataRoot(tmp_path), catalog, tmp_path / "out", splits=["train"])
+    assert (root / "kinetics400_train_list_videos.txt").read_text() == (
+        "zumba/a.mp4.webm\nzumba/walk.mpg.avi 9\nzumba/both.mkv 9 2\n"
+    )
+
+
+def test_labels_of_another_catalog_are_refused(tmp_path: Path, spec: DatasetSpec) -> None:
+    catalog = own(tmp_path)
+    with LabelWriter(tmp_path / "labels.parquet") as labels:
+        labels.add("train/zumba/of another", [Label(1, "zumba")])
+    with pytest.raises(ManifestError, match="which is not where the catalog has it"):
+        build_lists(spec, DataRoot(tmp_path), catalog, tmp_path / "out")
+    (tmp_path / "labels.parquet").unlink()
+    with pytest.raises(ManifestError, match=r"no manifest .*labels\.parquet: run the step that writes it first"):
+        build_lists(spec, DataRoot(tmp_path), catalog, tmp_path / "out")
+    assert not list((tmp_path / "kinetics400").glob("*.txt"))
 
 
 def test_json_and_chosen_splits(root: Path, build: Build) -> None:
@@ -207,6 +276,7 @@ def test_a_catalog_out_of_split_order_is_refused(tmp_path: Path, spec: DatasetSp
         {**row, "item_id": f"{split}/#row-{n}", "split": split} for n, split in enumerate(("train", "val", "train"))
     ]
     write_rows(tmp_path / "c.parquet", schema_of(CATALOG_FIELDS, "catalog"), rows)
+    write_rows(tmp_path / "labels.parquet", schema_of(FIELDS, KIND), [])
     with pytest.raises(ManifestError, match="train comes twice"):
         build_lists(spec, DataRoot(tmp_path), tmp_path / "c.parquet", tmp_path / "out")
 
@@ -221,6 +291,7 @@ def test_a_catalog_that_was_tampered_with_does_not_leave_the_root(tmp_path: Path
         "reason": "ok",
     }
     write_rows(tmp_path / "c.parquet", schema_of(CATALOG_FIELDS, "catalog"), [{**row, "evidence": ""}])
+    write_rows(tmp_path / "labels.parquet", schema_of(FIELDS, KIND), [])
     with pytest.raises(UserError, match="cannot be used below"):
         build_lists(spec, DataRoot(tmp_path), tmp_path / "c.parquet", tmp_path / "out")
     assert not (tmp_path / "kinetics400" / "kinetics400_train_list_videos.txt").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import random
 import tracemalloc
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import clipquarry.release.lock as lock_module
 import pytest
+from clipquarry import former
 from clipquarry.datasets.load import find_spec
-from clipquarry.errors import UserError
+from clipquarry.errors import GateBlocked, UserError
 from clipquarry.release.diff import diff_locks
 from clipquarry.release.lock import LockHeader, LockRow, open_lock, spec_hash, write_lock
+from clipquarry.release.verify import verified
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -47,7 +50,7 @@ def test_exact_text(tmp_path: Path) -> None:
     path = written(tmp_path, "a.lock", [clip(2, duration=9.966_666_7), clip(1)])
     header, first, second = path.read_text().splitlines()
     assert json.loads(header) == {
-        "version": 1, "dataset": "kinetics400", "spec": "s1", "clips": 2, "settings": {"crf": 20},
+        "version": 2, "namespace": "kinetics400", "dataset": "kinetics400", "spec": "s1", "clips": 2, "settings": {"crf": 20},
         "annotations": {"train": "a" * 64, "val": "b" * 64}, "tools": {"ffmpeg": "6.1", "clipquarry": "0.1.0"},
     }  # fmt: skip
     assert first == (
@@ -55,6 +58,65 @@ def test_exact_text(tmp_path: Path) -> None:
         f'"split":"train","label_index":3,"sha256":"{1:064x}","bytes":1000,"duration":10.0,"frames":300}}'
     )
     assert json.loads(second)["duration"] == 9.967
+
+
+def hand_made(path: Path, rows: list[LockRow], **header: object) -> Path:
+    """A lock of version 1, as the program of the former name wrote it."""
+    values = {
+        "annotations": {"train": "a" * 64, "val": "b" * 64}, "clips": len(rows), "dataset": "kinetics400",
+        "settings": {"crf": 20}, "spec": "another way to hash", "tools": {former.NAME: "0.1.0", "ffmpeg": "6.1"}, "version": 1,
+        **header,
+    }  # fmt: skip
+    path.write_text(json.dumps(values, sort_keys=True) + "\n" + "".join(row.line() for row in sorted(rows)))
+    return path
+
+
+def test_a_lock_of_version_1_says_the_same(tmp_path: Path) -> None:
+    rows = [clip(1), clip(2)]
+    old, new = hand_made(tmp_path / "old.lock", rows), written(tmp_path, "new.lock", rows)
+    for a, b in ((old, new), (new, old), (old, old)):
+        diff = diff_locks(a, b)
+        assert diff.is_equal and diff.same == 2 and diff.header == {}
+    changed = hand_made(tmp_path / "changed.lock", [clip(1, sha256="f"), clip(2, clip_id="x")], settings={"crf": 23})
+    diff = diff_locks(changed, new)
+    assert diff.header == {"settings.crf": (23, 20)} and diff.differing == 2
+    assert diff.aspects["content"] == diff.aspects["identity"] == 1
+
+
+def test_a_lock_of_version_1_is_verified(tmp_path: Path) -> None:
+    data = b"clip"
+    row = clip(1, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    file = tmp_path / row.path
+    file.parent.mkdir(parents=True)
+    file.write_bytes(data)
+    with open_lock(hand_made(tmp_path / "old.lock", [row])) as lock:
+        assert list(verified(lock, tmp_path, "it")) == [row]
+    file.write_bytes(b"clap")
+    with open_lock(tmp_path / "old.lock") as lock, pytest.raises(GateBlocked, match="other contents"):
+        list(verified(lock, tmp_path, "it"))
+
+
+def test_the_same_ids_of_two_data_sets_are_two(tmp_path: Path) -> None:
+    a, b = (
+        written(tmp_path, f"{name}.lock", [clip(1)], replace(HEADER, dataset=name, namespace=name))
+        for name in ("lab_a", "lab_b")
+    )
+    diff = diff_locks(a, b)
+    assert diff.header["namespace"] == ("lab_a", "lab_b") and diff.aspects["identity"] == 1
+    shown = diff.examples["identity"][0]
+    assert (shown.a, shown.b) == (f"train lab_a:{clip(1).clip_id}", f"train lab_b:{clip(1).clip_id}")
+    world = [
+        written(tmp_path, f"{name}.lock", [clip(1)], replace(HEADER, dataset=name, namespace="youtube"))
+        for name in ("k400", "k600")
+    ]
+    assert diff_locks(*world).is_equal
+
+
+def test_what_is_as_by_default_is_no_other_yaml() -> None:
+    spec = find_spec("kinetics_demo")
+    told = type(spec).model_validate(spec.model_dump(by_alias=True))  # every key is written out
+    assert spec_hash(told) == spec_hash(spec)
+    assert spec_hash(spec.model_copy(update={"title": "Another"})) != spec_hash(spec)
 
 
 def test_any_order_of_rows_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,8 +144,11 @@ def test_a_path_twice_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda lines: [lines[0].replace('"version": 1', '"version": 2'), *lines[1:]], "lock format 2.*upgrade"),
-        (lambda lines: [lines[0].replace('"version": 1', '"version": "x"'), *lines[1:]], "not a lock file"),
+        (lambda lines: [lines[0].replace('"version": 2', '"version": 3'), *lines[1:]], "lock format 3.*upgrade"),
+        (lambda lines: [lines[0].replace('"version": 2', '"version": "x"'), *lines[1:]], "not a lock file"),
+        (lambda lines: [lines[0].replace('"version": 2', '"version": true'), *lines[1:]], "not a lock file"),
+        (lambda lines: [lines[0].replace('"namespace": "kinetics400"', '"namespace": 7'), *lines[1:]], "whose the ids"),
+        (lambda lines: [lines[0].replace('"namespace": "kinetics400", ', ""), *lines[1:]], "whose the ids"),
         (lambda lines: lines[1:], "not a lock file"),
         (lambda lines: [], "not a lock file"),
         (lambda lines: ["<html>", *lines], "not a lock file"),

@@ -10,56 +10,27 @@ from typing import Any
 
 import av
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from clipquarry.annotations.box_csv import BOXES, KEY_FRAMES, REJECTED
 from clipquarry.datasets.load import find_spec
 from clipquarry.datasets.model import DatasetSpec
-from clipquarry.files import write_json
-from clipquarry.manifest import RESULT_FIELDS, Row, schema_of, write_rows
-from clipquarry.report import write_report
+from clipquarry.manifest import Row
+from clipquarry.pipeline.reporting import write_report
 from clipquarry.settings import DataRoot
-from clipquarry.steps.fields import MEDIA_FIELDS, PATH_FIELD
+from families.boxes.made_boxes import MadeBoxes, box_row, key_row, proposal_row, rect
+from families.made_run import FINE, item_row
 from report_fixture import NOW, RUN, World
 from test_report_page import Page, html, report
 
-PROPOSALS = pa.schema([
-    ("key", pa.string()), ("video_id", pa.string()), ("second", pa.int64()),
-    *((name, pa.float64()) for name in ("x1", "y1", "x2", "y2", "score")),
-])  # fmt: skip
-EXCERPT = schema_of(
-    (
-        *RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, pa.field("images", pa.int32()), pa.field("image_path", pa.string()),
-        pa.field("image_width", pa.int32()), pa.field("image_height", pa.int32()), pa.field("source_duration", pa.float64()),
-    ),
-    "excerpt",
-)  # fmt: skip
-FRAMES = schema_of(
-    (
-        *RESULT_FIELDS, PATH_FIELD, pa.field("frames", pa.int32()), pa.field("width", pa.int32()),
-        pa.field("height", pa.int32()), pa.field("fps", pa.float64()), pa.field("source_duration", pa.float64()),
-    ),
-    "frames",
-)  # fmt: skip
 A, B = "AAAAAAAAAAA", "BBBBBBBBBBB"
 LEFT, RIGHT, ALL, SMALL = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0), (0.0, 0.0, 1.0, 1.0), (0.1, 0.1, 0.2, 0.2)
 NAMES = {1: "bend/bow (at the waist)", 2: "bow", 12: "stand", 80: "watch (a person)"}
 
 
-def spec_of(format_: str) -> DatasetSpec:
-    return find_spec({"ava_csv": "ava", "ava_kinetics_csv": "ava_kinetics"}.get(format_, format_))
+def spec_of(name: str) -> DatasetSpec:
+    return find_spec(name)
 
 
-def bare_world(root: Path, format_: str) -> World:
-    return World(spec_of(format_), DataRoot(root), RUN, "")
-
-
-def write_table(path: Path, schema: pa.Schema, rows: Iterable[tuple[Any, ...]]) -> None:
-    """A plain parquet file, as the stages write theirs."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    columns = list(zip(*rows, strict=True)) or [[] for _ in schema]
-    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, schema, strict=True)]
-    pq.write_table(pa.table(arrays, schema=schema), path)
+def bare_world(root: Path, name: str) -> World:
+    return World(spec_of(name), DataRoot(root), RUN, "")
 
 
 def annotate(
@@ -73,24 +44,21 @@ def annotate(
     where: str = "annotations",
 ) -> None:
     """Boxes are ``(video, time, box, action)``; key frames ``(video, time)``."""
-    rows = ((video, time, int(float(time)), *box, action, 1) for video, time, box, action in boxes)
-    write_table(folder / where / f"{split}.boxes.parquet", BOXES, rows)
+    run = MadeBoxes(folder)
+    rows = [box_row(video, time, rect(*box), action) for video, time, box, action in boxes]
     if where != "annotations":
+        run.prepared(split, rows)
         return
-    write_table(folder / where / f"{split}.key_frames.parquet", KEY_FRAMES, _frames(without))
+    run.annotated(split, "boxes", rows)
+    run.annotated(split, "key_frames", [key_row(*one) for one in without])
     if excluded is not None:
-        write_table(folder / where / f"{split}.excluded.parquet", KEY_FRAMES, _frames(excluded))
-    odd = [(line, "bad_row", "9 columns", "…") for line in range(rejected)]
-    write_table(folder / where / f"{split}.rejected.parquet", REJECTED, odd)
-
-
-def _frames(rows: Iterable[tuple[str, str]]) -> list[tuple[str, str, int]]:
-    return [(video, time, int(float(time))) for video, time in rows]
+        run.annotated(split, "excluded", [key_row(*one) for one in excluded])
+    odd = [{"line": n, "reason": "bad_row", "evidence": "9 columns", "text": "…"} for n in range(rejected)]
+    run.annotated(split, "rejected", odd)
 
 
 def name_actions(folder: Path, names: Mapping[int, str] = NAMES, evaluated: Iterable[int] = (1, 12, 80)) -> None:
-    content = {"names": {str(number): name for number, name in names.items()}, "evaluated": list(evaluated)}
-    write_json(folder / "annotations" / "actions.json", content)
+    MadeBoxes(folder).actions({str(number): name for number, name in names.items()}, evaluated)
 
 
 def propose(
@@ -102,19 +70,12 @@ def propose(
     rejected: Mapping[str, str] | None = None,
 ) -> None:
     """Rows are ``(video, second, box, score)``; a score of -1 is none."""
-    kept = [(f"{video},{second:04d}", video, second, *box, score) for video, second, box, score in rows]
-    write_table(folder / "proposals" / f"{split}.parquet", PROPOSALS, kept)
-    keys = len({row[0] for row in kept})
-    about = {"path": f"ava/annotations/{split}.pkl", "keys": keys, "boxes": len(kept), "source": source}
-    write_json(folder / "proposals" / f"{split}.json", about)
-    write_json(folder / "proposals" / f"{split}.rejected.json", dict(rejected or {}))
+    kept = [proposal_row(video, second, rect(*box), score) for video, second, box, score in rows]
+    MadeBoxes(folder).proposals(split, kept, path=f"ava/annotations/{split}.pkl", source=source, rejected=rejected)
 
 
 def result(split: str, video: str, clip: str, start: int, end: int, **more: Any) -> Row:
-    return {
-        "item_id": f"{split}/{clip}", "video_id": video, "clip_id": clip, "split": split, "label": None, "class_dir": None,
-        "label_index": -1, "start": start, "end": end, "row": 1, "status": "done", "reason": "ok", "evidence": "", "key": "0",
-    } | more  # fmt: skip
+    return {**item_row(split, video, start, end, clip=clip, line=1), **FINE, "key": "0", **more}
 
 
 def excerpt_row(video: str, *, images: int = 27_030, fps: float = 30.0, **more: Any) -> Row:
@@ -128,11 +89,11 @@ def excerpt_row(video: str, *, images: int = 27_030, fps: float = 30.0, **more: 
 
 
 def write_excerpt(folder: Path, rows: Iterable[Row]) -> None:
-    write_rows(folder / "excerpt" / "part-00000.parquet", EXCERPT, rows)
+    MadeBoxes(folder).step("excerpt", list(rows))
 
 
 def write_frames(folder: Path, rows: Iterable[Row]) -> None:
-    write_rows(folder / "frames" / "part-00000.parquet", FRAMES, rows)
+    MadeBoxes(folder).step("frames", list(rows))
 
 
 def write_picture(path: Path, width: int = 64, height: int = 48, shade: int = 128) -> None:
@@ -150,7 +111,7 @@ def write_picture(path: Path, width: int = 64, height: int = 48, shade: int = 12
 
 def ava(root: Path) -> World:
     """Two videos: five persons on four key frames, one of them excluded, one without a proposal; and an empty key frame."""
-    world = bare_world(root, "ava_csv")
+    world = bare_world(root, "ava")
     labelled = [
         (A, "0902", LEFT, 1), (A, "0902", LEFT, 12), (A, "0902", RIGHT, 80), (A, "0903", SMALL, 1), (A, "0904", ALL, 1),
         (B, "0902", ALL, 80),
@@ -168,18 +129,19 @@ def ava(root: Path) -> World:
 
 def kinetics(root: Path, *, offset: str | None = None) -> World:
     """Two clips of Kinetics, one box each at a fraction of a second; the other row lies in no clip."""
-    world = bare_world(root, "ava_kinetics_csv")
+    world = bare_world(root, "ava_kinetics")
     raw = [(A, "17.070000", LEFT, 1), (B, "4.000000", SMALL, 12), (B, "90.419000", ALL, 12)]
     clips = [(f"{A}_000015_000019", "17.070000", LEFT, 1), (f"{B}_000002_000006", "4.000000", SMALL, 12)]
     annotate(world.folder, "train", raw)
     annotate(world.folder, "train", clips, where="prepared")
     name_actions(world.folder)
-    write_json(world.folder / "prepared" / "train.json", {"rows": 2, "dropped": 1, "no_clip": 1})
+    run = MadeBoxes(world.folder)
+    run.prepared_facts("train", 2, dropped=1, no_clip=1)
     # The seconds before and after are keys, too, as the reference's recipe has them.
     propose(world.folder, "train", [(A, 16, LEFT, 0.8), (A, 17, LEFT, 0.75), (B, 4, LEFT, 0.99), (B, 5, LEFT, 0.9)])
     counts = {"kinetics_rows": 2, "ava_rows": 40, "kinetics_keys": 4, "ava_keys": 10, "keys": 14, "links": 3}
     paths = {"csv": "ava_kinetics/annotations/ava_train_v2.2.csv", "proposals": "ava_kinetics/annotations/p.pkl"}
-    write_json(world.folder / "merged.json", counts | {"ava_videos": 4, "ava_videos_with_frames": 3} | paths)
+    run.merged(counts | {"ava_videos": 4, "ava_videos_with_frames": 3} | paths)
     write_frames(
         world.folder,
         [
@@ -191,7 +153,7 @@ def kinetics(root: Path, *, offset: str | None = None) -> World:
         for number in (60, 61):
             write_picture(root / f"ava_kinetics/rawframes/{name}/img_{number:05d}.jpg")
     if offset:
-        write_json(world.folder / "run.json", {"params": {"frame_offset": offset}})
+        run.facts(params={"frame_offset": offset})
     return world
 
 

@@ -10,23 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
-import pyarrow as pa
 from clipquarry.datasets.load import find_spec
 from clipquarry.datasets.model import DatasetSpec
-from clipquarry.files import link_or_copy, write_json
+from clipquarry.files import link_or_copy
 from clipquarry.ids import clip_id, normalise_label
 from clipquarry.ledger import Ledger
-from clipquarry.manifest import CATALOG_FIELDS, RESULT_FIELDS, Row, schema_of, write_rows
+from clipquarry.manifest import Row
 from clipquarry.reasons import Reason, Status
 from clipquarry.settings import DataRoot
-from clipquarry.steps.fields import ATTEMPTS_FIELD, MEDIA_FIELDS, PATH_FIELD
+from families.made_run import FINE, MadeRun, item_row
 
 NOW = datetime(2026, 11, 21, 2, 13, tzinfo=UTC)
 RUN = "scheduled__2026-11-21T00_00_00_00_00"
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-STATE = schema_of((*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, pa.field("source", pa.string())), "state")
-RESULTS = schema_of((*STATE, ATTEMPTS_FIELD), "results")
-CATALOG = schema_of(CATALOG_FIELDS, "catalog")
 SOURCES = ("testsrc2", "smptehdbars", "mandelbrot", "life=mold=10:r=25", "cellauto", "gradients=n=4", "rgbtestsrc")
 FRAMES = ((340, 256), (1280, 720), (640, 360), (480, 360), (1920, 1080))
 GONE = (
@@ -60,6 +56,11 @@ class World:
     def folder(self) -> Path:
         return self.data.run(self.spec.name, self.run)
 
+    @property
+    def made(self) -> MadeRun:
+        """The writer of the run's folder."""
+        return MadeRun(self.folder)
+
 
 def labels(count: int) -> list[str]:
     """Real names first, made-up ones after."""
@@ -75,13 +76,8 @@ def catalog_rows(classes: int, per_class: int, rng: random.Random) -> list[Row]:
             video = "".join(rng.choices(ALPHABET, k=11))
             start = rng.randrange(0, 300)
             clip, folder = clip_id(video, start, start + 10), normalise_label(label)
-            rows.append(
-                {
-                    "item_id": f"val/{folder}/{clip}", "video_id": video, "clip_id": clip, "split": "val",
-                    "label": label, "class_dir": folder, "label_index": index, "start": start, "end": start + 10,
-                    "row": len(rows) + 2, "status": "done", "reason": "ok", "evidence": "",
-                }
-            )  # fmt: skip
+            place = {"clip": clip, "folder": folder, "label": label, "index": index, "line": len(rows) + 2}
+            rows.append({**item_row("val", video, start, start + 10, **place), **FINE})
     for reason, text in (
         (Reason.BAD_ID, '=HYPERLINK("http://evil.example"),../../etc/passwd,0,10,val'),
         (Reason.BAD_LABEL, "<script>alert(1)</script>\u202egnp.exe,abcdefghijk,0,10,val"),
@@ -167,28 +163,25 @@ def write_gates(folder: Path, rows: list[Row], *, blocks: bool = False) -> None:
         worst=[{"item_id": rows[0]["item_id"], "other": "<img src=x onerror=alert(2)>"}],
     )  # fmt: skip
     skipped = check("annotations.sha256", "the csv is the published one") | {"skipped": "no sha256 is published"}
-    write_json(folder / "gates" / "annotations.json", gate_json("annotations", "pass", good, told, skipped))
+    MadeRun(folder).gate("annotations", gate_json("annotations", "pass", good, told, skipped))
     clips = [coverage_check(rows, blocks=blocks)] + [
         check(f"clips.{name}", title, checked=len(rows), unexpected=0)
         for name, title in (("one_row", "every clip has exactly one result"), ("facts", "clips have bytes and frames"))
     ]
-    write_json(folder / "gates" / "clips.json", gate_json("clips", "block" if blocks else "warn", *clips))
+    MadeRun(folder).gate("clips", gate_json("clips", "block" if blocks else "warn", *clips))
     lines = "".join(f"clips.coverage,{row['item_id']},{row['reason']}\n" for row in rows if row["status"] != "done")
     (folder / "gates" / "clips.rows.csv").write_text("check,item_id,reason\n" + lines)
     if not blocks:
         exists = check("lists.exists", "the list files are there")
-        write_json(folder / "gates" / "lists.json", gate_json("lists", "pass", exists))
+        MadeRun(folder).gate("lists", gate_json("lists", "pass", exists))
 
 
 def write_run_files(world: World, *, begun: datetime, kind: str = "full") -> None:
-    write_json(
-        world.folder / "run.json",
-        {
-            "dataset": world.spec.name, "run": world.run, "kind": kind, "title": world.spec.title,
-            "params": {"splits": ["val"], "jobs": 4, "limit": None, "resize": False, "dry_run": False},
-            "started": begun.isoformat(), "ended": (begun + timedelta(hours=2)).isoformat(),
-            "tools": {"clipquarry": "0.1.0", "ffmpeg": "7.1", "ffmpeg_origin": "wheel", "yt-dlp": "2026.10.26"},
-        },
+    world.made.facts(
+        dataset=world.spec.name, run=world.run, kind=kind, title=world.spec.title,
+        params={"splits": ["val"], "jobs": 4, "limit": None, "resize": False, "dry_run": False},
+        started=begun.isoformat(), ended=(begun + timedelta(hours=2)).isoformat(),
+        tools={"clipquarry": "0.1.0", "ffmpeg": "7.1", "ffmpeg_origin": "wheel", "yt-dlp": "2026.10.26"},
     )  # fmt: skip
 
 
@@ -208,8 +201,8 @@ def make_clips(folder: Path) -> list[Path]:
 
 def build(root: Path, *, classes: int = 400, per_class: int = 50, earlier: int = 6, blocks: bool = False) -> World:
     """A Kinetics-400 validation run, ``earlier`` monthly runs before it, gates, a ledger; sample clips exist."""
-    from clipquarry.report import write_report
-    from clipquarry.report.tally import tally
+    from clipquarry.pipeline.reporting import write_report
+    from clipquarry.report.aggregate import aggregate
 
     rng = random.Random(400)
     spec = find_spec("kinetics400")
@@ -221,10 +214,10 @@ def build(root: Path, *, classes: int = 400, per_class: int = 50, earlier: int =
             at = NOW - timedelta(days=30 * back, hours=2)
             run = RUN if back == 0 else f"scheduled__{at:%Y-%m-%d}T00_00_00_00_00"
             world = World(spec, data, run, url)
-            write_rows(world.folder / "catalog.parquet", CATALOG, rows)
+            world.made.catalog(rows)
             found = result_rows(rows, random.Random(7), at, spec.root, 0.115 - 0.009 * back)
-            write_rows(world.folder / "results.parquet", RESULTS, found)
-            write_rows(world.folder / "recorded.parquet", STATE, without_attempts(found))
+            world.made.results(found)
+            world.made.recorded(without_attempts(found))
             write_run_files(world, begun=at)
             write_gates(world.folder, found, blocks=blocks and back == 0)
             ledger.sync_catalog(spec.name, world.folder / "catalog.parquet")
@@ -233,7 +226,7 @@ def build(root: Path, *, classes: int = 400, per_class: int = 50, earlier: int =
             ledger.end_run(spec.name, run, ended=at + timedelta(hours=2))
             if back == 0:
                 clips = make_clips(root / "made")
-                for number, sample in enumerate(tally(world.folder / "recorded.parquet").samples):
+                for number, sample in enumerate(aggregate(world.folder / "recorded.parquet").samples):
                     link_or_copy(clips[number % len(clips)], root / sample.path)
             write_report(spec, data, run, ledger, at + timedelta(hours=2))
     return world

@@ -137,7 +137,7 @@ def test_numbers_of_ava_kinetics_by_hand(tmp_path: Path) -> None:
 
 def test_wrong_images_are_listed_and_explained(tmp_path: Path) -> None:
     world = ava(tmp_path)
-    early = "the source ends at 1790.0 s: 26,700 of 27,030 images"
+    early = "the source ends at 1790.0 s: 26,700 of 27,030 frames"
     gone = {"status": "failed", "reason": "corrupt", "evidence": "moov atom not found", "images": None, "fps": None}
     write_excerpt(
         world.folder,
@@ -182,7 +182,7 @@ def test_key_frames_are_drawn_with_boxes_and_told_in_words(tmp_path: Path) -> No
 def test_the_choice_depends_on_names_only(tmp_path: Path) -> None:
     chosen = []
     for name in ("one", "other"):
-        world = bare_world(tmp_path / name, "ava_csv")
+        world = bare_world(tmp_path / name, "ava")
         videos = [letter * 11 for letter in "ABCDEFGHIJKLMNOP"]
         rows = [(video, f"{second:04d}", LEFT, 1) for video in videos for second in range(902, 930)]
         annotate(world.folder, "train", rows if name == "one" else rows[::-1])
@@ -216,7 +216,7 @@ def test_the_image_of_a_key_frame_in_the_flat_layout(tmp_path: Path) -> None:
     shown = {frame["name"]: frame["time"] for frame in boxes(world)["key_frames"]}
     assert shown == {f"{A}_000017": "17.070000", f"{B}_000002": "2.500000"}
     assert boxes(world)["prepared"] == [{"split": "val", "rows": 2, "dropped": 1, "no_clip": 1}]
-    assert boxes(world)["problems"] == ["frames/ holds no table: no images have been made in this run."]
+    assert boxes(world)["problems"] == ["frames/ holds no table: no frames have been made in this run."]
     assert "there are no proposals yet" not in page.text and "Merged with AVA" not in page.text
     assert [stage["name"] for stage in report(world)["stages"]] == ["annotations", "fetch", "frames", "record", "boxes"]
 
@@ -233,4 +233,4 @@ def test_pictures_that_are_gone_damaged_or_elsewhere(tmp_path: Path) -> None:
     assert "the file is no JPEG" in page.text
     assert {frame["name"] for frame in boxes(world)["key_frames"]} == {A}
     (tmp_path / "data/ava/rawframes").rename(tmp_path / "data/ava/moved")
-    assert "None of the images of a key frame" in written(world).text
+    assert "None of the key frames" in written(world).text

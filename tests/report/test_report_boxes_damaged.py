@@ -24,21 +24,23 @@ from boxes_fixture import (
     write_excerpt,
     written,
 )
+from clipquarry.datasets.load import find_spec
 from report_fixture import World
 from test_report_page import HOSTILE, html
 
 
 def test_a_data_set_without_boxes_has_no_section(tmp_path: Path) -> None:
-    world = bare_world(tmp_path, "ava_csv")
+    world = bare_world(tmp_path, "ava")
     assert "no annotation with boxes has been read" in written(world).text
-    other = World(world.spec.model_copy(update={"annotation_format": "kinetics_csv"}), world.data, world.run, "")
+    other = World(find_spec("kinetics400"), world.data, world.run, "")
     written(other)
     assert 'id="boxes"' not in html(other)
-    assert boxes(other) is None
+    with pytest.raises(KeyError):
+        boxes(other)
 
 
 def test_absent_tables_are_named(tmp_path: Path) -> None:
-    world = bare_world(tmp_path, "ava_kinetics_csv")
+    world = bare_world(tmp_path, "ava_kinetics")
     annotate(world.folder, "train", [(A, "17.070000", LEFT, 1)])
     text = text_of(written(world))
     for name in (
@@ -118,7 +120,7 @@ def test_impossible_numbers_are_left_out(tmp_path: Path) -> None:
 
 
 def test_empty_tables(tmp_path: Path) -> None:
-    world = bare_world(tmp_path, "ava_csv")
+    world = bare_world(tmp_path, "ava")
     annotate(world.folder, "test", [], without=[(A, "0902"), (A, "0903")], excluded=[])
     name_actions(world.folder)
     text = text_of(written(world))

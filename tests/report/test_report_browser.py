@@ -8,11 +8,10 @@ from typing import Any
 
 from boxes_fixture import annotate, bare_world, excerpt_row, name_actions, propose, write_excerpt, write_picture
 from clipquarry.datasets.load import find_spec
-from clipquarry.manifest import write_rows
-from clipquarry.report import write_report
+from clipquarry.pipeline.reporting import write_report
 from clipquarry.settings import DataRoot
 from playwright.sync_api import Browser
-from report_fixture import CATALOG, NOW, RUN, STATE, World, catalog_rows, result_rows, without_attempts
+from report_fixture import NOW, RUN, World, catalog_rows, result_rows, without_attempts
 
 LONG = "W" * 300 + "<script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">"
 
@@ -27,8 +26,8 @@ def hostile_world(root: Path) -> World:
     found = result_rows(rows, rng, NOW, "kinetics400", 0.3)
     for row in found:
         row["evidence"] = LONG if row["evidence"] else ""
-    write_rows(world.folder / "catalog.parquet", CATALOG, rows)
-    write_rows(world.folder / "recorded.parquet", STATE, without_attempts(found))
+    world.made.catalog(rows)
+    world.made.recorded(without_attempts(found))
     write_report(world.spec, world.data, world.run, None, NOW)
     return world
 
@@ -52,7 +51,7 @@ def test_the_page_in_a_browser(chromium: Browser, tmp_path: Path) -> None:
 
 def boxes_world(root: Path) -> World:
     """Pictures of three shapes, boxes on the rim, names that do not end."""
-    world = bare_world(root, "ava_csv")
+    world = bare_world(root, "ava")
     videos = [letter * 11 for letter in "ABC"]
     rim = [(0.0, 0.0, 1.0, 1.0), (0.97, 0.97, 1.0, 1.0), (0.0, 0.0, 0.02, 0.02), (0.2, 0.1, 0.6, 0.9)]
     annotate(world.folder, "train", [(video, "0902", box, at + 1) for video in videos for at, box in enumerate(rim)])

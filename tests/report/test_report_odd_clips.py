@@ -12,16 +12,17 @@ import pyarrow as pa
 import pytest
 from clipquarry.datasets.load import find_spec
 from clipquarry.files import write_json
-from clipquarry.manifest import Row, schema_of, write_rows
+from clipquarry.manifest import Row
 from clipquarry.media.probe import probe
 from clipquarry.media.tools import ffmpeg
-from clipquarry.report import write_report
+from clipquarry.microseconds import of
+from clipquarry.pipeline.reporting import write_report
 from clipquarry.report.heights import heights
 from clipquarry.settings import DataRoot
-from clipquarry.steps.fields import ASKED_HEIGHT_FIELD, CONTENT_FIELDS
-from report_fixture import NOW, RUN, STATE, check, gate_json
+from clipquarry.steps.fields import CONTENT_FIELDS
+from families.made_run import MadeRun
+from report_fixture import NOW, RUN, check, gate_json
 
-LOOKED = schema_of((*STATE, ASKED_HEIGHT_FIELD, *CONTENT_FIELDS), "state")
 FILMS = {
     "black": "color=black",
     "moving": "testsrc2=r=10,fade=t=out:d=1",
@@ -41,7 +42,7 @@ def _row(root: Path, name: str, source: str) -> Row:
     facts = probe(path, look=True)
     return {
         "item_id": f"val/abseiling/{name}", "video_id": name, "clip_id": name, "split": "val", "class_dir": "abseiling",
-        "label": "abseiling", "status": "done", "reason": "ok", "evidence": "", "key": "k", "start": 0, "end": 2,
+        "label": "abseiling", "status": "done", "reason": "ok", "evidence": "", "key": "k", "start": 0, "end": of(2),
         "path": path.name, "bytes": path.stat().st_size, "source": "youtube", "asked_height": 120 if name == "copy" else 360,
         **facts.columns(), **facts.content.columns(),
     }  # fmt: skip
@@ -53,7 +54,7 @@ def page(tmp_path: Path) -> tuple[str, dict[str, Any]]:
     folder = data.run(spec.name, RUN)
     rows = [_row(tmp_path, name, source) for name, source in FILMS.items()]
     rows.append(rows[1] | {"item_id": "val/abseiling/old"} | dict.fromkeys(field.name for field in CONTENT_FIELDS))
-    write_rows(folder / "recorded.parquet", LOOKED, rows)
+    MadeRun(folder).recorded(rows)
     black = check(
         "clips.black", "clips are not black", severity="warn", sentence="Within the threshold: 1 of 3 clips is black.",
         checked=3, unexpected=1, worst=[{"item_id": rows[0]["item_id"], "brightness": 0.1}],
@@ -76,7 +77,7 @@ def page(tmp_path: Path) -> tuple[str, dict[str, Any]]:
 
 def test_odd_clips_have_strips_and_heights_a_table(page: tuple[str, dict[str, Any]]) -> None:
     html, value = page
-    assert html.count("Picture 5 of val/abseiling/") == 3 and "<img src=x" not in html
+    assert html.count("Frame 5 of val/abseiling/") == 3 and "<img src=x" not in html
     assert "the clip that shows the same" in html and "Its file is not known." in html
     assert [(one["name"], one["level"]) for one in value["odd"]] == [
         ("clips.black", "good"),

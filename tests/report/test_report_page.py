@@ -19,15 +19,15 @@ from clipquarry.datasets.load import find_spec
 from clipquarry.files import write_json
 from clipquarry.ledger import Ledger
 from clipquarry.manifest import Row, read_rows, write_rows
-from clipquarry.report import write_index, write_report
-from clipquarry.report.tally import tally
+from clipquarry.pipeline.gates import catalogue
+from clipquarry.pipeline.reporting import write_report
+from clipquarry.pipeline.state import STATE_SCHEMA
+from clipquarry.report import write_index
+from clipquarry.report.aggregate import aggregate
 from clipquarry.settings import DataRoot
 from report_fixture import (
-    CATALOG,
     NOW,
-    RESULTS,
     RUN,
-    STATE,
     World,
     build,
     catalog_rows,
@@ -156,12 +156,13 @@ def test_missing_csv_has_every_absent_item_and_no_formula(world: World) -> None:
     assert {row["item_id"] for row in found} == {row["item_id"] for row in [*absent, *rejected]}
     assert not [row for row in found if row["evidence"].startswith(("=", "+", "@"))]
     assert any(row["evidence"].startswith("'=HYPERLINK") for row in found)
+    assert {row["namespace"] for row in found} == {"youtube"}
 
 
 def test_the_sample_does_not_depend_on_order_and_spreads_over_classes(world: World, tmp_path: Path) -> None:
     rows = list(read_rows(world.folder / "recorded.parquet"))
-    write_rows(tmp_path / "other.parquet", STATE, rows[::-1])
-    first, second = tally(world.folder / "recorded.parquet").samples, tally(tmp_path / "other.parquet").samples
+    write_rows(tmp_path / "other.parquet", STATE_SCHEMA, rows[::-1])
+    first, second = aggregate(world.folder / "recorded.parquet").samples, aggregate(tmp_path / "other.parquet").samples
     assert first == second
     assert len(first) == len({sample.label for sample in first}) == 12
 
@@ -182,8 +183,8 @@ def hostile_rows(path: str) -> tuple[list[Row], list[Row]]:
 def test_hostile_text_is_text(tmp_path: Path) -> None:
     world = bare(tmp_path)
     rows, found = hostile_rows("../../../etc/passwd")
-    write_rows(world.folder / "catalog.parquet", CATALOG, rows)
-    write_rows(world.folder / "recorded.parquet", STATE, without_attempts(found))
+    world.made.catalog(rows)
+    world.made.recorded(without_attempts(found))
     broken = check(
         HOSTILE, HOSTILE, success=False, sentence=HOSTILE, scope=HOSTILE, observed=HOSTILE, unexpected=9, checked=9,
         worst=[{"item_id": HOSTILE, HOSTILE: HOSTILE}],
@@ -207,16 +208,16 @@ def test_a_link_out_of_the_data_root_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret.mp4").write_bytes(b"secret")
     (tmp_path / "data" / "link.mp4").symlink_to(tmp_path / "secret.mp4")
     _, found = hostile_rows("link.mp4")
-    write_rows(world.folder / "recorded.parquet", STATE, without_attempts(found))
+    world.made.recorded(without_attempts(found))
     assert "The file lies outside the data root." in written(world)
 
 
 def test_a_clip_that_is_gone_or_damaged_is_said_so(tmp_path: Path) -> None:
     world = bare(tmp_path)
     (tmp_path / "bad.mp4").write_bytes(b"<html>not a video</html>" * 100)
-    for path, said in (("bad.mp4", "No picture:"), ("gone.mp4", "The file is no longer there.")):
+    for path, said in (("bad.mp4", "No thumbnail:"), ("gone.mp4", "The file is no longer there.")):
         _, found = hostile_rows(path)
-        write_rows(world.folder / "recorded.parquet", STATE, without_attempts(found))
+        world.made.recorded(without_attempts(found))
         assert said in written(world)
 
 
@@ -229,7 +230,7 @@ def test_a_run_that_did_nothing_has_a_report(tmp_path: Path) -> None:
 def test_a_gate_that_blocks_before_the_fetch(tmp_path: Path) -> None:
     world = bare(tmp_path)
     rows = catalog_rows(3, 4, random.Random(1))
-    write_rows(world.folder / "catalog.parquet", CATALOG, rows)
+    world.made.catalog(rows)
     write_run_files(world, begun=NOW)
     said = "3 of 15 rows are unusable."
     rejected = check("annotations.rejected", "csv rows are usable", success=False, sentence=said, unexpected=3)
@@ -261,7 +262,7 @@ def test_damaged_files_are_named_and_do_not_stop_the_report(world: World, tmp_pa
 
 
 def small(world: World, rows: list[Row], **run: Any) -> str:
-    write_rows(world.folder / "recorded.parquet", STATE, rows)
+    world.made.recorded(rows)
     write_json(world.folder / "run.json", run)
     return written(world)
 
@@ -338,14 +339,12 @@ def test_the_index_shows_the_data_set_and_not_a_trial_or_a_dry_run(world: World,
         before = write_index(data, [world.spec], NOW, ledger).read_text()
         for hour, name, params in ((1, "trial", {"limit": 1}), (2, "dry", {"dry_run": True})):
             trial = World(world.spec, data, name, "")
-            write_rows(trial.folder / "catalog.parquet", CATALOG, list(read_rows(world.folder / "catalog.parquet")))
+            trial.made.catalog(list(read_rows(world.folder / "catalog.parquet")))
             write_json(
                 trial.folder / "run.json", {"started": (NOW + timedelta(hours=hour)).isoformat(), "params": params}
             )
             if name == "trial":
-                write_rows(
-                    trial.folder / "recorded.parquet", STATE, [row for row in rows if row["status"] == "done"][:2]
-                )
+                trial.made.recorded([row for row in rows if row["status"] == "done"][:2])
             write_report(trial.spec, data, name, ledger, NOW)
             page = Page(write_index(data, [world.spec], NOW, ledger).read_text())
             assert f"{present} of {len(rows)} (" in page.text
@@ -362,8 +361,8 @@ def test_a_split_that_nobody_asked_for_is_named_and_not_counted(tmp_path: Path) 
         row | {"split": "train", "item_id": "train" + row["item_id"][3:]} for row in rows if row["status"] == "done"
     ]
     found = result_rows(rows, random.Random(2), NOW, "kinetics400", 1e-9)
-    write_rows(world.folder / "catalog.parquet", CATALOG, [*rows, *other])
-    write_rows(world.folder / "results.parquet", RESULTS, found[:4])
+    world.made.catalog([*rows, *other])
+    world.made.results(found[:4])
     with Ledger.open(f"sqlite:///{world.data.private / 'ledger.sqlite'}") as ledger:
         ledger.sync_catalog("kinetics400", world.folder / "catalog.parquet")
         ledger.record("kinetics400", RUN, "default", [world.folder / "results.parquet"], NOW)
@@ -425,6 +424,20 @@ def test_a_blocked_gate_is_listed_once_with_what_to_do(tmp_path: Path) -> None:
     assert verdict["headline"] == f"Not usable yet, the gate “clips” blocked the run: {said}"
     assert not [sentence for sentence in verdict["wrong"] if "clips are missing" in sentence]
     assert verdict["next"][0] == "Add a mirror."
+
+
+def test_the_page_says_what_to_do_about_each_check_also_of_one_that_is_unknown(tmp_path: Path) -> None:
+    world = bare(tmp_path)
+    known = [
+        check(one.id, one.title, severity="warn", success=False, sentence="Some rows break this.", advice=one.advice)
+        for one in catalogue().values()
+    ]
+    mine = check("mine.colours", "colours are mine", severity="warn", success=False, sentence="3 of 9 rows.")
+    write_json(world.folder / "gates" / "clips.json", gate_json("clips", "warn", *known, mine))
+    small(world, [])
+    text = Page(html(world)).text
+    assert [one.id for one in catalogue().values() if " ".join(one.advice.split()) not in " ".join(text.split())] == []
+    assert "colours are mine" in text
 
 
 def test_the_page_shows_when_the_crawl_was_stopped(tmp_path: Path) -> None:

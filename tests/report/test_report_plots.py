@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from clipquarry.report.aggregate import histogram
 from clipquarry.report.data import ClassRow, Counts, Point
 from clipquarry.report.plots import attrition, coverage_by_class, distribution
-from clipquarry.report.tally import histogram
 
 
 def rows(count: int, name: str = "class {}") -> list[ClassRow]:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from clipquarry.reasons import Reason
+from clipquarry.report.reason_texts import WORDS, again, reason_text
 from clipquarry.report.text import clean, distance, number, share, size, span
-from clipquarry.report.words import WORDS, again, words
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,15 +50,15 @@ def test_units() -> None:
 def test_every_reason_has_words_and_a_policy() -> None:
     assert set(WORDS) == set(Reason)
     for reason in Reason:
-        told = words(reason)
+        told = reason_text(reason)
         assert told.title and told.means.endswith(".")
         assert again(reason)
 
 
 def test_a_folder_answers_no_http() -> None:
-    assert "HTTP" not in words(Reason.NOT_FOUND).means and "folder" in words(Reason.NOT_FOUND).means
+    assert "HTTP" not in reason_text(Reason.NOT_FOUND).means and "folder" in reason_text(Reason.NOT_FOUND).means
 
 
 def test_an_unknown_reason_is_shown_as_it_is() -> None:
-    assert words("<b>new</b>").title == "<b>new</b>"
+    assert reason_text("<b>new</b>").title == "<b>new</b>"
     assert again("<b>new</b>") == "unknown"

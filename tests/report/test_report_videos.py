@@ -17,8 +17,8 @@ from boxes_fixture import (
     written,
 )
 from clipquarry.files import write_json
-from clipquarry.manifest import write_rows
-from report_fixture import CATALOG, STATE, World, check, gate_json
+from families.made_run import CATALOG
+from report_fixture import World, check, gate_json
 from test_report_page import report
 
 
@@ -29,12 +29,12 @@ def recorded(world: World, **more: Any) -> None:
         for video in (A, B)
     ]  # fmt: skip
     lost = made.result("train", "C" * 11, f"{'C' * 11}.mkv", 900, 1801, **more, **gone)
-    write_rows(world.folder / "recorded.parquet", STATE, [*rows, lost])
+    world.made.recorded([*rows, lost])
     keep = set(CATALOG.names)
     catalog = [
         {name: value for name, value in row.items() if name in keep} | {"status": "done"} for row in [*rows, lost]
     ]
-    write_rows(world.folder / "catalog.parquet", CATALOG, catalog)
+    world.made.catalog(catalog)
 
 
 def test_items_are_videos_and_need_no_class(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_stages_gates_and_files_of_these_data_sets(tmp_path: Path) -> None:
         "proposals": "ran",
     }  # fmt: skip
     names = [gate["name"] for gate in report(world)["gates"]]
-    assert names == ["annotations", "frames", "boxes", "proposals", "merged", "zzz"]
+    assert names == ["annotations", "frames", "proposals", "boxes", "merged", "zzz"], "others come last"
     assert report(world)["annotations"] == [["train", "sha256 ab"], ["lists", "sha256 cd"]]
     other = kinetics(tmp_path / "kinetics")
     written(other)

@@ -46,5 +46,5 @@ def test_our_own_faults_are_failures() -> None:
     assert status_of(R.TOOL_STALE) is Status.FAILED
     assert status_of(R.TOOL_FAILED) is Status.FAILED
     assert status_of(R.PRIVATE) is Status.MISSING
-    with pytest.raises(ValueError, match="no source"):
+    with pytest.raises(ValueError, match="no answer of a source"):
         decisive([])

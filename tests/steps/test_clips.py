@@ -12,16 +12,17 @@ import av
 import pytest
 from clipquarry.datasets.model import Recipe
 from clipquarry.demo.videos import make_video, read_frame_numbers
+from clipquarry.media.display import remarks
 from clipquarry.media.errors import MediaError
-from clipquarry.media.picture import remarks
 from clipquarry.media.probe import header, probe
 from clipquarry.media.tools import ffmpeg
+from clipquarry.microseconds import of
 from clipquarry.reasons import Reason
 from clipquarry.settings import DataRoot
 from clipquarry.steps.clips import Clips, Window
 from clipquarry.store import Facts, content_key
 
-WINDOW = Window("-wR5jVB-WPk", 15, 19)
+WINDOW = Window("-wR5jVB-WPk", of(15), of(19))
 
 
 @pytest.fixture
@@ -52,6 +53,17 @@ def test_a_file_of_another_rate_is_encoded(data: DataRoot, tmp_path: Path) -> No
     assert header(clips.path(WINDOW)).rate == 30
     assert read_frame_numbers(clips.path(WINDOW))[::30] == [0, 25, 50, 75]
     assert clips.get(WINDOW) == facts
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.h264"])
+def test_a_file_without_times_keeps_all_its_frames(data: DataRoot, tmp_path: Path, name: str) -> None:
+    film = make_video(tmp_path / "s.mp4", 4, 30, (160, 120), tone=False, gop=1, b_frames=0)
+    argv = [str(ffmpeg().path), "-v", "error", "-i", str(film), "-c:v", "libx264", "-bf", "2", str(tmp_path / name)]
+    subprocess.run(argv, check=True)
+    clips = Clips(data, Recipe())
+    facts = adopt(clips, tmp_path / name)
+    assert (facts["made"], facts["frames"], facts["duration"]) == ("encoded", 120, pytest.approx(4.0))
+    assert read_frame_numbers(clips.path(WINDOW)) == list(range(120))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +142,7 @@ def odd_clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "2 video streams": ffmpeg_copy(
             plain, folder / "two.mp4", "-i", str(second), "-map", "0", "-map", "1:v", "-c", "copy"
         ),
-        "a cover picture": ffmpeg_copy(
+        "a cover image": ffmpeg_copy(
             plain, folder / "covered.mp4", "-i", str(picture), "-map", "0", "-map", "1", "-c", "copy",
             "-disposition:v:1", "attached_pic",
         ),
@@ -141,7 +153,7 @@ SHOWN = {"rotated by 90 degrees": (96, 160), "pixels of 4:3": (212, 96)}
 
 
 @pytest.mark.parametrize("kind", ["rotated by 90 degrees", "rotated by 180 degrees", "mirrored", "pixels of 4:3",
-                                  "2 video streams", "a cover picture"])  # fmt: skip
+                                  "2 video streams", "a cover image"])  # fmt: skip
 def test_a_clip_that_readers_see_otherwise_is_made_plain(
     data: DataRoot, tmp_path: Path, odd_clips: dict[str, Path], kind: str
 ) -> None:
@@ -185,7 +197,7 @@ def test_an_older_version_s_sideways_clip_is_made_again(data: DataRoot, odd_clip
     facts = probe(odd_clips["rotated by 90 degrees"])
     entry = Path(shutil.copy(odd_clips["rotated by 90 degrees"], data.root.parent / "in.mp4"))
     told = {**facts.columns(), "source": "test", "made": "as it came", "codec": "h264"}
-    clips.store.put("clips", WINDOW.clip_id, clips.key(WINDOW), entry, told)
+    clips.store.put("clips", WINDOW.name, clips.key(WINDOW), entry, told)
     assert clips.get(WINDOW) is None
     assert adopt(clips, odd_clips["rotated by 90 degrees"]) == clips.get(WINDOW)
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from clipquarry.errors import Exit, UserError
 from clipquarry.manifest import ITEM_FIELDS, Row, kind_of, read_rows, schema_of, write_rows
+from clipquarry.microseconds import of
 from clipquarry.steps.detect import BLOCK, DetectStep
 from clipquarry.steps.runner import run_step
 
@@ -27,7 +28,7 @@ AVA = "-5KQ66BBWC4"
 def key_row(clip: str, second: int, split: str = "train") -> Row:
     return {
         "item_id": f"{split}/{clip[:11]},{second:04d}", "video_id": clip[:11], "clip_id": clip, "split": split, "label": None,
-        "class_dir": None, "label_index": -1, "start": second, "end": second + 1, "row": None,
+        "class_dir": None, "label_index": -1, "start": of(second), "end": of(second + 1), "row": None,
     }  # fmt: skip
 
 
@@ -109,7 +110,7 @@ def test_offset_and_pattern(data: Path) -> None:
     assert images == {"img_00032.jpg", "img_00030.jpg", "000031.jpg", "img_00031.jpg"}
     (row,) = detect(data, [key_row(CLIP, 10)], offset=-1)
     assert (row["status"], row["reason"], row["evidence"]) == (
-        "missing", "no_frames", "second 10 lies before the first image",
+        "missing", "no_frames", "second 10 lies before the first frame",
     )  # fmt: skip
 
 
@@ -125,10 +126,10 @@ def test_what_is_not_there_or_broken_has_its_row(data: Path) -> None:
         ("done", "ok"), *[("failed", "corrupt")] * 3, *[("missing", "no_frames")] * 2,
     ]  # fmt: skip
     evidence = [row["evidence"] for row in rows[1:]]
-    assert evidence[0] == "img_00031.jpg is no picture (6 bytes)"
+    assert evidence[0] == "img_00031.jpg is no frame (6 bytes)"
     assert evidence[1].startswith("img_00061.jpg is cut off after")
-    assert evidence[2] == "img_00091.jpg is no picture (0 bytes)"
-    assert evidence[3] == f"second 14 is image 121: img_00121.jpg is not in k/rawframes/{CLIP}"
+    assert evidence[2] == "img_00091.jpg is no frame (0 bytes)"
+    assert evidence[3] == f"second 14 is frame 121: img_00121.jpg is not in k/rawframes/{CLIP}"
     assert evidence[4] == f"there is no folder k/rawframes/{other}"
     (frames / CLIP / "img_00061.jpg").write_bytes(whole)
     again = detect(data, [key_row(CLIP, second) for second in SECONDS])
@@ -173,8 +174,8 @@ def test_one_clip_in_two_groups(data: Path) -> None:
 @pytest.mark.parametrize(
     ("params", "sentence"),
     [
-        ({"pattern": "../{:05d}.jpg"}, "no name of images"), ({"pattern": "img.jpg"}, "no name of images"),
-        ({"pattern": "{0.__class__}.jpg"}, "no name of images"), ({"backend": "mmdet"}, "needs a checkpoint"),
+        ({"pattern": "../{:05d}.jpg"}, "not a pattern of frame names"), ({"pattern": "img.jpg"}, "not a pattern of frame names"),
+        ({"pattern": "{0.__class__}.jpg"}, "not a pattern of frame names"), ({"backend": "mmdet"}, "needs a checkpoint"),
         ({"device": "gpu"}, "device"), ({"batch": 0}, "batch"), ({"least": 1}, "least"), ({"sha256": "x"}, "sha256"),
         ({"backend": "magic"}, "backend"),
     ],

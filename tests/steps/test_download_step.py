@@ -20,12 +20,13 @@ from clipquarry.demo.videos import make_video
 from clipquarry.errors import Exit
 from clipquarry.files import sha256_of
 from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.microseconds import of
 from clipquarry.reasons import Reason
 from clipquarry.settings import DataRoot
 from clipquarry.steps import download
 from clipquarry.steps.registry import make_step
 from clipquarry.steps.runner import StepResult, run_step
-from clipquarry.steps.source_clip import find_clip
+from clipquarry.steps.source_clip import find_video
 from clipquarry.store import Store
 from dying import dies_at
 
@@ -77,7 +78,7 @@ class Yard:
         self.rows.append(
             {
                 "item_id": f"{split}/{name}", "video_id": Path(name).stem, "clip_id": name, "split": split,
-                "label": None, "class_dir": None, "label_index": -1, "start": 900, "end": 1801, "row": 1, **more,
+                "label": None, "class_dir": None, "label_index": -1, "start": of(900), "end": of(1801), "row": 1, **more,
             }
         )  # fmt: skip
 
@@ -141,7 +142,7 @@ def test_a_film_comes_whole_with_its_facts_and_is_kept_the_next_time(yard: Yard)
     assert [(a["source"], a["reason"], a["bytes"]) for a in row["attempts"]] == [("cvdf", "ok", row["bytes"])]
     assert (other["path"], other["frames"]) == ("ava/videos/0f39OWEqJ24.mkv", 40)
     assert yard.scratch() == []
-    found = find_clip(Store(DataRoot(yard.data).store), "-5KQ66BBWC4.mp4", yard.file())
+    found = find_video(Store(DataRoot(yard.data).store), "-5KQ66BBWC4.mp4", yard.file())
     assert found is not None
     assert found.sha256 == row["sha256"]
     asked, before = sum(yard.origin.asked.values()), yard.file().stat()

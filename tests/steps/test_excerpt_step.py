@@ -13,8 +13,9 @@ import pytest
 from clipquarry.demo.videos import make_video, read_frame_numbers
 from clipquarry.errors import Exit, UserError
 from clipquarry.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
-from clipquarry.media.image_folder import count_images
+from clipquarry.media.frame_folder import count_frames
 from clipquarry.media.tools import ffmpeg
+from clipquarry.microseconds import of
 from clipquarry.steps.excerpt import ExcerptStep
 from clipquarry.steps.runner import run_step
 
@@ -27,7 +28,7 @@ def items() -> list[Row]:
     return [
         {
             "item_id": f"train/{name[:11]}", "video_id": name[:11], "clip_id": name, "split": "train", "label": None,
-            "class_dir": None, "label_index": -1, "start": 900, "end": 1801, "row": number + 1,
+            "class_dir": None, "label_index": -1, "start": of(900), "end": of(1801), "row": number + 1,
         }
         for number, name in enumerate(NAMES)
     ]  # fmt: skip
@@ -75,7 +76,7 @@ def test_videos_and_images_lie_in_the_layout_and_are_facts(data: Path) -> None:
     assert [(row["frames"], row["images"], row["duration"]) for row in rows] == [
         (90, 90, 3.0), (90, 90, 3.0), (60, 60, 2.0),
     ]  # fmt: skip
-    assert [row["evidence"] for row in rows] == ["", "", "the source ends at 11.0 s: 60 of 90 images"]
+    assert [row["evidence"] for row in rows] == ["", "", "the source ends at 11.0 s: 60 of 90 frames"]
     assert [round(row["source_duration"]) for row in rows] == [14, 13, 11]
     for row, name in zip(rows, NAMES, strict=True):
         assert (row["path"], row["image_path"]) == (f"ava/videos_15min/{name}", f"ava/rawframes/{name[:11]}")
@@ -144,7 +145,7 @@ def test_what_a_person_put_there_is_set_aside(data: Path) -> None:
     assert {str(p.relative_to(aside)) for p in aside.rglob("*") if p.is_file()} == {
         f"ava/videos_15min/{NAMES[1]}", f"ava/rawframes/{NAMES[1][:11]}/img_00001.jpg",
     }  # fmt: skip
-    assert count_images(images)[0] == 90
+    assert count_frames(images)[0] == 90
 
 
 def own_excerpt(data: Path, name: str, *, rate: int = 30, crf: int = 30) -> None:
@@ -207,7 +208,7 @@ def test_one_output_alone(data: Path) -> None:
     assert [(row["frames"], row["path"], row["images"]) for row in rows] == [(None, None, n) for n in (90, 90, 60)]
     assert files(data).items() >= videos.items()
     assert told(excerpt(data)) == [("kept", "ok")] * 3
-    with pytest.raises(UserError, match="neither a video nor frames"):
+    with pytest.raises(UserError, match="both make_video and make_frames are off"):
         excerpt(data, make_video=False, make_frames=False)
 
 

@@ -25,10 +25,11 @@ from clipquarry.files import sha256_of
 from clipquarry.ids import clip_id
 from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
 from clipquarry.media.probe import probe
+from clipquarry.microseconds import of
 from clipquarry.reasons import Reason
 from clipquarry.steps.registry import make_step
 from clipquarry.steps.runner import StepResult, run_step
-from clipquarry.steps.source_clip import find_clip
+from clipquarry.steps.source_clip import find_clip, find_video
 from clipquarry.store import Store
 from dying import dies_at
 from odd_places import ODD, put_odd
@@ -70,7 +71,7 @@ class Yard:
         self.rows.append(
             {
                 "item_id": f"{split}/{folder}/{name}", "video_id": video, "clip_id": name, "split": split,
-                "label": label, "class_dir": folder, "label_index": 0, "start": start, "end": end, "row": 2,
+                "label": label, "class_dir": folder, "label_index": 0, "start": of(start), "end": of(end), "row": 2,
             }
         )  # fmt: skip
         return name
@@ -155,8 +156,9 @@ def test_what_is_no_file_is_set_aside_and_never_waited_for(yard: Yard, odd: str)
 @pytest.mark.parametrize("odd", ODD)
 def test_what_is_no_file_is_no_clip_to_work_on(tmp_path: Path, odd: str) -> None:
     put_odd(tmp_path / "clip.mp4", odd)
-    assert find_clip(Store(tmp_path / "store"), "clip", tmp_path / "clip.mp4") is None
-    assert find_clip(Store(tmp_path / "store"), "clip.mp4", tmp_path / "clip.mp4") is None
+    row = {"video_id": "clip", "start": 0, "end": 1}
+    assert find_clip(Store(tmp_path / "store"), row, tmp_path / "clip.mp4") is None
+    assert find_video(Store(tmp_path / "store"), "clip.mp4", tmp_path / "clip.mp4") is None
 
 
 @pytest.mark.parametrize("content", ["clip", "video"])
@@ -380,7 +382,7 @@ def test_hostile_rows_are_rejected_and_the_others_go_on(yard: Yard) -> None:
     yard.serve(f"clips/val/juggling_balls/{name}.mp4")
     good = yard.rows.pop()
     for change in (
-        {"video_id": "../../../etc"}, {"class_dir": "../../up"}, {"class_dir": ".."}, {"start": 9, "end": 3},
+        {"video_id": "../../../etc"}, {"class_dir": "../../up"}, {"class_dir": ".."}, {"start": of(9), "end": of(3)},
         {"clip_id": "../x"}, {"split": "a/../../b"}, {"video_id": None}, {"end": None}, {"clip_id": None},
         {"clip_id": f"{VIDEO}_000006_000009"}, {"clip_id": f"{VIDEO}_00006"}, {"clip_id": f"{VIDEO}_000006/../x"},
         {"clip_id": f"bbbbbbbbbbb_{6:06d}"}, {"clip_id": f"{VIDEO}_000006\n"}, {"clip_id": f"{VIDEO}_٠٠٠٠٠٦"},
@@ -480,7 +482,7 @@ def test_another_data_set_that_is_not_there_or_not_known_is_no_error(yard: Yard)
     assert "kinetics.700/videos_val/juggling_balls" in yard.only()["evidence"]
     unknown = {name: value for name, value in OTHER.items() if name != "path"}
     assert yard.run(sources=[unknown]).exit is Exit.OK
-    assert "nobody said where the clips of 'kinetics700' lie" in yard.only()["evidence"]
+    assert "no path is set for the clips of 'kinetics700'" in yard.only()["evidence"]
 
 
 def test_a_shard_goes_on_where_it_was_interrupted(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:

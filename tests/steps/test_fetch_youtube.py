@@ -17,6 +17,7 @@ from clipquarry.demo.videos import make_video, read_frame_numbers
 from clipquarry.errors import Exit
 from clipquarry.ids import clip_id
 from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
+from clipquarry.microseconds import of
 from clipquarry.steps.registry import make_step
 from clipquarry.steps.runner import StepResult, run_step
 
@@ -33,7 +34,7 @@ class Yard:
             rows.append(
                 {
                     "item_id": f"val/yoga/{name}", "video_id": video, "clip_id": name, "split": "val", "label": "yoga",
-                    "class_dir": "yoga", "label_index": 0, "start": start, "end": start + 3, "row": 2,
+                    "class_dir": "yoga", "label_index": 0, "start": of(start), "end": of(start + 3), "row": 2,
                 }
             )  # fmt: skip
         write_rows(self.data / "items.parquet", schema_of(ITEM_FIELDS, "plan"), rows)

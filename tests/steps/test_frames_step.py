@@ -13,8 +13,9 @@ from clipquarry.demo.videos import make_video, read_frame_numbers
 from clipquarry.errors import Exit, UserError
 from clipquarry.files import TEMPORARY_PREFIX, sha256_of
 from clipquarry.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
-from clipquarry.media.frames import count_images
+from clipquarry.media.frames import count_frames
 from clipquarry.media.tools import ffmpeg
+from clipquarry.microseconds import of
 from clipquarry.settings import DataRoot
 from clipquarry.steps.frames import FramesStep
 from clipquarry.steps.runner import run_step
@@ -28,7 +29,7 @@ def items() -> list[Row]:
     return [
         {
             "item_id": f"val/{folder}/{clip}", "video_id": clip[:11], "clip_id": clip, "split": "val", "label": folder,
-            "class_dir": folder, "label_index": number, "start": 1, "end": 3, "row": number + 2,
+            "class_dir": folder, "label_index": number, "start": of(1), "end": of(3), "row": number + 2,
         }
         for number, folder in enumerate(FOLDERS)
     ]  # fmt: skip
@@ -77,7 +78,7 @@ def test_a_second_run_keeps_and_other_params_make_again(data: Path) -> None:
     assert [row["status"] for row in frames(data)] == ["kept"] * 3
     sampled = frames(data, fps=5)
     assert [(row["status"], row["frames"], row["fps"]) for row in sampled] == [("done", 10, 5.0)] * 3
-    assert [count_images(data / row["path"])[0] for row in sampled] == [10] * 3
+    assert [count_frames(data / row["path"])[0] for row in sampled] == [10] * 3
     back = frames(data)  # the notes of the first run are still there, but no longer fit the folders
     assert [(row["status"], row["frames"]) for row in back] == [("done", 60), ("done", 50), ("done", 20)]
 
@@ -88,7 +89,7 @@ def test_lost_and_damaged_images_are_made_again(data: Path) -> None:
     (data / first[1]["path"] / "img_00007.jpg").write_bytes(b"torn")
     rows = frames(data)
     assert [row["status"] for row in rows] == ["done", "done", "kept"]
-    assert [count_images(data / row["path"])[0] for row in rows] == [60, 50, 20]
+    assert [count_frames(data / row["path"])[0] for row in rows] == [60, 50, 20]
 
 
 def own_images(data: Path, row: Row, *, quality: int = 12, film: Path | None = None) -> Path:
@@ -130,7 +131,7 @@ def test_a_persons_images_are_kept_when_they_fit_and_else_moved_away(data: Path,
         moved = aside / folder.relative_to(data)
         assert bytes_in(moved) == was
         assert str(moved) in row["evidence"]
-        assert count_images(folder)[0] == row["frames"]
+        assert count_frames(folder)[0] == row["frames"]
     assert "note.txt" in rows[1]["evidence"]
     assert "shows something else" in rows[2]["evidence"]
     assert [row["status"] for row in frames(data)] == ["kept"] * 3

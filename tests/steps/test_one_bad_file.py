@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipquarry.acquire.answer import Fetched, NotHad, Want
+from clipquarry.acquire.answer import ClipRequest, Fetched, FetchFailed
 from clipquarry.acquire.sources import Asked
 from clipquarry.demo.origin import Origin
 from clipquarry.demo.videos import make_video
@@ -17,6 +17,7 @@ from clipquarry.errors import Exit, MachineError, RetryLater
 from clipquarry.ids import clip_id
 from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
 from clipquarry.media.tools import VARIABLE, ffmpeg
+from clipquarry.microseconds import of
 from clipquarry.reasons import Reason
 from clipquarry.steps.registry import make_step
 from clipquarry.steps.runner import StepResult, run_step
@@ -44,7 +45,7 @@ def huge_index(film: bytes) -> bytes:
 def fetch(data: Path, sources: list[dict[str, Any]], **more: Any) -> tuple[StepResult, dict[str, dict[str, Any]]]:
     rows = [
         {"item_id": video, "video_id": video, "clip_id": clip_id(video, 0, 2), "split": "val", "label": "a",
-         "class_dir": "a", "label_index": 0, "start": 0, "end": 2, "row": 2}
+         "class_dir": "a", "label_index": 0, "start": 0, "end": of(2), "row": 2}
         for video in VIDEOS
     ]  # fmt: skip
     write_rows(data / "items.parquet", schema_of(ITEM_FIELDS, "plan"), rows)
@@ -129,10 +130,10 @@ def _av_error() -> BaseException:
 @pytest.mark.parametrize(
     ("error", "becomes"),
     [
-        (OSError(22, "Invalid argument"), NotHad), (_av_error(), NotHad), (ValueError("x"), NotHad),
-        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), NotHad), (RecursionError(), NotHad), (KeyError("x"), NotHad),
+        (OSError(22, "Invalid argument"), FetchFailed), (_av_error(), FetchFailed), (ValueError("x"), FetchFailed),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), FetchFailed), (RecursionError(), FetchFailed), (KeyError("x"), FetchFailed),
         (OSError(28, "No space left on device"), RetryLater), (OSError(24, "Too many open files"), RetryLater),
-        (MachineError("no ffmpeg"), MachineError), (NotHad(Reason.GONE, "gone"), NotHad),
+        (MachineError("no ffmpeg"), MachineError), (FetchFailed(Reason.GONE, "gone"), FetchFailed),
         (KeyboardInterrupt(), KeyboardInterrupt),
     ],
 )  # fmt: skip
@@ -142,7 +143,7 @@ def test_whatever_a_source_raises_is_an_answer(
     from threading import Event
 
     with pytest.raises(becomes) as caught:
-        Asked(_Odd(error), "clip").fetch(Want("x", 0, 1), tmp_path, Event())
-    if isinstance(caught.value, NotHad) and caught.value is not error:
+        Asked(_Odd(error), "clip").fetch(ClipRequest("x", 0, 1), tmp_path, Event())
+    if isinstance(caught.value, FetchFailed) and caught.value is not error:
         assert caught.value.reason is Reason.TOOL_FAILED
         assert type(error).__name__ in caught.value.evidence

@@ -13,6 +13,7 @@ from clipquarry.files import sha256_of
 from clipquarry.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
 from clipquarry.media.probe import probe
 from clipquarry.media.tools import ffmpeg
+from clipquarry.microseconds import of
 from clipquarry.steps.resize import KIND, ResizeStep
 from clipquarry.steps.runner import run_step
 from clipquarry.store import Store
@@ -28,7 +29,7 @@ def items() -> list[Row]:
         folder = label.replace(" ", "_")
         rows.append({
             "item_id": f"val/{folder}/{clip}", "video_id": video, "clip_id": clip, "split": "val", "label": label,
-            "class_dir": folder, "label_index": number, "start": 1, "end": 3, "row": number + 2,
+            "class_dir": folder, "label_index": number, "start": of(1), "end": of(3), "row": number + 2,
         })  # fmt: skip
     return rows
 
@@ -175,7 +176,7 @@ def test_the_sha256_comes_from_the_facts_of_the_same_file(data: Path, monkeypatc
 
     expected = sha256_of(path)
     monkeypatch.setattr(source_clip, "sha256_of", lambda _: pytest.fail("the file was read again"))
-    found = source_clip.find_clip(store, row["clip_id"], path)
+    found = source_clip.find_clip(store, row, path)
     assert found is not None
     assert found.sha256 == facts["sha256"] == expected
 

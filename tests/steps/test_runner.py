@@ -16,8 +16,9 @@ import pytest
 import toy_steps
 from clipquarry.errors import Exit, UserError
 from clipquarry.manifest import kind_of, read_rows
+from clipquarry.run_folder import result_path
 from clipquarry.steps.base import Outcome
-from clipquarry.steps.runner import StepResult, parse_params, result_path, run_step
+from clipquarry.steps.runner import StepResult, parse_params, run_step
 from toy_steps import RESUME, Toy, make_items
 
 

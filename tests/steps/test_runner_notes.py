@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 from clipquarry.errors import Exit, RetryLater
 from clipquarry.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
+from clipquarry.microseconds import of
 from clipquarry.reasons import Reason, Status
+from clipquarry.run_folder import journal_path, result_path
 from clipquarry.steps import runner
 from clipquarry.steps.base import Outcome, Step, StepContext, StepParams
 from clipquarry.steps.fields import ATTEMPTS_FIELD
@@ -62,7 +65,7 @@ class Asker(Step[NoParams]):
 
 
 def test_no_attempt_is_lost_or_told_twice(tmp_path: Path) -> None:
-    row = {"item_id": "train/a", "video_id": "v", "clip_id": "c", "split": "train", "start": 0, "end": 10}
+    row = {"item_id": "train/a", "video_id": "v", "clip_id": "c", "split": "train", "start": 0, "end": of(10)}
     write_rows(tmp_path / "items.parquet", schema_of(ITEM_FIELDS, "shard"), [row])
     step, out = Asker(deaths=2), tmp_path / "out" / "part-00000.parquet"
     exits = [
@@ -76,16 +79,31 @@ def test_no_attempt_is_lost_or_told_twice(tmp_path: Path) -> None:
 
 
 def test_whoever_is_killed_before_the_result_is_told_has_the_journal_still(tmp_path: Path) -> None:
-    row = {"item_id": "train/a", "video_id": "v", "clip_id": "c", "split": "train", "start": 0, "end": 10}
+    row = {"item_id": "train/a", "video_id": "v", "clip_id": "c", "split": "train", "start": 0, "end": of(10)}
     items, out = tmp_path / "items.parquet", tmp_path / "out" / "part-00000.parquet"
     write_rows(items, schema_of(ITEM_FIELDS, "shard"), [row])
     dies_at(runner, "write_json", lambda: run_step(Asker(deaths=0), items=items, params="{}", out=out, data=tmp_path))
-    assert out.exists() and not runner.result_path(out).exists()
+    assert out.exists() and not result_path(out).exists()
     step = Asker(deaths=0)
     assert run_step(step, items=items, params="{}", out=out, data=tmp_path).exit is Exit.OK
     (result,) = read_rows(out)
     assert (step.starts, [attempt["source"] for attempt in result["attempts"]]) == (0, ["first", "second"])
-    assert sorted(path.name for path in out.parent.iterdir()) == [out.name, runner.result_path(out).name]
+    assert sorted(path.name for path in out.parent.iterdir()) == [out.name, result_path(out).name]
+
+
+def test_a_journal_of_the_time_of_seconds_is_read(tmp_path: Path) -> None:
+    row = {"item_id": "train/a", "video_id": "v", "clip_id": "c", "split": "train", "start": of(3), "end": of(10)}
+    items, out = tmp_path / "items.parquet", tmp_path / "out" / "part-00000.parquet"
+    write_rows(items, schema_of(ITEM_FIELDS, "shard"), [row])
+    dies_at(runner, "write_json", lambda: run_step(Asker(deaths=0), items=items, params="{}", out=out, data=tmp_path))
+    journal = journal_path(out)
+    (line,) = (line for line in map(json.loads, journal.read_text().splitlines()) if "key" in line)
+    before = {name: value for name, value in line.items() if name not in ("start_text", "end_text", "parent")}
+    journal.write_text(json.dumps({**before, "start": 3, "end": 10}) + "\n")
+    step = Asker(deaths=0)
+    assert run_step(step, items=items, params="{}", out=out, data=tmp_path).exit is Exit.OK
+    (result,) = read_rows(out)
+    assert (step.starts, result["start"], result["end"]) == (0, of(3), of(10))
 
 
 class Unlucky(Asker):
@@ -108,7 +126,7 @@ class Unlucky(Asker):
     ],
 )
 def test_the_disk_is_no_property_of_a_row(tmp_path: Path, number: int, exit_: Exit, says: str) -> None:
-    row = {"item_id": "train/a", "video_id": "v", "clip_id": "c", "split": "train", "start": 0, "end": 10}
+    row = {"item_id": "train/a", "video_id": "v", "clip_id": "c", "split": "train", "start": 0, "end": of(10)}
     items, out = tmp_path / "items.parquet", tmp_path / "out" / "part-00000.parquet"
     write_rows(items, schema_of(ITEM_FIELDS, "shard"), [row])
     result = run_step(Unlucky(number), items=items, params="{}", out=out, data=tmp_path)

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 from clipquarry.errors import MachineError, RetryLater, UserError, WaitUntil
 from clipquarry.manifest import ITEM_FIELDS, Row, schema_of, write_rows
+from clipquarry.microseconds import of
 from clipquarry.reasons import Reason, Status
 from clipquarry.steps.base import Outcome, Step, StepContext, StepParams
 from clipquarry.steps.runner import run_step
@@ -100,7 +101,7 @@ def make_items(path: Path, count: int, *, clips: int = 1) -> list[str]:
     rows = (
         {
             "item_id": f"train/a/{name}", "video_id": name[:11], "clip_id": name, "split": "train", "label": "a",
-            "class_dir": "a", "label_index": 0, "start": 0, "end": 10, "row": number,
+            "class_dir": "a", "label_index": 0, "start": 0, "end": of(10), "row": number,
         }
         for number, name in enumerate(names, 2)
     )  # fmt: skip

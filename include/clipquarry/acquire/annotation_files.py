@@ -1,204 +1,59 @@
-"""Annotation files of data sets that have many (AVA, AVA-Kinetics): each is kept when it is there, else obtained, else
-one sentence for a person.
+"""Download of a data set's annotation files. A file that is there is kept; one sentence says what to place where when no source has it.
 
-A file is known by its place below the data set's folder. Which of the spec's annotation sources may have it follows from
-what the source says of itself:
-
-=======================  ===============================================================================================
-http, one file           ``into`` names the file; ``{split}`` in it is taken into the ``url`` (through ``split_names``)
-http, an ``archive``     every file of the folder ``archive.into``, by its name, in whatever folder of the archive it is
-local                    a folder with files of these names, flat or as below the data set's folder
-manual                   all; it says what a person must do
-=======================  ===============================================================================================
-
-``{version}`` in ``url``, ``urls``, ``path`` and ``into`` is the version of the annotations; ``variants`` are the versions that
-a source has, and ``files`` patterns of the names that it has, where that is not all of the above.
+:mod:`clipquarry.acquire.annotation_source` says which source holds which file. One process at a time downloads the
+annotation files of a data set's folder.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Event
 
-from clipquarry.acquire.answer import NotHad, Want
-from clipquarry.acquire.archive import ArchiveLimits, members
+from clipquarry.acquire.annotation_source import AnnotationSource, FileWanted
+from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.cache import SourceCache
-from clipquarry.acquire.download import Downloader, Limits, page_like
+from clipquarry.acquire.download import Downloader, Limits
 from clipquarry.acquire.guard import reasons
-from clipquarry.acquire.official import SOON, Obtained, check_sum, csv_problem, put_in_place, refuse_odd
-from clipquarry.acquire.template import Template, expand_environment, unset_variables
-from clipquarry.datasets.model import DatasetSpec, Source
+from clipquarry.datasets.model import DatasetSpec
 from clipquarry.errors import RetryLater, UserError
-from clipquarry.files import disk_errors, sha256_of, temporary_beside
-from clipquarry.reasons import Reason
+from clipquarry.files import disk_errors, publish_new, sha256_of, temporary_beside
+from clipquarry.reasons import Reason, Trait
 from clipquarry.settings import DataRoot
 
-_HEAD = 1 << 16
-_LIMITS = ArchiveLimits(member=4 << 30, total=32 << 30)
-_MAY_BE_EMPTY = "excluded_timestamps"
-"""Nothing may be excluded."""
+KEPT = "kept"
+"""The ``source`` of a file that was there already."""
+_NAMED = 5
+"""Missing files that an error names besides the first."""
 
 
 @dataclass(frozen=True)
-class FileWanted:
-    """A file by its path below the data set's folder (``annotations/ava_train_v2.2.csv``).
+class AnnotationFile:
+    """An annotation file that is in place. ``label``: see :attr:`FileWanted.label`. ``source``: :data:`KEPT`, else the source's id."""
 
-    An ``optional`` one may be absent, and no archive is fetched for its sake alone.
-    """
-
-    path: str
-    optional: bool = False
-
-    @property
-    def name(self) -> str:
-        return PurePosixPath(self.path).name
+    label: str
+    path: Path
+    source: str
+    sha256: str
+    bytes: int
 
 
-def file_problem(file: Path, name: str) -> str | None:
-    """Why a file cannot be the annotation file ``name``, judged by its first bytes (a pickle's last), or None."""
-    with open(file, "rb") as handle:
-        head = handle.read(_HEAD)
-        size = handle.seek(0, os.SEEK_END)
-        handle.seek(max(0, size - 1))
-        last = handle.read(1)
-    if not head.strip():
-        return None if _MAY_BE_EMPTY in name and size <= _HEAD else "it is empty"
-    if page := page_like(head):
-        return f"it is a web page or JSON ({page})"
-    suffix = PurePosixPath(name).suffix.lower()
-    if suffix == ".pkl":
-        return None if last == b"." else "it does not end as a pickle does"
-    if suffix == ".csv":
-        return csv_problem(file)
-    if b"\x00" in head:
-        return f"it is not a text file: it begins with {head[:16]!r}"
-    if suffix == ".pbtxt" and not (b"{" in head and b"name" in head):
-        return f"it is not a list of actions: it begins with {head[:40]!r}"
-    return None
+def files_of_splits(
+    spec: DatasetSpec, splits: Iterable[str] | None = None, *, separator: str = ","
+) -> list[FileWanted]:
+    """The annotation file of each split; by default of all. Raises UserError for a split that the data set does not have."""
+    found = []
+    for split in spec.splits if splits is None else splits:
+        if split not in spec.splits:
+            raise UserError(f"The data set {spec.name} has no split '{split}'; it has {', '.join(spec.splits)}.")
+        found.append(FileWanted(spec.splits[split], split, separator=separator))
+    return found
 
 
-@dataclass
-class _Asked:
-    """One annotation source; an archive is fetched at most once for all files."""
-
-    source: Source
-    version: str
-    wanted: Sequence[FileWanted]
-    work: Path
-    downloader: Downloader
-    cancelled: Event
-    environ: Mapping[str, str]
-    _unpacked: dict[str, dict[str, Path] | NotHad] = field(default_factory=dict)
-
-    def get(self, one: FileWanted) -> Path | None:
-        """The file, in scratch; None when this is not the source of such a file. Raises NotHad."""
-        split = self._split(one)
-        if split is None or (one.optional and self.source.archive is not None):
-            return None  # optional files of an archive come along with a needed one
-        source = self.source
-        if unset := unset_variables(" ".join([*source.all_urls, source.path or ""]), self.environ):
-            raise NotHad(Reason.NO_SOURCE, f"switched off: the variable {unset[0]} is not set")
-        if source.kind == "manual":
-            raise NotHad(Reason.NO_SOURCE, source.howto or "a person must place it")
-        if source.kind == "local":
-            return self._local(one, split)
-        last = NotHad(Reason.NO_SOURCE, "it names no url")
-        for url in source.all_urls:
-            try:
-                return self._http(self._filled(url, split), one)
-            except NotHad as error:
-                last = error
-        raise last
-
-    def _split(self, one: FileWanted) -> str | None:
-        """What ``{split}`` means for this file (often nothing); None when the source does not have it."""
-        source = self.source
-        if source.variants and self.version not in source.variants:
-            return None
-        if source.files and not any(fnmatchcase(one.name, self._versioned(pattern)) for pattern in source.files):
-            return None
-        if source.kind in ("local", "manual"):
-            return self._named(source.into, one) if source.into else ""
-        if source.kind != "http":
-            return None
-        if source.archive is None:
-            return self._named(source.into, one) if source.into else None
-        return "" if str(PurePosixPath(one.path).parent) == self._versioned(source.archive.into) else None
-
-    def _named(self, into: str, one: FileWanted) -> str | None:
-        """The split for which ``into`` is the path of this file."""
-        text = re.escape(self._versioned(into)).replace(re.escape("{split}"), "(?P<split>[a-z0-9_]+)", 1)
-        match = re.fullmatch(text.replace(re.escape("{split}"), "(?P=split)"), one.path)
-        return None if match is None else (match.groupdict().get("split") or "")
-
-    def _versioned(self, text: str) -> str:
-        return text.replace("{version}", self.version)
-
-    def _filled(self, text: str, split: str) -> str:
-        template = Template(expand_environment(self._versioned(text), self.environ))
-        return template.fill(Want("", 0, 0, split=self.source.split_names.get(split, split)), str)
-
-    def come_along(self) -> Iterator[tuple[FileWanted, Path]]:
-        """The optional files of the archives that were fetched, each once."""
-        for unpacked in self._unpacked.values():
-            if not isinstance(unpacked, NotHad):
-                for one in self.wanted:
-                    if one.optional and one.name in unpacked and self._split(one) is not None:
-                        yield one, unpacked.pop(one.name)
-
-    def _local(self, one: FileWanted, split: str) -> Path:
-        place = Path(self._filled(self.source.path or "", split))
-        candidates = [place / one.name, place / one.path] if place.is_dir() else [place]
-        file = next((path for path in candidates if path.is_file()), None)
-        if file is None or (not place.is_dir() and not self.source.into and file.name != one.name):
-            raise NotHad(Reason.NOT_FOUND, f"{candidates[0]} is not there")
-        copy = temporary_beside(self.work / one.name)
-        with disk_errors(copy):
-            shutil.copyfile(file, copy)
-        return copy
-
-    def _http(self, url: str, one: FileWanted) -> Path:
-        if self.source.archive is None:
-            suffix = PurePosixPath(one.name).suffix
-            file = self.downloader.download(url, self.work, suffix, self.cancelled, pages=True).path
-            check_sum(file, self.source.sha256, one.name)
-            return file
-        if url not in self._unpacked:
-            try:
-                self._unpacked[url] = self._archive(url)
-            except NotHad as error:
-                self._unpacked[url] = error
-        unpacked = self._unpacked[url]
-        if isinstance(unpacked, NotHad):
-            raise unpacked
-        if one.name not in unpacked:
-            raise NotHad(Reason.NOT_FOUND, f"the archive holds no {one.name}")
-        return unpacked.pop(one.name)
-
-    def _archive(self, url: str) -> dict[str, Path]:
-        """The wanted members, in scratch, by the names that they are wanted under. Of two of one name the first counts."""
-        assert self.source.archive is not None
-        names = {one.name: one.name for one in self.wanted if self._split(one) is not None}
-        names |= {old: new for old, new in self.source.archive.rename.items() if new in names}
-        file = self.downloader.download(url, self.work, ".archive", self.cancelled, pages=True).path
-        check_sum(file, self.source.sha256, PurePosixPath(url).name)
-        found: dict[str, Path] = {}
-        for member in members(
-            str(file), lambda name: name in names and names[name] not in found, self.work, self.downloader, self.cancelled,
-            limits=_LIMITS,
-        ):  # fmt: skip
-            found[names[member.stem + member.suffix]] = member.path
-        file.unlink(missing_ok=True)
-        return found
-
-
-def obtain_files(
+def download_annotations(
     spec: DatasetSpec,
     data: DataRoot,
     wanted: Sequence[FileWanted],
@@ -207,86 +62,134 @@ def obtain_files(
     environ: Mapping[str, str] = os.environ,
     downloader: Downloader | None = None,
     cancelled: Event | None = None,
-) -> list[Obtained]:
-    """The ``wanted`` files in place, in their order; ``part`` is the path. Optional ones that cannot be had are left out.
+) -> list[AnnotationFile]:
+    """The ``wanted`` files in place, in their order. Optional files that no source has are left out.
 
-    A file that is there is kept. Otherwise the spec's annotation sources are asked in order; a file appears whole or not
-    at all, and downloads of some size are resumed by a later call. ``version``: default, the spec's default variant.
-    Raises UserError (RetryLater after a passing trouble) with one sentence that says what to place where by hand, after
-    everything else was obtained; UserError too for a file that is there and cannot be what it is called.
+    A file that is there is kept. Otherwise the spec's annotation sources are tried in order. A file appears whole or not
+    at all, and a later call resumes downloads of at least 1 MiB. ``version``: by default the spec's default variant.
+    Raises UserError (RetryLater after a temporary failure) once all other files are in place; its sentence says which file
+    to place where. UserError too for a file that is there and whose content does not fit its name.
     """
-    version = version or spec.default_variant or ""
     cancelled = cancelled or Event()
-    places = {one: data.dataset(spec.root, one.path) for one in dict.fromkeys(wanted)}
-    found = {one: kept for one, place in places.items() if (kept := _kept(one, place)) is not None}
-    left = [one for one in places if one not in found]
-    if not left:
-        return [found[one] for one in places]
-    answers: dict[FileWanted, list[tuple[str, NotHad]]] = {}
-    with SourceCache(data.scratch, 0).video(f"annotations-{spec.name}", cancelled) as work:
-        asked = [
-            _Asked(source, version, left, work,
-                   downloader or Downloader(Limits(attempts=source.attempts, read=source.timeout_s)), cancelled, environ)
-            for source in spec.annotation_sources
-        ]  # fmt: skip
-        for one in sorted(left, key=lambda each: each.optional):
-            if one not in found and (kept := _kept(one, places[one])) is not None:  # while we waited
-                found[one] = kept
-            if one not in found:
-                answers[one] = []
-                found |= _obtain(one, places, asked, answers[one])
-    missing = [one for one in left if one not in found and not one.optional]
-    if missing:
-        raise _cannot_be_had(spec, [(places[one], one, answers[one]) for one in missing])
-    return [found[one] for one in places if one in found]
+    files: dict[Path, FileWanted] = {}
+    for one in sorted(wanted, key=lambda each: each.optional):  # several splits may share a file
+        files.setdefault(data.dataset(spec.root, one.path), one)
+    found = {place: kept for place, one in files.items() if (kept := _kept(one, place)) is not None}
+    left = {place: one for place, one in files.items() if place not in found}
+    if left:
+        lock = SourceCache(data.scratch, 0).video(
+            f"annotations-{spec.root}", cancelled, what=f"the annotation files of {spec.root}"
+        )
+        with lock as work:
+            sources = [
+                AnnotationSource(source, version or spec.default_variant or "", list(left.values()), work,
+                                 downloader or Downloader(Limits(attempts=source.attempts, read=source.timeout_s)), cancelled, environ)
+                for source in spec.annotation_sources
+            ]  # fmt: skip
+            found |= _download(spec, left, sources, cancelled)
+    placed = ((one, found.get(data.dataset(spec.root, one.path))) for one in dict.fromkeys(wanted))
+    return [replace(file, label=one.label) for one, file in placed if file is not None]
 
 
-def _kept(one: FileWanted, place: Path) -> Obtained | None:
-    if not place.is_file():
-        refuse_odd(place)
-        return None
-    if problem := file_problem(place, one.name):
-        raise UserError(f"{place} cannot be used: {problem}; delete it, or put the right one in its place.")
-    return Obtained(one.path, place, "kept", sha256_of(place), place.stat().st_size)
+def _download(
+    spec: DatasetSpec, left: Mapping[Path, FileWanted], sources: Sequence[AnnotationSource], cancelled: Event
+) -> dict[Path, AnnotationFile]:
+    """The files in place. Raises UserError or RetryLater when a needed one is missing, after all others."""
+    places = {one: place for place, one in left.items()}
+    found: dict[Path, AnnotationFile] = {}
+    answers: dict[FileWanted, list[tuple[str, FetchFailed]]] = {}
+    for place, one in left.items():
+        if place in found:
+            continue
+        if (kept := _kept(one, place)) is not None:  # it arrived while we waited for the lock
+            found[place] = kept
+            continue
+        answers[one] = []
+        for each, file, source in _ask(one, sources, answers[one]):
+            found[places[each]] = _place(each, file, places[each], source)
+        if place not in found and cancelled.is_set():
+            raise RetryLater("The step was told to stop while it downloaded annotation files: run it again to go on.")
+    if missing := [(place, one) for place, one in left.items() if place not in found and not one.optional]:
+        raise _missing_error(spec, [(place, one, answers[one]) for place, one in missing])
+    return found
 
 
-def _obtain(
-    one: FileWanted, places: Mapping[FileWanted, Path], asked: Sequence[_Asked], answers: list[tuple[str, NotHad]]
-) -> dict[FileWanted, Obtained]:
-    """The file, and what came along with it; nothing, and the answers, when no source has it."""
-    for source in asked:
+def _kept(one: FileWanted, place: Path) -> AnnotationFile | None:
+    """The file at its place; None where there is none. UserError for anything else: a person's own entry is never replaced."""
+    try:
+        if not place.is_file():
+            if os.path.lexists(place):
+                what = "a broken link" if place.is_symlink() else "not a file"
+                raise UserError(
+                    f"{place} is {what}: mount the disk that it leads to, or move it away, then run this again."
+                )
+            return None
+        if problem := one.problem(place):
+            raise UserError(f"{place} is {problem}; delete it, or put the right one in its place.")
+        return AnnotationFile(one.label, place, KEPT, sha256_of(place), place.stat().st_size)
+    except PermissionError as error:
+        raise UserError(
+            f"{place} cannot be read ({error.strerror}): let this user read it, then run this again."
+        ) from error
+
+
+def _ask(
+    one: FileWanted, sources: Sequence[AnnotationSource], answers: list[tuple[str, FetchFailed]]
+) -> list[tuple[FileWanted, Path, str]]:
+    """The file in scratch and its source's id, after the optional files of its archive. Where no source has it: empty, and
+    ``answers`` holds the failures.
+    """
+    for source in sources:
         try:
             with reasons(Reason.TOOL_FAILED):
                 file = source.get(one)
                 if file is None:
                     continue
-                if problem := file_problem(file, one.name):
-                    raise NotHad(Reason.CORRUPT, f"what came cannot be used: {problem}")
-        except NotHad as error:
+                if problem := one.problem(file):
+                    raise FetchFailed(Reason.CORRUPT, f"the downloaded file is {problem}")
+        except FetchFailed as error:
             answers.append((source.source.id, error))
             continue
-        # The needed file last: were it there before a kill, nobody would fetch the archive for the others again.
-        arrived = [*source.come_along(), (one, file)]
-        return {
-            each: _place(each, path, places[each], source.source.id)
-            for each, path in arrived
-            if file_problem(path, each.name) is None and not (each.optional and places[each].exists())
-        }
-    return {}
+        # The needed file is placed last: if it were in place before a kill, the next run would not download the archive
+        # again for the optional files.
+        return [(each, path, source.source.id) for each, path in [*source.optional_files(), (one, file)]]
+    return []
 
 
-def _place(one: FileWanted, file: Path, place: Path, source: str) -> Obtained:
-    put_in_place(file, place)
-    return Obtained(one.path, place, source, sha256_of(place), place.stat().st_size)
+def _place(one: FileWanted, file: Path, place: Path, source: str) -> AnnotationFile:
+    """Move a finished file to its place, whole or not at all. A file that a person put there meanwhile is kept."""
+    beside = temporary_beside(place)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"{place.parent} is not a folder: move what is there away, then run this again.") from error
+    try:
+        with disk_errors(place):
+            shutil.move(file, beside)  # the two may be on different file systems
+            publish_new(beside, place)
+    except FileExistsError:
+        if (kept := _kept(one, place)) is not None:
+            return kept
+        raise
+    finally:
+        beside.unlink(missing_ok=True)
+    return AnnotationFile(one.label, place, source, sha256_of(place), place.stat().st_size)
 
 
-def _cannot_be_had(
-    spec: DatasetSpec, missing: Sequence[tuple[Path, FileWanted, list[tuple[str, NotHad]]]]
+def _missing_error(
+    spec: DatasetSpec, missing: Sequence[tuple[Path, FileWanted, list[tuple[str, FetchFailed]]]]
 ) -> UserError | RetryLater:
     place, first, answers = missing[0]
-    why = "; ".join(f"{name}: {error}" for name, error in answers) or "the data set's YAML names no source of it"
-    sentence = f"The annotation file {first.name} of {spec.name} could not be had ({why}). Place it by hand as {place}"
-    if len(missing) > 1:
-        sentence += f" (and {', '.join(one.path for _, one, _ in missing[1:])} likewise)"
-    soon = any(error.reason in SOON for _, _, all_answers in missing for _, error in all_answers)
+    why = "; ".join(f"{name}: {error}" for name, error in answers)
+    if not why:
+        why = "the data set's YAML names no source for it"
+        if ids := ", ".join(source.id for source in spec.annotation_sources):
+            why += f": by 'into', 'files' and 'variants' other files come from {ids}"
+    what = f"of {spec.name}, split '{first.split}'," if first.split else f"{first.name} of {spec.name}"
+    sentence = f"The annotation file {what} could not be downloaded ({why}). Place it by hand as {place}"
+    others = [one.path for _, one, _ in missing[1:]]
+    if others:
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        sentence += f" (and {', '.join(others[:_NAMED])}{more} likewise)"
+    soon = any(Trait.SOON in error.reason.traits for _, _, all_answers in missing for _, error in all_answers)
     return (RetryLater if soon else UserError)(f"{sentence}, then run this again.")

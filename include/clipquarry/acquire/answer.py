@@ -1,8 +1,8 @@
-"""What a source is asked, and what it answers: bytes, or why not.
+"""The interface of a source: the request for a clip, the fetched file, and the failure with its reason.
 
-A source is asked for one :class:`Want` at a time and either returns a :class:`Fetched` or raises :class:`NotHad`.
-Sources raise the environment's errors (``RetryLater`` for a full disk, ``MachineError`` for a missing tool) of
-:mod:`clipquarry.errors` as they are: those say nothing about the item.
+A source takes one :class:`ClipRequest` at a time. It either returns a :class:`Fetched` or raises :class:`FetchFailed`.
+Errors of the machine (:mod:`clipquarry.errors`: ``RetryLater`` for a full disk, ``MachineError`` for a missing tool)
+pass through unchanged, because they say nothing about the item.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _UNPRINTABLE = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x08\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
-class Want:
-    """One clip that is wanted of one source video.
+class ClipRequest:
+    """Request for one clip of one source video.
 
-    Sources that hold whole videos look at ``video_id``, ``start`` and ``end`` only; when several clips of one video
-    are wanted at once these two are the hull of their windows.
+    Sources that hold whole videos use ``video_id``, ``start`` and ``end`` only. When several clips of one video
+    are requested at once, ``start`` and ``end`` are the hull of their windows.
     """
 
     video_id: str
-    start: int
+    start: int | float
     """Seconds of the original video."""
-    end: int
+    end: int | float
     """Seconds of the original video, exclusive."""
     clip_id: str = ""
     split: str = ""
@@ -45,12 +45,12 @@ class Want:
 
 @dataclass(frozen=True)
 class Fetched:
-    """Bytes that arrived; the caller probes them before it believes anything."""
+    """A file that a source delivered. The caller probes it before it trusts any of these values."""
 
     path: Path
     """A file in the scratch folder that the caller gave; the caller removes it."""
     content: Literal["clip", "video"]
-    """``clip``: already the annotated window. ``video``: a source video, or a part of one."""
+    """``clip``: already the annotated window. ``video``: a source video, or a section of one."""
     offset: float
     """Seconds of the original video at which the file's first video frame is shown: 0.0 for whole videos, the
     window's start for clips."""
@@ -61,33 +61,33 @@ class Fetched:
     """One line: host, format, size. Holds no secrets."""
 
 
-class NotHad(Exception):
-    """A source could not give the item: the reason, one line of evidence, and when asking again may help."""
+class FetchFailed(Exception):
+    """A source could not deliver the item: the reason, one line of evidence, and when a retry may help."""
 
     def __init__(self, reason: Reason, evidence: str, *, retry_after: float | None = None) -> None:
         self.reason = reason
         self.evidence = one_line(evidence)
         self.retry_after = retry_after
-        """Seconds, when the other side said so or the reason implies it (a premiere, a rate limit), else None."""
+        """Seconds to wait, when the server said so or the reason implies it (a premiere, a rate limit), else None."""
         super().__init__(f"{reason}: {self.evidence}")
 
 
 class Source(Protocol):
-    """A place that bytes come from."""
+    """A place that clips or source videos are fetched from."""
 
     @property
     def id(self) -> str:
         """The name under which attempts are recorded (``youtube``, ``cvdf``, ...)."""
 
-    def fetch(self, want: Want, scratch: Path, cancelled: Event) -> Fetched:
-        """Put the item's bytes into a new file in ``scratch``; raise :class:`NotHad` when they cannot be had.
+    def fetch(self, want: ClipRequest, scratch: Path, cancelled: Event) -> Fetched:
+        """Write the item's bytes to a new file in ``scratch``; raise :class:`FetchFailed` when the source cannot deliver them.
 
         Safe to call from several threads at once. Returns or raises soon after ``cancelled`` is set.
         """
 
 
 def one_line(text: str) -> str:
-    """Evidence as it is stored: one line, no control characters, no query strings or logins of URLs, cut at 500."""
+    """Evidence as it is stored: one line of at most 500 characters, without control characters, query strings or logins."""
     text = _SPACE.sub(" ", _UNPRINTABLE.sub("", text)).strip()
     text = _URL_LOGIN.sub(r"\1", _URL_SECRETS.sub(r"\1", text))
     return text if len(text) <= MAX_EVIDENCE else text[: MAX_EVIDENCE - 1] + "…"

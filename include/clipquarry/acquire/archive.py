@@ -1,8 +1,8 @@
-"""Clips inside archives (the CVDF layout: ``part_N.tar.gz`` with ``{clip}.mp4`` members), read once from front to back.
+"""Reader of clips inside tar, tar.gz and zip archives (the CVDF layout: ``part_N.tar.gz`` with ``{clip}.mp4`` members).
 
-Archives are hostile until read: a member's path is never used, only the clip name at its end; links, devices and
-members above the limits are left out; nothing is ever unpickled or run. What was complete before an archive broke off
-is kept.
+Archives are untrusted. Of a member's path only the file name at its end is used. Links, devices and members above
+the limits are left out. Nothing is ever unpickled or run. An archive is read once, from front to back; where it is
+truncated, the members that were complete before that are kept.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import gzip
 import io
 import lzma
 import re
-import shutil
 import stat
 import struct
 import tarfile
@@ -25,13 +24,13 @@ from threading import Event
 from typing import IO, Any, BinaryIO
 from urllib.parse import urlsplit
 
-from clipquarry.acquire.answer import NotHad
+from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.download import Downloader, page_like
 from clipquarry.acquire.guard import reasons
-from clipquarry.acquire.http import VIDEO_SUFFIXES
 from clipquarry.acquire.stream import HttpStream
 from clipquarry.errors import MachineError, UserError
 from clipquarry.files import disk_errors, temporary_beside
+from clipquarry.ids import VIDEO_SUFFIXES
 from clipquarry.reasons import Reason
 
 _BROKEN = (
@@ -46,14 +45,14 @@ _BROKEN = (
     OverflowError,
     struct.error,
 )
-"""What the readers of tar, gzip and zip raise on bytes that make no sense."""
+"""Exceptions that Python's readers of tar, gzip and zip raise on damaged bytes."""
 _LIST_BYTES = 1 << 20
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """Bytes, after decompression. An archive beyond ``total`` is given up; a member beyond ``member`` is left out."""
+    """Limits in bytes, after decompression. An archive above ``total`` is refused; a member above ``member`` is left out."""
 
     member: int = 2 << 30
     total: int = 1 << 40
@@ -62,20 +61,18 @@ class ArchiveLimits:
 
 @dataclass(frozen=True)
 class Member:
-    """A regular file of an archive. ``name`` is what the archive calls it: hostile; only ``stem`` and ``suffix``
-    were checked.
-    """
+    """A regular file of an archive. ``name`` is the archive's own and untrusted; only ``stem`` and ``suffix`` are checked."""
 
     name: str
     stem: str
     suffix: str
     path: Path
-    """Its bytes, in a new file of the scratch folder that the caller removes or moves."""
+    """A new file with its bytes in the scratch folder; the caller removes or moves it."""
     bytes: int
 
 
 class _CheckedInfo(tarfile.TarInfo):
-    """tarfile reads long names and extended headers into memory, as large as the archive says they are."""
+    """Limits the size of long names and extended headers: tarfile reads them into memory, however large they are."""
 
     LIMIT = ArchiveLimits().header
 
@@ -86,7 +83,7 @@ class _CheckedInfo(tarfile.TarInfo):
 
 
 class _Ended(io.RawIOBase):
-    """Passes reads through and remembers whether the last block was empty, as the end of a whole tar is."""
+    """Passes reads through and records whether the last block was all zeros, as at the end of a complete tar."""
 
     def __init__(self, inner: IO[bytes]) -> None:
         self._inner, self.whole = inner, False
@@ -107,7 +104,7 @@ def _kind(name: str) -> tuple[str, str]:
 
 
 def _write(out: IO[bytes], piece: bytes, target: Path) -> None:
-    """What cannot be written is the machine's fault, never the archive's."""
+    """Write to scratch. A write error is a fault of the machine, never of the archive."""
     try:
         with disk_errors(target):
             out.write(piece)
@@ -125,7 +122,7 @@ def _copy(source: IO[bytes], scratch: Path, suffix: str, size: int, cancelled: E
                 _write(out, piece, target)
                 left -= len(piece)
                 if cancelled.is_set():
-                    raise NotHad(Reason.TRANSPORT, "the step was stopped while it read an archive")
+                    raise FetchFailed(Reason.TRANSPORT, "the step was stopped while it read an archive")
         if left:
             raise EOFError(f"a member ends {left} bytes early")
     except BaseException:
@@ -139,10 +136,10 @@ def _tar(stream: IO[bytes], wanted: Wanted, scratch: Path, limits: ArchiveLimits
     total = 0
     with tarfile.open(fileobj=ended, mode="r|", tarinfo=_CheckedInfo, errors="replace") as tar:
         while (info := tar.next()) is not None:
-            tar.members = []  # type: ignore[attr-defined]  # or memory grows with the archive
+            tar.members = []  # type: ignore[attr-defined]  # else memory grows with the archive
             total += info.size
             if total > limits.total:
-                raise NotHad(Reason.CORRUPT, f"it unpacks to more than {limits.total} bytes")
+                raise FetchFailed(Reason.CORRUPT, f"it unpacks to more than {limits.total} bytes")
             stem, suffix = _kind(info.name)
             if not info.isreg() or info.issparse() or info.size > limits.member or not wanted(stem + suffix):
                 continue
@@ -150,7 +147,7 @@ def _tar(stream: IO[bytes], wanted: Wanted, scratch: Path, limits: ArchiveLimits
             if body is not None:
                 path = _copy(body, scratch, suffix, info.size, cancelled)
                 yield Member(info.name, stem, suffix, path, info.size)
-    while ended.read(1 << 20):  # to the end of the stream: its checksum is there
+    while ended.read(1 << 20):  # read to the end of the stream, where its checksum is
         pass
     if not ended.whole:
         raise EOFError("the tar has no end mark")
@@ -166,11 +163,11 @@ def _zip(file: Path, wanted: Wanted, scratch: Path, limits: ArchiveLimits, cance
                 continue
             total += info.file_size
             if total > limits.total:
-                raise NotHad(Reason.CORRUPT, f"it unpacks to more than {limits.total} bytes")
+                raise FetchFailed(Reason.CORRUPT, f"it unpacks to more than {limits.total} bytes")
             if info.file_size > limits.member:
                 continue
             if info.flag_bits & 1:
-                raise NotHad(Reason.CORRUPT, "the archive is encrypted")
+                raise FetchFailed(Reason.CORRUPT, "the archive is encrypted")
             with archive.open(info) as body:
                 path = _copy(body, scratch, suffix, info.file_size, cancelled)
             yield Member(info.filename, stem, suffix, path, info.file_size)
@@ -178,7 +175,7 @@ def _zip(file: Path, wanted: Wanted, scratch: Path, limits: ArchiveLimits, cance
 
 @contextmanager
 def _opened(place: str, downloader: Downloader, cancelled: Event) -> Iterator[tuple[BinaryIO, Path | None]]:
-    """The bytes of a url or a path; the path too where there is one."""
+    """A stream over a url or a local path; for a local file the path too."""
     if urlsplit(place).scheme in ("http", "https"):
         with io.BufferedReader(HttpStream(downloader, place, cancelled), 1 << 20) as stream:
             yield stream, None
@@ -187,7 +184,7 @@ def _opened(place: str, downloader: Downloader, cancelled: Event) -> Iterator[tu
     try:
         handle = open(path, "rb")  # noqa: SIM115 — only the opening is guarded
     except OSError as error:
-        raise NotHad(Reason.NOT_FOUND, f"{path}: {error.strerror}") from error
+        raise FetchFailed(Reason.NOT_FOUND, f"{path}: {error.strerror}") from error
     with handle:
         yield handle, path
 
@@ -204,11 +201,11 @@ def members(
     """Members of the archive at ``place`` (url or path; tar, tar.gz or zip by its first bytes) whose base name is
     ``wanted``.
 
-    Members come as they are read. Raises :class:`NotHad` when the archive cannot be had (nothing was yielded), is not
-    an archive, or breaks off (TRUNCATED, CORRUPT): what was yielded before is complete. A tar over http is streamed,
-    a zip is downloaded to ``scratch`` first, because its directory is at its end.
+    Members are yielded as they are read. Raises :class:`FetchFailed` when the archive cannot be opened (nothing was yielded),
+    is not an archive, or is truncated or damaged (TRUNCATED, CORRUPT); members yielded before are complete. A tar over
+    http is streamed. A zip is downloaded to ``scratch`` first, because its directory is at its end.
     """
-    with reasons(Reason.CORRUPT, "the archive cannot be read"):  # zipfile raises what it likes
+    with reasons(Reason.CORRUPT, "the archive cannot be read"):  # zipfile raises exceptions of many types
         yield from _members(place, wanted, scratch, downloader, cancelled, limits or ArchiveLimits())
 
 
@@ -228,7 +225,7 @@ def _members(
             if head[:2] != b"PK":
                 page = page_like(head)
                 what = f"a page: {page}" if page else f"it begins with {head[:16]!r}" if head else "it is empty"
-                raise NotHad(Reason.TRUNCATED if not head else Reason.CORRUPT, f"not a tar, tar.gz or zip: {what}")
+                raise FetchFailed(Reason.TRUNCATED if not head else Reason.CORRUPT, f"not a tar, tar.gz or zip: {what}")
         if path is not None:
             yield from _zip(path, wanted, scratch, limits, cancelled)
             return
@@ -239,11 +236,11 @@ def _members(
             got.path.unlink(missing_ok=True)
     except _BROKEN as error:
         cut = isinstance(error, EOFError) or "unexpected end" in str(error)
-        raise NotHad(Reason.TRUNCATED if cut else Reason.CORRUPT, f"the archive breaks off: {error}") from error
+        raise FetchFailed(Reason.TRUNCATED if cut else Reason.CORRUPT, f"the archive breaks off: {error}") from error
 
 
 def _old_tar(head: bytes) -> bool:
-    """A tar from before POSIX has no magic; its first header's checksum tells."""
+    """Whether ``head`` begins a tar from before POSIX: it has no magic, so the first header's checksum decides."""
     try:
         return len(head) >= 512 and any(head) and bool(tarfile.TarInfo.frombuf(head[:512], "utf-8", "replace"))
     except tarfile.HeaderError:
@@ -253,7 +250,7 @@ def _old_tar(head: bytes) -> bool:
 def clip_members(
     place: str, wanted: Wanted, scratch: Path, downloader: Downloader, cancelled: Event
 ) -> Iterator[Member]:
-    """:func:`members` that are videos and whose stem is a ``wanted`` clip id."""
+    """The :func:`members` that are videos and whose stem is a ``wanted`` clip id."""
 
     def fits(name: str) -> bool:
         stem, suffix = _kind(name)
@@ -262,48 +259,27 @@ def clip_members(
     return members(place, fits, scratch, downloader, cancelled)
 
 
-def unpack_small(
-    archive: Path, rename: dict[str, str], scratch: Path, downloader: Downloader, cancelled: Event
-) -> dict[str, Path]:
-    """Files of a downloaded annotation archive, in ``scratch``, by their new name.
+def list_volumes(place: str, scratch: Path, downloader: Downloader, cancelled: Event) -> list[str]:
+    """The archive volumes that a list names, one url or path per line (CVDF's ``k400_val_path.txt``).
 
-    ``rename`` maps member base names to new names and leaves all others out; when it is empty every csv, json and txt
-    member keeps its base name. The first of two members with one name wins.
-    """
-    found: dict[str, Path] = {}
-
-    def fits(name: str) -> bool:
-        new = rename.get(name, "") if rename else (name if name.endswith((".csv", ".json", ".txt")) else "")
-        return bool(new) and new not in found
-
-    for member in members(str(archive), fits, scratch, downloader, cancelled, limits=ArchiveLimits(member=1 << 30)):
-        name = PurePosixPath(member.name.replace("\\", "/")).name
-        target = temporary_beside(scratch / f"unpacked{member.suffix}")
-        shutil.move(member.path, target)
-        found[rename.get(name, name)] = target
-    return found
-
-
-def list_parts(place: str, scratch: Path, downloader: Downloader, cancelled: Event) -> list[str]:
-    """The archive parts that a list names, one url or path per line (CVDF's ``k400_val_path.txt``).
-
-    Relative paths are below the list's own folder; a list over http may name http and https only. Who fetches the parts of such a list
-    holds them against whoever served it (:meth:`clipquarry.acquire.connection.Reach.led_by`). Raises
-    :class:`NotHad`, and UserError for a line that is neither.
+    Relative paths are below the list's own folder. A list over http may name http and https addresses only; the caller
+    fetches its volumes under the limits of the host that served the list
+    (:meth:`clipquarry.acquire.connection.Reach.led_by`). Raises :class:`FetchFailed`, and UserError for a line that is
+    neither a url nor a path.
     """
     remote = urlsplit(place).scheme in ("http", "https")
     with _opened(place, downloader, cancelled) as (stream, _):
         text = stream.read(_LIST_BYTES + 1)
     if len(text) > _LIST_BYTES or page_like(text[:512]):
-        raise NotHad(Reason.CORRUPT, f"{place} is not a list of archive parts: it begins with {text[:40]!r}")
-    parts = []
-    # Lists are made by hand on all systems: a byte order mark, blanks at the ends, any line end.
+        raise FetchFailed(Reason.CORRUPT, f"{place} is not a list of archive volumes: it begins with {text[:40]!r}")
+    volumes = []
+    # Lists are written by hand on all systems: allow a byte order mark, blanks at line ends, and any line ending.
     for number, line in enumerate(_LINE_END.split(text.decode("utf-8-sig", "replace")), 1):
-        part = line.strip()
-        if not part:
+        volume = line.strip()
+        if not volume:
             continue
-        web = urlsplit(part).scheme in ("http", "https")
-        if not web and (remote or "://" in part or "\x00" in part):
-            raise UserError(f"{place}, line {number}: {part[:100]!r} is not an http address.")
-        parts.append(part.replace(" ", "%20") if web else str(Path(place).parent / part))
-    return parts
+        web = urlsplit(volume).scheme in ("http", "https")
+        if not web and (remote or "://" in volume or "\x00" in volume):
+            raise UserError(f"{place}, line {number}: {volume[:100]!r} is not an http address.")
+        volumes.append(volume.replace(" ", "%20") if web else str(Path(place).parent / volume))
+    return volumes

@@ -2,18 +2,18 @@
 
 ::
 
-    closed --told to stop, or N in a row--> open --(time is over)--> half open --success--> closed
-                                             ^                          |
-                                             +------- refused ----------+   (for twice as long)
+    closed --told to stop, or N in a row--> open --(cool-down over)--> half open --success--> closed
+                                             ^                            |
+                                             +-------- refused -----------+   (for twice as long)
 
-It opens at once when YouTube says that it wants no more questions (a bot check, a rate limit, 429, any ``Retry-After``),
-and when ``row`` questions about different videos ended without bytes for reasons that are ours, or that are one and the
-same sentence. While closed, at most ``row`` questions are open or unanswered at a time, so that never more than ``row``
-are spent after the world has changed. Where there is a canary (a video that is known to be good), it is asked as the
-last of these: only when it fails too is the fault ours.
+The breaker opens at once when YouTube asks for a pause (a bot check, a rate limit, 429, any ``Retry-After``). It also
+opens when ``row`` requests in a row, for different videos, failed for a reason on our side or all for the same reason.
+While it is closed, the requests under way and the failures in a row together never exceed ``row``. So at most ``row``
+requests are wasted after YouTube begins to refuse us. Where there is a canary (a video that is known to be good), the
+last of these requests is for the canary: the fault is on our side only when the canary fails too.
 
-While half open exactly one caller may try (the probe); the others keep waiting for its result. The state lies in
-``breaker.json`` in the egress's folder and is shared by every process with the same data root.
+While the breaker is half open, exactly one caller may try (the probe); the others wait for its result. The state is
+kept in ``breaker.json`` in the egress's folder and shared by every process with the same data root.
 """
 
 from __future__ import annotations
@@ -33,39 +33,37 @@ from typing import Any, Literal
 from clipquarry.acquire.answer import one_line
 from clipquarry.acquire.statefile import State, StateFile, number
 from clipquarry.files import disk_errors
-from clipquarry.reasons import STOPS_THE_CRAWL, Reason
+from clipquarry.reasons import Reason, Trait, with_trait
 
 HOUR = 3600.0
 ROW = 20
-"""Questions in a row without bytes after which the breaker opens."""
+"""Requests in a row without bytes after which the breaker opens."""
 COOL_DOWN = {
     Reason.RATE_LIMIT: 1 * HOUR, Reason.BOT_CHECK: 6 * HOUR, Reason.HTTP_429: 1 * HOUR, Reason.HTTP_5XX: HOUR / 2,
     Reason.TRANSPORT: HOUR / 4, Reason.FORBIDDEN_MEDIA: 1 * HOUR, Reason.EGRESS_REFUSED: 6 * HOUR,
     Reason.TOOL_STALE: 6 * HOUR, Reason.TOOL_FAILED: 1 * HOUR, Reason.TRUNCATED: 1 * HOUR,
     Reason.UNAVAILABLE: 1 * HOUR, Reason.GEO: 6 * HOUR, Reason.COPYRIGHT: 1 * HOUR,
 }  # fmt: skip
-"""The reasons that can open it, and for how long the first time."""
-ONE_SENTENCE = frozenset({Reason.UNAVAILABLE, Reason.GEO, Reason.COPYRIGHT})
-"""Said of one video it is about the video; said of all it is about us."""
-OURS = frozenset(COOL_DOWN) - ONE_SENTENCE - STOPS_THE_CRAWL
-"""Our network's, our tools' or a server's fault, whatever the video."""
-ASKED_FOR_A_PAUSE = STOPS_THE_CRAWL | {Reason.EGRESS_REFUSED}
-"""Trouble that is over when YouTube says anything at all about a video."""
+"""The reasons that can open the breaker, with the first cool-down in seconds."""
+OURS = frozenset(COOL_DOWN) - with_trait(Trait.ALIKE) - with_trait(Trait.STOPS_CRAWL)
+"""Reasons that are a fault of our network, our tools or a server, and say nothing about the video."""
+ASKED_FOR_A_PAUSE = with_trait(Trait.STOPS_CRAWL) | {Reason.EGRESS_REFUSED}
+"""Reasons whose cause is over as soon as YouTube gives any answer about a video."""
 LONGEST = 24 * HOUR
 PROBE_LEASE = 900.0
-"""Seconds after which a probe that reported nothing (it was killed) is given up and another may try."""
+"""Seconds after which a probe without a report (it was killed) is given up, so that another caller may try."""
 STREAK = 2 * HOUR
-"""Opening again within this time after closing counts as the same trouble and doubles the cool-down."""
+"""Seconds. Opening again within this time after closing counts as the same outage and doubles the cool-down."""
 MAX_HISTORY = 200
 _LOOK = 0.2
-"""Seconds between two looks of a caller that waits for the answers of others."""
+"""Seconds between two looks at the state, for a caller that waits for the requests of others."""
 
 Phase = Literal["closed", "open", "half_open"]
 
 
 @dataclass(frozen=True)
 class BreakerOpen:
-    """Nothing may be asked before ``resume_at`` (aware, UTC)."""
+    """The breaker is open: no request may be made before ``resume_at`` (aware, UTC)."""
 
     resume_at: datetime
     reason: Reason
@@ -80,24 +78,24 @@ class BreakerOpen:
 
 
 NOTHING_IS_ASKED = "nothing is asked of YouTube"
-"""In the evidence of whatever was left unasked."""
+"""Words in the evidence of every item for which no request was made."""
 _ROW = "Too many videos in a row ended in the same way"
 _WHY = {
-    **dict.fromkeys(STOPS_THE_CRAWL, "YouTube stopped us"),
+    **dict.fromkeys(with_trait(Trait.STOPS_CRAWL), "YouTube stopped us"),
     Reason.EGRESS_REFUSED: "YouTube or a filter refuses this network or account",
     Reason.TOOL_STALE: "yt-dlp no longer understands YouTube: upgrade yt-dlp, yt-dlp-ejs and deno",
     Reason.TOOL_FAILED: "yt-dlp or ffmpeg fails for one video after the other: read the evidence",
 }
 Pass = Literal["go", "canary"]
-"""What a caller may do: ask, or ask the canary first."""
+"""What a caller may do: send its request, or request the canary first."""
 
 
 class Breaker:
     """State of one egress; cheap to make, safe to share between threads and processes.
 
     ``folder`` is ``DataRoot.egress(name)``; ``clock`` gives seconds since the epoch; ``factor`` scales every cool-down.
-    ``row``: see the module; ``canary``: the callers have one. ``tool``: the version of yt-dlp; with another one the
-    cool-down of ``tool_stale`` is over.
+    ``row``: see the module. ``canary``: whether the callers have one. ``tool``: the version of yt-dlp; the cool-down of
+    ``tool_stale`` ends when the version changes.
     """
 
     def __init__(
@@ -117,9 +115,9 @@ class Breaker:
         self._clock, self._factor, self._lease = clock, factor, lease
 
     def enter(self, cancelled: Event) -> Pass | BreakerOpen:
-        """Leave to ask one question; whoever gets it calls :meth:`answered` (or :meth:`left`) in the same thread.
+        """Permission for one request; the caller then calls :meth:`answered` or :meth:`left` in the same thread.
 
-        Waits while the open questions of others could already fill the row. Returns soon after ``cancelled`` is set.
+        Waits while the requests of others that are under way could fill the row. Returns soon after ``cancelled`` is set.
         """
         while True:
             with self._file.locked() as state:
@@ -133,16 +131,16 @@ class Breaker:
                     full = len(heard) >= self._row - 1 and bool(heard)
                     return "canary" if self._canary and full and _may_be_us(heard) else "go"
             if cancelled.wait(_LOOK):
-                return "go"  # the caller looks at it
+                return "go"  # the caller checks ``cancelled``
 
     def answered(
         self, video: str, reason: Reason | None, evidence: str = "", retry_after: float | None = None
     ) -> BreakerOpen | None:
-        """How the question about ``video`` ended (None: its bytes came). Returns what holds now if it is open."""
+        """Report how the request for ``video`` ended (None: its bytes came). Returns the state when the breaker is open."""
         if reason is None:
             self.success()
             return None
-        if reason in STOPS_THE_CRAWL or (reason in OURS and retry_after):
+        if Trait.STOPS_CRAWL in reason.traits or (reason in OURS and retry_after):
             return self.open(reason, evidence, retry_after)
         with self._file.locked() as state:
             phase = self._phase(state)
@@ -162,18 +160,18 @@ class Breaker:
             if opened_for in ASKED_FOR_A_PAUSE:
                 self._close(state)
             else:
-                state["probe"] = None  # a word about this one video: another may try at once
+                state["probe"] = None  # an answer about this one video only: another caller may try at once
             return None
 
     def left(self) -> None:
-        """The question was not asked, or told nothing (no network, cancelled): another may be asked at once."""
+        """Report that the request was not made or showed nothing (no network, cancelled): another may follow at once."""
         with self._file.locked() as state:
             _leave(state)
             if self._phase(state) == "half_open" and _is_mine(state.get("probe")):
                 state["probe"] = None
 
     def proved(self) -> None:
-        """The canary answered: what was heard before was about the videos, and YouTube lets us in."""
+        """Report that the canary was fetched: the failures before it were about the videos, and YouTube lets us in."""
         with self._file.locked() as state:
             if self._phase(state) == "half_open" and _is_mine(state.get("probe")):
                 self._close(state)
@@ -181,12 +179,12 @@ class Breaker:
             state.pop("heard", None)
 
     def refused_others(self, video: str, reason: Reason) -> bool:
-        """True when other videos ended with ``reason`` since bytes came last: trying this one again helps nobody."""
+        """True when other videos failed with ``reason`` since bytes came last: a retry of this one is of no use."""
         state = self._file.read()
         return self._phase(state) != "closed" or any(one is reason and name != video for name, one in _heard(state))
 
     def peek(self) -> BreakerOpen | None:
-        """What holds now, for reports and sensors; takes no probe. None also when a probe may be made."""
+        """The state for reports and sensors, without taking the probe. None when closed or when a probe may be made."""
         state, now = self._file.read(), self._clock()
         phase = self._phase(state)
         if phase == "closed" or (phase == "half_open" and (not state.get("probe") or self._probe_lost(state, now))):
@@ -196,9 +194,9 @@ class Breaker:
     def open(self, reason: Reason, evidence: str = "", retry_after: float | None = None) -> BreakerOpen | None:
         """Stop the crawl because of ``reason``; ignored (None) for reasons that say nothing about the egress.
 
-        The cool-down is that of the reason, or for HTTP statuses the ``retry_after`` seconds that the server named;
-        doubled for every time in a row, at least ``retry_after``, at most a day. While open, further reports of tasks
-        that were under way change nothing.
+        The cool-down is that of the reason, or for HTTP statuses the ``retry_after`` seconds that the server named. It
+        doubles each time in a row, and is at least ``retry_after`` and at most a day. While the breaker is open, later
+        reports of requests that were under way change nothing.
         """
         if reason not in COOL_DOWN:
             return None
@@ -206,7 +204,7 @@ class Breaker:
             return self._open(state, reason, evidence, retry_after)
 
     def success(self) -> None:
-        """Bytes came: the row is over, and the trouble too if it was the probe."""
+        """Report that bytes came: the row of failures ends, and the breaker closes if this was the probe."""
         state = self._file.read()
         if self._phase(state) != "half_open" and not state.get("heard") and _me() not in (state.get("asking") or ()):
             return
@@ -216,7 +214,7 @@ class Breaker:
             if phase == "closed":
                 state.pop("heard", None)
             elif phase == "half_open" and _is_mine(state.get("probe")):
-                self._close(state)  # an answer to a question asked before it opened proves nothing
+                self._close(state)  # only for the probe: an answer to a request made before it opened proves nothing
 
     def _open(self, state: State, reason: Reason, evidence: str, retry_after: float | None) -> BreakerOpen:
         """Called under the lock."""
@@ -249,7 +247,7 @@ class Breaker:
         return True
 
     def _asking(self, state: State, now: float) -> dict[str, float]:
-        """Who asks just now; those that were killed are left out, at once on this host, else when their lease is over."""
+        """The callers with a request under way. Killed ones are left out: on this host at once, else after their lease."""
         asking = state.get("asking")
         if not isinstance(asking, dict):
             return {}
@@ -275,15 +273,15 @@ class Breaker:
         return [event for event in events if isinstance(event, dict)][-MAX_HISTORY:]
 
     def _phase(self, state: State) -> Phase:
-        """What a document says now; anything that makes no sense counts as closed."""
+        """The phase that a document gives now; a document with invalid values counts as closed."""
         if state.get("state") != "open" or str(state.get("reason")) not in COOL_DOWN:
             return "closed"
         now, opened, wait = self._clock(), number(state.get("opened_at"), -1), number(state.get("wait"), -1)
         if opened < 0 or wait < 0 or wait > LONGEST * max(1.0, self._factor):
             return "closed"
         if state["reason"] == Reason.TOOL_STALE and state.get("tool") and self._tool not in ("", state["tool"]):
-            return "half_open"  # it was upgraded
-        # A clock that was set back must not prolong it: nobody opened it in the future.
+            return "half_open"  # yt-dlp was upgraded
+        # A clock that was set back must not prolong the cool-down: the breaker cannot have opened in the future.
         return "open" if opened - 60 <= now < opened + wait else "half_open"
 
     def _probe_lost(self, state: State, now: float) -> bool:
@@ -292,7 +290,7 @@ class Breaker:
 
     def _answer(self, state: State, phase: Phase, now: float) -> BreakerOpen:
         until = number(state.get("opened_at")) + number(state.get("wait"))
-        if phase == "half_open":  # the probe is under way: look again soon, at the latest when its lease is over
+        if phase == "half_open":  # the probe is under way: check again soon, at the latest when its lease is over
             until = now + min(60.0, self._lease)
         evidence = str(state.get("evidence") or "")
         return BreakerOpen(datetime.fromtimestamp(until, UTC), Reason(state["reason"]), evidence)
@@ -316,7 +314,7 @@ class Breaker:
 
 
 def _heard(state: State) -> list[tuple[str, Reason]]:
-    """Questions since bytes came last, oldest first: video and reason. What makes no sense is left out."""
+    """The failed requests since bytes came last, oldest first: video and reason. Invalid entries are left out."""
     heard = state.get("heard")
     known = {str(reason) for reason in Reason}
     pairs = [one for one in heard if isinstance(one, list) and len(one) == 2] if isinstance(heard, list) else []
@@ -324,15 +322,15 @@ def _heard(state: State) -> list[tuple[str, Reason]]:
 
 
 def _may_be_us(heard: list[tuple[str, Reason]]) -> bool:
-    """True when the canary is worth a question: something ended for a reason of ours, or all in one and the same way."""
+    """True when the canary is worth a request: a failure had a reason on our side, or all failed for the same reason."""
     return len({reason for _, reason in heard}) == 1 or any(reason in OURS for _, reason in heard)
 
 
 def _blames_us(heard: list[tuple[str, Reason]]) -> bool:
-    """True for a row of several videos of which half ended for reasons of ours, or all in one and the same way."""
+    """True for a row of several videos of which half failed for reasons on our side, or all for the same reason."""
     reasons = Counter(reason for _, reason in heard)
     ours = sum(reasons[reason] for reason in OURS)
-    same = max(reasons[reason] for reason in ONE_SENTENCE)
+    same = max(reasons[reason] for reason in with_trait(Trait.ALIKE))
     several = len({video for video, _ in heard}) > 1 or len(heard) == 1
     return several and (2 * ours >= len(heard) or ours + same == len(heard))
 
@@ -344,7 +342,7 @@ def _leave(state: State) -> None:
 
 
 def _is_dead(who: str) -> bool:
-    """True when ``who`` (host, process, thread) is of this host, and its process is gone."""
+    """True when ``who`` (host, process, thread) names this host and its process has ended."""
     host, _, rest = who.rpartition(":")[0].rpartition(":")
     if host != os.uname().nodename or not rest.isdigit():
         return False
@@ -353,7 +351,7 @@ def _is_dead(who: str) -> bool:
     except ProcessLookupError:
         return True
     except OSError:
-        return False  # somebody else's process
+        return False  # the process exists and belongs to another user
     return False
 
 

@@ -1,8 +1,8 @@
-"""How often one egress may ask YouTube: a pause between two requests and a number per hour.
+"""Request budget per egress: a pause between two requests to YouTube, and a limit per hour.
 
-The count is shared by every process with the same data root through ``budget.json`` in the egress's folder. Nothing is
-reserved ahead: a request is taken when its time has come, under a lock, so that a killed process leaves no debt and a
-time of the last request that lies in the future can only mean that the clock was set back.
+The count is shared by every process with the same data root through ``budget.json`` in the egress's folder. No request
+is reserved ahead: each is counted, under a lock, at the moment when it may be made. So a killed process leaves no
+reservation behind. A last request in the future can only mean that the clock was set back.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from clipquarry.acquire.statefile import StateFile, number
 
 GUEST_PER_HOUR = 300
 ACCOUNT_PER_HOUR = 2000
-"""Videos an hour that YouTube lets pass, as yt-dlp's documentation reports them."""
+"""Videos per hour that YouTube allows, according to yt-dlp's documentation."""
 PAUSE = 2.0
 """Seconds between two requests."""
 
 SKEW = 120
-"""Seconds that another machine's clock may be ahead of ours; a time further in the future is a clock that was set back."""
+"""Seconds that another machine's clock may be ahead of ours. A time further ahead means that the clock was set back."""
 _MINUTES = 61
 """One more than an hour, so that 60 whole minutes are always covered."""
 
 
 @dataclass(frozen=True)
-class Spent:
-    """The hour's number is used up; the next request may be made at ``resume_at`` (aware, UTC)."""
+class BudgetExhausted:
+    """The hour's budget is used up; the next request may be made at ``resume_at`` (aware, UTC)."""
 
     resume_at: datetime
 
     def sentence(self) -> str:
-        return f"The hour's budget for YouTube is used up; it is asked again at {self.resume_at:%H:%M:%S} UTC."
+        return f"The hour's budget for YouTube is used up; requests resume at {self.resume_at:%H:%M:%S} UTC."
 
 
 class Budget:
     """The budget of one egress. Cheap to make, safe to share between threads and processes.
 
-    ``folder`` is ``DataRoot.egress(name)``. ``pause``: seconds between two requests, ``jitter``: up to this share of it
-    is added at random. ``per_hour``: requests in any 60 minutes (at least 1), None for no limit.
+    ``folder`` is ``DataRoot.egress(name)``. ``pause``: seconds between two requests; a random share of it, up to
+    ``jitter``, is added. ``per_hour``: requests in any 60 minutes (at least 1), None for no limit.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class Budget:
     ) -> None:
         self._file = StateFile(folder / "budget.json")
         if per_hour is not None and per_hour < 1:
-            raise ValueError("per_hour must be at least 1; leave the source out to ask YouTube nothing")
+            raise ValueError("per_hour must be at least 1; leave the source out to send YouTube no requests")
         self._pause, self._per_hour, self._jitter, self._clock = pause, per_hour, jitter, clock
 
     def take(self) -> float:
-        """Take one request now (0.0), or say in how many seconds it may be tried again."""
+        """Count one request now and return 0.0, or return the seconds until the next try."""
         with self._file.locked() as state:
             now = self._clock()
             last = number(state.get("last"), -1e12)
@@ -77,10 +77,10 @@ class Budget:
             state.update(last=now, pause=pause, minutes={str(key): value for key, value in sorted(counts.items())})
             return 0.0
 
-    def wait(self, cancelled: Event, *, patience: float = 120.0) -> Spent | None:
-        """Wait for one request and take it (None). Gives up when it would take longer than ``patience`` seconds.
+    def wait(self, cancelled: Event, *, patience: float = 120.0) -> BudgetExhausted | None:
+        """Wait until one request may be made, and count it (None). Gives up when that takes over ``patience`` seconds.
 
-        Returns early, with nothing taken, when ``cancelled`` is set: the caller looks at it.
+        Returns early, with nothing counted, when ``cancelled`` is set; the caller checks it.
         """
         waited = 0.0
         while not cancelled.is_set():
@@ -88,18 +88,18 @@ class Budget:
             if seconds == 0.0:
                 return None
             if waited + seconds > patience and seconds > self._pause * (1 + self._jitter):
-                return Spent(datetime.fromtimestamp(self._clock() + seconds, UTC))
+                return BudgetExhausted(datetime.fromtimestamp(self._clock() + seconds, UTC))
             cancelled.wait(seconds)
             waited += seconds
         return None
 
     def used(self) -> int:
-        """Requests of the last hour, for reports."""
+        """Number of requests in the last hour, for reports."""
         return sum(_counts(self._file.read().get("minutes"), int(self._clock() // 60)).values())
 
 
 def _counts(value: object, minute: int) -> dict[int, int]:
-    """Requests per minute since the epoch, of the last hour; what lies far in the future or makes no sense is left out."""
+    """Requests of the last hour per minute since the epoch. Minutes far in the future and invalid entries are left out."""
     if not isinstance(value, dict):
         return {}
     counts = {int(key): int(number(count)) for key, count in value.items() if str(key).isdigit()}

@@ -1,6 +1,6 @@
-"""Turns what yt-dlp raises into one reason of :class:`clipquarry.reasons.Reason`.
+"""Classification of yt-dlp's exceptions: each becomes one reason of :class:`clipquarry.reasons.Reason`.
 
-Types and numbers first (HTTP status, geo restriction, errno), text only after that
+Types and numbers (HTTP status, geo restriction, errno) decide first, and texts only after that
 (:mod:`clipquarry.acquire.wordings`).
 """
 
@@ -15,28 +15,20 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-from clipquarry.acquire.answer import NotHad, one_line
+from clipquarry.acquire.answer import FetchFailed, one_line
 from clipquarry.acquire.network import NETWORK, Network, causes
 from clipquarry.acquire.wordings import ACCOUNT, ANSI, BROKEN, PLAIN, SAID, TOOL_SPOKE, TRIED, Rule, normalise
 from clipquarry.errors import ClipquarryError, MachineError, RetryLater
-from clipquarry.reasons import UNKNOWN_SENTENCE, Reason
+from clipquarry.reasons import UNKNOWN_SENTENCE, Reason, Trait
 
 HOUR, DAY = 3600.0, 86400.0
 
-_OF_A_SERVER = frozenset(
-    {
-        Reason.HTTP_429, Reason.HTTP_5XX, Reason.RATE_LIMIT, Reason.BOT_CHECK, Reason.EGRESS_REFUSED,
-        Reason.FORBIDDEN_MEDIA, Reason.TRANSPORT,
-    }
-)  # fmt: skip
-"""Reasons whose answer may carry a ``Retry-After``."""
-
 RETRY_AFTER = {Reason.RATE_LIMIT: HOUR, Reason.BOT_CHECK: 6 * HOUR, Reason.NOT_YET: DAY}
-"""Seconds to wait when the other side did not say."""
+"""Seconds to wait when the server named no time."""
 
 
 _HOLLOW = re.compile(r"failed to extract any player response|requested format is not available|no video formats found")
-"""Errors that say only that nothing is left; why, is in the warnings before them."""
+"""Errors that say only that no format is left; the warnings before them say why."""
 
 _NO_FFMPEG = re.compile(r"ffmpeg (is )?not (installed|found)|ffmpeg could not be found|ffprobe and ffmpeg not found")
 _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded|errno 28\b|errno 122\b")
@@ -57,23 +49,24 @@ def classify(
     cookies: bool = False,
     network: Network = NETWORK,
     folder: Path | None = None,
-) -> NotHad | ClipquarryError:
-    """The exception to raise instead of ``error``: :class:`NotHad`, or one of the machine (disk full, no ffmpeg).
+) -> FetchFailed | ClipquarryError:
+    """The exception to raise instead of ``error``: :class:`FetchFailed`, or an error of the machine (disk full, no ffmpeg).
 
-    ``error`` is what ``YoutubeDL`` raised: a ``DownloadError`` or anything else. ``warnings`` are what yt-dlp logged
-    before it gave up; they decide only when the error itself says nothing, and the last one is named as evidence of
-    ``tool_stale``. ``hint``: what yt-dlp said once of all videos (no JavaScript runtime), named when this video has no
-    warning of its own. ``cookies``: an account is in use. ``folder``: where yt-dlp writes; of the machine is only what is wrong there. The evidence of an ``unavailable`` in words that are in no
-    table begins with :data:`clipquarry.reasons.UNKNOWN_SENTENCE`.
+    ``error`` is the exception that ``YoutubeDL`` raised: a ``DownloadError`` or any other. ``warnings`` are the lines that
+    yt-dlp logged before. They decide only when the error itself gives no reason; the last one is part of the evidence of
+    ``tool_stale``. ``hint``: a warning that yt-dlp logs once for all videos (no JavaScript runtime), used when this video
+    has no warning of its own. ``cookies``: an account is in use. ``folder``: where yt-dlp writes; a denied file counts as
+    an error of the machine only when this folder cannot be written. When no table holds the text of an ``unavailable``,
+    its evidence begins with :data:`clipquarry.reasons.UNKNOWN_SENTENCE`.
     """
-    if isinstance(error, NotHad | ClipquarryError):
+    if isinstance(error, FetchFailed | ClipquarryError):
         return error
     chain = list(causes(error))
     if fit := _machine(error, chain, folder):
         return fit
     evidence = _evidence(error, chain)
     texts = [normalise(_text(one)) for one in chain]
-    # A 403 of the page that carries YouTube's own words is what the words say, so these come before the status.
+    # A 403 whose page holds YouTube's own message means what the message says, so messages come before the status.
     found = _geo(chain) or _spoken(texts, cookies) or _typed(chain) or _first((*TRIED, *BROKEN), texts)
     if (found is None or any(map(_HOLLOW.search, texts))) and (hidden := _from_warnings(warnings)):
         found, line = hidden
@@ -86,11 +79,12 @@ def classify(
         evidence = f"{evidence} (yt-dlp warned: {last})"
     if found is Reason.TRANSPORT and (network.explains(error) or any(network.explains(line) for line in warnings)):
         found = Reason.NO_NETWORK
-    return NotHad(found, evidence, retry_after=_retry_after(found, chain, texts))
+    return FetchFailed(found, evidence, retry_after=_retry_after(found, chain, texts))
 
 
 def _machine(error: BaseException, chain: Sequence[BaseException], folder: Path | None) -> ClipquarryError | None:
-    # Words of the other side (YouTube's, a server's) say nothing about this machine; nor do numbers of FFmpeg's libraries about a file.
+    # A message of YouTube or a server says nothing about this machine. Nor do the error numbers of FFmpeg's libraries:
+    # those are about the file that is read.
     from yt_dlp.networking.exceptions import HTTPError
     from yt_dlp.utils import ExtractorError
 
@@ -112,7 +106,7 @@ def _machine(error: BaseException, chain: Sequence[BaseException], folder: Path 
 
 
 def _not_writable(folder: Path) -> str:
-    """Why nothing can be written into ``folder``; empty when it can. A firewall, or a server, denies with the same errors."""
+    """Why ``folder`` cannot be written; empty when it can. It is tested, because firewalls and servers cause the same errors."""
     try:
         with tempfile.TemporaryFile(dir=folder) as handle:
             handle.write(b"x")
@@ -122,7 +116,7 @@ def _not_writable(folder: Path) -> str:
 
 
 def _spoken(texts: Sequence[str], cookies: bool) -> Reason | None:
-    """What YouTube's own words mean."""
+    """The reason that YouTube's own message gives."""
     if cookies and any(ACCOUNT.search(text) for text in texts):
         return Reason.EGRESS_REFUSED
     return _first(SAID, texts)
@@ -134,7 +128,10 @@ def _is_plain(text: str) -> bool:
 
 
 def last_warning(warnings: Sequence[str], hint: str = "") -> str:
-    """What yt-dlp said last of what it lacks, of this video or (``hint``) of all; else its last warning, as a short line."""
+    """yt-dlp's last warning about something that it lacks, for this video or (``hint``) for all; else its last warning.
+
+    At most 200 characters.
+    """
     lines = [
         re.sub(r"^(WARNING: )?\[[\w:+-]+\] ([\w-]{11}: )?", "", text)
         for line in warnings
@@ -146,7 +143,7 @@ def last_warning(warnings: Sequence[str], hint: str = "") -> str:
 
 
 def speaks_of_tools(warning: str) -> bool:
-    """True for warnings in which yt-dlp says what it lacks: a runtime, a solved challenge, a token."""
+    """True for warnings in which yt-dlp names something that it lacks: a runtime, a solved challenge, a token."""
     return TOOL_SPOKE.search(normalise(warning)) is not None
 
 
@@ -157,7 +154,7 @@ def _geo(chain: Sequence[BaseException]) -> Reason | None:
 
 
 def _typed(chain: Sequence[BaseException]) -> Reason | None:
-    """By type and status: what means the same wherever it happened."""
+    """The reason by type and HTTP status, which mean the same wherever they occur."""
     from yt_dlp.networking.exceptions import HTTPError, TransportError
     from yt_dlp.utils import ContentTooShortError
 
@@ -174,11 +171,11 @@ def _typed(chain: Sequence[BaseException]) -> Reason | None:
 
 
 def _by_status(status: int, url: str) -> Reason | None:
-    if "/sorry/" in url:  # Google's page with the captcha
+    if "/sorry/" in url:  # Google's captcha page
         return Reason.BOT_CHECK
     if status == 429:
         return Reason.HTTP_429
-    if status in (407, 511):  # our own proxy, or the page of a guest network that wants a login first
+    if status in (407, 511):  # our own proxy, or the login page of a guest network
         return Reason.EGRESS_REFUSED
     if 500 <= status < 600:
         return Reason.HTTP_5XX
@@ -186,7 +183,7 @@ def _by_status(status: int, url: str) -> Reason | None:
         return Reason.TRANSPORT
     if status == 451:
         return Reason.GEO
-    if status in (401, 403, 404, 410, 416):  # a media address that expired or was made for somebody else
+    if status in (401, 403, 404, 410, 416):  # a media address that expired or was made for another client
         return Reason.FORBIDDEN_MEDIA
     return Reason.TOOL_STALE if 400 <= status < 500 else None
 
@@ -209,7 +206,7 @@ def _first(rules: Sequence[Rule], texts: Sequence[str]) -> Reason | None:
 
 
 def _from_warnings(warnings: Sequence[str]) -> tuple[Reason, str] | None:
-    """The last warning that says more than the error did; only words of blocking or of the way count here."""
+    """The last warning that says more than the error did. Only refusals and network failures count here."""
     stops = tuple(rule for rule in SAID if rule.reason in (Reason.RATE_LIMIT, Reason.BOT_CHECK, Reason.EGRESS_REFUSED))
     for line in reversed(warnings):
         if reason := _first((*stops, *TRIED), [normalise(line)]):
@@ -218,7 +215,7 @@ def _from_warnings(warnings: Sequence[str]) -> tuple[Reason, str] | None:
 
 
 def _unknown(chain: Sequence[BaseException]) -> Reason:
-    """YouTube said something that is in no table: unconfirmed. Anything else is a defect of the tools."""
+    """A message of YouTube that no table holds: unavailable, unconfirmed. Any other error is a defect of the tools."""
     from yt_dlp.utils import ExtractorError
 
     said = any(isinstance(one, ExtractorError) and one.expected for one in chain)
@@ -230,7 +227,7 @@ def _text(error: BaseException) -> str:
 
 
 def _evidence(error: BaseException, chain: Sequence[BaseException]) -> str:
-    """The innermost word of yt-dlp about it, without its advice; defects are named by type."""
+    """yt-dlp's innermost message without its advice. Defects are named by type."""
     from yt_dlp.utils import DownloadError, ExtractorError
 
     said = next((one for one in chain if isinstance(one, ExtractorError)), None)
@@ -247,7 +244,7 @@ def _evidence(error: BaseException, chain: Sequence[BaseException]) -> str:
 
 
 def _retry_after(reason: Reason, chain: Sequence[BaseException], texts: Sequence[str]) -> float | None:
-    if reason in _OF_A_SERVER:
+    if Trait.OF_SERVER in reason.traits:
         for one in chain:
             headers: Any = getattr(getattr(one, "response", None), "headers", None)
             if headers is not None and (said := parse_retry_after(headers.get("Retry-After"))) is not None:

@@ -1,15 +1,15 @@
-"""Connections over http that lead nowhere near by surprise, and that end.
+"""HTTP sessions that are guarded against redirects into private networks (SSRF) and against answers that never end.
 
-A session of requests goes where the other side tells it to: redirects lead to any address, their bodies are read and
-unpacked whole, and a server that sends a byte now and then is waited for without an end. Here
+A plain session of requests follows redirects to any address, reads and decompresses their bodies whole, and waits without
+end for a server that sends a byte now and then. A guarded session differs:
 
-* the address that is connected to is the one that was looked at: once a public one has answered, no private one is
-  connected to; a private one that the user named may lead to others like it, never to this machine;
-* the body of a redirect is not read;
-* the headers of an answer have one deadline, a body has a lowest speed and a longest time.
+* The address that it checks is the one that it connects to. Once a public address has answered, no private address is
+  connected to. A private address that the user named may redirect to other private addresses, never to this machine.
+* It does not read the body of a redirect.
+* The headers of an answer have one deadline; a body has a minimum speed and a maximum time.
 
-Behind a proxy names are the proxy's to resolve. What our own resolver says of them within two seconds counts here too; where it says
-nothing, only addresses written as numbers can be looked at.
+Behind a proxy, the proxy resolves names. The answer of our own resolver is checked too when it comes within two seconds.
+Without it, only addresses that are written as numbers can be checked.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.connection import allowed_gai_family
 
 _HEADER_BYTES = 1 << 20
-"""Of all headers of one answer, what comes before it (``100 Continue``) included."""
+"""Limit of all headers of one answer, with those of interim answers (``100 Continue``)."""
 _SHARED_NAT = ipaddress.ip_network("64:ff9b::/96")
-"""IPv4 addresses for hosts that have IPv6 only: the last 32 bits are the address."""
+"""NAT64: IPv4 addresses for hosts that have IPv6 only. The last 32 bits are the IPv4 address."""
 
 
 class Nearness(IntEnum):
-    """How near an address is. Who is led somewhere is never led nearer."""
+    """How near an address is. A redirect never leads to a nearer address."""
 
     PUBLIC = 0
     PRIVATE = 1
@@ -51,11 +51,11 @@ class Nearness(IntEnum):
     LOCAL = 2
     """This machine."""
     SPECIAL = 3
-    """Link-local (a cloud's metadata), multicast, reserved: nobody is led there."""
+    """Link-local (a cloud's metadata), multicast, reserved: no redirect may lead there."""
 
 
 def nearness(address: str) -> Nearness:
-    """Of an IP address; one that is written inside another (IPv6 forms of IPv4) counts as the inner one."""
+    """Nearness of an IP address. An IPv6 form of an IPv4 address counts as the IPv4 address."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -71,7 +71,7 @@ def nearness(address: str) -> Nearness:
 
 
 def written_nearness(url: str) -> Nearness | None:
-    """Of a host that is written as a number or as ``localhost``; None for any other name."""
+    """Nearness of a host that is written as a number or as ``localhost``; None for any other name."""
     host = (urlsplit(url).hostname or "").rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return Nearness.LOCAL
@@ -86,14 +86,14 @@ _RESOLVER_SECONDS = 2.0
 
 @lru_cache(maxsize=4096)
 def resolved_nearness(host: str) -> Nearness | None:
-    """Of the nearest address that our own resolver knows of a name; None where it says nothing in time. Remembered."""
+    """Nearness of the nearest address that our own resolver gives for a name; None without an answer in time. Cached."""
     found: list[Nearness] = []
 
     def ask() -> None:
         with suppress(OSError, UnicodeError, ValueError):
             found.extend(nearness(str(one[4][0])) for one in socket.getaddrinfo(host, None, 0, socket.SOCK_STREAM))
 
-    # A daemon thread: a resolver that hangs cannot be interrupted, and must not be waited for.
+    # A daemon thread: a resolver that hangs cannot be interrupted, and the process must not wait for it.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(_RESOLVER_SECONDS)
@@ -101,11 +101,11 @@ def resolved_nearness(host: str) -> Nearness | None:
 
 
 class LedInside(urllib3.exceptions.HTTPError):
-    """Another host led to an address that is nearer than its own. Nothing was sent there."""
+    """A host redirected to an address that is nearer than its own. Nothing was sent there."""
 
 
 class Reach:
-    """How near the addresses may be that one session is led to."""
+    """Limit of how near the addresses may be to which one session is redirected."""
 
     def __init__(self) -> None:
         self._limit = self._farthest = Nearness.SPECIAL
@@ -113,32 +113,35 @@ class Reach:
         self._kept = False
 
     def begin(self) -> None:
-        """A question of our own: its first address is the user's choice, unless what has answered is kept in mind."""
+        """Begin a request of our own. Its first address is the user's choice and free, except after :meth:`keep`."""
         self._limit = self._farthest if self._kept else Nearness.SPECIAL
 
     def keep(self) -> Reach:
-        """From now on the first addresses too come from whoever has answered."""
+        """From now on first addresses are limited too: they come from a host that has answered."""
         self._kept = True
         return self
 
     def free(self) -> None:
-        """Forget who has answered."""
+        """Forget which addresses have answered."""
         self._kept, self._farthest = False, Nearness.SPECIAL
 
     @property
     def farthest(self) -> Nearness:
-        """The farthest that has answered; SPECIAL: nobody has."""
+        """Nearness of the farthest address that has answered; SPECIAL when none has."""
         return self._farthest
 
     @classmethod
     def led_by(cls, near: Nearness) -> Reach:
-        """For addresses that were named by one of that nearness."""
+        """A limit for addresses that were named by a host of that nearness."""
         reach = cls()
         reach._farthest = near
         return reach.keep()
 
     def towards(self, url: str, *, proxied: bool = False) -> None:
-        """The next hop; raises LedInside when its host is written as an address that is too near, or behind a proxy known as one."""
+        """Check the next hop. Raises LedInside when its host is written as an address that is too near.
+
+        Behind a proxy the address that our own resolver knows counts too.
+        """
         host = urlsplit(url).hostname or ""
         self._written = written_nearness(url)
         if self._written is None and proxied:
@@ -147,7 +150,7 @@ class Reach:
             self.check(host, self._written)
 
     def answered(self, near: Nearness | None) -> None:
-        """An address answered; None: behind a proxy."""
+        """Record that an address answered; None: it is behind a proxy."""
         near = (self._written or Nearness.PUBLIC) if near is None else near
         self._limit, self._farthest = min(self._limit, near), min(self._farthest, near)
 
@@ -162,22 +165,22 @@ class Reach:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long one answer may take. Seconds, and bytes a second; only waiting for the other side counts."""
+    """How long one answer may take, in seconds and bytes per second. Only the time spent waiting for the server counts."""
 
     silence: float = 60.0
-    """Longest silence, longest time for all headers, and the window over which the lowest speed is measured."""
+    """Longest silence, longest time for all headers, and the window over which the minimum speed is measured."""
     slowest: int = 1024
     body: float = 3600.0
-    """Longest time of a body, and a second more for every ``average`` bytes that its header promises."""
+    """Longest time for a body, plus one second for every ``average`` bytes that its header announces."""
     average: int = 16 * 1024
 
     def longest(self, promised: int | None) -> float:
-        """Seconds for a body of so many bytes; None: its length is not known."""
+        """Longest time in seconds for a body of ``promised`` bytes; None: its length is not known."""
         return self.body + (promised or 0) / self.average
 
 
 class _Paced(io.RawIOBase):
-    """The bytes of one answer, from the socket, with all deadlines. Raises TimeoutError."""
+    """Raw reader of one answer from the socket, with all deadlines. Raises TimeoutError."""
 
     def __init__(self, sock: socket.socket, patience: Patience) -> None:
         self._sock, self._patience = sock, patience
@@ -188,11 +191,11 @@ class _Paced(io.RawIOBase):
         self._headers_left = _HEADER_BYTES
         self._longest = 0.0
         self._body: float | None = None
-        """Seconds that the body may still be waited for; None: the headers are not complete."""
+        """Seconds that are left to wait for the body; None: the headers are not complete."""
         self._waited, self._since = 0.0, 0
 
     def body(self, promised: int | None) -> None:
-        """The headers are complete."""
+        """Begin the body: the headers are complete."""
         self._body = self._longest = self._patience.longest(promised)
 
     def readable(self) -> bool:
@@ -209,7 +212,7 @@ class _Paced(io.RawIOBase):
         try:
             count: int = self._file.readinto(buffer)
         except TimeoutError:
-            if self._body is None and self._headers_left < _HEADER_BYTES:  # something came, but too slowly
+            if self._body is None and self._headers_left < _HEADER_BYTES:  # bytes came, but too slowly
                 raise TimeoutError(f"timed out: no complete headers after {self._patience.silence:g} s") from None
             raise
         self._count(count, time.monotonic() - begun)
@@ -235,7 +238,7 @@ class _Paced(io.RawIOBase):
 
 
 class _AsSocket:
-    """What http.client takes for a socket."""
+    """Adapter that http.client accepts as a socket."""
 
     def __init__(self, paced: _Paced) -> None:
         self._paced = paced
@@ -301,7 +304,7 @@ class _GuardedTls(_Guarded, HTTPSConnection):
 
 
 class Guard:
-    """Makes the sessions of one thread go by ``reach`` and ``patience``."""
+    """Applies ``reach`` and ``patience`` to the sessions of one thread."""
 
     def __init__(self, patience: Patience, reach: Reach | None = None) -> None:
         self.reach = reach or Reach()
@@ -311,7 +314,7 @@ class Guard:
         self._pools = {"http": plain, "https": tls}
 
     def protect(self, session: requests.Session) -> None:
-        """All connections of the session's adapters, also those to proxies that speak http."""
+        """Guard all connections of the session's adapters, also those to HTTP proxies."""
         for adapter in session.adapters.values():
             assert isinstance(adapter, HTTPAdapter)
             adapter.poolmanager.pool_classes_by_scheme = self._pools
@@ -328,7 +331,7 @@ class Guard:
 
 
 class Redirects:
-    """Mixed into a ``requests.Session``: each hop is looked at, and no body of a redirect is read."""
+    """Mixin for a ``requests.Session`` that checks each hop and reads no body of a redirect."""
 
     guard: Guard
 
@@ -344,10 +347,10 @@ class Redirects:
         return response
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Raises InvalidURL for an address that makes no sense."""
+        """The address of a redirect, or None. Raises InvalidURL for an address that cannot be parsed."""
         if resp.is_redirect:
-            resp.close()  # with its connection: what has not been read would be taken for the next answer
-            resp._content = b""  # or requests would read it, and unpack it
+            resp.close()  # closes the connection too: unread bytes would be taken for the next answer
+            resp._content = b""  # else requests would read and decompress the body
         try:
             target: str | None = super().get_redirect_target(resp)  # type: ignore[misc]
             if target:
@@ -358,7 +361,7 @@ class Redirects:
 
 
 class GuardedSession(Redirects, requests.Session):
-    """A session of requests that is guarded. For one thread."""
+    """A guarded session of requests, for one thread."""
 
     def __init__(self, patience: Patience, reach: Reach | None = None) -> None:
         super().__init__()

@@ -1,9 +1,8 @@
-"""One file over http: streamed, resumed, bounded, and every failure a reason.
+"""Download of one file over http: streamed, resumed, with limits; every failure is a reason.
 
-A download that was cut off is resumed by byte range (``If-Range`` with the entity tag or the date; what comes is
-compared with what was begun, so that a file that changed meanwhile is never glued together from two). What the server
-sends is taken as it is: no content encodings. Where redirects may lead and how long an answer may take is in
-:mod:`clipquarry.acquire.connection`.
+An interrupted download is resumed by byte range (``If-Range`` with the entity tag or the date). The answer is compared
+with the version that was begun, so that a file that changed meanwhile is never joined from two versions. Bytes are
+stored as the server sends them: no content encodings. :mod:`clipquarry.acquire.connection` limits redirects and time.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import urllib3
 
 from clipquarry import __version__
 from clipquarry.acquire import resume
-from clipquarry.acquire.answer import NotHad
+from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.classify import parse_retry_after
 from clipquarry.acquire.connection import GuardedSession, LedInside, Patience, Reach
 from clipquarry.acquire.guard import reasons
@@ -34,31 +33,28 @@ from clipquarry.acquire.hosts import NO_NETWORK_REST, Hosts
 from clipquarry.acquire.network import NETWORK, Network, causes
 from clipquarry.acquire.resume import Part, Version
 from clipquarry.files import disk_errors
-from clipquarry.reasons import Reason
+from clipquarry.reasons import Reason, Trait
 
 _PIECE = 1 << 18
 _PAGE_TYPES = ("text/html", "application/json", "application/xml", "text/xml", "application/xhtml+xml")
 _PAGE_STARTS = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<error")
 _STATUS_REASON = {403: Reason.FORBIDDEN_MEDIA, 401: Reason.FORBIDDEN_MEDIA, 404: Reason.NOT_FOUND, 410: Reason.GONE}
 _NO_PROXY = {"http": "", "https": "", "all": ""}
-_AGAIN = frozenset({Reason.HTTP_429, Reason.HTTP_5XX, Reason.TRANSPORT, Reason.TRUNCATED})
-_RESUMED = _AGAIN | {Reason.NO_NETWORK}
-"""What is passing: a part of some size is kept for the next run."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one download may cost. Seconds and bytes."""
+    """Limits of one download, in seconds and bytes."""
 
     attempts: int = 3
     connect: float = 10.0
     read: float = 60.0
-    """Longest silence, longest time for all headers, and the window over which the lowest speed is measured."""
+    """Longest silence, longest time for all headers, and the window over which the minimum speed is measured."""
     body: float = 3600.0
-    """Longest time of all tries together, and a second more for every 16 KiB that the server promises."""
+    """Longest time of all tries together, plus one second for every 16 KiB that the server announces."""
     max_bytes: int = 8 << 30
     max_wait: float = 30.0
-    """The longest ``Retry-After`` that is waited for; a longer one ends the download."""
+    """The longest ``Retry-After`` that a download waits for; a longer one ends it."""
     backoff: float = 0.5
     redirects: int = 5
 
@@ -69,7 +65,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Downloaded:
-    """A file that arrived whole, as far as its length can tell."""
+    """A downloaded file. It is complete as far as its length shows."""
 
     path: Path
     bytes: int
@@ -78,15 +74,15 @@ class Downloaded:
     etag: str
 
 
-class Cancelled(NotHad):
-    """The step is stopping; says nothing about the item."""
+class Cancelled(FetchFailed):
+    """The step is stopping. This says nothing about the item."""
 
     def __init__(self) -> None:
         super().__init__(Reason.TRANSPORT, "the step was stopped during the download")
 
 
-class BadRange(NotHad):
-    """What lies in scratch cannot be resumed from this server: begin anew."""
+class BadRange(FetchFailed):
+    """The unfinished file in scratch cannot be resumed from this server: begin anew."""
 
 
 def page_like(head: bytes, content_type: str = "") -> str | None:
@@ -101,10 +97,10 @@ def page_like(head: bytes, content_type: str = "") -> str | None:
 
 
 class Downloader:
-    """Downloads for many threads; one connection pool per thread.
+    """Downloader for many threads, with one connection pool per thread.
 
-    ``reach``: the addresses are led to by somebody who has answered already, and go by what that one was. For one thread.
-    ``certificates``: a file with those that are trusted; None: those of requests and its variables.
+    ``reach``: the limit for addresses that were named by a host that has answered already; for use in one thread.
+    ``certificates``: a file with the trusted certificates; None: those of requests and its environment variables.
     """
 
     def __init__(
@@ -127,10 +123,10 @@ class Downloader:
         return session
 
     def download(self, url: str, scratch: Path, suffix: str, cancelled: Event, *, pages: bool = False) -> Downloaded:
-        """Fetch ``url`` into a new file of ``scratch``. Raises :class:`NotHad`.
+        """Fetch ``url`` into a new file of ``scratch``. Raises :class:`FetchFailed`.
 
-        ``pages``: accept web pages and JSON. An unfinished file of some size stays in ``scratch`` and is resumed by
-        the next call for the same url; one url must not be downloaded into one ``scratch`` by two at once.
+        ``pages``: accept web pages and JSON. An unfinished file of at least 1 MiB stays in ``scratch``, and the next call
+        for the same url resumes it. Two callers must not download one url into one ``scratch`` at once.
         """
         part = scratch / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.part{suffix}"
         begun = time.monotonic()
@@ -141,21 +137,23 @@ class Downloader:
             self.hosts.check(host)
             try:
                 done = self._attempt(url, part, cancelled, pages=pages)
-            except NotHad as error:
+            except FetchFailed as error:
                 if isinstance(error, BadRange):
                     resume.forget(part)
-                    if not anew:  # once, and at no cost: what lay there was of another version
+                    if not anew:  # once, not counted as an attempt: the unfinished file was of another version
                         anew = True
                         continue
                 have = part.stat().st_size if part.exists() else 0
-                progress = have >= before + resume.KEEP and not anew  # a server that cannot go on is not asked for ever
+                progress = (
+                    have >= before + resume.KEEP and not anew
+                )  # else a server without ranges would be tried without end
                 attempt = 1 if progress else attempt + 1
                 before = have
                 self._learn(host, error)
                 wait = self.wait(attempt, error)
                 late = time.monotonic() - begun > self.limits.patience.longest(resume.promised(part))
                 if wait is None or late or cancelled.wait(wait):
-                    if error.reason not in _RESUMED or not resume.is_kept(part):
+                    if Trait.SOON not in error.reason.traits or not resume.is_kept(part):
                         resume.forget(part)
                     raise
                 continue
@@ -169,7 +167,7 @@ class Downloader:
             resume.forget(part)
             return Downloaded(path, done[0], time.monotonic() - begun, done[1], done[2])
 
-    def _learn(self, host: str, error: NotHad) -> None:
+    def _learn(self, host: str, error: FetchFailed) -> None:
         if isinstance(error, Cancelled):
             return
         if error.reason is Reason.NO_NETWORK:
@@ -179,9 +177,14 @@ class Downloader:
         else:
             self.hosts.answered(host)
 
-    def wait(self, attempt: int, error: NotHad) -> float | None:
-        """Seconds until attempt number ``attempt`` (the first is 1), None when there is none."""
-        if error.reason not in _AGAIN or isinstance(error, Cancelled) or attempt > self.limits.attempts:
+    def wait(self, attempt: int, error: FetchFailed) -> float | None:
+        """Seconds until attempt number ``attempt`` (the first is 1); None when no attempt is left."""
+        if (
+            Trait.SOON not in error.reason.traits
+            or error.reason is Reason.NO_NETWORK
+            or isinstance(error, Cancelled)
+            or attempt > self.limits.attempts
+        ):
             return None
         if error.retry_after is not None:
             return error.retry_after if error.retry_after <= self.limits.max_wait else None
@@ -197,22 +200,24 @@ class Downloader:
                 have = 0
             total = version.total
             if total is not None and total > self.limits.max_bytes:
-                raise NotHad(Reason.NOT_A_VIDEO, f"{total} bytes are more than the limit of {self.limits.max_bytes}")
+                raise FetchFailed(
+                    Reason.NOT_A_VIDEO, f"{total} bytes are more than the limit of {self.limits.max_bytes}"
+                )
             kind = response.headers.get("Content-Type", "")
             with disk_errors(part), open(part, "ab" if resumed else "wb") as handle:
                 if not resumed:
                     resume.remember(part, version)
                 for piece in self.pieces(response, cancelled):
                     if have == 0 and not pages and (page := page_like(piece, kind)):
-                        raise NotHad(Reason.NOT_A_VIDEO, f"a page instead of a video: {page}")
+                        raise FetchFailed(Reason.NOT_A_VIDEO, f"a page instead of a video: {page}")
                     have += len(piece)
                     if have > self.limits.max_bytes:
-                        raise NotHad(Reason.NOT_A_VIDEO, f"more bytes than the limit of {self.limits.max_bytes}")
+                        raise FetchFailed(Reason.NOT_A_VIDEO, f"more bytes than the limit of {self.limits.max_bytes}")
                     handle.write(piece)
             if total is not None and have != total:
-                raise NotHad(Reason.TRUNCATED, f"the connection was closed after {have} of {total} bytes")
+                raise FetchFailed(Reason.TRUNCATED, f"the connection was closed after {have} of {total} bytes")
             if have == 0:
-                raise NotHad(Reason.NOT_A_VIDEO, "an empty answer (0 bytes)")
+                raise FetchFailed(Reason.NOT_A_VIDEO, "an empty answer (0 bytes)")
             return have, kind, version.etag
 
     @contextmanager
@@ -222,7 +227,7 @@ class Downloader:
     ) -> Iterator[requests.Response]:  # fmt: skip
         """A streamed answer: of status 200, or of 206 from byte ``start`` and of the same ``version`` of the file.
 
-        Everything else is :class:`NotHad`. ``ranged``: a range is asked for also at 0 and where no version is known.
+        Any other answer raises :class:`FetchFailed`. ``ranged``: request a range also at byte 0 and without a known version.
         """
         with self._opened(url, start, version, headers or {}, ranged=ranged) as response:
             yield response
@@ -243,11 +248,11 @@ class Downloader:
                 url, headers=wanted, stream=True, timeout=(self.limits.connect, self.limits.read),
                 proxies=_NO_PROXY if near else None, verify=self._certificates,
             )  # fmt: skip
-        response.raw.enforce_content_length = False  # counted by us, where the evidence is written
+        response.raw.enforce_content_length = False  # we count the bytes, so that the evidence states them
         try:
             status = response.status_code
             if status in (200, 206) and (problem := resume.framing_problem(response.headers)):
-                raise NotHad(Reason.TRANSPORT, problem)
+                raise FetchFailed(Reason.TRANSPORT, problem)
             if status == 200:
                 return response
             if status == 206 and asks:
@@ -259,24 +264,24 @@ class Downloader:
             response.close()
             raise
 
-    def _refusal(self, response: requests.Response) -> NotHad:
+    def _refusal(self, response: requests.Response) -> FetchFailed:
         status = response.status_code
         evidence = f"HTTP {status} {response.reason or ''}".strip()
         wait = parse_retry_after(response.headers.get("Retry-After"))
         if wait is not None:
             evidence += f", Retry-After {wait:.0f} s"
         if status == 429:
-            return NotHad(Reason.HTTP_429, evidence, retry_after=wait)
+            return FetchFailed(Reason.HTTP_429, evidence, retry_after=wait)
         if status >= 500:
-            return NotHad(Reason.HTTP_5XX, evidence, retry_after=wait)
+            return FetchFailed(Reason.HTTP_5XX, evidence, retry_after=wait)
         if status in (206, 416):
             return BadRange(Reason.TRANSPORT, f"{evidence}: the range was not served", retry_after=wait)
         if status in (408, 425):
-            return NotHad(Reason.TRANSPORT, evidence, retry_after=wait)
-        return NotHad(_STATUS_REASON.get(status, Reason.NOT_FOUND), evidence)
+            return FetchFailed(Reason.TRANSPORT, evidence, retry_after=wait)
+        return FetchFailed(_STATUS_REASON.get(status, Reason.NOT_FOUND), evidence)
 
     def pieces(self, response: requests.Response, cancelled: Event) -> Iterator[bytes]:
-        """The body as it arrives. Silence, a crawl and a body that does not end are time-outs; errors are NotHad."""
+        """The body as it arrives. Silence, a very slow body and an endless one time out; errors are FetchFailed."""
         while True:
             with _reasons(self.limits, None if _is_loopback(response.url) else self._network):
                 piece = response.raw.read1(_PIECE, decode_content=False)
@@ -289,38 +294,38 @@ class Downloader:
 
 @contextmanager
 def _reasons(limits: Limits, network: Network | None) -> Iterator[None]:
-    """Whatever arises on the way is a reason. Without ``network`` (this machine is asked) it is never to blame."""
+    """Turns every exception into a reason. Without ``network`` (a host on this machine) the network is never blamed."""
     try:
         with reasons(Reason.TRANSPORT):
             yield
-    except NotHad as error:
+    except FetchFailed as error:
         if error.__cause__ is None:
             raise
         raise _of(error.__cause__, limits, network) from error.__cause__
 
 
-def _of(error: BaseException, limits: Limits, network: Network | None) -> NotHad:
-    """The reason of what requests, urllib3 and Python raise."""
+def _of(error: BaseException, limits: Limits, network: Network | None) -> FetchFailed:
+    """The reason of an exception of requests, urllib3 or Python."""
     requested = requests.exceptions
     if isinstance(error, LedInside):
-        return NotHad(Reason.NOT_FOUND, str(error))
+        return FetchFailed(Reason.NOT_FOUND, str(error))
     if isinstance(error, requested.MissingSchema | requested.InvalidSchema | requested.InvalidURL):
-        return NotHad(Reason.NOT_FOUND, f"an address that cannot be used: {error}")
+        return FetchFailed(Reason.NOT_FOUND, f"an address that cannot be used: {error}")
     if isinstance(error, requested.TooManyRedirects):
-        return NotHad(Reason.NOT_FOUND, f"more than {limits.redirects} redirects")
+        return FetchFailed(Reason.NOT_FOUND, f"more than {limits.redirects} redirects")
     if isinstance(error, requested.ConnectTimeout):
         return _unreached(error, network, f"timed out after {limits.connect:g} s (no connection)")
     if isinstance(error, requested.Timeout | urllib3.exceptions.ReadTimeoutError | TimeoutError):
         said = next((str(one) for one in causes(error) if str(one).startswith("timed out: ")), "")
-        return NotHad(Reason.TRANSPORT, said or f"timed out after {limits.read:g} s (no answer)")
+        return FetchFailed(Reason.TRANSPORT, said or f"timed out after {limits.read:g} s (no answer)")
     if isinstance(error, requested.RequestException | urllib3.exceptions.HTTPError | OSError):
         return _unreached(error, network, _root(error))
-    return NotHad(Reason.TRANSPORT, f"an answer that makes no sense ({type(error).__name__}: {error})")
+    return FetchFailed(Reason.TRANSPORT, f"an answer that makes no sense ({type(error).__name__}: {error})")
 
 
-def _unreached(error: BaseException, network: Network | None, evidence: str) -> NotHad:
+def _unreached(error: BaseException, network: Network | None, evidence: str) -> FetchFailed:
     ours = network is not None and network.explains(error)
-    return NotHad(Reason.NO_NETWORK if ours else Reason.TRANSPORT, evidence)
+    return FetchFailed(Reason.NO_NETWORK if ours else Reason.TRANSPORT, evidence)
 
 
 def _is_loopback(url: str) -> bool:
@@ -334,7 +339,7 @@ def _is_loopback(url: str) -> bool:
 
 
 def _root(error: BaseException) -> str:
-    """The innermost cause, in its own words."""
+    """The text of the innermost cause."""
     while True:
         inner: Any = getattr(error, "reason", None)
         inner = (
@@ -348,10 +353,10 @@ def _root(error: BaseException) -> str:
 
 
 def _wrong_part(response: requests.Response, start: int, version: Version | None) -> str | None:
-    """Why an answer of status 206 does not continue what was begun, or None."""
+    """Why an answer of status 206 does not continue the download that was begun, or None."""
     part = Part.of(response.headers)
     if part is None or part.first != start:
-        return f"bytes from {start} were asked for, its range is {response.headers.get('Content-Range', 'absent')!r}"
+        return f"bytes from {start} were requested, its range is {response.headers.get('Content-Range', 'absent')!r}"
     if version is None:
         return None
     later = Version.of(response.status_code, response.headers)

@@ -1,7 +1,7 @@
-"""One wrapper around every source and every reader: whatever arises there becomes a reason, where it arises.
+"""Context manager that turns every exception of a source or a reader into a reason.
 
-Libraries raise what they like on bytes that make no sense (``ValueError``, ``OSError`` with any number, a bare
-``Exception``). Past the source such an error would cost all the others that were not asked yet.
+Libraries raise exceptions of many types on damaged bytes (``ValueError``, ``OSError`` with any number, a bare
+``Exception``). If one left its source, the remaining sources would not be tried.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from clipquarry.acquire.answer import NotHad
+from clipquarry.acquire.answer import FetchFailed
 from clipquarry.errors import ClipquarryError, RetryLater
 from clipquarry.reasons import Reason
 
@@ -20,13 +20,13 @@ _NO_HANDLES = (errno.EMFILE, errno.ENFILE)
 
 @contextmanager
 def reasons(other: Reason, what: str = "") -> Iterator[None]:
-    """Lets answers and our own errors through; a full disk and too few handles are the machine's (RetryLater).
+    """Passes :class:`FetchFailed` and our own errors through; a full disk and too few file handles become RetryLater.
 
-    Everything else is :class:`NotHad` with the reason ``other`` and the error's own words behind ``what``.
+    Every other exception becomes :class:`FetchFailed` with the reason ``other`` and the exception's text after ``what``.
     """
     try:
         yield
-    except (NotHad, ClipquarryError):
+    except (FetchFailed, ClipquarryError):
         raise
     except Exception as error:
         number = error.errno if isinstance(error, OSError) else None
@@ -36,4 +36,4 @@ def reasons(other: Reason, what: str = "") -> Iterator[None]:
             ) from error
         if number in _NO_HANDLES:
             raise RetryLater("Too many files are open on this machine; run this again with fewer jobs.") from error
-        raise NotHad(other, f"{what}{': ' if what else ''}{type(error).__name__}: {error}") from error
+        raise FetchFailed(other, f"{what}{': ' if what else ''}{type(error).__name__}: {error}") from error

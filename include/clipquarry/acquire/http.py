@@ -1,4 +1,4 @@
-"""Clips and whole videos by http: a mirror whose address is a template."""
+"""HTTP source: a mirror of clips or whole videos whose address is a template."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ from threading import Event
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
-from clipquarry.acquire.answer import Fetched, Want
+from clipquarry.acquire.answer import ClipRequest, Fetched
 from clipquarry.acquire.download import Downloader
 from clipquarry.acquire.template import Template
 from clipquarry.errors import UserError
-
-VIDEO_SUFFIXES = (
-    ".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ogv",
-)  # fmt: skip
-"""Names of video files end so, in any case. Of two files of one name the earlier suffix comes first."""
+from clipquarry.ids import VIDEO_SUFFIXES
 
 
 def host_of(url: str) -> str:
@@ -26,10 +22,10 @@ def host_of(url: str) -> str:
 
 
 class HttpSource:
-    """One file per clip (``content="clip"``) or per source video (``content="video"``).
+    """Source of one file per clip (``content="clip"``) or per source video (``content="video"``).
 
-    ``url`` is a template (:mod:`clipquarry.acquire.template`); every value is percent-encoded, so that a hostile label
-    stays one path segment. ``split_names``: what this server calls our splits.
+    ``url`` is a template (:mod:`clipquarry.acquire.template`). Every value is percent-encoded, so that a hostile label
+    stays one path segment. ``split_names``: this server's names of our splits.
     """
 
     def __init__(
@@ -46,12 +42,12 @@ class HttpSource:
     def id(self) -> str:
         return self._id
 
-    def url(self, want: Want) -> str:
-        """The address that is asked for ``want``."""
+    def url(self, want: ClipRequest) -> str:
+        """The address of ``want`` on this server."""
         named = replace(want, split=self._split_names.get(want.split, want.split))
         return self._template.fill(named, lambda value: quote(value, safe=""))
 
-    def fetch(self, want: Want, scratch: Path, cancelled: Event) -> Fetched:
+    def fetch(self, want: ClipRequest, scratch: Path, cancelled: Event) -> Fetched:
         """See :class:`clipquarry.acquire.answer.Source`."""
         url = self.url(want)
         suffix = PurePosixPath(urlsplit(url).path).suffix.lower()

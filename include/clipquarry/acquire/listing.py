@@ -1,4 +1,4 @@
-"""Names in folders: each folder is read once, however many of its files are asked for."""
+"""Cache of folder listings: each folder is read once, however many of its files are looked up."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pathlib import Path
 import numpy as np
 
 _FOLDERS = 4096
-"""Folders whose names are remembered: more than the classes of Kinetics-700 in its three splits."""
+"""Folders whose names are cached: more than the classes of Kinetics-700 in its three splits."""
 _SHORT = 48
-"""Bytes of an ordinary name. Longer ones are kept apart, or each name would take as much as the longest."""
+"""Bytes of an ordinary name. Longer names are kept apart: in one array each name takes as much memory as the longest."""
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 class _Names:
     """The names in one folder, sorted: some ten bytes each, because a folder without classes holds 650,000."""
 
-    def __init__(self, path: Path, *, stems: bool) -> None:
+    def __init__(self, path: Path, *, entries: bool) -> None:
         self._stamp = path.stat().st_mtime_ns
-        with os.scandir(path) as entries:
-            names = [os.fsencode(entry.name) for entry in entries]
-        if stems:
-            names = list({name.partition(b".")[0] for name in names})
+        with os.scandir(path) as found:
+            names = [os.fsencode(entry.name) for entry in found]
+        if entries:
+            names = list({name.rsplit(b".", 2)[0] for name in names})
         self._short = np.sort(np.array([name for name in names if len(name) <= _SHORT] or [b""]))
         self._long = sorted(name for name in names if len(name) > _SHORT)
 
@@ -46,24 +46,27 @@ class _Names:
 
 
 class Listing:
-    """The names in the folders that were asked about. Safe for threads.
+    """Cached names of the folders that were looked up. Safe for threads.
 
-    ``snapshot``: a folder is never read again, for a look at everything in one go; else it is read again when something
-    came or went there. ``stems``: names are kept up to their first dot, each once.
+    ``snapshot``: a folder is never read again, for one pass over everything. Otherwise it is read again when an entry was
+    added or removed. ``entries``: for folders of :mod:`clipquarry.store`: the names of the entries, without key and suffix.
     """
 
-    def __init__(self, *, snapshot: bool = False, stems: bool = False) -> None:
-        self._snapshot, self._stems = snapshot, stems
+    def __init__(self, *, snapshot: bool = False, entries: bool = False) -> None:
+        self._snapshot, self._entries = snapshot, entries
         self._known: OrderedDict[str, _Names | None] = OrderedDict()
         self._lock = threading.Lock()
 
     def names(self, folder: str, prefix: str) -> list[str]:
-        """Names in ``folder`` that begin with ``prefix``, sorted; none where there is no such folder. OSError where it cannot be read."""
+        """Names in ``folder`` that begin with ``prefix``, sorted; none where the folder does not exist.
+
+        Raises OSError where the folder cannot be read.
+        """
         known = self._folder(folder)
         return [] if known is None else list(known.beginning_with(os.fsencode(prefix)))
 
     def never_has(self, folder: str) -> bool:
-        """True when the folder need not be asked about: in a snapshot, one that is not there."""
+        """True when no lookup in the folder can succeed: in a snapshot, a folder that does not exist."""
         return self._snapshot and self._folder(folder) is None
 
     def _folder(self, folder: str) -> _Names | None:
@@ -72,15 +75,15 @@ class Listing:
             if folder in self._known and (self._snapshot or (known is not None and _holds(known, folder))):
                 self._known.move_to_end(folder)
             else:
-                known = self._known[folder] = _read(folder, stems=self._stems)
+                known = self._known[folder] = _read(folder, entries=self._entries)
                 while len(self._known) > _FOLDERS:
                     self._known.popitem(last=False)
         return known
 
 
-def _read(folder: str, *, stems: bool) -> _Names | None:
+def _read(folder: str, *, entries: bool) -> _Names | None:
     try:
-        return _Names(Path(folder), stems=stems)
+        return _Names(Path(folder), entries=entries)
     except OSError as error:
         if error.errno in _ABSENT:
             return None

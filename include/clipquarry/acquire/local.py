@@ -1,4 +1,4 @@
-"""Clips and whole videos that lie in a folder already. The folder is only read."""
+"""Local source: clips and whole videos in a folder of the user. The folder is only read."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path, PurePosixPath
 from threading import Event
 from typing import Literal, NamedTuple
 
-from clipquarry.acquire.answer import Fetched, NotHad, Want
-from clipquarry.acquire.http import VIDEO_SUFFIXES
+from clipquarry.acquire.answer import ClipRequest, Fetched, FetchFailed
 from clipquarry.acquire.listing import Listing
 from clipquarry.acquire.template import Template
 from clipquarry.errors import UserError
 from clipquarry.files import disk_errors, inside, link_or_copy, temporary_beside
+from clipquarry.ids import VIDEO_SUFFIXES
 from clipquarry.reasons import Reason
 
 Content = Literal["clip", "video"]
@@ -30,15 +30,15 @@ _IN_NAME = frozenset({"clip", "id", "start", "end"})
 
 
 class _Form(NamedTuple):
-    """Where a file may lie, below the source's folder."""
+    """One layout: where a file may lie, below the source's folder."""
 
     folder: Template
     name: Template
     content: Content
     suffix: str
-    """What the name's template ends in (``.mp4``); empty where it does not say."""
+    """The suffix that the name's template gives (``.mp4``); empty where it gives none."""
     is_shared: bool
-    """The folder holds the files of many clips: its name can be remembered."""
+    """The folder holds the files of many clips, so that its path can be cached."""
 
     @classmethod
     def of(cls, text: str, content: Content) -> _Form:
@@ -50,12 +50,12 @@ class _Form(NamedTuple):
 class LocalSource:
     """A folder of clips in any of the usual layouts, or of whole videos named by their id.
 
-    ``path`` is a folder, or a template that names one file below it (``/data/k400/{class}/{clip}.mp4``), which then
-    is the only form tried and holds what ``content`` says. A name may have any video suffix, in any case; one that the
-    template gives comes first. What is found is hard-linked into scratch (copied across file systems): the file in the
-    folder is never moved, changed or deleted. ``whole_files``: the clip's name is a file name with its extension, and
-    exactly that file is looked for, whatever the case of the extension. ``split_names``: what the folder calls our
-    splits; our own names are tried too. ``listing``: shared by sources that look at everything in one go.
+    ``path`` is a folder, or a template that names one file below it (``/data/k400/{class}/{clip}.mp4``). A template is the
+    only layout tried, and its file holds what ``content`` says. A name may have any video suffix, in any case; the suffix
+    that the template gives is preferred. The file found is hard-linked into scratch (copied across file systems). The file
+    in the folder is never moved, changed or deleted. ``whole_files``: the clip's name is a file name with its extension,
+    and only that file is looked up; the case of the extension does not matter. ``split_names``: the folder's names of our
+    splits; our own names are tried too. ``listing``: shared by sources that look up everything in one pass.
     """
 
     def __init__(
@@ -86,12 +86,12 @@ class LocalSource:
     def id(self) -> str:
         return self._id
 
-    def may_have(self, want: Want) -> bool:
-        """Whether a file of such a name lies there; nothing is said about what it holds."""
+    def may_have(self, want: ClipRequest) -> bool:
+        """Whether a file of such a name exists there. Its content is not checked."""
         return next(self._candidates(want), None) is not None
 
-    def _candidates(self, want: Want) -> Iterator[tuple[Path, Content]]:
-        """Files that may hold the clip, the best form first."""
+    def _candidates(self, want: ClipRequest) -> Iterator[tuple[Path, Content]]:
+        """Files that may hold the clip, the preferred layout first."""
         for form, folder, split in self._places(want):
             one = want if split == want.split else replace(want, split=split)
             place = self._place(form, one) if folder is None else folder
@@ -99,8 +99,8 @@ class LocalSource:
                 for name in self._names(form, place, one):
                     yield Path(place, name), form.content
 
-    def _places(self, want: Want) -> list[tuple[_Form, str | None, str]]:
-        """Each form with its folder (None: it depends on the clip) and the name of the split, for a split and class."""
+    def _places(self, want: ClipRequest) -> list[tuple[_Form, str | None, str]]:
+        """Each layout with its folder (None: it depends on the clip) and the name of the split, for a split and class."""
         key = (want.split, want.class_dir, want.label)
         found = self._shared.get(key)
         if found is None:
@@ -110,20 +110,20 @@ class LocalSource:
                     folder = self._place(form, replace(want, split=split)) if form.is_shared else None
                     if not form.is_shared or (folder is not None and not self._listing.never_has(folder)):
                         found.append((form, folder, split))
-            if len(self._shared) > 1 << 16:  # hostile tables only: a data set has some thousands
+            if len(self._shared) > 1 << 16:  # only a hostile table has so many: a data set has some thousands
                 self._shared.clear()
             self._shared[key] = found
         return found
 
-    def _place(self, form: _Form, want: Want) -> str | None:
+    def _place(self, form: _Form, want: ClipRequest) -> str | None:
         try:
             below = form.folder.fill(want, str)
             return str(inside(self._folder, below) if below else self._folder)
-        except UserError:  # an empty or hostile value: this form names no file
+        except UserError:  # an empty or hostile value: this layout names no file
             return None
 
-    def _names(self, form: _Form, folder: str, want: Want) -> list[str]:
-        """Names in a folder that are the form's, the best first."""
+    def _names(self, form: _Form, folder: str, want: ClipRequest) -> list[str]:
+        """Names in a folder that fit the layout, the best first."""
         name = form.name.fill(want, str)
         if not name or "/" in name or "\\" in name or "\x00" in name or name in (".", ".."):
             return []
@@ -146,7 +146,7 @@ class LocalSource:
             ranked.append((rank, found))
         return [found for _, found in sorted(ranked)]
 
-    def fetch(self, want: Want, scratch: Path, cancelled: Event) -> Fetched:
+    def fetch(self, want: ClipRequest, scratch: Path, cancelled: Event) -> Fetched:
         """See :class:`clipquarry.acquire.answer.Source`."""
         begun = time.monotonic()
         empty = ""
@@ -169,5 +169,5 @@ class LocalSource:
                 evidence=f"{path.relative_to(self._folder)} in the folder of source '{self._id}'",
             )
         if empty:
-            raise NotHad(Reason.NOT_A_VIDEO, empty)
-        raise NotHad(Reason.NOT_FOUND, f"neither {want.clip_id} nor {want.video_id} is in {self._folder}")
+            raise FetchFailed(Reason.NOT_A_VIDEO, empty)
+        raise FetchFailed(Reason.NOT_FOUND, f"neither {want.clip_id} nor {want.video_id} is in {self._folder}")

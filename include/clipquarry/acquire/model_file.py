@@ -1,4 +1,4 @@
-"""The weights of a network: fetched once by address and sha256, kept by that sum, and checked each time they are asked for."""
+"""Download of a network's weights: once per address and sha256, and checked at each use."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path, PurePosixPath
 from threading import Event
 from urllib.parse import unquote, urlsplit
 
-from clipquarry.acquire.answer import NotHad
+from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.cache import SourceCache
 from clipquarry.acquire.download import Downloader, Limits
-from clipquarry.acquire.official import SOON
 from clipquarry.errors import RetryLater, UserError
 from clipquarry.files import disk_errors, publish, sha256_of, temporary_beside
+from clipquarry.reasons import Trait
 
 MAX_BYTES = 16 << 30
 
@@ -24,7 +24,7 @@ _OPENMMLAB = re.compile(r"-([0-9a-f]{8})\.pth")
 """OpenMMLab's file names end in the first 8 digits of their sha256."""
 
 
-def obtain_model(
+def download_model(
     url: str,
     sha256: str | None,
     folder: Path,
@@ -34,10 +34,10 @@ def obtain_model(
 ) -> Path:
     """The file at ``url``, as ``{folder}/{first 16 digits of its sha256}-{file name}``.
 
-    Without a ``sha256``, the 8 digits at the end of an OpenMMLab file name are what its sum must begin with; any other name needs
-    one. A file that lies there and fits is kept, a damaged one is fetched again. It appears whole or not at all; whoever asks at the same
-    time waits. Raises UserError (wrong sum, no such file, with the path at which a person may place it), RetryLater for a passing
-    trouble of the server.
+    Without a ``sha256``, the sum must begin with the 8 digits at the end of an OpenMMLab file name; any other name needs a
+    ``sha256``. A file that is there with the right sum is kept; a damaged one is downloaded again. The file appears whole
+    or not at all; concurrent callers wait. Raises UserError (wrong sum, or no such file, with the path at which a person
+    may place it) and RetryLater for a temporary failure of the server.
     """
     name = unquote(PurePosixPath(urlsplit(url).path).name)
     if urlsplit(url).scheme not in ("http", "https") or not _NAME.fullmatch(name):
@@ -54,14 +54,14 @@ def obtain_model(
 
 
 def _wanted(name: str, sha256: str | None) -> str:
-    """What the sum must begin with: all of it, or OpenMMLab's 8 digits."""
+    """The first digits of the required sum: all of them, or OpenMMLab's 8."""
     if sha256:
         if not _SHA256.fullmatch(sha256.lower()):
             raise UserError(f"The sha256 of {name} is '{sha256}'; it must be 64 hexadecimal digits.")
         return sha256.lower()
     found = _OPENMMLAB.search(name)
     if found is None or found.end() != len(name):
-        raise UserError(f"The model file {name} needs a sha256: what would be fetched could not be checked.")
+        raise UserError(f"The model file {name} needs a sha256: without it the download cannot be checked.")
     return found[1]
 
 
@@ -70,16 +70,16 @@ def _fetched(
 ) -> Path:
     try:
         file = downloader.download(url, work, ".model", cancelled).path
-    except NotHad as error:
+    except FetchFailed as error:
         by_hand = folder / f"{begin[:16]}-{name}"
-        raise (RetryLater if error.reason in SOON else UserError)(
+        raise (RetryLater if Trait.SOON in error.reason.traits else UserError)(
             f"The model {url} could not be fetched ({error.reason}: {error}). Place it by hand as {by_hand}, then run this again."
         ) from None
     found = sha256_of(file)
     if not found.startswith(begin):
         file.unlink()
         wanted = begin if len(begin) == 64 else f"one that begins with {begin}"
-        raise UserError(f"{url} is not the model that was meant: its sha256 is {found}, wanted is {wanted}.")
+        raise UserError(f"{url} is not the expected model: its sha256 is {found}, expected is {wanted}.")
     target = folder / f"{found[:16]}-{name}"
     beside = temporary_beside(target)
     try:

@@ -1,8 +1,8 @@
-"""Is it the other host that is down, or our own cable?
+"""Check of this machine's network connection, to tell our own outage from that of another host.
 
-Only asked after something failed in a way that can mean either: a name that does not resolve, an unreachable
-network, a connection that times out. Then a few well-known hosts are tried at once; when none of them answers the
-fault is ours: nothing was learnt about the item, and no source is to blame.
+The check runs only after an error that can mean either: a name that does not resolve, an unreachable network, a
+connection that times out. Then a few well-known hosts are tried at once. When none of them answers, our own network is
+down: the error says nothing about the item, and no source is blamed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 WELL_KNOWN = ("www.google.com", "www.wikipedia.org", "www.baidu.com")
-"""Different owners and continents, so that no single outage or country filter looks like ours."""
+"""Hosts of different owners and continents, so that no single outage or country filter looks like our own outage."""
 
 _OURS_OR_THEIRS = frozenset(
     {
@@ -63,7 +63,7 @@ def has_default_route(proc: Path = Path("/proc/net")) -> bool:
     try:
         lines = (proc / "route").read_text().splitlines()[1:]
     except OSError:
-        return True  # not Linux, or hidden: the hosts will tell
+        return True  # not Linux, or hidden: the hosts decide
     if any((fields := line.split())[1:2] == ["00000000"] and int(fields[3], 16) & 1 for line in lines if line.strip()):
         return True
     try:
@@ -111,12 +111,12 @@ class Network:
             return down
 
     def known_down(self) -> bool:
-        """As :meth:`is_down`, but never looks: True only when it was found down less than ``keep`` seconds ago."""
+        """As :meth:`is_down` without a new check: True only when it was found down less than ``keep`` seconds ago."""
         answer = self._answer
         return answer is not None and answer[1] and self._clock() < answer[0]
 
     def explains(self, error: BaseException | str) -> bool:
-        """True when ``error`` is the kind that a missing network makes, and the network is indeed down."""
+        """True when ``error`` is of a kind that a missing network causes, and the network is down."""
         return may_be_ours(error) and self.is_down()
 
     def _targets(self) -> list[tuple[str, int]]:
@@ -139,11 +139,11 @@ class Network:
                 self._connect(host, port, self._timeout)
                 up.set()
             except (OSError, UnicodeError):
-                pass  # this host told us nothing; the others may
+                pass  # no answer from this host; another may answer
             finally:
                 left.release()
 
-        # Daemon threads: a resolver that hangs cannot be interrupted, and must not be waited for.
+        # Daemon threads: a resolver that hangs cannot be interrupted, and the process must not wait for it.
         for host, port in targets:
             threading.Thread(target=ask, args=(host, port), daemon=True).start()
         deadline = time.monotonic() + self._timeout
@@ -154,4 +154,4 @@ class Network:
 
 
 NETWORK = Network()
-"""The process's own; one look serves all threads."""
+"""The check that all threads of the process share."""

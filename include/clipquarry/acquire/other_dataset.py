@@ -1,7 +1,7 @@
-"""Clips of another data set that lie on disk already: the part of a clip that is wanted is cut from them.
+"""Data set source: takes clips from another data set on disk, either the clip itself or a longer one that holds it.
 
-AVA-Kinetics annotates seconds of the clips of Kinetics-700; whoever has those need not ask the net. The other data set's
-files are only read.
+AVA-Kinetics annotates seconds of the clips of Kinetics-700. Where those are on disk, nothing is downloaded. The other
+data set's files are only read.
 """
 
 from __future__ import annotations
@@ -13,42 +13,46 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from clipquarry.acquire.answer import Fetched, NotHad, Want
-from clipquarry.acquire.http import VIDEO_SUFFIXES
+from clipquarry.acquire.answer import ClipRequest, Fetched, FetchFailed
 from clipquarry.acquire.listing import Listing
 from clipquarry.acquire.template import Template
 from clipquarry.errors import UserError
 from clipquarry.files import disk_errors, inside, link_or_copy, temporary_beside
-from clipquarry.ids import normalise_label
+from clipquarry.ids import VIDEO_SUFFIXES, normalise_label, stems
 from clipquarry.reasons import Reason
 
 _WINDOW = re.compile(r"(\d{6,})_(\d{6,})(\.[A-Za-z0-9]+)", re.ASCII)
-"""What follows a video's id and ``_`` in the name of a clip."""
+"""The rest of a clip's name after the video's id and ``_``."""
+_TIMES = re.compile(r"_\d{6,}_\d{6,}\Z", re.ASCII)
 _UNLABELLED = "test"
 """The class folder of clips whose csv has no labels."""
 
 
 class _Clip(NamedTuple):
-    """A file that should hold ``start`` to ``end`` (seconds of the original video)."""
+    """A file that should hold ``start`` to ``end`` (seconds of the original video). ``content``: as in ``Fetched``."""
 
-    start: int
-    end: int
+    start: int | float
+    end: int | float
     path: Path
+    content: Literal["clip", "video"]
 
     @property
-    def preference(self) -> tuple[int, int, bytes]:
-        """The longest clip first, then the one that begins first, then by path: the same on every machine."""
+    def preference(self) -> tuple[float, float, bytes]:
+        """Sort key: the longest clip first, then the one that begins first, then by path. It is equal on all machines."""
         return self.start - self.end, self.start, os.fsencode(self.path)
 
 
 class DatasetSource:
-    """A data set in our layout: ``{folder}/{class}/{id}_{start:06d}_{end:06d}.*``, or the same without classes.
+    """A data set in our layout: ``{folder}/{class}/{clip}.*``, or the same without classes.
+
+    Where its clips are named ``{id}_{start:06d}_{end:06d}``, the wanted clip is cut from one that holds its window. Where
+    clips have other names, the clip with the wanted name is taken whole.
 
     ``path`` is the folder of the clips, with ``{split}`` (``kinetics700/videos_{split}``), below ``data`` when it is
-    relative. The class folder is that of the want's label. Clips of one folder are told by their names, so a folder that
-    is not there is no error: it has none of them. ``split_names``: what the other data set calls our splits.
+    relative. The class folder is that of the request's label. A missing folder is not an error: it holds none of the
+    clips. ``split_names``: the other data set's names of our splits.
     """
 
     def __init__(
@@ -73,15 +77,15 @@ class DatasetSource:
     def id(self) -> str:
         return self._id
 
-    def may_have(self, want: Want) -> bool:
-        """Whether a file that should hold the window lies there; nothing is said about what it holds."""
+    def may_have(self, want: ClipRequest) -> bool:
+        """Whether a file that should hold the window exists there. Its content is not checked."""
         return next(self._fitting(want), None) is not None
 
-    def fetch(self, want: Want, scratch: Path, cancelled: Event) -> Fetched:
+    def fetch(self, want: ClipRequest, scratch: Path, cancelled: Event) -> Fetched:
         """The clip that holds ``want.start`` to ``want.end`` whole, as a hard link (or a copy) in ``scratch``.
 
-        ``offset`` is the clip's own start. Several fit: the longest, then the one that starts first, then by path. Raises
-        :class:`NotHad`: NOT_FOUND, or NOT_A_VIDEO when all that fit are empty files.
+        ``offset`` is the clip's own start. Of several that fit, the longest is taken, then the one that starts first, then
+        by path. Raises :class:`FetchFailed`: NOT_FOUND, or NOT_A_VIDEO when all that fit are empty files.
         """
         begun = time.monotonic()
         empty = ""
@@ -96,15 +100,18 @@ class DatasetSource:
             target = temporary_beside(scratch / f"dataset{clip.path.suffix}")
             with disk_errors(target):
                 link_or_copy(real, target)
-            evidence = f"{clip.start}-{clip.end} s of the video in {clip.path.relative_to(self._root)}"
-            return Fetched(target, "video", float(clip.start), size, time.monotonic() - begun, evidence)
+            what = f"{clip.start}-{clip.end} s of the video" if clip.content == "video" else "the clip of this name"
+            evidence = f"{what} in {clip.path.relative_to(self._root)}"
+            return Fetched(target, clip.content, float(clip.start), size, time.monotonic() - begun, evidence)
         if empty:
-            raise NotHad(Reason.NOT_A_VIDEO, empty)
+            raise FetchFailed(Reason.NOT_A_VIDEO, empty)
         what = f"no clip of {want.video_id} that holds {want.start}-{want.end} s"
-        raise NotHad(Reason.NOT_FOUND, f"{what} lies in {', '.join(map(str, self._folders(want))) or 'any folder'}")
+        raise FetchFailed(
+            Reason.NOT_FOUND, f"{what} lies in {', '.join(map(str, self._folders(want))) or 'any folder'}"
+        )
 
-    def _folders(self, want: Want) -> list[Path]:
-        """Where the clip may lie: the folder of its class, or the split's own."""
+    def _folders(self, want: ClipRequest) -> list[Path]:
+        """Folders where the clip may lie: that of its class, and that of the split."""
         if (known := self._places.get((want.split, want.label))) is not None:
             return known
         named = replace(want, split=self._split_names.get(want.split, want.split))
@@ -115,12 +122,12 @@ class DatasetSource:
                 found.append(inside(self._root, folder, *([name] if name else [])))
             except UserError:  # an empty or hostile split or label names no folder
                 continue
-        if len(self._places) > 1 << 16:  # hostile tables only: a data set has some thousands
+        if len(self._places) > 1 << 16:  # only a hostile table has so many: a data set has some thousands
             self._places.clear()
         self._places[want.split, want.label] = found
         return found
 
-    def _fitting(self, want: Want) -> Iterator[_Clip]:
+    def _fitting(self, want: ClipRequest) -> Iterator[_Clip]:
         prefix = f"{want.video_id}_"
         for folder in self._folders(want):
             for name in self._listing.names(str(folder), prefix):
@@ -129,4 +136,9 @@ class DatasetSource:
                     continue
                 start, end = int(match[1]), int(match[2])
                 if start <= want.start and want.end <= end:
-                    yield _Clip(start, end, folder / name)
+                    yield _Clip(start, end, folder / name, "video")
+            if _TIMES.search(want.clip_id):
+                continue  # a name of this form was looked up above
+            for name in self._listing.names(str(folder), f"{want.clip_id}.") if want.clip_id else ():
+                if next(stems(name), None) == want.clip_id:
+                    yield _Clip(want.start, want.end, folder / name, "clip")

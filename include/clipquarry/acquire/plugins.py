@@ -1,7 +1,7 @@
-"""yt-dlp's plug-ins: all are off, but for the modules that are allowed by name, and the arguments they are given.
+"""Loading of yt-dlp's plug-ins that are allowed by name, and their arguments. All others are off.
 
-A plug-in is a program that runs in yt-dlp's process. Those that are of use here make PO tokens (proofs that a player
-asks), which YouTube wants for some of its formats: see ``docs/po-tokens.md``.
+A plug-in is code that runs in yt-dlp's process. The plug-ins that are useful here make PO tokens (proofs that a real
+player sends the request), which YouTube requires for some of its formats: see ``docs/po-tokens.md``.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _ARGS = re.compile(r"(?P<key>[A-Za-z0-9][\w-]*):(?P<args>.+)\Z", re.ASCII | re.D
 def load_plugins(names: Sequence[str]) -> None:
     """Import the plug-in modules ``yt_dlp_plugins.extractor.{name}``; no other plug-in is ever looked for.
 
-    Raises UserError for what is no module's name, MachineError when one is not installed or cannot be imported.
+    Raises UserError for an invalid module name, MachineError for a module that is not installed or cannot be imported.
     """
-    os.environ.setdefault("YTDLP_NO_PLUGINS", "1")  # before yt-dlp looks for them
+    os.environ.setdefault("YTDLP_NO_PLUGINS", "1")  # set before yt-dlp looks for plug-ins
     for name in names:
         if not _NAME.match(name):
             raise UserError(f"CLIPQUARRY_YTDLP_PLUGINS names {name[:60]!r}, which is no module of a yt-dlp plug-in.")
@@ -42,13 +42,14 @@ def load_plugins(names: Sequence[str]) -> None:
 
 
 def parse_extractor_args(texts: Sequence[str]) -> dict[str, dict[str, list[str]]]:
-    """yt-dlp's ``--extractor-args``: ``KEY:ARG=VALUE,VALUE;ARG=VALUE`` each. Raises UserError."""
+    """Parse yt-dlp's ``--extractor-args``: each text is ``KEY:ARG=VALUE,VALUE;ARG=VALUE``. Raises UserError."""
     parsed: dict[str, dict[str, list[str]]] = {}
     for text in texts:
         match = _ARGS.match(text)
         if not match:
             raise UserError(
-                f"CLIPQUARRY_YTDLP_ARGS holds {text[:80]!r}; write it as KEY:ARG=VALUE (docs/po-tokens.md)."
+                f"CLIPQUARRY_YTDLP_ARGS holds {text[:80]!r}; write it as KEY:ARG=VALUE, such as "
+                "youtubepot-bgutilhttp:base_url=http://localhost:4416."
             )
         args = parsed.setdefault(match["key"].lower(), {})
         for one in match["args"].split(";"):
@@ -59,7 +60,7 @@ def parse_extractor_args(texts: Sequence[str]) -> dict[str, dict[str, list[str]]
 
 @dataclass(frozen=True)
 class Provider:
-    """A provider of PO tokens that an allowed plug-in brought."""
+    """A provider of PO tokens of an allowed plug-in."""
 
     name: str
     version: str
@@ -68,7 +69,7 @@ class Provider:
 
 
 def providers(names: Sequence[str], extractor_args: Sequence[str] = ()) -> list[Provider]:
-    """Those of the allowed plug-ins, asked whether they are there. Raises as :func:`load_plugins`."""
+    """The providers of the allowed plug-ins, each with whether it answers. Raises as :func:`load_plugins`."""
     load_plugins(names)
     from yt_dlp import YoutubeDL
     from yt_dlp.extractor.youtube import YoutubeIE
@@ -79,10 +80,10 @@ def providers(names: Sequence[str], extractor_args: Sequence[str] = ()) -> list[
     with YoutubeDL({"quiet": True, "no_warnings": True, "extractor_args": parse_extractor_args(extractor_args)}) as ydl:
         extractor = YoutubeIE(ydl)
         made = director.initialize_pot_director(extractor).providers.values() if _pot_providers.value else []
-        return [_asked(one) for one in made if not isinstance(one, BuiltinIEContentProvider)]
+        return [_checked(one) for one in made if not isinstance(one, BuiltinIEContentProvider)]
 
 
-def _asked(provider: Any) -> Provider:
+def _checked(provider: Any) -> Provider:
     name, version = str(provider.PROVIDER_NAME), str(provider.PROVIDER_VERSION)
     try:
         return Provider(name, version, bool(provider.is_available()))

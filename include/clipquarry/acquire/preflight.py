@@ -1,4 +1,4 @@
-"""Is this machine fit to ask YouTube? Looked at before a crawl and by ``clipquarry doctor``; needs no network."""
+"""Checks of what this machine needs to crawl YouTube, before a crawl and in ``clipquarry doctor``. They need no network."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from clipquarry.acquire.plugins import providers
 from clipquarry.errors import ClipquarryError
 
 MAX_AGE_DAYS = 60
-"""YouTube changes about monthly; a yt-dlp older than this usually fails for a part of the videos."""
+"""YouTube changes about monthly; a yt-dlp older than this usually fails for some of the videos."""
 GIB = 1 << 30
 WARN_FREE, FAIL_FREE = 50 * GIB, 2 * GIB
 RUNTIMES = ("deno", "node")
-"""JavaScript runtimes that are tried, in this order; yt-dlp itself says which versions will do."""
+"""JavaScript runtimes that are tried, in this order; yt-dlp decides which versions it supports."""
 
 Level = Literal["ok", "warn", "fail"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at, and one sentence about it (what is wrong, and what to do)."""
+    """The result of one check, with one sentence: what is wrong and what to do."""
 
     level: Level
     topic: str
@@ -48,8 +48,10 @@ def preflight_youtube(
     plugins: Sequence[str] | None = None,
     extractor_args: Sequence[str] = (),
 ) -> list[Finding]:
-    """Everything that the YouTube source needs. ``folder``: where downloads go (its free space). ``plugins``: those that
-    are allowed, whose providers are asked whether they are there; None: not looked at. Never raises.
+    """Check everything that the YouTube source needs. Never raises.
+
+    ``folder``: where downloads go; its free space is checked. ``plugins``: the allowed plug-ins, whose providers are
+    checked; None: no check of plug-ins.
     """
     return [
         *_yt_dlp(today or datetime.now(UTC).date()),
@@ -64,13 +66,13 @@ def preflight_youtube(
 
 @cache
 def js_runtimes() -> Mapping[str, Mapping[str, Any]]:
-    """What to give yt-dlp as ``js_runtimes``: every runtime found, with its path (``{"deno": {"path": "/..."}}``)."""
+    """yt-dlp's parameter ``js_runtimes``: every runtime found, with its path (``{"deno": {"path": "/..."}}``)."""
     found = {name: path for name in RUNTIMES if (path := _find(name))}
     return {name: {"path": path} for name, path in found.items()}
 
 
 def _find(name: str) -> str | None:
-    """The ``deno`` package first (its binary lies beside Python), then the PATH."""
+    """Path of a runtime: first of the ``deno`` package (its binary lies beside Python), then on the PATH."""
     beside = Path(sysconfig.get_path("scripts")) / name
     if os.access(beside, os.X_OK) and beside.is_file():
         return str(beside)
@@ -99,7 +101,7 @@ def _yt_dlp(today: date) -> Iterator[Finding]:
 
 
 def _scripts() -> Iterator[Finding]:
-    """yt-dlp takes challenge scripts only of the minor version that it was made for."""
+    """Check the challenge scripts: yt-dlp accepts only the minor version that it was released with."""
     topic = "yt-dlp-ejs"
     wanted = _wanted_scripts()
     try:
@@ -151,7 +153,7 @@ def _ffmpeg() -> Iterator[Finding]:
 
 
 def find_ffmpeg() -> Path | None:
-    """The system's ffmpeg, else the one of the imageio-ffmpeg package."""
+    """The system's ffmpeg, else that of the imageio-ffmpeg package; None without either."""
     if found := shutil.which("ffmpeg"):
         return Path(found)
     try:
@@ -208,7 +210,7 @@ def youtube_cookies(text: str, now: float | None = None) -> set[str]:
 def _providers(plugins: Sequence[str], extractor_args: Sequence[str]) -> Iterator[Finding]:
     topic = "po-token"
     if not plugins:
-        yield Finding("ok", topic, "No provider of PO tokens is set up; most videos need none (docs/po-tokens.md).")
+        yield Finding("ok", topic, "No provider of PO tokens is set up; most videos need none.")
         return
     try:
         found = providers(plugins, extractor_args)
@@ -226,7 +228,7 @@ def _providers(plugins: Sequence[str], extractor_args: Sequence[str]) -> Iterato
                 "fail",
                 topic,
                 f"The PO-token provider {one.name} {one.version} does not answer{why}: start it, or correct its address "
-                "in CLIPQUARRY_YTDLP_ARGS (docs/po-tokens.md).",
+                "in CLIPQUARRY_YTDLP_ARGS.",
             )
 
 

@@ -1,7 +1,7 @@
-"""A file over http that is read here and there: what FFmpeg's libraries ask for when they seek.
+"""Seekable file over http, read by byte ranges, for FFmpeg's libraries.
 
-FFmpeg's own http client follows redirects to anywhere and compares nothing. This one goes by
-:mod:`clipquarry.acquire.connection`, and every answer must be about the same version of the file as the first.
+FFmpeg's own http client follows redirects to any address and does not compare versions. This one uses the guarded
+sessions of :mod:`clipquarry.acquire.connection`, and every answer must be of the same version of the file as the first.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from threading import Event
 
-from clipquarry.acquire.answer import NotHad
+from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.download import BadRange, Downloader
 from clipquarry.acquire.resume import Version
 from clipquarry.reasons import Reason
 
 _NEAR = 1 << 18
-"""Bytes ahead that are read and dropped: a new question costs more."""
+"""A seek of at most so many bytes ahead reads and drops them: a new request costs more."""
 
 
 class NoRanges(Exception):
-    """The server does not serve ranges of this file: take it whole."""
+    """The server does not serve ranges of this file: fetch it whole."""
 
 
 class RangedFile(io.RawIOBase):
-    """``url``, readable and seekable. Raises :class:`NotHad` and :class:`NoRanges`; both are kept in ``failure`` too,
-    because a demuxer may take an error for the end of the file.
+    """The file at ``url``, readable and seekable. Raises :class:`FetchFailed` and :class:`NoRanges`.
+
+    Both are kept in ``failure`` too, because a demuxer may take an error for the end of the file.
     """
 
     def __init__(self, downloader: Downloader, url: str, headers: Mapping[str, str], cancelled: Event) -> None:
@@ -71,7 +72,7 @@ class RangedFile(io.RawIOBase):
         return offset
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most ``size`` bytes, less when less has arrived; empty at the end."""
+        """At most ``size`` bytes, fewer when fewer have arrived; empty at the end."""
         total = self._version.total if self._version is not None else None
         if total is not None and self._position >= total:
             return b""
@@ -88,7 +89,7 @@ class RangedFile(io.RawIOBase):
         begun = time.monotonic()
         try:
             if self._spent > self._downloader.limits.body:
-                raise NotHad(Reason.TRANSPORT, f"timed out: not read in {self._downloader.limits.body:g} s")
+                raise FetchFailed(Reason.TRANSPORT, f"timed out: not read in {self._downloader.limits.body:g} s")
             return do() or b""
         except Exception as error:
             self.failure = error
@@ -97,7 +98,7 @@ class RangedFile(io.RawIOBase):
             self._spent += time.monotonic() - begun
 
     def _next(self) -> bytes:
-        """What comes next; a broken connection is opened again where it broke off."""
+        """The next bytes; a broken connection is reopened where it broke off."""
         attempt = 1
         while True:
             if self._left:
@@ -111,13 +112,13 @@ class RangedFile(io.RawIOBase):
                     return piece
                 if self._version.total is None or self._position >= self._version.total:
                     return b""
-                raise NotHad(
+                raise FetchFailed(
                     Reason.TRANSPORT,
                     f"the connection was closed after {self._position} of {self._version.total} bytes",
                 )
             except BadRange:
                 raise
-            except NotHad as error:
+            except FetchFailed as error:
                 self._drop()
                 attempt += 1
                 wait = self._downloader.wait(attempt, error)

@@ -1,6 +1,6 @@
-"""What tells one version of a remote file from another, and an unfinished download that waits to be resumed.
+"""Version of a remote file (entity tag, date, length, type), and the state of an unfinished download.
 
-Bytes of two answers belong together only when the second says that it is about the same version as the first
+Bytes of two answers may be joined only when the second states the same version as the first
 (RFC 9110 section 15.3.7): the same entity tag, or the same date where there is no tag, the same length, the same type.
 """
 
@@ -18,7 +18,7 @@ from clipquarry.errors import UserError
 from clipquarry.files import read_json, write_json
 
 KEEP = 1 << 20
-"""Bytes; a smaller unfinished download is cheaper to fetch again than to keep."""
+"""Bytes. A smaller unfinished download is cheaper to fetch again than to keep."""
 
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _COUNT = re.compile(r"\d{1,18}", re.ASCII)
@@ -45,7 +45,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Version:
-    """Which version of a file an answer holds. ``total``: bytes of the whole file, None when nobody says."""
+    """The version of a file that an answer holds. ``total``: bytes of the whole file, None when unknown."""
 
     etag: str = ""
     modified: str = ""
@@ -71,13 +71,13 @@ class Version:
 
     @property
     def validator(self) -> str:
-        """What ``If-Range`` may name: a strong entity tag, else the date; empty when there is neither."""
+        """The value for ``If-Range``: a strong entity tag, else the date; empty when there is neither."""
         if self.etag and not self.etag.startswith("W/"):
             return self.etag
         return self.modified if self.dated else ""
 
     def other(self, later: Version, *, strict: bool = True) -> str | None:
-        """Why ``later`` is not known to be the same version, or None. ``strict``: it must carry the validator again."""
+        """Why ``later`` is not known to be the same version, or None. ``strict``: it must repeat the validator."""
         if self.etag or later.etag:
             if (later.etag or strict) and later.etag != self.etag:
                 return f"its entity tag is {later.etag[:60] or 'gone'}, it was {self.etag[:60] or 'absent'}"
@@ -93,13 +93,13 @@ class Version:
 
 
 def body_length(headers: Mapping[str, str]) -> int | None:
-    """Bytes that the body of an answer is said to have; None when it is not said or makes no sense."""
+    """Bytes of an answer's body by its headers; None when they do not say or are invalid."""
     length = (headers.get("Content-Length") or "").strip()
     return int(length) if _COUNT.fullmatch(length) and not headers.get("Transfer-Encoding") else None
 
 
 def framing_problem(headers: Mapping[str, str]) -> str | None:
-    """A length that makes no sense: where such a body ends, nobody knows (RFC 9112 section 6.3)."""
+    """The problem of an invalid length, with which the end of a body is unknown (RFC 9112 section 6.3), or None."""
     length = headers.get("Content-Length")
     if length is None or headers.get("Transfer-Encoding") or body_length(headers) is not None:
         return None
@@ -107,7 +107,7 @@ def framing_problem(headers: Mapping[str, str]) -> str | None:
 
 
 def _settled(modified: str, date: str) -> bool:
-    """A date is a strong validator only when the answer was sent at least a second after it (RFC 9110 8.8.2.2)."""
+    """Whether a date is a strong validator: the answer was sent at least a second after it (RFC 9110 8.8.2.2)."""
     try:
         changed = parsedate_to_datetime(modified)
         sent = parsedate_to_datetime(date) if date else datetime.now(UTC)
@@ -121,10 +121,10 @@ def _meta(part: Path) -> Path:
 
 
 def known(part: Path) -> tuple[int, Version | None]:
-    """Bytes that are there already and the version that they are of; ``(0, None)`` to begin anew.
+    """Bytes of an unfinished download on disk, and their version; ``(0, None)`` to begin anew.
 
-    A part that has all its bytes (its process died before it could say so) gives up the last one: asking for that
-    one tells whether the file is still the same.
+    When all bytes are there (the process was killed before it could finish), the last one is dropped. The request for
+    that byte shows whether the remote file is still the same.
     """
     try:
         size, meta = part.stat().st_size, read_json(_meta(part))
@@ -144,7 +144,7 @@ def known(part: Path) -> tuple[int, Version | None]:
 
 
 def remember(part: Path, version: Version) -> None:
-    """Beside the part: what is needed to resume it. The url stays out: it may hold a key."""
+    """Write beside the unfinished file what is needed to resume it. The url is left out: it may hold a key."""
     if version.total is not None and version.total >= KEEP and version.validator:
         write_json(_meta(part), asdict(version))
     else:
@@ -152,7 +152,7 @@ def remember(part: Path, version: Version) -> None:
 
 
 def promised(part: Path) -> int | None:
-    """Bytes of the whole file that the part is of; None when nobody said."""
+    """Bytes of the whole file that the server announced; None when it did not."""
     try:
         total = read_json(_meta(part)).get("total")
     except (OSError, UserError, AttributeError):
@@ -161,7 +161,7 @@ def promised(part: Path) -> int | None:
 
 
 def is_kept(part: Path) -> bool:
-    """The part is worth keeping: it has some size, and can be resumed."""
+    """Whether the unfinished file is kept: it has at least :data:`KEEP` bytes and can be resumed."""
     return _meta(part).exists() and part.exists() and part.stat().st_size >= KEEP
 
 

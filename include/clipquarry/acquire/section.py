@@ -1,9 +1,9 @@
-"""Copies a part of a remote video without re-encoding, and says exactly where in the video it begins.
+"""Copy of a section of a remote video without re-encoding, with its exact offset in the video.
 
-A copied part can only begin at a key frame, which lies somewhere before the wanted time; how far, nobody tells who
-cuts with a command line. Here the packets are read with FFmpeg's libraries, and the first one's time stamp is known.
-The part's first video frame is at its time 0, and nothing is before it: ``original time = offset + time in the part``.
-The bytes come through :mod:`clipquarry.acquire.ranged`, never through FFmpeg's own http client.
+A copied section can only begin at a key frame, at or before the wanted time. FFmpeg's command line does not report at
+which one. Here the packets are read with FFmpeg's libraries, so that the first one's time stamp is known.
+The section's first video frame is at its time 0, and nothing is before it: ``original time = offset + time in the
+section``. The bytes come through :mod:`clipquarry.acquire.ranged`, never through FFmpeg's own http client.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 import requests
 
-from clipquarry.acquire.answer import NotHad
+from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.connection import Reach
 from clipquarry.acquire.download import Downloader, Limits
 from clipquarry.acquire.network import NETWORK, Network
@@ -29,20 +29,20 @@ from clipquarry.acquire.ranged import NoRanges, RangedFile
 from clipquarry.reasons import Reason
 
 CODECS = frozenset({"h264", "hevc", "vp9", "av1", "mpeg4", "aac", "opus", "mp3"})
-"""What an mp4 may hold."""
+"""Codecs that an mp4 may hold."""
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm"
 _PROTOCOLS = "none"
-"""A hostile file may name other addresses (playlists, local files); nothing is opened but the bytes we hand over."""
+"""A hostile file may name other addresses (playlists, local files). FFmpeg may open nothing except the bytes we pass."""
 _BUFFER = 1 << 18
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _EXPIRED = (Reason.NOT_FOUND, Reason.GONE)
-"""What a media address answers that expired or was made for somebody else."""
+"""Answers of a media address that expired or was made for another client."""
 _BACK = (0.0, 10.0, 60.0)
-"""Seconds to seek further back when the key frame found lies after the wanted time."""
+"""Seconds to seek further back, in turn, while the key frame found lies after the wanted time."""
 
 
 class NoSection(Exception):
-    """This video cannot be had in parts (a codec, no key frame before the time, no seeking): take it whole."""
+    """No section can be copied (a codec, no key frame before the time, no seeking): fetch the whole video."""
 
 
 class Stopped(Exception):
@@ -61,7 +61,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Section:
-    """What was written: where in the original it begins and ends (seconds), and its frames."""
+    """A written section: where it begins and ends in the original (seconds), and its number of frames."""
 
     offset: float
     end: float
@@ -81,9 +81,9 @@ def copy_section(
 ) -> Section:
     """Copy ``start`` to ``end`` (seconds of the original; the end may be past the video's) into ``out`` (``.mp4``).
 
-    The part begins at the last key frame at or before ``start``; only when the video has no picture yet at ``start``
-    does it begin later. ``reach``: that of whoever named the addresses. Raises :class:`NoSection`, :class:`Stopped`,
-    :class:`NotHad`, ConnectionAbortedError, and OSError when ``out`` cannot be written.
+    The section begins at the last key frame at or before ``start``. It begins later only when the video has no frame yet
+    at ``start``. ``reach``: the limit for addresses that the extraction's host named. Raises :class:`NoSection`,
+    :class:`Stopped`, :class:`FetchFailed`, ConnectionAbortedError, and OSError when ``out`` cannot be written.
     """
     import av
 
@@ -97,7 +97,7 @@ def copy_section(
                 opened = zip(inputs, files, strict=True)
                 streams = [stream for one, file in opened for stream in _open(av, stack, one, file)]
                 section = _copy(av, stack, streams, start, max(0.0, start - back), end, out, cancelled)
-            except (av.error.FFmpegError, NotHad, NoRanges, ConnectionAbortedError, ValueError) as error:
+            except (av.error.FFmpegError, FetchFailed, NoRanges, ConnectionAbortedError, ValueError) as error:
                 failure = next((file.failure for file in files if file.failure is not None), error)
                 raise _said(failure, cancelled) from error
             if failed := next((file.failure for file in files if file.failure is not None), None):
@@ -110,20 +110,20 @@ def copy_section(
 
 
 def _said(error: Exception, cancelled: Event) -> Exception:
-    """What went wrong, in our own words. What FFmpeg's libraries cannot read, somebody else may read whole."""
+    """The exception to raise for ``error``. A file that FFmpeg's libraries cannot read is fetched whole (NoSection)."""
     if cancelled.is_set():
         return Stopped()
     if isinstance(error, ConnectionAbortedError) or getattr(error, "errno", 0) in _FULL:
         return error
-    if not isinstance(error, NotHad) or isinstance(error.__cause__, requests.exceptions.SSLError):
+    if not isinstance(error, FetchFailed) or isinstance(error.__cause__, requests.exceptions.SSLError):
         return NoSection(f"{type(error).__name__}: {error}")
     if error.reason in _EXPIRED:
-        return NotHad(Reason.FORBIDDEN_MEDIA, error.evidence)
+        return FetchFailed(Reason.FORBIDDEN_MEDIA, error.evidence)
     return error
 
 
 def _plain(one: Input) -> dict[str, str]:
-    """Headers without line breaks: they come from whoever named the address."""
+    """Headers without line breaks. They are untrusted: they come with the address."""
     return {key: value for key, value in one.headers.items() if not {"\r", "\n"} & {*key, *value}}
 
 
@@ -169,12 +169,12 @@ def _copy(
         target.container.seek(stamp, stream=target.stream, backward=True)
     packets = _packets(video, [s for s in streams if s.container is video.container], end, stop)
     head: list[tuple[_Stream, Any]] = []
-    for one, packet in packets:  # sound that comes before the first key frame is kept aside
+    for one, packet in packets:  # sound before the first key frame is buffered
         head.append((one, packet))
         if one is video and packet.is_keyframe and packet.pts is not None:
             break
     if not head or head[-1][0] is not video:
-        raise NoSection("no key frame in this part")
+        raise NoSection("no key frame in this section")
     base = video.time(head[-1][1].pts)
     if base > wanted + 1e-6 and seek > 0:
         return None
@@ -185,7 +185,7 @@ def _copy(
     for one, packet in heapq.merge(_chain(head, packets), *others, key=lambda pair: pair[0].time(pair[1].dts)):
         time = one.time(packet.pts if packet.pts is not None else packet.dts)
         if time < base - 1e-6 or (one is not video and time >= end):
-            continue  # needs frames before the part's first, or is sound outside of it
+            continue  # needs frames before the section's first, or is sound outside of it
         if one is video:
             frames, last = frames + 1, max(last, time + float((packet.duration or 0) * one.stream.time_base))
         shift = round((base + one.zero) / one.stream.time_base)
@@ -195,7 +195,7 @@ def _copy(
         output.mux(packet)
     length = (video.container.duration or 0) / av.time_base
     if last < min(end, length) - 1.0:  # some demuxers take a lost connection for the end of the file
-        raise ConnectionAbortedError(f"the part ends at {last:.3f} s instead of {min(end, length):.3f} s")
+        raise ConnectionAbortedError(f"the section ends at {last:.3f} s instead of {min(end, length):.3f} s")
     return Section(base, last, frames)
 
 

@@ -1,10 +1,10 @@
-"""yt-dlp as a library: how it is set up, one instance per thread, and how it goes out.
+"""yt-dlp as a library: its parameters, one instance per thread, and its guarded network access.
 
-All its questions go through requests, guarded as our own are (:mod:`clipquarry.acquire.connection`): redirects lead no
-nearer, and when a public address has named the media, these are fetched from no address of the lab's network. (While
-it extracts, plug-ins may ask helpers on this machine.) The same holds for playlists and their fragments. Of a file that it reads in
-parts, every part must be of the same version. What it would hand over to another program (ffmpeg for live or encrypted playlists), or
-fetch over a connection of its own, is refused: nobody could look where that goes.
+All its requests go through guarded sessions of requests, as our own do (:mod:`clipquarry.acquire.connection`). Redirects
+lead to no nearer address. When a public address has named the media, they are fetched from no address of the lab's
+network. The same holds for playlists and their fragments. (During extraction, plug-ins may call helpers on this machine.)
+All ranges of one file must be of the same version. A download that yt-dlp would pass to another program (ffmpeg for live
+or encrypted playlists), or make over a connection of its own, is refused, because its addresses cannot be checked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from clipquarry.acquire.answer import NotHad
+from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.classify import last_warning, speaks_of_tools
 from clipquarry.acquire.connection import Guard, Patience, Reach, Redirects
 from clipquarry.acquire.preflight import find_ffmpeg, js_runtimes
@@ -29,19 +29,19 @@ from clipquarry.reasons import Reason
 Pause = Callable[[int, str], float]
 
 _USES = 200
-"""Videos after which a thread's YoutubeDL is made anew, so that what it remembers stays small."""
+"""Videos after which a thread's YoutubeDL is made anew, so that its memory stays small."""
 
 
 _FILES = 50
-"""Files whose version is remembered while they are read in parts."""
+"""Files whose version is kept while they are read in ranges."""
 
 
 class Sessions:
-    """A ``YoutubeDL`` per thread, used for many videos.
+    """One ``YoutubeDL`` per thread, used for many videos.
 
-    It is not made for several threads, and making one costs a large part of a small download. ``params`` are those of
-    ``YoutubeDL`` that differ from :func:`common_params`; ``pause(n, why)`` gives the seconds before retry ``n``
-    (from 0), or raises when trying again is of no use. A changed cookie file is read again.
+    ``YoutubeDL`` is not safe for threads, and making one takes a large share of the time of a small download. ``params``
+    are the parameters of ``YoutubeDL`` besides :func:`common_params`. ``pause(n, why)`` returns the seconds before retry
+    ``n`` (from 0), or raises when a retry is of no use. A changed cookie file is read again.
     """
 
     def __init__(self, params: dict[str, Any], *, cookies: Path | None, ffmpeg: Path | None, pause: Pause) -> None:
@@ -50,7 +50,7 @@ class Sessions:
         self._local = threading.local()
 
     def get(self) -> Session:
-        """This thread's. Raises MachineError when the cookies cannot be read."""
+        """This thread's session. Raises MachineError when the cookies cannot be read."""
         stamp = _stamp(self._cookies)
         session: Session | None = getattr(self._local, "session", None)
         if session is None or session.uses >= _USES or session.stamp != stamp:
@@ -63,10 +63,10 @@ class Sessions:
 
 
 def common_params(ffmpeg: Path | None) -> dict[str, Any]:
-    """What is the same for every use: silent, honest about where we are, and writing nowhere but where it is told."""
+    """Parameters for every use: no output, no false location, and no files outside the given folder."""
     return {
         "quiet": True, "noprogress": True, "color": "never", "noplaylist": True,
-        "geo_bypass": False,  # a made-up X-Forwarded-For is a lie that can get the address blocked
+        "geo_bypass": False,  # a false X-Forwarded-For can get our address blocked
         "cachedir": False, "updatetime": False, "overwrites": True, "skip_unavailable_fragments": False,
         "external_downloader": "native",
         "ffmpeg_location": str(ffmpeg) if ffmpeg else None,
@@ -75,14 +75,14 @@ def common_params(ffmpeg: Path | None) -> dict[str, Any]:
 
 
 class _Log:
-    """yt-dlp's logger: keeps the last warnings for the classifier and stops the work when it is cancelled."""
+    """yt-dlp's logger: keeps the last warnings for the classifier, and stops yt-dlp when the work is cancelled."""
 
     def __init__(self) -> None:
         self.warnings: deque[str] = deque(maxlen=30)
         self.cancelled = Event()
         self.last = ""
         self.hint = ""
-        """The last word of yt-dlp about what it lacks; it says some of them once, for all videos."""
+        """yt-dlp's last message about something that it lacks. It logs some of them only once, for all videos."""
 
     def debug(self, message: str) -> None:
         self.last = message
@@ -98,7 +98,7 @@ class _Log:
     error = warning
 
     def keep_hint(self, message: str, only_once: bool = False) -> None:
-        """Also yt-dlp's ``write_debug``: what is usual it says there only."""
+        """Keep a message about a missing tool. Also yt-dlp's ``write_debug``, where it logs common messages only."""
         if speaks_of_tools(message):
             self.hint = last_warning([message]) or self.hint
 
@@ -118,7 +118,7 @@ class Session:
 
         self._log, self.stamp, self.uses = _Log(), stamp, 0
         self.folder: Path | None = None
-        """Where it writes."""
+        """The folder that yt-dlp writes to."""
 
         def sleep(n: int) -> float:
             self._log.cancelled.wait(pause(n, self._log.last))
@@ -135,7 +135,7 @@ class Session:
         )
         self.ydl.write_debug = self._log.keep_hint
         try:
-            _ = self.ydl.cookiejar  # read now, so that a broken file is not blamed on a video
+            _ = self.ydl.cookiejar  # read now, so that no video gets the blame for a broken file
         except (CookieLoadError, DownloadError) as error:
             raise MachineError(
                 "The cookie file is not in the Netscape format: export it again as cookies.txt."
@@ -143,17 +143,17 @@ class Session:
 
     @property
     def reach(self) -> Reach:
-        """For the addresses of media: they come from whoever answered when the video was extracted."""
+        """The limit for addresses of media: they come from the hosts that answered during extraction."""
         return self._reach.keep()
 
     @property
     def warnings(self) -> list[str]:
-        """What was logged since :meth:`using`, the last 30."""
+        """The last 30 warnings since :meth:`using`."""
         return list(self._log.warnings)
 
     @property
     def hint(self) -> str:
-        """What yt-dlp said last of all videos that it lacks; empty when it lacks nothing."""
+        """yt-dlp's last message about something that it lacks, for all videos; empty when it lacks nothing."""
         return self._log.hint
 
     def note(self, text: str) -> None:
@@ -161,7 +161,7 @@ class Session:
 
     @contextmanager
     def using(self, folder: Path, cancelled: Event) -> Iterator[Any]:
-        """The YoutubeDL, writing ``video.*`` into ``folder``; raises DownloadCancelled once ``cancelled`` is set."""
+        """The YoutubeDL, set to write ``video.*`` to ``folder``; raises DownloadCancelled once ``cancelled`` is set."""
         self._log.warnings.clear()
         self._log.cancelled = cancelled
         self.folder = folder
@@ -172,7 +172,7 @@ class Session:
 
 
 def _guarded_ydl(reach: Reach, patience: Patience) -> Any:
-    """A class of YoutubeDL whose only way out is a guarded session of requests."""
+    """A subclass of YoutubeDL that uses the network only through guarded sessions of requests."""
     from yt_dlp import YoutubeDL
     from yt_dlp.networking import _requests
     from yt_dlp.networking.exceptions import TransportError
@@ -204,8 +204,8 @@ def _guarded_ydl(reach: Reach, patience: Patience) -> Any:
                         self._seen.popitem(last=False)
                 elif why := known.other(found, strict=False):
                     response.close()
-                    # The classifier knows the first words: yt-dlp keeps only the text.
-                    raise TransportError(f"connection broken off: the file has changed between two parts of it: {why}")
+                    # The classifier matches the first words, because yt-dlp keeps only the text.
+                    raise TransportError(f"connection broken off: the file has changed between two ranges of it: {why}")
             return response
 
     _refuse_other_ways()
@@ -224,8 +224,9 @@ def _guarded_ydl(reach: Reach, patience: Patience) -> Any:
 
 
 def _refuse_other_ways() -> None:
-    """Downloaders of yt-dlp that do not go out through ``YoutubeDL.urlopen`` end in NotHad for guarded instances. Some are chosen only
-    after a playlist was read, deep inside, so that they are stopped where they begin.
+    """Make yt-dlp's downloaders that do not use ``YoutubeDL.urlopen`` raise FetchFailed for guarded instances.
+
+    yt-dlp chooses some of them only after it has read a playlist, so each is stopped in its own method.
     """
     from yt_dlp.downloader import external, fc2, niconico, rtmp, websocket
 
@@ -241,9 +242,9 @@ def _refusing(real_download: Any) -> Any:
     def real_or_none(self: Any, filename: str, info: Any) -> Any:
         if getattr(self.ydl, "guarded", False):
             name = type(self).__name__.removesuffix("FD")
-            raise NotHad(
+            raise FetchFailed(
                 Reason.TOOL_FAILED,
-                f"this format ({info.get('protocol')}) is fetched by {name} only, which goes out by itself: refused",
+                f"this format ({info.get('protocol')}) is fetched by {name} only, which makes its own connections: refused",
             )
         return real_download(self, filename, info)
 
@@ -261,7 +262,7 @@ def _stamp(cookies: Path | None) -> tuple[int, int] | None:
 
 
 def _cookie_jar(cookies: Path | None) -> io.StringIO | None:
-    """The cookies as a file in memory: yt-dlp writes what it learns back to the file that it was given."""
+    """The cookies as a file in memory, because yt-dlp writes changed cookies back to the file that it was given."""
     if cookies is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""From a data set's YAML to the sources that are asked, in order; and which are off, and why."""
+"""Builds a data set's sources from its YAML, in order, and states which are off and why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import Literal
 
-from clipquarry.acquire.answer import Fetched, Source, Want
+from clipquarry.acquire.answer import ClipRequest, Fetched, Source
 from clipquarry.acquire.breaker import ROW, Breaker
 from clipquarry.acquire.budget import GUEST_PER_HOUR, PAUSE, Budget
 from clipquarry.acquire.download import Downloader, Limits
@@ -30,7 +30,7 @@ from clipquarry.reasons import Reason
 
 @dataclass(frozen=True)
 class Egress:
-    """One way out to YouTube and what may be spent on it. ``folder`` is ``DataRoot.egress(name)``."""
+    """One network path to YouTube, with its limits. ``folder`` is ``DataRoot.egress(name)``."""
 
     folder: Path
     pause: float = PAUSE
@@ -38,9 +38,9 @@ class Egress:
     cookies: Path | None = None
     cool_down_factor: float = 1.0
     row: int = ROW
-    """Questions in a row without bytes after which the breaker opens."""
+    """Requests in a row without bytes after which the breaker opens."""
     canary: str | None = None
-    """Id of a known-good video; empty: none; None: :data:`clipquarry.acquire.youtube.CANARY`, where YouTube is YouTube."""
+    """Id of a known-good video; empty: none; None: :data:`clipquarry.acquire.youtube.CANARY` for the real YouTube."""
     plugins: tuple[str, ...] = ()
     extractor_args: tuple[str, ...] = ()
     ffmpeg: Path | None = None
@@ -66,24 +66,24 @@ class Asked:
 
     source: Source
     content: Literal["clip", "video"]
-    """What it holds: a ``video`` source is asked once for all windows of a video."""
+    """What the source holds: a ``video`` source gets one request for all windows of a video."""
     authoritative: bool = False
-    """What it says of a video is the last word (YouTube); a mirror's 404 says only that the mirror lacks it."""
+    """Its answer about a video is final (YouTube). A mirror's 404 says only that the mirror lacks the video."""
     remote: bool = True
 
     @property
     def id(self) -> str:
         return self.source.id
 
-    def fetch(self, want: Want, scratch: Path, cancelled: Event) -> Fetched:
-        """See :class:`clipquarry.acquire.answer.Source`. Whatever arises in the source is an answer: others are asked."""
+    def fetch(self, want: ClipRequest, scratch: Path, cancelled: Event) -> Fetched:
+        """See :class:`clipquarry.acquire.answer.Source`. Any exception becomes FetchFailed, so that other sources are tried."""
         with reasons(Reason.TOOL_FAILED, f"source {self.id}"):
             return self.source.fetch(want, scratch, cancelled)
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What is asked, in order, and the ids of what is not, each with one sentence."""
+    """The sources in use, in order, and the ids of the others, each with one sentence why it is off."""
 
     asked: tuple[Asked, ...]
     off: Mapping[str, str]
@@ -108,10 +108,11 @@ def make_sources(
 ) -> Sources:
     """The item sources of ``definitions``; archives of many clips are left to the ``unpack`` step.
 
-    ``order``: ids to ask, in order (empty: all, as given). ``overrides``: id to address (a folder for ``local``, a
-    url template for ``http``), in place of the YAML's. ``max_bytes``: of one file over http. ``data``: the data root,
-    below which the folders of other data sets are. ``whole_files``: an item is one file that is known by its name with
-    extension. ``listing``: what folders hold, for a look at everything in one go. Raises UserError for an unknown id, a wrong template or a folder that is not there.
+    ``order``: ids of the sources to use, in order (empty: all, as given). ``overrides``: id to address (a folder for
+    ``local``, a url template for ``http``), in place of the YAML's. ``max_bytes``: limit of one file over http. ``data``:
+    the data root, below which the folders of other data sets are. ``whole_files``: an item is one file, identified by its
+    name with extension. ``listing``: a shared cache of folder listings, for one pass over everything. Raises UserError for
+    an unknown id, a wrong template or a folder that does not exist.
     """
     items = {d.id: d for d in definitions if d.provides == "items"}
     for name in [*order, *(overrides or {})]:
@@ -150,7 +151,7 @@ class _Maker:
         text = address or (definition.path if kind in ("local", "dataset") else next(iter(definition.all_urls), None))
         if not text and kind != "youtube":
             if kind == "dataset":
-                return f"nobody said where the clips of '{definition.dataset}' lie"
+                return f"no path is set for the clips of '{definition.dataset}'"
             return "it names archives of many clips: the unpack step reads them"
         text = text or URL
         if address is None or kind == "youtube":

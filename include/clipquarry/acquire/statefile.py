@@ -1,20 +1,19 @@
-"""A small JSON document that several processes share through a folder (breaker, budget).
+"""Small JSON document that several processes share through a folder (breaker, budget).
 
-Every read-and-write happens under ``flock`` on a file of its own, and the document is replaced by a rename: a process
-that is killed at any moment leaves the old document or the new one, and its lock is gone with it. A document that
-cannot be read (an older power cut, an editor) counts as absent and is written anew.
+Every read-and-write happens under the lock of a separate file, and a rename replaces the document. A process that is
+killed at any moment leaves the old document or the new one, and the kernel releases its lock. A document that cannot
+be read (after a power cut, or damaged by an editor) counts as absent and is written anew.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from clipquarry.file_lock import FileLock
 from clipquarry.files import disk_errors, publish
 
 State = dict[str, Any]
@@ -39,12 +38,8 @@ class StateFile:
 
     @contextmanager
     def locked(self) -> Iterator[State]:
-        """The document, to be changed in place; written when the block ends well and it differs."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with disk_errors(self.path):
-            fd = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        """The document, to be changed in place; written when the block ends without error and the document differs."""
+        with FileLock.take(self._lock):
             state = self.read()
             before = json.dumps(state, sort_keys=True)
             yield state
@@ -54,11 +49,9 @@ class StateFile:
                     # One fixed name: only the holder of the lock writes it, and a kill leaves no litter.
                     self._new.write_text(after + "\n", encoding="utf-8")
                     publish(self._new, self.path)
-        finally:
-            os.close(fd)
 
 
 def number(value: Any, default: float = 0.0) -> float:
-    """A finite number of a document that anyone may have edited."""
+    """``value`` as a finite number, else ``default``: the document may have been edited by hand."""
     ok = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
     return float(value) if ok else default

@@ -1,4 +1,4 @@
-"""A file over http that is read once from front to back, whatever its size, and survives a broken connection."""
+"""Stream over http: reads a file of any size once, from front to back, and resumes after a broken connection."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Generator
 from threading import Event
 from typing import Any
 
-from clipquarry.acquire.answer import NotHad
+from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.download import BadRange, Downloader
 from clipquarry.acquire.resume import Version
 from clipquarry.reasons import Reason
 
 
 class HttpStream(io.RawIOBase):
-    """Reads ``url``; after a broken connection it goes on by byte range where the server can do that.
+    """Reads ``url``; after a broken connection it continues by byte range where the server supports that.
 
-    Raises :class:`NotHad` from ``read``: at once when the server says no, TRUNCATED when the connection ends early
-    for the last time. Nothing is kept on disk. Wrap it in ``io.BufferedReader``.
+    ``read`` raises :class:`FetchFailed`: at once when the server refuses, TRUNCATED when the connection ends early on the last
+    attempt. Nothing is kept on disk. Wrap it in ``io.BufferedReader``.
     """
 
     def __init__(self, downloader: Downloader, url: str, cancelled: Event) -> None:
@@ -26,7 +26,7 @@ class HttpStream(io.RawIOBase):
         self._pieces = self._body()
         self._left = b""
         self._spent = 0.0
-        """Seconds of waiting for the server: whoever reads may be slow, which is not the server's fault."""
+        """Seconds spent waiting for the server. Time that the reader takes does not count."""
         self.bytes_read = 0
 
     def readable(self) -> bool:
@@ -53,7 +53,9 @@ class HttpStream(io.RawIOBase):
             try:
                 with self._downloader.get(self._url, position, version) as response:
                     if position and response.status_code != 206:
-                        raise NotHad(Reason.TRUNCATED, f"broken off at byte {position}, and it cannot be resumed there")
+                        raise FetchFailed(
+                            Reason.TRUNCATED, f"broken off at byte {position}, and it cannot be resumed there"
+                        )
                     if not position:
                         version = Version.of(response.status_code, response.headers)
                     for piece in self._downloader.pieces(response, self._cancelled):
@@ -61,10 +63,12 @@ class HttpStream(io.RawIOBase):
                         yield piece
                 if version.total is None or position == version.total:
                     return
-                raise NotHad(Reason.TRUNCATED, f"the connection was closed after {position} of {version.total} bytes")
-            except BadRange as error:  # what was read cannot be taken back
-                raise NotHad(Reason.TRUNCATED, f"broken off at byte {position}: {error.evidence}") from error
-            except NotHad as error:
+                raise FetchFailed(
+                    Reason.TRUNCATED, f"the connection was closed after {position} of {version.total} bytes"
+                )
+            except BadRange as error:  # the bytes already read cannot be taken back
+                raise FetchFailed(Reason.TRUNCATED, f"broken off at byte {position}: {error.evidence}") from error
+            except FetchFailed as error:
                 attempt += 1
                 wait = self._downloader.wait(attempt, error)
                 late = self._spent > self._downloader.limits.patience.longest(version.total)

@@ -1,7 +1,7 @@
-"""Addresses with holes: ``{id} {clip} {class} {label} {split} {start} {end}`` and ``${ENVIRONMENT}``.
+"""Templates of urls and paths: ``{id} {clip} {class} {label} {split} {start} {end}`` and ``${ENVIRONMENT}``.
 
-``start`` and ``end`` take a zero-padded form as in ``{start:06d}``. Values come from outside: the caller says how
-they are made safe (percent-encoded for a url, checked as plain names for a path).
+``start`` and ``end`` take a zero-padded form as in ``{start:06d}``. Values are untrusted: the caller gives the function
+that makes them safe (percent-encoding for a url, a check for plain names for a path).
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import re
 import string
 from collections.abc import Callable, Mapping
 
-from clipquarry.acquire.answer import Want
+from clipquarry import microseconds
+from clipquarry.acquire.answer import ClipRequest
 from clipquarry.errors import UserError
 
 _ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -48,18 +49,24 @@ class Template:
 
     @property
     def names(self) -> set[str]:
-        """The names that occur."""
+        """The names of the template's placeholders."""
         return {name for _, name, _ in self._pieces if name}
 
-    def fill(self, want: Want, safe: Callable[[str], str]) -> str:
+    def fill(self, want: ClipRequest, safe: Callable[[str], str]) -> str:
         """The address of one clip."""
-        if self._plain is not None:  # {clip} or {id} alone, of which half a million are asked for
+        if self._plain is not None:  # {clip} or {id} alone: filled for half a million clips
             return safe(getattr(want, self._plain))
-        values: dict[str, str | int] = {
+        values: dict[str, str | int | float] = {
             "id": want.video_id, "clip": want.clip_id, "class": want.class_dir, "label": want.label or want.class_dir,
             "split": want.split, "start": want.start, "end": want.end,
         }  # fmt: skip
         return "".join(
-            literal + (safe(format(values[name], form if isinstance(values[name], int) else "")) if name else "")
-            for literal, name, form in self._pieces
+            literal + (safe(_shown(values[name], form)) if name else "") for literal, name, form in self._pieces
         )
+
+
+def _shown(value: str | int | float, form: str) -> str:
+    """A value as text. A padded time is truncated to whole seconds, as ``%06d`` does in the reference's names."""
+    if isinstance(value, str):
+        return value
+    return format(int(value), form) if form else microseconds.text(microseconds.of(value))

@@ -1,9 +1,9 @@
-"""The wordings of YouTube and yt-dlp, and the reason that each means.
+"""Tables of the messages of YouTube and yt-dlp, with the reason that each means.
 
-Tables, tried in order, because the wordings overlap: a rate limit can begin with "Video unavailable", and the age check
-shares its first words with the bot check. They are those of the modules of yt-dlp that a crawl runs through
-(``tests/acquire/yt_dlp_messages.tsv`` lists them) and of the reasons in YouTube's ``playabilityStatus``, attested in
-public. Patterns are searched in what :func:`normalise` gives.
+The tables are tried in order, because messages overlap: a rate limit can begin with "Video unavailable", and the age
+check shares its first words with the bot check. The messages are those of the yt-dlp modules that a crawl uses
+(``tests/acquire/yt_dlp_messages.tsv`` lists them) and publicly documented reasons of YouTube's ``playabilityStatus``.
+Patterns are searched in the output of :func:`normalise`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PREFIX = re.compile(r"^error: |^\[[\w:+-]+\] |^[\w-]{11}: ")
 
 
 def normalise(text: str) -> str:
-    """Lower case, straight apostrophes, single spaces, no colours, no ``ERROR: [youtube] ID:`` in front."""
+    """The text in lower case, with straight apostrophes and single spaces, without colours and ``ERROR: [youtube] ID:``."""
     text = ANSI.sub("", text).replace("’", "'").replace("‘", "'").replace("ʼ", "'").replace("´", "'")
     text = " ".join(text.split()).lower()
     while (shorter := _PREFIX.sub("", text)) != text:
@@ -28,7 +28,7 @@ def normalise(text: str) -> str:
 
 @dataclass(frozen=True)
 class Rule:
-    """A wording (searched in lower case, with straight apostrophes and single spaces) and what it means."""
+    """Patterns of a message (lower case, straight apostrophes, single spaces) and the reason that it means."""
 
     pattern: re.Pattern[str]
     reason: Reason
@@ -39,14 +39,14 @@ def _rules(*rows: tuple[Reason, *tuple[str, ...]]) -> tuple[Rule, ...]:
 
 
 SAID = _rules(
-    # Stops the whole crawl: must never be mistaken for a word about one video.
+    # These stop the whole crawl: they must never be taken for a message about one video.
     (Reason.RATE_LIMIT, r"rate-limited by youtube|content isn't available, try again later|rate limit exceeded"),
     (
         Reason.BOT_CHECK,
         r"confirm (that )?you're not a (bot|robot)|captcha challenge|all player responses are invalid",
         r"unusual traffic",
     ),
-    # About our network, account or address: must not be mistaken for a word about one video either.
+    # These are about our network, account or address: they must not be taken for a message about one video either.
     (
         Reason.EGRESS_REFUSED,
         r"workspace administrator|network administrator|google apps account|restricted mode",
@@ -97,7 +97,7 @@ SAID = _rules(
         r"duplicate of a previously uploaded",
         r"(no longer|not|n't) available (due to|because of|as a result of) (an? )?.{0,40}(claim|complaint|order)\b",
     ),
-    # Our own tools, said in YouTube's voice.
+    # Faults of our own tools, in YouTube's messages.
     (
         Reason.TOOL_STALE,
         r"page needs to be reloaded|latest version of youtube|error code:? *\d|\(?error 15\d\b",
@@ -106,7 +106,7 @@ SAID = _rules(
         r"newer versions? of|contains an invalid argument|precondition check failed|api key not valid",
         r"caller does not have permission",
     ),
-    # YouTube's servers, said in words instead of a status.
+    # Failures of YouTube's servers, given as a message instead of a status.
     (Reason.HTTP_429, r"resource has been exhausted|quota (has been )?exceeded|check quota"),
     (
         Reason.HTTP_5XX,
@@ -131,17 +131,17 @@ SAID = _rules(
         r"drm protected|live event has ended|requested entity was not found",
     ),
 )
-"""What YouTube says about the video or about us."""
+"""Messages of YouTube about the video or about us."""
 
 PLAIN = re.compile(
     r"(we're )?sorry,|(this |the )?(video|short) (is )?(currently |temporarily )?unavailable|this (video|content) (is not|isn't|is no longer) "
     r"available( any ?more)?|(this |the )?video (does not|doesn't) exist|this live (stream )?recording is not available|"
     r"(this |the )?video is drm protected|this live event has ended|requested entity was not found|youtube said:"
 )
-"""All that is said of a video that is just not there; more words than these are a sentence that is not known."""
+"""The known sentences for a video that is unavailable without a reason. A text with more words is an unknown sentence."""
 
 ACCOUNT = re.compile(r"^(video unavailable\. )?this content (isn't|is not) available\.*$")
-"""Said of a video to guests; to an account that was asked too much it is said of all videos."""
+"""For guests this message is about the video. An account with too many requests gets it for all videos."""
 
 TRIED = _rules(
     (Reason.HTTP_429, r"http error 429|too many requests"),
@@ -172,7 +172,7 @@ TRIED = _rules(
         r"failed to establish a new connection|getaddrinfo returns an empty list|no remote ipv",
     ),
 )
-"""What happened on the way; yt-dlp keeps only the text when its own retries are used up."""
+"""Failures of the transfer. yt-dlp keeps only their text when its own retries are used up."""
 
 BROKEN = _rules(
     (
@@ -191,10 +191,10 @@ BROKEN = _rules(
         r"unable to (\w+ file: |open for writing|write data|create directory|rename |delete )|locking file",
     ),
 )
-"""Our own fault: yt-dlp, its challenge scripts or the JavaScript runtime are too old or missing; or ffmpeg failed."""
+"""Faults of our own tools: yt-dlp, its challenge scripts or the JavaScript runtime are too old or missing, or ffmpeg failed."""
 
 TOOL_SPOKE = re.compile(
     r"javascript runtime|js runtime|challenge|signature|sabr|po.?token|ejs|nsig|deno|\bbun\b|quickjs|player js|missing a url|"
     r"formats? .*skipped|formats may be missing|applies drm to all|possibly damaged|out of date|older than \d+ days"
 )
-"""Warnings of yt-dlp in which it says what it lacks."""
+"""Warnings in which yt-dlp names something that it lacks."""

@@ -1,13 +1,13 @@
-"""A data root of the old name becomes one of ours: its private folder, the words and paths in its tables, its ledger.
+"""Adoption of a data root of the product's old name: its private folder, the names and paths in its tables, its
+ledger.
 
-Everything is rewritten inside the old folder, file by file, each whole or not at all; the folder's new name comes last, by one
-rename. Whoever is killed before it runs the same command again: what is done already is left alone. Nothing of a data set's
-own layout is touched but unfinished files of the old name, so clips, frames and their hard links stay what they are.
+Everything is rewritten inside the old folder, file by file, each whole or not at all. The folder gets its new name
+last, by one rename. After a kill, the same command continues. In a data set's own layout only unfinished files of
+the old name are removed, so clips, frames and their hard links stay unchanged.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -22,17 +22,21 @@ import pyarrow.parquet as pq
 
 from clipquarry import former
 from clipquarry.adopt.ledger import adopt_ledger
-from clipquarry.errors import ClipquarryError, UserError
-from clipquarry.files import disk_errors, publish, read_json, sync_folder, temporary_beside
-from clipquarry.settings import PRIVATE
+from clipquarry.errors import UserError
+from clipquarry.file_lock import FileLock
+from clipquarry.files import disk_errors, publish, sync_folder, temporary_beside
+from clipquarry.ledger.engine import Namespaces
+from clipquarry.run_documents import known_run_facts
+from clipquarry.run_folder import all_begun_runs
+from clipquarry.settings import LEDGER, MODELS, PRIVATE, RELEASES, RUNS, SCRATCH, SET_ASIDE
 
 _TEXTS = frozenset({".json", ".jsonl", ".csv", ".html"})
 _PATH = re.compile(rb"(?<![A-Za-z0-9_.-])" + re.escape(former.PRIVATE.encode()) + rb"(?![A-Za-z0-9_-])")
-"""The old private folder as a part of a path; in JSON too, where a path is written like everywhere else."""
-_RECORDS = ("releases", "set-aside", "models", "scratch")
-"""Left as they are: what was published, a person's own files, weights, unfinished downloads."""
+"""The old private folder as a piece of a path; in JSON too, where a path is written as everywhere else."""
+_RECORDS = (RELEASES, SET_ASIDE, MODELS, SCRATCH)
+"""Unchanged: published files, a person's own files, weights, unfinished downloads."""
 _LAYOUT_DEPTH = 3
-"""Unfinished files lie beside what they were to become: at most in ``{root}/{videos}/{class}`` of the data root."""
+"""Unfinished files lie beside their target: at most in ``{root}/{videos}/{class}`` of the data root."""
 
 
 @dataclass
@@ -54,21 +58,26 @@ class Adopted:
 def open_runs(private: Path) -> list[str]:
     """``{dataset}/{run}`` of every run that began and has not ended, oldest data set first."""
     found = []
-    for path in sorted((private / "runs").glob("*/*/run.json")):
-        try:
-            facts = read_json(path)
-        except (ClipquarryError, OSError):
-            continue
-        if isinstance(facts, dict) and facts.get("started") and not facts.get("ended"):
-            found.append(f"{path.parent.parent.name}/{path.parent.name}")
+    for folder in all_begun_runs(private / RUNS):
+        facts = known_run_facts(folder)
+        if facts.get("started") and not facts.get("ended"):
+            found.append(f"{folder.parent.name}/{folder.name}")
     return found
 
 
-def adopt(root: Path, ledger_url: str | None, *, dead: Collection[str] = (), count: Callable[[str], None]) -> Adopted:
-    """Adopt the data root; ``count`` hears of every file that was looked at.
+def adopt(
+    root: Path,
+    ledger_url: str | None,
+    *,
+    dead: Collection[str] = (),
+    count: Callable[[str], None],
+    namespaces: Namespaces | None = None,
+) -> Adopted:
+    """Adopt the data root; ``count`` is called for every file that was read.
 
-    ``ledger_url``: the ledger where it is not a file in the private folder. ``dead``: open runs (``{dataset}/{run}``) that nobody goes on
-    with. Raises UserError while another run is open, and where the root has private folders of both names.
+    ``ledger_url``: the ledger, if it is not a file in the private folder. ``dead``: open runs (``{dataset}/{run}``)
+    that nobody will continue. Raises UserError while another run is open, and if the root has private folders of
+    both names.
     """
     with _alone(root):
         old, new = root / former.PRIVATE, root / PRIVATE
@@ -94,7 +103,7 @@ def adopt(root: Path, ledger_url: str | None, *, dead: Collection[str] = (), cou
             elif path.suffix in _TEXTS:
                 done.texts += _adopt_text(path)
             count("done")
-        done.ledger_rows = adopt_ledger(ledger_url or f"sqlite:///{private / 'ledger.sqlite'}")
+        done.ledger_rows = adopt_ledger(ledger_url or f"sqlite:///{private / LEDGER}", namespaces)
         if private == old:
             old.rename(new)
             sync_folder(root)
@@ -102,23 +111,15 @@ def adopt(root: Path, ledger_url: str | None, *, dead: Collection[str] = (), cou
 
 
 def files_of(root: Path) -> int:
-    """How many files :func:`adopt` will look at."""
+    """Number of files that :func:`adopt` will read."""
     return sum(1 for name in (former.PRIVATE, PRIVATE) for _ in _files(root / name))
 
 
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    try:
-        handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise UserError(f"The data root {root} cannot be opened ({error.strerror}).") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise UserError(f"Another process adopts {root} already: wait for it.") from None
-    finally:
-        os.close(handle)
+def _alone(root: Path) -> FileLock:
+    lock = FileLock.attempt_folder(root)
+    if lock is None:
+        raise UserError(f"Another process adopts {root} already: wait for it.")
+    return lock
 
 
 def _files(private: Path) -> Iterator[Path]:
@@ -130,11 +131,11 @@ def _files(private: Path) -> Iterator[Path]:
 
 
 def _adopt_table(path: Path) -> bool:
-    """Rewrite a table whose words are of the old name; True when it was."""
+    """Rewrite a table with the old name; True if it had it."""
     try:
         source = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError):
-        return False  # what cannot be read is told by whoever needs it
+        return False  # whoever needs an unreadable file reports it
     with source:
         schema = source.schema_arrow
         old = schema.metadata or {}
@@ -162,7 +163,7 @@ def _with_new_paths(table: pa.Table) -> pa.Table:
 
 
 def _adopt_text(path: Path) -> bool:
-    """Rewrite the paths in a text; True when there were any."""
+    """Rewrite the paths in a text; True if there were any."""
     content = path.read_bytes()
     new = _PATH.sub(PRIVATE.encode(), content)
     if new == content:
@@ -174,7 +175,9 @@ def _adopt_text(path: Path) -> bool:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """A file to write to; when the block ends well, it takes the place of ``path``, with its mode and its times."""
+    """A file to write to; when the block ends without an error, it takes the place of ``path``, with its mode and
+    its times.
+    """
     temporary = temporary_beside(path)
     try:
         with disk_errors(path):

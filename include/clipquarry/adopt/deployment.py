@@ -1,4 +1,4 @@
-"""The compose deployment of the old name: its file of settings and its volumes. Called by ``docker/compose.sh adopt``."""
+"""Adoption of a compose deployment of the old name: its settings file and its volumes. ``docker/compose.sh adopt`` calls it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ find "$1" -mindepth 1 -maxdepth 1 | while IFS= read -r path; do
   mv "$path" "$to"
 done && chown --reference="$1" "$2" && chmod --reference="$1" "$2"
 """
-"""One rename for each thing in a volume: whoever is killed goes on with what is left. Hard links stay."""
+"""One rename for each entry of a volume; after a kill, the rest is renamed. Hard links stay."""
 
 
 def adopt_env(path: Path) -> str:
-    """Give the settings of a file their new names; the old file stays beside it as ``{name}.before-adopt``. Returns a sentence.
+    """Give the settings of a file their new names; the old file stays beside it as ``{name}.before-adopt``. Returns
+    a sentence.
 
     Names of images that the old deployment made are left out: ``compose.sh up`` makes new ones.
     """
@@ -40,7 +41,7 @@ def adopt_env(path: Path) -> str:
             if "IMAGE" in name and value.startswith(f"{former.NAME}-"):
                 continue
             if value == f"{former.NAME}_data":
-                continue  # what it is anyway
+                continue  # the default anyway
             line = f"{name}={value.replace(former.PRIVATE + '/', '.clipquarry/')}"
         elif line.startswith("#"):
             line = line.replace(former.PREFIX, "CLIPQUARRY_")
@@ -75,10 +76,11 @@ def _volume(name: str) -> dict[str, Any] | None:
 
 
 def adopt_volumes(image: str, *, old_name: str = former.NAME, new_name: str = "clipquarry") -> str:
-    """Move what the old deployment's volumes hold into volumes of the new names, by renames on the engine's disk. Returns a sentence.
+    """Move the content of the old deployment's volumes into volumes of the new names, by renames on the engine's
+    disk. Returns a sentence.
 
-    ``image``: any that has ``sh``, ``mv`` and ``find``. Raises UserError while a container uses an old volume, where a volume is not a
-    plain folder of the engine's, and where a new one holds something of the same name.
+    ``image``: any that has ``sh``, ``mv`` and ``find``. Raises UserError while a container uses an old volume, if a
+    volume is not a plain folder of the engine's, and if a new one contains something of the same name.
     """
     moved = []
     for form in VOLUMES:

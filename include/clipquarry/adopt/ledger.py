@@ -1,4 +1,6 @@
-"""A ledger of the old name: its database where it had that name too, and the private folder in what it remembers."""
+"""Adoption of a ledger of the old name: its database, if that had the name too, and the private folder in its stored
+paths.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from sqlalchemy.engine import URL
 
 from clipquarry import former
 from clipquarry.errors import UserError
-from clipquarry.ledger.engine import connect, parse_url, shown, writing
+from clipquarry.ledger.engine import Namespaces, connect, parse_url, shown, writing
 from clipquarry.settings import PRIVATE
 
 _TEXTS = (("ledger_item", "evidence"), ("ledger_attempt", "evidence"), ("ledger_video_state", "evidence"),
@@ -17,15 +19,17 @@ _TEXTS = (("ledger_item", "evidence"), ("ledger_attempt", "evidence"), ("ledger_
 """Columns that may name files of the private folder."""
 
 
-def adopt_ledger(url: str) -> int:
-    """Adopt the ledger at ``url``; returns how many rows were changed. One that does not exist (SQLite) is left so."""
+def adopt_ledger(url: str, namespaces: Namespaces | None = None) -> int:
+    """Adopt the ledger at ``url`` (``namespaces``: see ``Ledger.open``); returns the number of changed rows. One
+    that does not exist (SQLite) is not created.
+    """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         if not Path(str(parsed.database)).exists():
             return 0
     else:
         _rename_database(parsed)
-    engine = connect(url)
+    engine = connect(url, namespaces)
     try:
         with writing(engine) as conn:
             return sum(_replace(conn, table, column) for table, column in _TEXTS)

@@ -1,7 +1,8 @@
-"""Action lists of AVA (``.pbtxt``): id to name.
+"""Reader and writer of AVA's action lists (``.pbtxt``): id to name.
 
-Both published spellings are read: ``item { name: "…" id: 2 }`` (v2.1) and ``label { name: "…" label_id: 1 label_type: … }``
-(v2.2), with any indentation; written are records that the reference's line-based readers take (exactly two blanks).
+Both published spellings are read: ``item { name: "…" id: 2 }`` (v2.1) and ``label { name: "…" label_id: 1
+label_type: … }`` (v2.2), with any indentation. Written records suit the reference's line-based readers (exactly two
+blanks).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from clipquarry.errors import UserError
 from clipquarry.files import writing
 
 MAX_ACTION = 1000
-"""Ids from here on are damage; AVA has 80."""
+"""Ids from here on are errors; AVA has 80."""
 _MAX_BYTES = 1_000_000
 _RECORD = re.compile(r"\b(?:item|label)\s*\{(.*?)\}", re.DOTALL)
 _NAME = re.compile(r'\bname\s*:\s*"([^"\n]*)"')
@@ -49,9 +50,9 @@ def read_action_list(path: Path) -> dict[int, str]:
 
 
 def publish_action_list(path: Path, target: Path) -> None:
-    """Write the action list of ``path`` for readers, whole or not at all; errors as :func:`read_action_list`.
+    """Write the action list of ``path`` for readers, whole or not at all; errors as in :func:`read_action_list`.
 
-    A list that mmaction2's reader understands is copied byte for byte. Of any other form the records are written anew.
+    A list that mmaction2's reader understands is copied byte for byte. Records of any other form are written anew.
     """
     names = read_action_list(path)
     content = path.read_bytes()
@@ -63,7 +64,7 @@ def publish_action_list(path: Path, target: Path) -> None:
 
 
 def _as_mmaction2_reads(text: str) -> dict[int, str] | None:
-    """Names by id as its line-based reader (``read_labelmap``) finds them; None where it stops."""
+    """Names by id as mmaction2's line-based reader (``read_labelmap``) finds them; None if it stops."""
     found, name = {}, ""
     try:
         for line in text.splitlines():
@@ -77,7 +78,7 @@ def _as_mmaction2_reads(text: str) -> dict[int, str] | None:
 
 
 def write_action_list(names: Mapping[int, str], path: Path) -> None:
-    """Write ``item`` records. Raises ValueError for a name that the form cannot hold."""
+    """Write ``item`` records. Raises ValueError for a name that the format cannot hold."""
     for action, name in names.items():
         if '"' in name or "\n" in name or not 1 <= action < MAX_ACTION:
             raise ValueError(f"action {action} {name!r} cannot be written")

@@ -1,7 +1,8 @@
-"""Writes AVA's csvs from tables: the ground truth of boxes, and key frames that are excluded.
+"""Writer of AVA's csvs from tables: the ground truth of boxes, and the excluded key frames.
 
-A published row is the same text again: four digits of seconds, three decimals. What has more decimals keeps them all. mmaction2's
-readers split lines at commas and take the numbers as Python does, so that nothing else may stand in these files.
+A published row gives the same text again: four digits of seconds, three decimals. Numbers with more decimals keep
+all of them. mmaction2's readers split lines at commas and parse the numbers with Python, so these files may contain
+nothing else.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def _lines(table: pa.Table, columns: tuple[tuple[str, Callable[[Any], str]], ...
 
 
 def _texts(column: pa.ChunkedArray, form: Callable[[Any], str]) -> pa.Array:
-    """Millions of rows hold few different values: each is written once."""
+    """Millions of rows have few distinct values, so each value is formatted once."""
     words = column.combine_chunks().dictionary_encode()
     if isinstance(words, pa.ChunkedArray):
         words = words.combine_chunks()

@@ -1,8 +1,8 @@
-"""The Kinetics part of AVA-Kinetics: which windows of Kinetics clips are wanted, and the annotations that fall into them.
+"""The Kinetics clips of AVA-Kinetics: the wanted windows of Kinetics clips, and the annotations within them.
 
-Times are seconds of the original video throughout, also behind the clips' names. Differences to the reference's tools, all of them
-meant: of equal windows the longest clip's is kept, then the earliest, then the first path (the reference: any); a key frame that
-lies in several clips belongs to one by the same rule; folders that are no clips are passed over.
+All times are seconds of the original video, including those in the clips' names. Intended differences to the
+reference's tools: of equal windows the longest clip's is kept, then the earliest, then the first path (the
+reference: any). A key frame in several clips belongs to one by the same rule. Folders that are no clips are skipped.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clipquarry.annotations.ava_time import FPS
 from clipquarry.annotations.box_csv import BOXES, NOBODY, THREADS, key_frame_runs
 from clipquarry.errors import UserError
 from clipquarry.files import writing
-from clipquarry.ids import ClipName, parse_clip_id
+from clipquarry.ids import SECOND_FORM, YOUTUBE_FORM, ClipName, parse_clip_id
 
-_CLIP = r"^(?P<video>.{11})_(?P<start>[0-9]{6,7})_(?P<stop>[0-9]{6,7})\z"
+_CLIP = rf"^(?P<video>{YOUTUBE_FORM})_(?P<start>{SECOND_FORM})_(?P<stop>{SECOND_FORM})\z"
 _FRACTIONS = pa.array([f",{number / 1000:.3f}" for number in range(1001)])
 _ACTIONS = 1 << 16
 """Action ids are smaller: person and action make one number."""
-FPS = 30
 AVA_ID_LENGTH = 11
-"""AVA's videos go by their YouTube id, Kinetics clips by a longer name."""
+"""AVA's videos are named by their YouTube id, Kinetics clips by a longer name."""
 MARGIN = 2
-"""Seconds kept before the first and behind the last key frame."""
+"""Seconds kept before the first and after the last key frame."""
 
 
 class Window(NamedTuple):
-    """A part of a Kinetics clip, in whole seconds of the original video; ``clip`` is where it is cut from."""
+    """A window of a Kinetics clip, in whole seconds of the original video. It is cut from ``clip``."""
 
     video_id: str
     start: int
@@ -62,8 +62,9 @@ def key_seconds(boxes: pa.Table) -> dict[str, list[int]]:
 def select_windows(seconds: Mapping[str, list[int]], clips: Iterable[tuple[ClipName, str]]) -> list[Window]:
     """The windows to cut, by video, start and end. ``clips`` are those of Kinetics-700 with their paths.
 
-    A clip is wanted for the key seconds strictly inside it. Its window reaches :data:`MARGIN` seconds around them, within the
-    clip. Of a video's windows one that lies in another (or equals it) is dropped; partial overlaps stay.
+    A clip is wanted for the key seconds strictly inside it. Its window reaches :data:`MARGIN` seconds around them,
+    within the clip. A window that lies in another one of the same video (or equals it) is dropped; partial overlaps
+    stay.
     """
     by_video: dict[str, list[Window]] = {}
     for clip, path in clips:
@@ -78,7 +79,7 @@ def _outermost(windows: list[Window]) -> Iterator[Window]:
     best = sorted(windows, key=lambda w: (w.start, -w.end, *_preference(w.clip), w.path))
     reach = -1
     for window in best:
-        # Sorted by start, longest first: a window lies in an earlier one exactly when that one reaches as far.
+        # Sorted by start, longest first: a window lies in an earlier one exactly if that one reaches as far.
         if window.end > reach:
             reach = window.end
             yield window
@@ -90,9 +91,10 @@ def _preference(clip: ClipName) -> tuple[int, int]:
 
 
 def frame_folders(root: Path, names: Iterable[str] | None = None) -> dict[str, int]:
-    """Number of images by folder, of the folders below ``root`` that are clips, or of those called ``names``; links are passed over.
+    """Number of frames by folder, of the folders below ``root`` that are clips, or of those called ``names``; links
+    are skipped.
 
-    Links are AVA's videos, and folders of other names are not clips.
+    Links are AVA's videos, and folders with other names are not clips.
     """
     found: dict[str, int] = {}
     for name in sorted(folder.name for folder in root.iterdir()) if names is None else names:
@@ -110,7 +112,9 @@ def frame_folders(root: Path, names: Iterable[str] | None = None) -> dict[str, i
 
 @dataclass(frozen=True)
 class Prepared:
-    """``rows`` (:data:`~clipquarry.annotations.box_csv.BOXES`; ``video_id`` is the clip) in the raw csv's order; ``left`` lie in no clip."""
+    """``rows`` (:data:`~clipquarry.annotations.box_csv.BOXES`; ``video_id`` is the clip) in the raw csv's order;
+    ``left`` are in no clip.
+    """
 
     rows: pa.Table
     left: pa.Table
@@ -121,7 +125,7 @@ class Prepared:
 
 
 def _clip_times(names: pa.StringArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where clips start and stop by their names."""
+    """Start and stop of clips, by their names."""
     good = pc.match_substring_regex(names, _CLIP)
     if not pc.all(good, min_count=0).as_py():
         raise ValueError(f"{names.filter(pc.invert(good))[0]} is no name of a clip")
@@ -132,15 +136,15 @@ def _clip_times(names: pa.StringArray) -> tuple[npt.NDArray[np.int64], npt.NDArr
 
 
 def assign_clips(videos: pa.Array, times: pa.Array, clips: Mapping[str, int]) -> pa.Array:
-    """For each key frame (``times``: seconds of the original video, float64) the clip it lies in, null for none.
+    """The clip of each key frame (``times``: seconds of the original video, float64), null for none.
 
-    ``clips``: number of images by clip name, at 30 a second. A clip reaches from its start over its whole seconds of images; the
-    key frame lies strictly between.
+    ``clips``: number of frames by clip name, at 30 a second. A clip reaches from its start over its whole seconds of
+    frames; the key frame must lie strictly between.
     """
     names = pa.array(clips.keys(), pa.string())
     start, stop = _clip_times(names)
     end = start + np.fromiter(clips.values(), np.int64, len(clips)) // FPS
-    # Videos go by number; each one's clips lie behind each other, the preferred one first.
+    # Videos are numbered; each one's clips are adjacent, the preferred one first.
     frames = videos.dictionary_encode()
     video = pc.index_in(pc.utf8_slice_codeunits(names, 0, AVA_ID_LENGTH), value_set=frames.dictionary)
     number = video.fill_null(len(frames.dictionary)).to_numpy()
@@ -160,7 +164,7 @@ def assign_clips(videos: pa.Array, times: pa.Array, clips: Mapping[str, int]) ->
 
 
 def prepare_rows(boxes: pa.Table, clips: Mapping[str, int]) -> Prepared:
-    """Give each box the clip that its key frame lies in (see :func:`assign_clips`)."""
+    """Assign each box to the clip of its key frame (see :func:`assign_clips`)."""
     runs = key_frame_runs(boxes)
     frames = runs.heads(boxes)
     times = pc.cast(frames["time"].combine_chunks(), pa.float64())
@@ -174,19 +178,19 @@ def prepare_rows(boxes: pa.Table, clips: Mapping[str, int]) -> Prepared:
 
 
 def _thousandths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
-    """Fractions rounded as Python's ``.3f`` does. Raises :class:`ValueError` where one is not in 0..1."""
+    """Fractions rounded as Python's ``.3f`` does. Raises :class:`ValueError` for a number outside 0..1."""
     if not ((values >= 0) & (values <= 1)).all():
         raise ValueError("a coordinate is not a fraction")
     scaled = values * 1000
     rounded = np.rint(scaled).astype(np.int32)
-    # Close to the middle between two the product says too little: the value itself decides.
+    # Close to the middle between two, the product is not exact enough: the value itself decides.
     for index in np.flatnonzero(np.abs(scaled - rounded) > 0.499_999):
         rounded[index] = int(f"{values[index]:.3f}".replace(".", ""))
     return rounded
 
 
 def _text(rows: pa.RecordBatch) -> pa.Buffer:
-    """The lines of an AVA csv. Their parts have few distinct texts, and are taken from a list of these."""
+    """The lines of an AVA csv. Their fields have few distinct texts, which are formatted once."""
     runs = key_frame_runs(rows)
     frames = runs.heads(rows)
     frame = pc.binary_join_element_wise(frames["video_id"], pc.cast(frames["second"], pa.string()), ",")
@@ -199,7 +203,7 @@ def _text(rows: pa.RecordBatch) -> pa.Buffer:
         parts[:, place] = _thousandths(rows[name].to_numpy()) + len(frame)
     parts[:, 5] = who.indices.to_numpy() + (len(frame) + len(_FRACTIONS))
     texts = pa.concat_arrays([frame, _FRACTIONS, people]).take(pa.array(parts.reshape(-1)))
-    return texts.buffers()[2]  # one behind the other
+    return texts.buffers()[2]  # one after the other
 
 
 def row_lines(rows: pa.Table) -> Iterator[pa.Buffer]:
@@ -209,8 +213,8 @@ def row_lines(rows: pa.Table) -> Iterator[pa.Buffer]:
 
 
 def write_rows(rows: pa.Table, path: Path) -> None:
-    """Write an AVA csv (``kinetics_train.csv``), whole or not at all: three decimals, whole seconds of the original video as they
-    are; it ends with a newline.
+    """Write an AVA csv (``kinetics_train.csv``), whole or not at all: three decimals, whole seconds of the original
+    video, a newline at the end.
     """
     with writing(path, "wb") as handle:
         for text in row_lines(rows):
@@ -218,7 +222,7 @@ def write_rows(rows: pa.Table, path: Path) -> None:
 
 
 def write_times(rows: pa.Table, path: Path) -> None:
-    """The side table with the exact decimal times that the csv of whole seconds loses: ``clip,second,time``."""
+    """Write the side table with the exact decimal times that the csv of whole seconds loses: ``clip,second,time``."""
     table = (
         rows.select(["video_id", "second", "time"])
         .group_by(["video_id", "second", "time"], use_threads=False)
@@ -231,7 +235,7 @@ def write_times(rows: pa.Table, path: Path) -> None:
 
 
 def merge_csv(kinetics: Path, ava: Path, out: Path) -> tuple[int, int]:
-    """Write ``out``: the lines of ``kinetics`` (``kinetics_train.csv``), then those of ``ava``; both stay as they are.
+    """Write ``out``: the lines of ``kinetics`` (``kinetics_train.csv``), then those of ``ava``, both unchanged.
 
     Both were written from checked tables. Returns the numbers of lines.
     """

@@ -1,7 +1,8 @@
-"""The flat layout of AVA-Kinetics: one six-second clip for each key second, ``{id}_{second:06d}.mp4``, all splits together.
+"""The flat layout of AVA-Kinetics: one six-second clip for each key second, ``{id}_{second:06d}.mp4``, all splits
+together.
 
-Differences to the crawler that made this layout, all meant: a key frame without boxes takes nothing from the other key frames of its
-video, every key frame has its own clip and time, and the download list names each clip once.
+Intended differences to the crawler that made this layout: a key frame without boxes removes no other key frame of
+its video, every key frame has its own clip and time, and the download list names each clip once.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from clipquarry.annotations.ava_time import FPS
 from clipquarry.files import writing
 
-LEAD, LENGTH, FPS = 3, 6, 30
-"""Seconds before the key second, seconds of a clip, images of a second."""
+LEAD, LENGTH = 3, 6
+"""Seconds before the key second, seconds of a clip, frames of a second."""
 BEHIND = 20
-"""Images that a clip must have behind its key frame's."""
+"""Frames that a clip must have after its key frame."""
 
 
 class FlatClip(NamedTuple):
@@ -30,12 +32,12 @@ class FlatClip(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The file's stem. It holds one time only, the key second's."""
+        """The file's stem. It contains one time only, the key second's."""
         return f"{self.video_id}_{self.second:06d}"
 
     @property
     def start(self) -> int:
-        """Where the clip begins: :data:`LEAD` seconds earlier, but not before the video does."""
+        """Start of the clip: :data:`LEAD` seconds earlier, but not before the video's."""
         return max(0, self.second - LEAD)
 
 
@@ -45,8 +47,8 @@ def clip_time(time: str) -> Decimal:
     return exact - max(0, math.floor(exact) - LEAD)
 
 
-def image_number(time: str) -> int:
-    """The 1-based image of the key frame among the clip's, at 30 a second."""
+def frame_number(time: str) -> int:
+    """The 1-based number of the key frame among the clip's frames, at 30 a second."""
     return int(clip_time(time) * FPS) + 1
 
 
@@ -67,20 +69,21 @@ def write_download_list(clips: Iterable[FlatClip], path: Path) -> None:
             handle.write(f"\n{clip.video_id},{clip.second:f},{-1:f}")
 
 
-def assign_flat_clips(table: pa.Table, images: dict[str, int]) -> pa.Array:
-    """For each row with a ``video_id``, ``time`` and ``second`` the clip of its key frame; null where that has too few images.
+def assign_flat_clips(table: pa.Table, counts: dict[str, int]) -> pa.Array:
+    """The clip of the key frame of each row with ``video_id``, ``time`` and ``second``; null if that has too few
+    frames.
 
-    ``images``: number of images by clip. A clip needs its key frame's image and the :data:`BEHIND` behind it.
+    ``counts``: number of frames by clip. A clip needs its key frame and the :data:`BEHIND` frames after it.
     """
     names = []
     for row in _rows(table):
         name = FlatClip(str(row["video_id"]), int(str(row["second"]))).name
-        enough = images.get(name, 0) >= int(clip_time(str(row["time"])) * FPS + BEHIND)
+        enough = counts.get(name, 0) >= int(clip_time(str(row["time"])) * FPS + BEHIND)
         names.append(name if enough else None)
     return pa.array(names, pa.string())
 
 
-def write_updated_csv(boxes: pa.Table, frames: pa.Table, images: dict[str, int], path: Path) -> None:
+def write_updated_csv(boxes: pa.Table, frames: pa.Table, counts: dict[str, int], path: Path) -> None:
     """The annotations in the clips' own times: ``{clip},{time:f},{x1:f},{y1:f},{x2:f},{y2:f},{label},{images}``.
 
     ``video_id`` of ``boxes`` and ``frames`` is the clip (see :func:`assign_flat_clips`). Rows of key frames without boxes have two columns.
@@ -89,7 +92,7 @@ def write_updated_csv(boxes: pa.Table, frames: pa.Table, images: dict[str, int],
         for row in _rows(boxes):
             box = ",".join(f"{row[key]:f}" for key in ("x1", "y1", "x2", "y2"))
             time = clip_time(str(row["time"]))
-            handle.write(f"{row['video_id']},{time:f},{box},{row['action_id']},{images[str(row['video_id'])]}\n")
+            handle.write(f"{row['video_id']},{time:f},{box},{row['action_id']},{counts[str(row['video_id'])]}\n")
         for row in _rows(frames):
             handle.write(f"{row['video_id']},{clip_time(str(row['time'])):f}\n")
 

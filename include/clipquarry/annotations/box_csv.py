@@ -9,7 +9,7 @@ ava_kinetics    ``video_id,timestamp``: a key frame without anybody      likewis
 excluded        ``video_id,timestamp``: AVA's excluded key frames        whole seconds
 ==============  =====================================================  ===================================================
 
-Boxes are fractions of the picture, ``0 <= x1 <= x2 <= 1``. Columns of AVA beyond eight are not looked at; a row with fewer is
+Boxes are fractions of the frame, ``0 <= x1 <= x2 <= 1``. Columns of AVA beyond eight are not looked at; a row with fewer is
 rejected, as is one of AVA-Kinetics with other than two or seven. Blank lines and a byte order mark at the file's beginning are no
 rows. Quotes are never read: no reader of these files knows them, so that a row with one is rejected.
 
@@ -45,7 +45,7 @@ Form = Literal["ava", "ava_kinetics", "excluded"]
 
 MAX_ACTION = 80
 NOBODY = -1
-"""The person id where there is none."""
+"""The person id of a row without one."""
 
 BOXES = pa.schema([
     ("video_id", pa.string()),   # or the name of a clip
@@ -90,11 +90,11 @@ class _Bad(Exception):
 
 
 class _Odd(Exception):
-    """A piece holds something that Arrow does not read, or reads in another way than line by line."""
+    """A piece contains something that Arrow does not read, or reads differently than line by line."""
 
 
 class _Grammar:
-    """What each value of a row may be. The ways of reading a file have this in common, and nothing else decides."""
+    """Rules for each value of a row. Both ways of reading a file use them, and nothing else decides."""
 
     def __init__(self, form: Form, actions: Collection[int] | None) -> None:
         self.form, self._actions = form, actions
@@ -102,11 +102,11 @@ class _Grammar:
         self.cells: tuple[Callable[[str], Any], ...] = (
             self._video, self._time, *[_fraction] * 4, self._action, _person
         )  # fmt: skip
-        # Millions of rows hold few different texts.
+        # Millions of rows have few distinct texts.
         self._remembering = tuple(lru_cache(maxsize=1 << 14)(cell) for cell in self.cells)
 
     def fields(self, text: str) -> list[str]:
-        """A line's columns. Raises :class:`_Bad` when they are not as many as meant."""
+        """A line's columns. Raises :class:`_Bad` if their number is wrong."""
         if '"' in text:
             raise _Bad(Reason.BAD_ROW, "it has quotes, which readers take for part of a value: write it without")
         found = text.split(",")
@@ -114,7 +114,7 @@ class _Grammar:
             found = found[: self.widths[0]]
         if len(found) not in self.widths:
             wanted = {"ava": "at least 8", "ava_kinetics": "7 (or 2 for nobody)", "excluded": "2"}[self.form]
-            raise _Bad(Reason.BAD_ROW, f"{len(found)} columns, where {wanted} are meant")
+            raise _Bad(Reason.BAD_ROW, f"{len(found)} columns, where {wanted} are expected")
         return found
 
     def row(self, text: str) -> tuple[Any, ...]:
@@ -166,7 +166,7 @@ def _person(text: str) -> int:
 
 
 class Runs:
-    """Neighbouring rows of one key frame: what depends on the key frame only is worked out once for each run of rows."""
+    """Neighbouring rows of one key frame, so that values of the key frame are computed once per run of rows."""
 
     def __init__(self, begins: npt.NDArray[np.bool_]) -> None:
         self._begins = pa.array(begins)
@@ -178,7 +178,7 @@ class Runs:
         return table.select([n for n in ("video_id", "time", "second") if n in table.column_names]).filter(self._begins)
 
     def spread(self, values: pa.Array) -> pa.Array:
-        """A value of each run, for each row."""
+        """A value of each run, repeated for each row."""
         values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
         return values.take(pa.array(self.of_rows))
 
@@ -195,8 +195,8 @@ def key_frame_runs(table: pa.Table | pa.RecordBatch) -> Runs:
 def read_boxes(path: Path, form: Form, actions: Collection[int] | None = None) -> BoxTable:
     """All rows of a csv of boxes, in its order, good or rejected.
 
-    ``actions``: the ids of the action list; a row of any other is rejected (``None``: all of 1..80 are known).
-    Raises :class:`UserError` when the file cannot be read.
+    ``actions``: the ids of the action list; a row with any other is rejected (``None``: all of 1..80 are known).
+    Raises :class:`UserError` if the file cannot be read.
     """
     grammar = _Grammar(form, actions)
     try:
@@ -220,7 +220,7 @@ def read_boxes(path: Path, form: Form, actions: Collection[int] | None = None) -
 
 
 def _pieces(path: Path) -> list[tuple[int, int]]:
-    """Where the pieces of a file begin and end; each is whole lines."""
+    """Begin and end of a file's pieces; each is whole lines."""
     size, ends = path.stat().st_size, [0]
     with open(path, "rb") as handle:
         while ends[-1] < size:
@@ -232,11 +232,11 @@ def _pieces(path: Path) -> list[tuple[int, int]]:
 
 
 def _read_piece(path: Path, grammar: _Grammar, piece: tuple[int, int]) -> tuple[BoxTable, int]:
-    """A piece's rows, whose rejected ones are numbered from the piece's beginning; and how many lines it has."""
+    """A piece's rows, with rejected ones numbered from the piece's beginning; and its number of lines."""
     begin, end = piece
     with open(path, "rb") as handle:
         handle.seek(begin)
-        if end - begin <= _PIECE + _BLOCK:  # else it is one endless line, which nobody holds
+        if end - begin <= _PIECE + _BLOCK:  # else it is one endless line, which is not held
             text = handle.read(end - begin)
             try:
                 return _read_whole(text, grammar, first=not begin), _line_count(text)
@@ -246,12 +246,13 @@ def _read_piece(path: Path, grammar: _Grammar, piece: tuple[int, int]) -> tuple[
 
 
 def _read_whole(text: bytes, grammar: _Grammar, *, first: bool) -> BoxTable:
-    """A piece by Arrow's own reader. Raises when anything in it is odd."""
+    """A piece by Arrow's own reader. Raises if anything in it is odd."""
     text = text.removeprefix(BOM) if first else text
-    # Arrow takes a mark off each text that it gets, and a lone carriage return for a line end.
+    # Arrow removes a byte order mark from each text, and treats a lone carriage return as a line end.
     if not text.isascii() or text.count(b"\r") != text.count(b"\r\n"):
         raise _Odd
-    # A piece that begins with a key frame without boxes has wider rows further down: that attempt ends at the first of them.
+    # A piece that begins with a key frame without boxes has wider rows further down; that attempt ends at the first of
+    # them.
     begins = text.partition(b"\n")[0].count(b",") + 1
     for width in sorted(grammar.widths, key=lambda width: width != begins):
         try:
@@ -293,7 +294,7 @@ def _columns(
     names = _NAMES[:width]
     table = csv.read_csv(
         pa.BufferReader(text),
-        # In a thread of Arrow's own each call of ``other`` would cost several times as much.
+        # In one of Arrow's threads each call of ``other`` would take several times as long.
         csv.ReadOptions(column_names=names, use_threads=False, block_size=len(text) + 1),
         csv.ParseOptions(quote_char=False, ignore_empty_lines=True, invalid_row_handler=other),
         csv.ConvertOptions(
@@ -319,7 +320,7 @@ def _whole(time: str) -> int:
 
 
 def _read_rows(handle: IO[bytes], end: int, grammar: _Grammar) -> tuple[BoxTable, int]:
-    """A piece line by line; and how many lines it has."""
+    """A piece line by line; and its number of lines."""
     boxes: dict[str, list[Any]] = {name: [] for name in BOXES.names}
     frames: dict[str, list[Any]] = {name: [] for name in KEY_FRAMES.names}
     rejected: dict[str, list[Any]] = {name: [] for name in REJECTED.names}

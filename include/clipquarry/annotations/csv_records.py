@@ -1,7 +1,7 @@
-"""Records of a csv that nobody vouches for: a long line, an open quote or bytes that are not UTF-8 cost one record.
+"""Reader of untrusted csv records: a long line, an open quote or bytes that are not UTF-8 spoil one record only.
 
-Python's csv reader follows an open quote to the end of the file and raises on the rest; this looks a few lines ahead
-and goes on behind the damaged line. Memory is bounded by ``MAX_RECORD_BYTES`` and the look ahead.
+Python's csv reader follows an open quote to the end of the file and raises on the rest. This one looks a few lines
+ahead and continues after the damaged line. Memory is bounded by ``MAX_RECORD_BYTES`` and the look-ahead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BOM = b"\xef\xbb\xbf"
 
 
 class Record(NamedTuple):
-    """One csv record before its values are looked at; ``problem`` says why ``fields`` could not be had."""
+    """One csv record before its values are checked; ``problem`` says why ``fields`` could not be read."""
 
     line: int
     fields: list[str] | None
@@ -28,13 +28,13 @@ class Record(NamedTuple):
 
 
 def visible(text: str, limit: int = 200) -> str:
-    """At most ``limit`` characters, what does not print written as an escape."""
+    """At most ``limit`` characters, with unprintable ones as escapes."""
     shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:limit])
     return f"{shown}…" if len(text) > limit else shown
 
 
 class Lines:
-    """Physical lines as (number, bytes without the line end, too long?), with a look ahead. Long lines are not held."""
+    """Physical lines as (number, bytes without the line end, too long?), with a look-ahead. Long lines are not held."""
 
     def __init__(self, handle: IO[bytes]) -> None:
         self._handle, self._number = handle, 0
@@ -67,7 +67,9 @@ class Lines:
 
 
 def line_text(line: tuple[int, bytes, bool]) -> tuple[str, str]:
-    """The text of a line of :class:`Lines`, and why it cannot be used (``""`` when it can; else the text is what can be shown of it)."""
+    """The text of a line of :class:`Lines`, and why it cannot be used (``""`` if it can; else the text is its
+    readable rest).
+    """
     _, body, too_long = line
     if too_long:
         return body[:1000].decode(errors="backslashreplace"), f"the line is longer than {MAX_RECORD_BYTES} bytes"
@@ -78,7 +80,7 @@ def line_text(line: tuple[int, bytes, bool]) -> tuple[str, str]:
 
 
 def _fields(text: str) -> list[str] | None:
-    """One record's fields, or None when the quotes do not work out."""
+    """One record's fields, or None if the quotes do not match."""
     if '"' not in text and "\r" not in text:
         return text.split(",")
     try:
@@ -89,10 +91,11 @@ def _fields(text: str) -> list[str] | None:
 
 
 def _spanning(first: str, lines: Lines, columns: int) -> tuple[list[str], str, int] | None:
-    """A record that goes on over line ends, as (fields, text, further lines), or None when a quote is just not closed.
+    """A record that continues over line ends, as (fields, text, further lines), or None if a quote is simply not
+    closed.
 
-    The quote must be closed within a few lines and the result must have the right columns. A line in between that is a
-    row in its own right shows that the quote was a slip: it must not swallow good rows.
+    The quote must be closed within a few lines, and the result must have the right columns. If a line in between is
+    a row in its own right, the quote was a typing error and must not swallow good rows.
     """
     text = first
     for index in range(_MAX_RECORD_LINES - 1):

@@ -1,7 +1,7 @@
-"""The Kinetics crawler's download report.
+"""Reader and writer of the Kinetics crawler's download report.
 
 The report is one JSON array in csv row order: ``[[clip_id, bool, message], ...]``. The message is ``Downloaded``,
-``Exists`` or the text of what went wrong. Reports are named by split, so that one does not overwrite the other.
+``Exists`` or the error's text. Reports are named by split, so that one does not overwrite the other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _COLUMNS = ("item_id", "clip_id", "split", "row", "status", "evidence", "reason"
 
 
 class ReportEntry(NamedTuple):
-    """One clip of a report: was it there in the end, and the message."""
+    """One clip of a report: whether it was there in the end, and the message."""
 
     clip_id: str
     ok: bool
@@ -33,7 +33,7 @@ def message_text(message: str | bytes) -> str:
 
 def _entry(row: Row) -> ReportEntry:
     status = Status(row["status"])
-    # A rejected row has no clip id; the last part of its item id ('#row-17') still tells which one it was.
+    # A rejected row has no clip id; the last field of its item id ('#row-17') still identifies it.
     name = row["clip_id"] or row["item_id"].rpartition("/")[2]
     if status.is_present:
         return ReportEntry(name, True, "Downloaded" if status is Status.DONE else "Exists")

@@ -132,7 +132,7 @@ def read_list(
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text file without the blanks around them; a blank, long or damaged one is a :class:`UserError`."""
+    """The lines of a text file, stripped; a blank, long or damaged one is a :class:`UserError`."""
     try:
         with open(path, "rb") as handle:
             lines = Lines(handle)

@@ -1,7 +1,8 @@
 """Class names and their numbers.
 
-The index of a class is the position of its normalised name (blanks become ``_``) in the code-point order of the classes
-of the TRAIN csv, 0-based; or its line in a label map (text, one name per line, line 0 is index 0, blanks or ``_``).
+The index of a class is the 0-based position of its normalised name (blanks become ``_``) in the code-point order of
+the classes of the TRAIN csv; or its line in a label map (text, one name per line, line 0 is index 0, blanks or
+``_``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _SPLITS = frozenset({"train", "val", "validate", "validation", "test"})
 
 @dataclass(frozen=True)
 class LabelIndex:
-    """Normalised names (folder names) in index order, and where they came from (a phrase for people)."""
+    """Normalised names (folder names) in index order, and their source (a phrase for people)."""
 
     names: tuple[str, ...]
     origin: str = ""
@@ -75,7 +76,9 @@ def write_label_map(index: LabelIndex, path: Path) -> None:
         handle.writelines(f"{name.replace('_', ' ')}\n" for name in index.names)
 
 
-def index_labels(csvs: Mapping[str, Path], *, label_map: Path | None, expected: int | None) -> LabelIndex:
+def index_labels(
+    csvs: Mapping[str, Path], *, label_map: Path | None, expected: int | None, own_ids: bool = False
+) -> LabelIndex:
     """The label index of a data set from the csvs by split.
 
     An explicit map comes first, then the train csv. Without either, the classes of all csvs together are used, but only
@@ -91,16 +94,16 @@ def index_labels(csvs: Mapping[str, Path], *, label_map: Path | None, expected: 
             )
         return index
     if TRAIN in csvs:
-        index = LabelIndex.from_labels(read_labels(csvs[TRAIN], TRAIN), "train csv")
+        index = LabelIndex.from_labels(read_labels(csvs[TRAIN], TRAIN, own_ids=own_ids), "train csv")
         if not index.names:
-            why = why_no_row_is_good(csvs[TRAIN], TRAIN) or "it has no rows: download it again"
+            why = why_no_row_is_good(csvs[TRAIN], TRAIN, own_ids=own_ids) or "it has no rows: download it again"
             raise UserError(f"{csvs[TRAIN]}: classes cannot be numbered, because {why}.")
         if set(index.names) <= _SPLITS:
             raise UserError(f"{csvs[TRAIN]}: the column 'label' holds the names of splits: columns are swapped.")
         return index
     if csvs and not any("label" in read_header(path) for path in csvs.values()):
         return LabelIndex((), "no labels")
-    union: set[str] = set().union(*(read_labels(path, split) for split, path in csvs.items()))
+    union: set[str] = set().union(*(read_labels(path, split, own_ids=own_ids) for split, path in csvs.items()))
     index = LabelIndex.from_labels(union, f"{', '.join(csvs)} csv")
     if expected is None or len(index) != expected:
         known = "an unknown number" if expected is None else str(expected)

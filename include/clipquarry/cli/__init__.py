@@ -1,6 +1,7 @@
-"""The command line: every step, the plan, the ledger's answers, the report and the release, without Airflow.
+"""The command line: steps, the plan, queries of the ledger, the report and the release, without Airflow.
 
-An error of ours is one sentence on standard error and the exit code of :class:`clipquarry.errors.Exit`; never a traceback.
+An error of ours is one sentence on standard error and an exit code of :class:`clipquarry.errors.Exit`; never a
+traceback.
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ COMMANDS = {
     "run": "runs", "refresh": "runs", "plan": "runs", "stage": "runs", "step": "steps", "missing": "answers", "due": "answers",
     "history": "answers", "coverage": "answers", "report": "runs", "release": "runs", "diff": "compare", "datasets": "data_sets",
     "spec": "data_sets", "doctor": "data_sets", "rebuild": "answers", "flatten": "compare",
-    "adopt": "adopt",
+    "adopt": "adopt", "new-dag": "data_sets",
 }  # fmt: skip
-"""Command to the module that holds it. Imported when it is asked for: a step needs neither the ledger nor the checks, and the
-image that steps run in does not hold their packages."""
+"""Command to its module, which is imported when the command is used. A step needs neither the ledger nor the checks,
+and the image for steps lacks their packages.
+"""
 
 
 _NEEDS = "this command needs the package {package}, which is not installed here: pip install 'clipquarry[pipeline]'."
 
 
 def _absent(name: str, package: str) -> click.Command:
-    """Stands for a command whose packages are not installed, so that the others and ``--help`` work."""
+    """Placeholder for a command whose packages are not installed, so that the others and ``--help`` work."""
 
     @click.command(
         name, help=f"(Not installed here.) Needs {package}.", context_settings={"ignore_unknown_options": True}
@@ -45,7 +47,7 @@ def _absent(name: str, package: str) -> click.Command:
 
 
 class _Group(click.Group):
-    """Imports a command when it is asked for, and turns our errors into one sentence."""
+    """Imports a command when it is used, and turns our errors into one sentence."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -54,7 +56,9 @@ class _Group(click.Group):
         if cmd_name not in COMMANDS:
             return None
         try:
-            command: click.Command = getattr(import_module(f"clipquarry.cli.{COMMANDS[cmd_name]}"), cmd_name)
+            command: click.Command = getattr(
+                import_module(f"clipquarry.cli.{COMMANDS[cmd_name]}"), cmd_name.replace("-", "_")
+            )
         except ModuleNotFoundError as error:
             return _absent(cmd_name, str(error.name))
         return command
@@ -66,7 +70,7 @@ class _Group(click.Group):
         except ClipquarryError as error:
             click.echo(f"clipquarry: {error}", err=True)
             sys.exit(int(error.exit_code))
-        except ModuleNotFoundError as error:  # never one of ours: an import that a command makes when it runs
+        except ModuleNotFoundError as error:  # never one of ours: an import inside a running command
             click.echo(f"clipquarry: {_NEEDS.format(package=error.name)}", err=True)
             sys.exit(int(Exit.ERROR))
         except BrokenPipeError:

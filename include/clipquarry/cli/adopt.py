@@ -1,4 +1,4 @@
-"""``adopt``: a data root or deployment of the product's old name."""
+"""``adopt``: takes over a data root or deployment of the product's old name."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from clipquarry.settings import Settings
 
 @click.command()
 @data_option
-@click.option("--dead", multiple=True, metavar="DATASET/RUN", help="An open run that nobody goes on with (repeatable).")
 @click.option(
-    "--env", "env_file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="A file of settings (docker/.env) whose names are adopted; the old file is kept beside it. The data root is left alone.",
+    "--dead", multiple=True, metavar="DATASET/RUN", help="An open run that nobody will continue; repeat for more."
+)
+@click.option(
+    "--env", "env_file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Rename the settings in this file (`docker/.env`), instead of converting a data root; keeps the old file.",
 )  # fmt: skip
 @click.option(
     "--volumes", metavar="IMAGE",
-    help="Move the volumes of the old compose deployment to their new names, with an image that has sh. The data root is left alone.",
+    help="Move the volumes of the old compose deployment, instead of converting a data root. IMAGE must have `sh`.",
 )  # fmt: skip
 def adopt(data: Path | None, dead: tuple[str, ...], env_file: Path | None, volumes: str | None) -> None:
     """Take over what the product kept under its old name: nothing is fetched or made again.
@@ -41,6 +43,14 @@ def adopt(data: Path | None, dead: tuple[str, ...], env_file: Path | None, volum
 
     root = Settings.root_of(os.environ, data)
     progress = Progress("adopt", files_of(root))
-    done = adopt_root(root, os.environ.get("CLIPQUARRY_LEDGER"), dead=dead, count=progress.add)
+    done = adopt_root(root, os.environ.get("CLIPQUARRY_LEDGER"), dead=dead, count=progress.add, namespaces=_namespaces)
     progress.close()
     click.echo(f"{root} is adopted: {done}.")
+
+
+def _namespaces() -> dict[str, str]:
+    from clipquarry.pipeline.ledgers import namespaces
+
+    return namespaces(
+        Settings.from_env({"CLIPQUARRY_DATASETS": os.environ.get("CLIPQUARRY_DATASETS", "")}, data=Path("/nowhere"))
+    )

@@ -1,4 +1,4 @@
-"""What the ledger knows: ``missing``, ``due``, ``history``, ``coverage``. Tab-separated, for people and for scripts."""
+"""Commands that query the ledger: ``missing``, ``due``, ``history``, ``coverage``. Tab-separated, for people and for scripts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import click
 
 from clipquarry.cli.common import data_option, settings_for, table
 from clipquarry.errors import UserError
-from clipquarry.ledger import Ledger
 from clipquarry.manifest import Row
+from clipquarry.pipeline.ledgers import namespaces, open_ledger
 from clipquarry.reasons import Reason
 
 
@@ -36,14 +36,16 @@ _HISTORY = ("at", "dataset", "run", "clip_id", "source", "egress", "reason", "ev
 
 @click.command()
 @click.argument("dataset")
-@click.option("--split", help="Only this split.")
-@click.option("--reason", type=click.Choice([str(reason) for reason in Reason]), help="Only this reason.")
-@click.option("--all", "everything", is_flag=True, help="Also what no run ever asked for.")
+@click.option("--split", metavar="NAME", help="Only this split.")
+@click.option(
+    "--reason", metavar="REASON", type=click.Choice([str(reason) for reason in Reason]), help="Only this reason."
+)
+@click.option("--all", "everything", is_flag=True, help="Also items that no run has requested.")
 @data_option
 def missing(dataset: str, split: str | None, reason: str | None, everything: bool, data: Path | None) -> None:
     """Items that were asked for and are not there: why, since when, and when they are asked for again."""
     settings = settings_for(data)
-    with Ledger.open(settings.ledger_url) as ledger:
+    with open_ledger(settings) as ledger:
         rows = ledger.missing(dataset, split, Reason(reason) if reason else None, egress=settings.egress)
         if not everything and reason != Reason.NOT_ASKED:
             rows = (row for row in rows if not _never_asked(row))
@@ -52,12 +54,12 @@ def missing(dataset: str, split: str | None, reason: str | None, everything: boo
 
 @click.command()
 @click.argument("dataset", required=False)
-@click.option("--as-of", help="At this time (ISO 8601). Default: now.")
+@click.option("--as-of", metavar="TIME", help="As of this time (ISO 8601; UTC without a time zone). Default: now.")
 @data_option
 def due(dataset: str | None, as_of: str | None, data: Path | None) -> None:
     """Items that the next refresh asks for."""
     settings = settings_for(data)
-    with Ledger.open(settings.ledger_url) as ledger:
+    with open_ledger(settings) as ledger:
         rows = ledger.due(_moment(as_of), dataset, egress=settings.egress)
         table(([row[name] for name in ("dataset", *_STANDING)] for row in rows), ("dataset", *_STANDING))
 
@@ -67,19 +69,26 @@ def due(dataset: str | None, as_of: str | None, data: Path | None) -> None:
 @data_option
 def history(id_: str, data: Path | None) -> None:
     """Every attempt for a video id or a clip id, oldest first. (Write 'history -- -abc…' for ids that begin with '-'.)"""
-    with Ledger.open(settings_for(data).ledger_url) as ledger:
+    with open_ledger(settings_for(data)) as ledger:
+        if len(names := ledger.called(id_)) > 1:
+            click.echo(
+                f"clipquarry: {id_!r} is an id of {len(names)}: {', '.join(names)}. All are shown; write one of these to see one.",
+                err=True,
+            )
         table(([row[name] for name in _HISTORY] for row in ledger.history(id_)), _HISTORY)
 
 
 @click.command()
 @click.argument("dataset")
-@click.option("--classes", is_flag=True, help="Also per class.")
-@click.option("--all", "everything", is_flag=True, help="Of the whole data set, also what no run ever asked for.")
+@click.option("--classes", is_flag=True, help="Also by class.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Share of the whole data set, with the items that no run has requested."
+)
 @data_option
 def coverage(dataset: str, classes: bool, everything: bool, data: Path | None) -> None:
     """How much of what was asked for is there, by split."""
     settings = settings_for(data)
-    with Ledger.open(settings.ledger_url) as ledger:
+    with open_ledger(settings) as ledger:
         rows = [row for row in ledger.coverage(dataset) if classes or row.label is None]
         if not everything:
             unasked: Counter[tuple[str, str | None]] = Counter()
@@ -99,6 +108,6 @@ def coverage(dataset: str, classes: bool, everything: bool, data: Path | None) -
 def rebuild(data: Path | None) -> None:
     """Fill a new, empty ledger from the runs on disk, after a damaged one was moved away."""
     settings = settings_for(data)
-    with Ledger.open(settings.ledger_url) as ledger:
-        told = ledger.rebuild(settings.data.private / "runs")
+    with open_ledger(settings) as ledger:
+        told = ledger.rebuild(settings.data.all_runs, namespaces=namespaces(settings))
     click.echo(f"The ledger knows {told.items} items and {told.attempts} attempts again.")

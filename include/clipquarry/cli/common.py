@@ -1,7 +1,8 @@
-"""What several commands share."""
+"""Helpers that several commands share."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +14,9 @@ from clipquarry.settings import Settings
 
 data_option = click.option(
     "--data",
+    metavar="ROOT",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The data root. Default: CLIPQUARRY_DATA, else ./data.",
+    help="The data root. Default: `CLIPQUARRY_DATA`, else `./data`.",
 )
 
 
@@ -23,9 +25,19 @@ def settings_for(data: Path | None) -> Settings:
     return Settings.from_env(data=data)
 
 
-def say(form: str, *values: Any) -> None:
-    """Like ``logger.info``, on standard error."""
-    click.echo(form % values if values else form, err=True)
+class _Echo(logging.Handler):
+    """Log lines on standard error, without logger names and times, for people who watch."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
+
+
+def show_log() -> None:
+    """From now on, print the product's log in this process."""
+    logger = logging.getLogger("clipquarry")
+    if not any(isinstance(handler, _Echo) for handler in logger.handlers):
+        logger.addHandler(_Echo())
+    logger.setLevel(logging.INFO)
 
 
 def new_run(kind: str) -> str:
@@ -34,7 +46,7 @@ def new_run(kind: str) -> str:
 
 
 def table(rows: Iterable[Iterable[Any]], header: Iterable[str]) -> None:
-    """Tab-separated values on standard output, tabs and line breaks in values shown as blanks."""
+    """Print tab-separated values, with tabs and line breaks in values replaced by blanks."""
     click.echo("\t".join(header))
     for row in rows:
         click.echo("\t".join(" ".join(str("" if value is None else value).split()) for value in row))

@@ -1,4 +1,4 @@
-"""``clipquarry diff``: do two labs have the same data set? ``clipquarry flatten``: one folder instead of class folders."""
+"""``clipquarry diff``: compares two copies of a data set. ``clipquarry flatten``: one folder instead of class folders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import click
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--csv", "csv", type=click.Path(path_type=Path), help="Also write every difference to this csv.")
+@click.option(
+    "--csv", "csv", metavar="FILE", type=click.Path(path_type=Path), help="Also write every difference to this csv."
+)
 def diff(a: Path, b: Path, as_json: bool, csv: Path | None) -> None:
     """Compare two lock files; ends with 1 when they differ."""
     from clipquarry.release.diff import diff_locks
@@ -26,7 +28,7 @@ def diff(a: Path, b: Path, as_json: bool, csv: Path | None) -> None:
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--link", is_flag=True, help="Leave the class folders as they are and link the clips.")
+@click.option("--link", is_flag=True, help="Link the clips, and leave the class folders unchanged.")
 def flatten(source: Path, target: Path, link: bool) -> None:
     """Move the clips of SOURCE's class folders into the one folder TARGET."""
     from clipquarry.release.flatten import flatten as do_flatten

@@ -1,14 +1,15 @@
-"""Data sets and the machine: ``datasets``, ``spec``, ``doctor``."""
+"""Commands about data sets and the machine: ``datasets``, ``spec``, ``doctor``."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import click
 
 from clipquarry.cli.common import data_option, settings_for, table
-from clipquarry.errors import Exit
+from clipquarry.errors import Exit, UserError
 from clipquarry.settings import Settings
 
 
@@ -19,8 +20,8 @@ def datasets() -> None:
 
     specs, errors = load_all(settings_for(None).dataset_folders)
     table(
-        ((s.name, s.title, s.family, "yes" if s.is_runnable else "described only") for s in specs.values()),
-        ("name", "title", "family", "runs"),
+        ((s.name, s.title, s.family) for s in specs.values()),
+        ("name", "title", "family"),
     )
     for error in errors:
         click.echo(f"clipquarry: {error}", err=True)
@@ -29,33 +30,66 @@ def datasets() -> None:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-def spec(file: Path) -> None:
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--json-schema", is_flag=True, help="Print the JSON schema of the YAML for editors, and check no file.")
+def spec(file: Path | None, json_schema: bool) -> None:
     """Check one data set's YAML: the keys, and all that a run needs."""
+    if json_schema == (file is not None):
+        raise click.UsageError("Give the YAML that is to be checked, or --json-schema for the schema of all of them.")
+    if file is None:
+        from clipquarry.datasets import families
+
+        click.echo(json.dumps(families.json_schema(), indent=2, ensure_ascii=False))
+        return
     from clipquarry.datasets.load import load_spec
+    from clipquarry.datasets.ways import can_expire
     from clipquarry.pipeline.param_checks import parse_run_params
 
-    loaded = load_spec(file, to_run=True)
-    if not loaded.is_runnable:
-        click.echo(
-            f"{file}: {loaded.name} ({loaded.title}) is a valid description; this version cannot run family '{loaded.family}'."
-        )
-        return
+    loaded = load_spec(file)
     parse_run_params({}, loaded)
     click.echo(f"{file}: {loaded.name} ({loaded.title}) is a valid data set of family '{loaded.family}'.")
+    if not can_expire(loaded) and "refresh" in loaded.model_fields_set and loaded.refresh.schedule:
+        click.echo("It gets no refresh DAG, since nothing in it can expire: 'refresh.schedule' is not used.")
+
+
+@click.command("new-dag")
+@click.argument("name")
+@click.option(
+    "--into",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    default=Path("dags"),
+    help="The folder with the DAG files; it must exist. Default: `./dags`.",
+)
+def new_dag(name: str, into: Path) -> None:
+    """Write the DAG file of a data set, packaged or of your own. A file that is there is left alone."""
+    from clipquarry.datasets.load import find_spec
+    from clipquarry.files import write_new
+    from clipquarry.pipeline.dag_file import dag_file
+
+    text = dag_file(find_spec(name, settings_for(None).dataset_folders))
+    if not into.is_dir():
+        raise UserError(f"{into} is no folder: make it, or name the folder with your DAG files by --into.")
+    target = into / f"{name}.py"
+    try:
+        write_new(target, text)
+    except FileExistsError:
+        raise UserError(f"{target} is there already and is left alone: move it away, or name another folder.") from None
+    click.echo(f"{target}: the DAGs of {name}; Airflow shows them when it reads its DAG files next.")
 
 
 def _ledger(settings: Settings) -> list[tuple[str, str]]:
+    from clipquarry.pipeline.ledgers import open_ledger
+
     try:
-        from clipquarry.ledger import Ledger
+        opened = open_ledger(settings)
     except ModuleNotFoundError as error:  # the image that steps run in
         told = (
             f"no ledger here ({error.name} is not installed): this is a place for steps; data root {settings.data.root}"
         )
         return [("ok", told)]
-    with Ledger.open(settings.ledger_url) as ledger:
-        states = sorted((settings.data.private / "state").glob("*.parquet"))
-        unknown = [path.stem for path in states if "." not in path.stem and not ledger.knows(path.stem)]
+    with opened as ledger:
+        unknown = [name for name in settings.data.data_sets_with_state() if not ledger.knows(name)]
         return [
             ("ok", f"the ledger opens; data root {settings.data.root}"),
             *(("warn", sentence) for sentence in ledger.in_the_future()),

@@ -1,8 +1,9 @@
-"""Runs and their parts: ``run``, ``refresh``, ``plan``, ``stage``, ``report``, ``release``."""
+"""Commands for runs and their tasks: ``run``, ``refresh``, ``plan``, ``stage``, ``report``, ``release``."""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -11,38 +12,49 @@ from typing import Any
 
 import click
 
-from clipquarry.cli.common import chain, data_option, new_run, say, settings_for
-from clipquarry.pipeline.context import Kind, RunContext, make_context
-from clipquarry.pipeline.graph import GRAPHS, stages_of
+from clipquarry.cli.common import chain, data_option, new_run, settings_for, show_log
+from clipquarry.pipeline.context import Kind, RunContext
+from clipquarry.pipeline.family import tasks_of
+from clipquarry.pipeline.make_context import make_context
+
+log = logging.getLogger(__name__)
 
 _run_options = chain(
     click.argument("dataset"),
     data_option,
-    click.option("--run", "run_name", help="Name of the run; the same name goes on where it was."),
-    click.option("--split", "splits", multiple=True, help="Split to prepare (again for more). Default: the data set's."),
-    click.option("--class", "classes", multiple=True, help="Only this class (again for more)."),
-    click.option("--limit", type=click.IntRange(1), help="At most this many clips of each split."),
-    click.option("--source", "sources", multiple=True, help="Source to try, in this order (again for more)."),
-    click.option("--annotation-source", "annotation_sources", multiple=True,
-                 help="Source of the annotation files to ask, in this order (again for more)."),
-    click.option("--local-folder", help="A folder with clips or videos that you have."),
-    click.option("--mirror-url", help="URL template of a mirror: http://host/{clip}.mp4"),
-    click.option("--resize/--no-resize", default=None, help="Also make short-edge copies."),
+    click.option("--run", "run_name", metavar="NAME",
+                 help="Name of the run, of letters, digits and `_ . ~ : + -`; an existing name continues that run. Default: "
+                      "`cli-full-{time}`."),
+    click.option("--split", "splits", metavar="NAME", multiple=True,
+                 help="Split to prepare; repeat for more. Default: the data set's."),
+    click.option("--class", "classes", metavar="NAME", multiple=True,
+                 help="Only this class, by its name in the csv or its folder; repeat for more."),
+    click.option("--limit", metavar="N", type=click.IntRange(1), help="At most this many clips of each split, in csv order."),
+    click.option("--source", "sources", metavar="ID", multiple=True,
+                 help="Source to try; repeat for more, in this order. Default: the YAML's order."),
+    click.option("--annotation-source", "annotation_sources", metavar="ID", multiple=True,
+                 help="Source of annotation files, such as the official one or its backup; repeat for more, in this order. "
+                      "Default: all, in the YAML's order."),
+    click.option("--local-folder", metavar="DIR", help="A folder with your own clips or whole videos."),
+    click.option("--mirror-url", metavar="URL", help="URL template of a mirror, such as `http://host/{clip}.mp4`."),
+    click.option("--resize/--no-resize", default=None, help="Also make short-edge copies with dense key frames."),
     click.option("--frames/--no-frames", default=None, help="Also extract raw frames."),
-    click.option("--short-edge", type=int, help="Short edge, pixels."),
-    click.option("--frame-width", type=int, help="Fixed frame width, pixels; with --frame-height."),
-    click.option("--frame-height", type=int, help="Fixed frame height, pixels."),
-    click.option("--frame-rate", type=float, help="Frames per second of raw frames; 0 keeps every frame."),
-    click.option("--shards", type=click.IntRange(1, 1000), help="Into how many shards the work is cut."),
-    click.option("--jobs", type=int, help="Parallel items. Default: 2."),
-    click.option("--dry-run", is_flag=True, help="Only plan: say what would be asked for, and stop."),
-    click.option("--retry-all", is_flag=True, help="Ask again for everything missing, also what is not due."),
-    click.option("--as-of", help="Pretend that it is this time (ISO 8601 with time zone)."),
-    click.option("--label-map", help="A label map file; default: the train csv."),
-    click.option("--annotation-counts", type=click.Choice(["strict", "warn"]),
-                 help="Row counts other than the published ones stop, or only warn."),
+    click.option("--short-edge", metavar="PIXELS", type=int, help="Short edge of copies and frames. Default: the recipe's."),
+    click.option("--frame-width", metavar="PIXELS", type=int,
+                 help="Fixed frame width, with `--frame-height`, instead of the short edge."),
+    click.option("--frame-height", metavar="PIXELS", type=int, help="Fixed frame height."),
+    click.option("--frame-rate", metavar="FPS", type=float,
+                 help="Frames per second of raw frames; 0 keeps every frame. Default: 0; 30 in a flat layout."),
+    click.option("--shards", metavar="N", type=click.IntRange(1, 1000), help="Number of shards, at most 1,000. Default: by size."),
+    click.option("--jobs", metavar="N", type=int, help="Parallel downloads or encodes. Default: 2."),
+    click.option("--dry-run", is_flag=True, help="Plan only: print the requests that a run would make, and stop."),
+    click.option("--retry-all", is_flag=True, help="Try all missing items again, due or not."),
+    click.option("--as-of", metavar="TIME", help="Decide what is due as of this time (ISO 8601 with time zone)."),
+    click.option("--label-map", metavar="FILE", help="A label map, one class per line. Default: the classes of the train csv."),
+    click.option("--annotation-counts", metavar="strict|warn", type=click.Choice(["strict", "warn"]),
+                 help="Row counts that differ from the published ones stop the run, or only warn."),
     click.option("--set", "others", metavar="NAME=VALUE", multiple=True,
-                 help="Any parameter of the data set's trigger form (again for more)."),
+                 help="Any parameter of the data set's trigger form, such as `detector=hog`; repeat for more."),
 )  # fmt: skip
 
 
@@ -60,7 +72,9 @@ def _assigned(text: str) -> tuple[str, Any]:
 
 
 def _params(values: dict[str, Any], *, plan: bool) -> dict[str, Any]:
-    """The run's parameters, of options and ``--set`` alike. One that is given twice is refused: either would be dropped."""
+    """The run's parameters from options and ``--set``. One that is given twice is refused, because either value
+    would be dropped.
+    """
     from clipquarry.errors import UserError
 
     params = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
@@ -81,13 +95,14 @@ def _params(values: dict[str, Any], *, plan: bool) -> dict[str, Any]:
 def _context(kind: Kind, values: dict[str, Any], *, plan: bool = False) -> RunContext:
     dataset, data, name = values.pop("dataset"), values.pop("data"), values.pop("run_name")
     params = _params(values, plan=plan)
+    show_log()
     return make_context(dataset, name or new_run(kind), params, kind=kind, settings=settings_for(data), in_process=True)
 
 
 def _go(kind: Kind, values: dict[str, Any], *, plan: bool = False) -> None:
     from clipquarry.pipeline.run import run_all
 
-    summary = run_all(_context(kind, values, plan=plan), say)
+    summary = run_all(_context(kind, values, plan=plan))
     click.echo(summary["sentence"])
 
 
@@ -112,23 +127,19 @@ def plan(**values: Any) -> None:
     _go("full", values, plan=True)
 
 
-def _stage_names() -> list[str]:
-    """Of all data sets; shards are made by the runtime's own task."""
-    names = (part.name for graph in GRAPHS.values() for part in graph if not part.is_step)
-    return list(dict.fromkeys(names))
-
-
 def _existing(dataset: str, run_name: str | None, data: Path | None) -> RunContext:
-    """The context of a run that exists, with the parameters it was started with; the latest when none is named."""
+    """The context of an existing run, with its own parameters; the latest run if none is named."""
     from clipquarry.errors import UserError
     from clipquarry.files import read_json
+    from clipquarry.run_folder import RunFolder, begun_runs
     from clipquarry.run_order import run_order
-    from clipquarry.settings import slug
 
+    show_log()
     settings = settings_for(data)
     folder = settings.data.runs(dataset)
-    runs = sorted(folder.glob("*/run.json"), key=lambda path: run_order(path.parent))
-    path = folder / slug(run_name) / "run.json" if run_name else (runs[-1] if runs else folder / "none")
+    runs = sorted(begun_runs(folder), key=run_order)
+    chosen = settings.data.run(dataset, run_name) if run_name else (runs[-1] if runs else folder / "none")
+    path = RunFolder(chosen).run_file
     if not path.exists():
         raise UserError(
             f"{dataset} has no run {run_name or 'yet'} below {folder}; start one with 'clipquarry run {dataset}'."
@@ -142,15 +153,15 @@ def _existing(dataset: str, run_name: str | None, data: Path | None) -> RunConte
 
 
 def _made_again(name: str, ctx: RunContext) -> Any:
-    """What a stage returns; a sentence and exit code 2 when the run never came so far."""
+    """A stage's return value; a sentence and exit code 2 if the run never came so far."""
     from clipquarry.errors import UserError
     from clipquarry.pipeline.publish import SameRelease
     from clipquarry.pipeline.stages import NothingToDo, run_stage
 
     try:
-        return run_stage(name, ctx, say=say)
+        return run_stage(name, ctx)
     except SameRelease as same:
-        say("%s", str(same))
+        log.info(str(same))
         return same.folder
     except NothingToDo as nothing:
         raise UserError(f"{ctx.spec.name}, run {ctx.run}: {nothing}") from nothing
@@ -158,13 +169,18 @@ def _made_again(name: str, ctx: RunContext) -> Any:
 
 _existing_options: Callable[..., Any] = chain(
     click.argument("dataset"),
-    click.option("--run", "run_name", help="Name of the run. Default: the latest."),
+    click.option(
+        "--run",
+        "run_name",
+        metavar="NAME",
+        help="Name of the run; an Airflow run id works too. Default: the latest run.",
+    ),
     data_option,
 )
 
 
 @click.command()
-@click.argument("name", type=click.Choice(_stage_names()))
+@click.argument("name", metavar="NAME")
 @_existing_options
 def stage(name: str, dataset: str, run_name: str | None, data: Path | None) -> None:
     """Run one stage of an existing run again."""
@@ -172,20 +188,22 @@ def stage(name: str, dataset: str, run_name: str | None, data: Path | None) -> N
     from clipquarry.pipeline.stages import NothingToDo, run_stage
 
     ctx = _existing(dataset, run_name, data)
-    if name not in stages_of(ctx.spec.annotation_format):
-        raise UserError(f"A run of {dataset} has no stage '{name}'.")
+    # Only the runtime's own task makes shards.
+    known = [task.name for task in tasks_of(ctx.spec) if not task.is_step]
+    if name not in known:
+        raise UserError(f"A run of {dataset} has no stage '{name}'; it has {', '.join(known)}.")
     try:
-        result = run_stage(name, ctx, say=say)
+        result = run_stage(name, ctx)
     except NothingToDo as nothing:
-        say("%s", str(nothing))
+        log.info(str(nothing))
     else:
         click.echo(json.dumps(result, indent=1, default=str))
 
 
 @click.command()
 @click.argument("dataset", required=False)
-@click.option("--run", "run_name", help="Name of the run. Default: the latest.")
-@click.option("--index", is_flag=True, help="Write the page over all data sets instead.")
+@click.option("--run", "run_name", metavar="NAME", help="Name of the run. Default: the latest run.")
+@click.option("--index", is_flag=True, help="Write the index of all data sets instead.")
 @data_option
 def report(dataset: str | None, run_name: str | None, index: bool, data: Path | None) -> None:
     """Write a run's report again, or the index of all data sets; prints the path."""
@@ -193,13 +211,13 @@ def report(dataset: str | None, run_name: str | None, index: bool, data: Path | 
 
     if index:
         from clipquarry.datasets.load import load_all
-        from clipquarry.ledger import Ledger
+        from clipquarry.pipeline.ledgers import open_ledger
         from clipquarry.report import write_index
 
         settings = settings_for(data)
         specs = load_all(settings.dataset_folders)[0].values()
         with ExitStack() as stack:
-            ledger = stack.enter_context(Ledger.open(settings.ledger_url)) if settings.has_ledger else None
+            ledger = stack.enter_context(open_ledger(settings)) if settings.has_ledger else None
             click.echo(write_index(settings.data, specs, datetime.now(UTC), ledger))
         return
     if dataset is None:

@@ -1,4 +1,4 @@
-"""``clipquarry step``: what every runtime runs."""
+"""``clipquarry step``: the command that every runtime runs for a step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GRACE_SECONDS = 3.0
 
 
 def _die_with_parent() -> None:
-    """A worker killed with -9 must not leave its step running (Linux; elsewhere nothing is done).
+    """End this process when its worker is killed with -9 (Linux; elsewhere nothing is done).
 
     ``CLIPQUARRY_DIE_WITH_PARENT`` is the worker's process id: it may have died while Python was still starting.
     """
@@ -28,7 +28,7 @@ def _die_with_parent() -> None:
 
 
 def _terminate(*_: object) -> None:
-    """End in an orderly way, but soon: a thread may sit in a read that nobody answers, and a kill does no harm."""
+    """End in an orderly way, but soon: a thread may wait in a read without an end, and a kill does no harm."""
     timer = threading.Timer(_GRACE_SECONDS, os._exit, (128 + signal.SIGTERM,))
     timer.daemon = True
     timer.start()
@@ -37,11 +37,23 @@ def _terminate(*_: object) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--items", type=click.Path(path_type=Path), required=True, help="Manifest with the items of the shard.")
-@click.option("--params", default="{}", show_default=True, help="JSON object, or @FILE.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Manifest to write.")
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="The data root.")
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1, 64), help="Parallel items.")
+@click.option(
+    "--items",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Manifest with the items of the shard; `start` and `end` in microseconds (in seconds in tables of earlier versions).",
+)
+@click.option("--params", metavar="JSON", default="{}", help="JSON object, or `@FILE`. Default: `{}`.")
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), required=True, help="Manifest to write.")
+@click.option(
+    "--data",
+    metavar="ROOT",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="The data root. It has no default here.",
+)
+@click.option("--jobs", metavar="N", default=1, type=click.IntRange(1, 64), help="Items in parallel. Default: 1.")
 def step(name: str, items: Path, params: str, out: Path, data: Path, jobs: int) -> None:
     """Run one step over one shard.
 

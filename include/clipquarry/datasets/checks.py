@@ -1,6 +1,7 @@
-"""What a data set's YAML must hold beyond its shape, so that no run and no DAG finds out: folders, templates, addresses.
+"""Checks of a data set's YAML beyond its shape, so that no run and no DAG finds the error first: folders, templates,
+addresses.
 
-Each problem names its key, so that the loader can say the line.
+Each problem names its key, so that the loader can give the line.
 """
 
 from __future__ import annotations
@@ -13,53 +14,48 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from clipquarry.datasets.model import DatasetSpec, Source
+from clipquarry.ids import VIDEO_SUFFIXES
 from clipquarry.settings import PRIVATE
 
 Where = tuple[str | int, ...]
 
 ITEM_HOLES = ("id", "clip", "class", "label", "split", "start", "end")
-"""Of the address of an item; :mod:`clipquarry.acquire.template` fills them."""
+"""Placeholders in the address of an item; :mod:`clipquarry.acquire.template` fills them."""
 _ANNOTATION_HOLES = ("split", "version")
 _NUMBER_FORM = re.compile(r"(0[1-9]?d|d)?\Z")
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _MADE = ("videos", "resized", "excerpts", "rawframes")
 """Folders that steps fill: two in one would overwrite each other."""
-_UNREAD = ("aliases", "checks", "compat", "stages")
-_UNREAD_OF_SOURCES = ("missing", "fallback", "file_id", "ids", "parts", "size", "format", "keep_archives")
 _PRESETS = frozenset({"@once", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"})
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*/,#?-]+", re.ASCII)
 
 
 class Problem(NamedTuple):
-    """What is wrong, and at which key."""
+    """An error, and its key."""
 
     where: Where
     text: str
 
 
 def problems(spec: DatasetSpec) -> Iterator[Problem]:
-    """Everything that is wrong, in the order of the file's keys as far as there is one."""
-    numbers = () if spec.is_runnable else tuple(hole for split in spec.splits for hole in split.each)
+    """All errors, in the order of the file's keys if there is one."""
     for key, folder in spec.layout.items():
-        yield from _path(("layout", key), folder, ("part", *numbers), spec)
+        yield from _path(("layout", key), folder, ("split",), spec)
     for key, name in spec.lists.items():
-        yield from _path(("lists", key), name, ("part", "name", *numbers), spec)
+        yield from _path(("lists", key), name, ("split", "name"), spec)
     yield from _splits(spec)
     for index, source in enumerate(spec.sources):
         for where, text in _source(source, spec):
             yield Problem(("sources", index, *where), text)
     yield from _schedule(spec)
     yield from _web(("access", "page"), spec.access.page)
-    checkpoint = spec.detection.checkpoint
-    if checkpoint and "://" in checkpoint:
-        yield from _web(("detection", "checkpoint"), checkpoint)
-    yield from _images(spec)
-    if spec.is_runnable:
-        yield from _needed(spec)
+    yield from _frame_names(spec)
+    yield from _item(spec)
+    yield from _needed(spec)
 
 
 def _needed(spec: DatasetSpec) -> Iterator[Problem]:
-    """Folders that steps would fill twice, lists of nothing, and what the runs would not read; what they need is in ``needs.py``."""
+    """Folders that steps would fill twice, and lists of absent folders; ``needs.py`` has the needs of runs."""
     taken: dict[str, str] = {}
     for key in _MADE:
         if (folder := spec.layout.get(key)) is not None and (other := taken.setdefault(folder, key)) != key:
@@ -71,20 +67,10 @@ def _needed(spec: DatasetSpec) -> Iterator[Problem]:
             yield Problem(("lists", key), "there are lists of videos and of rawframes")
         elif key not in spec.layout:
             yield Problem(("lists", key), f"the layout has no folder '{key}' that it could list")
-    for key in _UNREAD:
-        if getattr(spec, key):
-            yield Problem((key,), f"nothing reads it in a data set of {spec.annotation_format}: take it out")
-    if spec.labels.groups:
-        yield Problem(("labels", "groups"), f"nothing reads it in a data set of {spec.annotation_format}: take it out")
-    for index, source in enumerate(spec.sources):
-        for key in _UNREAD_OF_SOURCES:
-            if getattr(source, key):
-                text = f"nothing reads it in a data set of {spec.annotation_format}: take it out"
-                yield Problem(("sources", index, key), text)
 
 
 def _holes(text: str) -> list[tuple[str, str, str]]:
-    """Name, form and conversion of each hole; raises ValueError when the braces do not match."""
+    """Name, form and conversion of each placeholder; raises ValueError if the braces do not match."""
     return [
         (name, form or "", conversion or "")
         for _, name, form, conversion in string.Formatter().parse(text)
@@ -110,8 +96,8 @@ def _path(where: Where, text: str, known: Collection[str], spec: DatasetSpec) ->
     yield from wrong
     if wrong:
         return
-    for part in spec.parts or ("train",):
-        filled = text.format(**{**dict.fromkeys(known, "1"), "part": part, "name": spec.name})
+    for split in spec.splits or ("train",):
+        filled = text.format(**{**dict.fromkeys(known, "1"), "split": split, "name": spec.name})
         if problem := _path_problem(filled):
             yield Problem(where, problem)
             return
@@ -129,49 +115,41 @@ def _path_problem(path: str) -> str | None:
 
 
 def _splits(spec: DatasetSpec) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for index, split in enumerate(spec.splits):
-        if spec.is_runnable and split.each:
-            yield Problem(("splits", index, "each"), f"{spec.annotation_format} has no numbered splits")
-        for part, path in split.parts.items():
-            where: Where = ("splits", index, "parts", part)
-            if spec.is_runnable and ("{" in path or "}" in path):
-                yield Problem(where, f"{path!r}: the file of a split is named as it is, without placeholders")
-            elif problem := _path_problem(path):
-                yield Problem(where, problem)
-            if spec.is_runnable and part in seen:
-                yield Problem(where, f"the split '{part}' is given twice")
-            seen.add(part)
+    for split, path in spec.splits.items():
+        if "{" in path or "}" in path:
+            yield Problem(("splits", split), f"{path!r}: the file of a split is named as it is, without placeholders")
+        elif problem := _path_problem(path):
+            yield Problem(("splits", split), problem)
+    for split in spec.default_splits:
+        if split not in spec.splits:
+            yield Problem(("default_splits",), f"it names '{split[:60]}', which is no split of the data set")
 
 
 def _source(source: Source, spec: DatasetSpec) -> Iterator[tuple[Where, str]]:
     items = source.provides == "items"
-    asked = spec.is_runnable and source.provides in ("items", "annotations")
     holes: Collection[str] = ITEM_HOLES if items else _ANNOTATION_HOLES
     addresses: list[tuple[Where, str]] = [(("url",), source.url)] if source.url else []
     addresses += [(("urls", index), url) for index, url in enumerate(source.urls)]
     for where, url in addresses:
-        if asked:
-            yield from _template(where, url, holes)
-        yield from _address(where, url)
-        if asked and items and source.kind == "http" and not {n for n, _, _ in _safe_holes(url)} & {"id", "clip"}:
+        yield from _template(where, url, holes)
+        yield from web_problem(where, url)
+        if items and source.kind == "http" and not {n for n, _, _ in _safe_holes(url)} & {"id", "clip"}:
             yield where, f"{url!r} has neither {{id}} nor {{clip}}: every item would be the same file"
-        if asked and source.kind == "youtube" and "id" not in {name for name, _, _ in _safe_holes(url)}:
+        if source.kind == "youtube" and "id" not in {name for name, _, _ in _safe_holes(url)}:
             yield where, f"{url!r} has no {{id}}"
-    for split, place in source.parts_list.items():
-        if asked and split not in spec.parts:
-            yield ("parts_list", split), f"the data set has no split '{split}'"
+    for split, place in source.volume_lists.items():
+        if split not in spec.splits:
+            yield ("volume_lists", split), f"the data set has no split '{split}'"
         if "://" in place:
-            yield from _address(("parts_list", split), place)
+            yield from web_problem(("volume_lists", split), place)
     for split in source.split_names:
-        if asked and split not in spec.parts:
+        if split not in spec.splits:
             yield ("split_names", split), f"the data set has no split '{split}'"
     if source.path is not None:
-        if asked:
-            yield from _template(("path",), source.path, holes)
+        yield from _template(("path",), source.path, holes)
         if "://" in source.path or not source.path.isprintable():
             yield ("path",), f"{source.path[:80]!r} is no path of this machine"
-    if source.into is not None and asked:
+    if source.into is not None:
         wrong = list(_template(("into",), source.into, _ANNOTATION_HOLES))
         yield from wrong
         if not wrong and (problem := _path_problem(source.into.format(split="train", version="1"))):
@@ -191,8 +169,8 @@ def _safe_holes(text: str) -> list[tuple[str, str, str]]:
         return []
 
 
-def _address(where: Where, url: str) -> Iterator[tuple[Where, str]]:
-    """An address of the web; what begins with a variable is only known in a run."""
+def web_problem(where: Where, url: str) -> Iterator[tuple[Where, str]]:
+    """Errors in a web address; one that begins with a variable is only known in a run."""
     if url.startswith("${"):
         return
     plain = re.sub(r"\{[^{}]*\}", "x", _VARIABLE.sub("x", url))
@@ -207,7 +185,7 @@ def _address(where: Where, url: str) -> Iterator[tuple[Where, str]]:
 
 def _web(where: Where, url: str | None) -> Iterator[Problem]:
     if url:
-        for _, text in _address((), url):
+        for _, text in web_problem((), url):
             yield Problem(where, text)
 
 
@@ -226,7 +204,26 @@ def _schedule(spec: DatasetSpec) -> Iterator[Problem]:
         yield Problem(("refresh", "schedule"), f"{text[:60]!r} is neither a cron expression nor one of {presets}")
 
 
-def _images(spec: DatasetSpec) -> Iterator[Problem]:
+def _item(spec: DatasetSpec) -> Iterator[Problem]:
+    """Errors in the medium and the suffixes of samples."""
+    medium, suffixes = spec.item.medium, spec.item.ext
+    if medium != "video":
+        yield Problem(
+            ("item", "medium"), f"samples of medium '{medium}' cannot be prepared yet: this version runs videos"
+        )
+        return
+    if not suffixes:
+        yield Problem(("item", "ext"), "name at least one suffix of the videos, such as mp4")
+    for index, suffix in enumerate(suffixes):
+        where: Where = ("item", "ext", index)
+        if f".{suffix.lower()}" not in VIDEO_SUFFIXES:
+            known = ", ".join(one.removeprefix(".") for one in VIDEO_SUFFIXES)
+            yield Problem(where, f"{suffix[:60]!r} is no suffix of a video (without its dot): known are {known}")
+        elif suffix.lower() in (one.lower() for one in suffixes[:index]):
+            yield Problem(where, f"the suffix '{suffix}' is given twice")
+
+
+def _frame_names(spec: DatasetSpec) -> Iterator[Problem]:
     pattern = spec.item.rgb_pattern
     try:
         names = [pattern.format(number) for number in (1, 2, 123456)]
@@ -234,5 +231,5 @@ def _images(spec: DatasetSpec) -> Iterator[Problem]:
         names = [""]
     if len(set(names)) < 3 or any("/" in name or _path_problem(name) for name in names):
         yield Problem(
-            ("item", "rgb_pattern"), f"{pattern!r} must name each image by its number, such as img_{{:05d}}.jpg"
+            ("item", "rgb_pattern"), f"{pattern!r} must name each frame by its number, such as img_{{:05d}}.jpg"
         )

@@ -1,23 +1,30 @@
-"""Find and load data sets' YAML: the package's own, then the folders that ``CLIPQUARRY_DATASETS`` names.
+"""Loader of data sets' YAML: the package's own, then the folders in ``CLIPQUARRY_DATASETS``.
 
 A wrong YAML gets one sentence with the file, the key and the line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from clipquarry.datasets.checks import problems
+from clipquarry.datasets.families import find_family, spec_model
+from clipquarry.datasets.former_keys import FormerKeyError, as_written, translated
 from clipquarry.datasets.model import DatasetSpec
+from clipquarry.datasets.namespace import namespace_of
 from clipquarry.datasets.needs import run_needs
 from clipquarry.datasets.safe_yaml import read_yaml
 from clipquarry.errors import SpecError
+from clipquarry.ids import YOUTUBE
 
 PACKAGED = Path(__file__).parent
+_NAME = re.compile(r"[a-z0-9_]{1,60}\Z")
 
 
 def _line_of(node: yaml.Node | None, path: Iterable[str | int]) -> int:
@@ -55,35 +62,48 @@ def _duplicate_key(node: yaml.Node | None, path: str = "") -> tuple[str, int] | 
     return None
 
 
-def load_spec(path: Path, *, to_run: bool = False) -> DatasetSpec:
-    """Load one YAML. Raises :class:`SpecError` with one sentence.
-
-    A data set may be described only, without an annotation format; ``to_run`` refuses one whose family has runs.
-    """
+def load_spec(path: Path) -> DatasetSpec:
+    """Load one YAML. Raises :class:`SpecError` with one sentence."""
     node, value = read_yaml(path, "a data set's YAML")
     if not isinstance(value, dict):
         raise SpecError(f"{path}, line 1: a data set's YAML is a mapping that begins with 'schema: dataset-spec/v1'.")
     if twice := _duplicate_key(node):
         raise SpecError(f"{path}, line {twice[1]}: the key '{twice[0]}' is given twice; keep one.")
+    written = value
     try:
-        spec = DatasetSpec.model_validate(value)
+        value = dict(translated(value))
+    except FormerKeyError as error:
+        key = f" key '{'.'.join(map(str, error.where))}':" if error.where else ""
+        raise SpecError(f"{path}, line {_line_of(node, error.where)}:{key} {error}.") from error
+    try:
+        spec = _model(path, node, value).model_validate(value)
     except ValidationError as error:
         found = error.errors(include_url=False)
         # A misspelt key is also a missing one; the misspelling says more.
         first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
-        where = first["loc"]
-        key = ".".join(str(part) for part in where) or "(top)"
+        where = as_written(written, tuple(step for step in first["loc"] if step != "[key]"))
+        key = ".".join(map(str, where)) or "(top)"
         reason = str(first["msg"]).removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
-            reason = "unknown key; see docs/dataset-yaml.md for the keys"
+            reason = "unknown key; 'clipquarry spec --json-schema' prints those that there are"
         raise SpecError(f"{path}, line {_line_of(node, where)}: key '{key}': {reason}.") from error
-    for where, reason in run_needs(spec, described=not to_run):
-        key = ".".join(str(part) for part in where)
-        raise SpecError(f"{path}, line {_line_of(node, where)}: key '{key}': {reason}.")
-    for problem in problems(spec):
-        key = ".".join(map(str, problem.where))
-        raise SpecError(f"{path}, line {_line_of(node, problem.where)}: key '{key}': {problem.text}.")
+    family = find_family(spec.family)
+    for where, reason in (*run_needs(spec), *family.needs(spec), *problems(spec), *family.problems(spec)):
+        place = as_written(written, where)
+        raise SpecError(f"{path}, line {_line_of(node, place)}: key '{'.'.join(map(str, place))}': {reason}.")
     return spec
+
+
+def _model(path: Path, node: yaml.Node | None, value: dict[str, Any]) -> type[DatasetSpec]:
+    """The model of the family that the YAML names."""
+    name = value.get("family")
+    if not isinstance(name, str):  # which is told, or an earlier key
+        value.pop("options", None)
+        return DatasetSpec
+    try:
+        return spec_model(name)
+    except SpecError as error:
+        raise SpecError(f"{path}, line {_line_of(node, ('family',))}: key 'family': {error}.") from error
 
 
 def spec_files(folders: Iterable[Path] = ()) -> list[Path]:
@@ -92,7 +112,7 @@ def spec_files(folders: Iterable[Path] = ()) -> list[Path]:
 
 
 def load_all(folders: Iterable[Path] = ()) -> tuple[dict[str, DatasetSpec], list[SpecError]]:
-    """Every data set by name, and what was wrong with the others (a bad file never hides a good one)."""
+    """Every data set by name, and the errors of the others (a bad file never hides a good one)."""
     specs: dict[str, DatasetSpec] = {}
     origin: dict[str, Path] = {}
     folders = list(folders)
@@ -115,11 +135,34 @@ def load_all(folders: Iterable[Path] = ()) -> tuple[dict[str, DatasetSpec], list
             errors.append(SpecError(f"{path}: cannot be read as a data set's YAML: {type(error).__name__}: {error}."))
             continue
         specs[spec.name], origin[spec.name] = spec, path
+    for name, reason in [
+        (name, reason) for name, spec in specs.items() if (reason := _foreign(spec, specs, origin[name]))
+    ]:
+        errors.append(SpecError(reason))
+        del specs[name]
     return specs, errors
 
 
+def _foreign(spec: DatasetSpec, specs: Mapping[str, DatasetSpec], path: Path) -> str:
+    """Why a data set may not take another one's clips: their ids have another meaning there. "" if it may."""
+    for index, source in enumerate(spec.sources):
+        other = specs.get(source.dataset or "") if source.kind == "dataset" and source.provides == "items" else None
+        if other is None or namespace_of(other) == namespace_of(spec):
+            continue
+        whose = [
+            f"'{one.name}' has {'YouTube' if namespace_of(one) == YOUTUBE else 'its own'} ids" for one in (spec, other)
+        ]
+        where = ("sources", index, "dataset")
+        line = _line_of(read_yaml(path, "a data set's YAML")[0], where)
+        return (
+            f"{path}, line {line}: key 'sources.{index}.dataset': {whose[0]} and {whose[1]}, so that clips of the same name are not the "
+            "same: leave this source out, or say 'item: {ids: youtube}' in both where all ids are YouTube's."
+        )
+    return ""
+
+
 def find_spec(name: str, folders: Iterable[Path] = ()) -> DatasetSpec:
-    """One data set by name; its own YAML error, or the list of names, when it cannot be had."""
+    """One data set by name. Raises its own YAML error, or one with the list of names."""
     specs, errors = load_all(folders)
     if name in specs:
         return specs[name]
@@ -127,3 +170,16 @@ def find_spec(name: str, folders: Iterable[Path] = ()) -> DatasetSpec:
         if f"/{name}.yaml" in str(error):
             raise error
     raise SpecError(f"There is no data set '{name}'. Known: {', '.join(sorted(specs))}.")
+
+
+def load_named(name: str, folders: Iterable[Path] = ()) -> DatasetSpec:
+    """One data set by name, from the YAML of that name; all are read only if there is none. Raises as
+    :func:`find_spec`.
+    """
+    if _NAME.match(name):
+        if (path := PACKAGED / f"{name}.yaml").is_file():
+            return load_spec(path)
+        for path in [folder / f"{name}.yaml" for folder in folders]:
+            if path.is_file() and (spec := load_spec(path)).name == name:
+                return spec
+    return find_spec(name, folders)

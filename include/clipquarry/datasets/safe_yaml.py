@@ -1,7 +1,7 @@
-"""Parses YAML of strangers. What would cost much is refused from its events, before any value is made of them.
+"""Parser of untrusted YAML. Costly input is refused from its events, before any value is made.
 
-Small files can grow when they are read: deep nesting (libyaml's composer would crash), aliases, numbers of thousands of digits (to base
-60 their reading takes the square of their length), values by the hundred thousand.
+Small files can grow when they are read: deep nesting (libyaml's composer would crash), aliases, numbers of thousands
+of digits (in base 60 reading takes the square of their length), values by the hundred thousand.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def read_yaml(path: Path, what: str) -> tuple[yaml.Node | None, Any]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SpecError(f"{path}, line {line}: not valid YAML: {error.problem}.") from error
-    except Exception as error:  # its constructors raise whatever a tag and a text lead to
+    except Exception as error:  # constructors raise all kinds of errors
         said = " ".join(str(error).split())[:200] or type(error).__name__
         raise SpecError(f"{path}: not valid YAML: {said}.") from error
 

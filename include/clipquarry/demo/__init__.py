@@ -1,1 +1,1 @@
-"""What the demos and the tests run against: films of our own making and a web server that plays dead links."""
+"""Data for the demos and the tests: generated videos, and a web server that simulates dead links."""

@@ -7,34 +7,38 @@ import os
 import sys
 from pathlib import Path
 
+from clipquarry.datasets.families import find_family
 from clipquarry.errors import ClipquarryError
 from clipquarry.former import refuse_old_folder, refuse_old_settings
+from clipquarry.pipeline.family import Family
 from clipquarry.settings import PRIVATE
+
+SETS = {"kinetics": ("clips", ".demo", "make demo-up"), "ava": ("boxes", ".demo-ava", "make demo-ava-up")}
+"""By the name of a set: the family whose sample it is, its home, and the command that shows it in Airflow."""
 
 
 def main() -> None:
     """Entry point of both."""
     parser = argparse.ArgumentParser(prog="clipquarry.demo", description=__doc__)
-    parser.add_argument("--set", choices=("kinetics", "ava"), default="kinetics", help="which data set; kinetics")
-    parser.add_argument("--film", type=Path, help="a film of yours that takes part (--set ava)")
+    parser.add_argument("--set", choices=tuple(SETS), default="kinetics", help="which data set; kinetics")
+    parser.add_argument("--film", type=Path, help="a video of yours that becomes part of the data set (--set ava)")
     parser.add_argument("--home", type=Path, help="folder of everything that the demo makes; .demo or .demo-ava")
     parser.add_argument("--project", type=Path, default=Path.cwd(), help="the checkout; the current folder")
     arguments = parser.parse_args()
-    home = (arguments.home or Path(".demo" if arguments.set == "kinetics" else ".demo-ava")).absolute()
-    project = arguments.project.absolute()
-    if arguments.film and arguments.set != "ava":
+    name, folder, look = SETS[arguments.set]
+    home, project = (arguments.home or Path(folder)).absolute(), arguments.project.absolute()
+    family: Family = find_family(name)
+    sample = family.sample()
+    if arguments.film and sample.with_video is None:
         parser.error("--film goes with --set ava")
     try:
         refuse_old_settings(os.environ)
         refuse_old_folder(home / "data", PRIVATE)
-        if arguments.set == "ava":
-            from clipquarry.demo import ava
+        if arguments.film and sample.with_video is not None:
+            sample = sample.with_video(arguments.film.expanduser())
+        from clipquarry.demo.story import run_demo
 
-            ava.run_demo(home, project, arguments.film.expanduser() if arguments.film else None)
-        else:
-            from clipquarry.demo import kinetics
-
-            kinetics.run_demo(home, project)
+        run_demo(sample, home, project, look)
     except ClipquarryError as error:
         print(f"clipquarry: {error}", file=sys.stderr)
         sys.exit(int(error.exit_code))

@@ -1,4 +1,4 @@
-"""A demo's own Airflow, its folders below one home, and what is told of a run.
+"""A demo's own Airflow with its folders below one home, and the summary of a run.
 
 The home (``.demo``) holds ``origin`` (what is served), ``data`` (the data root, emptied first, so that every demo shows the same story)
 and ``airflow``, whose database is kept.
@@ -24,6 +24,7 @@ from clipquarry.demo.origin import Origin
 from clipquarry.errors import UserError
 from clipquarry.files import read_json, write_json
 from clipquarry.pipeline.summary import run_summary
+from clipquarry.run_folder import RunFolder
 from clipquarry.settings import DataRoot
 
 
@@ -50,7 +51,7 @@ class Deployment:
 
     @property
     def log(self) -> Path:
-        """What Airflow said."""
+        """Airflow's log."""
         return self.home / "demo.log"
 
     def begin(self) -> None:
@@ -64,7 +65,7 @@ class Deployment:
         self.log.write_text("")
 
     def play(self, plan: dict[str, Any]) -> None:
-        """Change what the server does, while it runs too."""
+        """Change the server's plan, also while it runs."""
         write_json(self.home / "plan.json", plan)
 
     @contextmanager
@@ -99,19 +100,19 @@ class Deployment:
         print(f"  expected {summary['expected']}, fetched {summary['present']}, missing {summary['missing']}, "
               f"failed {summary['failed']}")  # fmt: skip
         print(f"  why not: {reasons}")
-        told = dict(read_json(self.report(ran) / "report.json")["tools"])
+        told = dict(read_json(self.place(ran).report_json)["tools"])
         print(f"  steps ran in: {told.get('steps ran in', 'none')}")
         for name, verdict in summary["gates"].items():
-            gate = read_json(self.data.run(self.dataset, ran.name) / "gates" / f"{name}.json")
+            gate = read_json(self.place(ran).gate(name))
             failed = Counter(check["id"] for check in gate["checks"] if not check["success"])
             broken = ", ".join(check if count == 1 else f"{check} ({count} times)" for check, count in failed.items())
             print(
                 f"  gate {name}: {verdict}, {len(gate['checks'])} checks" + (f", not held: {broken}" if failed else "")
             )
 
-    def report(self, ran: Ran) -> Path:
-        """The folder of a run's report."""
-        return self.data.run(self.dataset, ran.name) / "report"
+    def place(self, ran: Ran) -> RunFolder:
+        """The paths in a run's folder."""
+        return RunFolder(self.data.run(self.dataset, ran.name))
 
     def _airflow(self, url: str, *arguments: str) -> int:
         with open(self.log, "a") as handle:

@@ -1,4 +1,4 @@
-"""A web server that serves a folder with byte ranges and plays the dead links that a plan names.
+"""A web server that serves a folder with byte ranges and simulates the dead links of a plan.
 
 The plan is a JSON object from path (no leading slash, ``fnmatch`` patterns allowed; an exact name wins) to a behaviour:
 the name of one, or an object ``{"do": NAME, ...}``. Behaviours: ``404``, ``410``, ``403``, ``500``, ``503``, ``429``

@@ -1,9 +1,9 @@
-"""Source videos of the demo, the tests and the benchmarks: real H.264 and AAC, and every frame says which one it is.
+"""Source videos of the demo, the tests and the benchmarks: real H.264 and AAC, and every frame shows its number.
 
-A strip along the top of each picture holds the frame's number as 20 squares, black for 0 and white for 1: 16 bits of
+A strip along the top of each frame holds the frame's number as 20 squares, black for 0 and white for 1: 16 bits of
 the number, highest first, then 4 bits of checksum (the sum of the number's four hexadecimal digits, modulo 16). The
 strip survives scaling and strong compression, so :func:`read_frame_numbers` proves which frames a cut, a resized copy
-or an image holds. No fonts and no ffmpeg program are needed.
+or a frame file holds. No fonts and no ffmpeg program are needed.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def read_number(luma: Luma) -> int:
 
 
 def read_frame_numbers(path: Path) -> list[int]:
-    """The number of every decoded frame, in order, of a video (or the one of a picture) from :func:`make_video`."""
+    """The number of every decoded frame, in order, of a video (or the one of a frame file) from :func:`make_video`."""
     numbers = []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -74,7 +74,7 @@ def read_frame_numbers(path: Path) -> list[int]:
 
 
 def _texture(size: tuple[int, int], label: str) -> tuple[Luma, Luma]:
-    """A luma texture twice as wide as the picture, and flat chroma in the label's own colour."""
+    """A luma texture twice as wide as the frame, and flat chroma in the label's own colour."""
     width, height = size
     seed = int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "big")
     rng = np.random.default_rng(seed)

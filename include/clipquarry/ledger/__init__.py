@@ -1,4 +1,4 @@
-"""The ledger: every source video, every attempt, its outcome and reason, and when to try again."""
+"""The ledger: a database of every source video and attempt, with outcome, reason and the time of the next attempt."""
 
 from clipquarry.ledger.answers import Attrition, Coverage, NextDue, ReasonCount, RunInfo
 from clipquarry.ledger.catalog import Synced

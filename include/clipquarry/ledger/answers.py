@@ -1,4 +1,4 @@
-"""The rows of the ledger's counted answers."""
+"""Row types of the ledger's summaries: coverage, reasons, attrition, next attempts, runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Coverage(NamedTuple):
 
 
 class ReasonCount(NamedTuple):
-    """How many items of a split stand so."""
+    """Number of items of a split with one status and reason."""
 
     split: str
     status: Status
@@ -35,7 +35,7 @@ class ReasonCount(NamedTuple):
 
 
 class Attrition(NamedTuple):
-    """How the data set stood when a run (or the last run of a month) ended; shares of a moment add up to 1."""
+    """Items by status and reason at the end of a run (or of a month's last run). The shares of one run add up to 1."""
 
     run: str
     ended: datetime
@@ -47,9 +47,9 @@ class Attrition(NamedTuple):
 
 
 class NextDue(NamedTuple):
-    """Items that will be asked for on a day (a week: from its Monday); None: never from this egress.
+    """Items whose next attempt is on a day (in a summary by week: its Monday); None: never from this egress.
 
-    ``due``: a refresh that begins now asks for them. Other items of today wait for a later hour.
+    ``due``: a refresh that begins now requests them. Other items of today wait for a later hour.
     """
 
     day: date | None
@@ -59,7 +59,7 @@ class NextDue(NamedTuple):
 
 
 class RunInfo(NamedTuple):
-    """One run; counts are of the items that it was to have."""
+    """One run. Counts are of the items that it was to provide."""
 
     dataset: str
     run: str

@@ -1,4 +1,4 @@
-"""Many rows at once, and values that every database takes: the dialects differ only here and in ``engine.py``."""
+"""Bulk inserts and updates for SQLite and PostgreSQL. The dialects differ only here and in ``engine.py``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def clean(text: str | None, limit: int = MAX_EVIDENCE) -> str:
-    """Text as databases can hold it: no NUL, no half of a surrogate pair, not longer than ``limit`` characters."""
+    """Text that every database can store: no NUL, no lone surrogate, at most ``limit`` characters."""
     return _UNSTORABLE.sub("\ufffd", text[:limit]) if text else ""
 
 
@@ -34,7 +34,7 @@ def is_postgres(conn: Connection) -> bool:
 
 
 def moment(conn: Connection, value: datetime | None) -> Any:
-    """A time as the driver takes it (see :class:`clipquarry.ledger.models.UtcTime`)."""
+    """A time as the driver accepts it (see :class:`clipquarry.ledger.models.UtcTime`)."""
     return value if value is None or is_postgres(conn) else to_micros(value)
 
 
@@ -57,12 +57,12 @@ def _copy(conn: Connection, statement: str, rows: Sequence[Sequence[Any]]) -> No
         with cast(psycopg.Cursor[Any], conn.connection.cursor()) as cursor, cursor.copy(statement.encode()) as copy:
             for row in rows:
                 copy.write_row(row)
-    except psycopg.Error as error:  # as SQLAlchemy would have it: callers know only its errors
+    except psycopg.Error as error:  # wrapped as SQLAlchemy does: callers handle only its errors
         raise sa.exc.DBAPIError.instance(statement, None, error, psycopg.Error, dialect=conn.dialect) from error
 
 
 def update_rows(conn: Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Update by ``id``, the last value of every tuple."""
+    """Update rows by ``id``, which is the last value of every tuple."""
     if not rows:
         return
     if is_postgres(conn):

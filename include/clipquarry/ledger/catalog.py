@@ -1,4 +1,4 @@
-"""The catalog's items in the ledger: every row of the catalog, whether or not anything was tried for it yet."""
+"""Sync of a data set's catalog into the ledger: every row becomes an item, also before its first attempt."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from clipquarry.errors import UserError
+from clipquarry.ids import source_name
 from clipquarry.ledger.bulk import clean, insert_rows, is_postgres, pieces
 from clipquarry.ledger.models import dataset, item
+from clipquarry.ledger.namespaces import move
 from clipquarry.manifest import Row, read_rows
 from clipquarry.reasons import Reason, Status
 
@@ -20,68 +22,82 @@ _BATCH = 20_000
 
 
 class Synced(NamedTuple):
-    """What a catalog changed in the ledger, in items."""
+    """Number of items that a catalog added, changed, and no longer lists."""
 
     added: int
     changed: int
     left: int
 
 
-def dataset_key(conn: Connection, name: str) -> int:
-    """The key of a data set; made when it is new."""
-    query = sa.select(dataset.c.id).where(dataset.c.name == name)
-    found = conn.execute(query).scalar()
+class DatasetKey(NamedTuple):
+    """A data set in the ledger, and the namespace of its ids."""
+
+    id: int
+    namespace: str
+
+
+def dataset_key(conn: Connection, name: str, namespace: str | None = None) -> DatasetKey:
+    """The key of a data set, which is added when it is new.
+
+    ``namespace``: that of its ids; None: the one in the ledger, else the data set's own. Where it differs from the one in
+    the ledger, the data set's items, attempts and clocks move to the new names.
+    """
+    query = sa.select(dataset.c.id, dataset.c.namespace).where(dataset.c.name == name)
+    found = conn.execute(query).first()
     if found is None:
-        conn.execute(dataset.insert().values(name=name))
-        found = conn.execute(query).scalar_one()
-    return int(found)
+        conn.execute(dataset.insert().values(name=name, namespace=namespace or name))
+        found = conn.execute(query).one()
+    elif namespace is not None and namespace != (before := found.namespace or name):
+        move(conn, int(found.id), before, namespace)
+        conn.execute(dataset.update().where(dataset.c.id == found.id).values(namespace=namespace))
+    return DatasetKey(int(found.id), namespace or found.namespace or name)
 
 
-def sync(conn: Connection, dataset_id: int, catalog: Path) -> Synced:
-    """Make the ledger's items those of the catalog, in one transaction; items that left it are kept, and marked.
+def sync(conn: Connection, key: DatasetKey, catalog: Path) -> Synced:
+    """Make the ledger's items equal the catalog's, in one transaction. Items that left the catalog are kept and marked.
 
-    Memory does not grow with the catalog: the rows go through a temporary table. An item that is new is ``missing``
-    with reason ``not_asked``; the status of a known one stays, except that a rejected row is rejected at once.
+    Memory does not grow with the catalog: the rows go through a temporary table. A new item is ``missing`` with reason
+    ``not_asked``. The status of a known item stays, except that a rejected row is rejected at once.
     """
     _make_stage(conn)
     try:
         for rows in pieces(read_rows(catalog, COLUMNS), _BATCH):
-            stage(conn, rows)
+            stage(conn, rows, key.namespace)
     except sa.exc.IntegrityError as error:
         raise UserError(f"The catalog {catalog} holds an item_id twice or none at all: make it again.") from error
-    left = conn.execute(sa.text(_LEFT), {"dataset": dataset_id, "yes": True, "no": False}).rowcount
-    added, changed = _take_over(conn, dataset_id)
+    left = conn.execute(sa.text(_LEFT), {"dataset": key.id, "yes": True, "no": False}).rowcount
+    added, changed = _take_over(conn, key.id)
     conn.exec_driver_sql("DROP TABLE ledger_stage")
     return Synced(added, changed, left)
 
 
-def add_items(conn: Connection, dataset_id: int, rows: Iterable[Row]) -> None:
-    """Items that a manifest knows and no catalog told the ledger of."""
+def add_items(conn: Connection, key: DatasetKey, rows: Iterable[Row]) -> None:
+    """Add items that are in a manifest and in no catalog that the ledger has seen."""
     _make_stage(conn)
-    stage(conn, ({**row, "status": Status.DONE, "reason": Reason.OK, "evidence": ""} for row in rows))
-    _take_over(conn, dataset_id)
+    stage(conn, ({**row, "status": Status.DONE, "reason": Reason.OK, "evidence": ""} for row in rows), key.namespace)
+    _take_over(conn, key.id)
     conn.exec_driver_sql("DROP TABLE ledger_stage")
 
 
 def _make_stage(conn: Connection) -> None:
     conn.exec_driver_sql("DROP TABLE IF EXISTS ledger_stage")
     texts = ", ".join(f"{name} text" for name in COLUMNS[1:])
-    # Without a second tree for the key, and most of it in memory: every byte of it would be written for nothing.
+    # Without a second index tree for the key, most of the table stays in memory and is never written to disk.
     once = "" if is_postgres(conn) else " WITHOUT ROWID"
     conn.exec_driver_sql(f"CREATE TEMPORARY TABLE ledger_stage (item_id text NOT NULL PRIMARY KEY, {texts}){once}")
 
 
-def stage(conn: Connection, rows: Iterable[Row]) -> None:
-    insert_rows(conn, "ledger_stage", COLUMNS, [_values(row) for row in rows])
+def stage(conn: Connection, rows: Iterable[Row], namespace: str) -> None:
+    insert_rows(conn, "ledger_stage", COLUMNS, [_values(row, namespace) for row in rows])
 
 
-def _values(row: Row) -> tuple[Any, ...]:
+def _values(row: Row, namespace: str) -> tuple[Any, ...]:
     rejected = row["status"] == Status.REJECTED
-    name = row["clip_id"] or row["video_id"]  # of a data set of whole videos, the video is the clip
+    name = row["clip_id"] or row["video_id"]  # in a data set of whole videos, the video is the clip
     return (
         clean(row["item_id"]) or None,
-        None if rejected or not name else clean(row["video_id"] or name),
-        None if rejected or not name else clean(name),
+        None if rejected or not name else source_name(namespace, clean(row["video_id"] or name)),
+        None if rejected or not name else source_name(namespace, clean(name)),
         clean(row["split"]),
         None if row["label"] is None else clean(row["label"]),
         str(Status.REJECTED if rejected else Status.MISSING),
@@ -130,9 +146,11 @@ _LEFT = """UPDATE ledger_item SET listed = :no WHERE dataset_id = :dataset AND l
 
 
 def _take_over(conn: Connection, dataset_id: int) -> tuple[int, int]:
-    """From the stage into the tables; returns how many items were added and changed."""
+    """Move rows from the stage into the tables; returns the numbers of added and changed items."""
     if is_postgres(conn):
-        conn.exec_driver_sql("ANALYZE ledger_stage")  # it is fresh: without this the joins would be planned for no rows
+        conn.exec_driver_sql(
+            "ANALYZE ledger_stage"
+        )  # the table is new: without this the joins would be planned for no rows
     values: dict[str, Any] = {"dataset": dataset_id, "yes": True, "no": False}
     for statement in _NEW_NAMES:
         conn.execute(sa.text(statement))

@@ -1,7 +1,7 @@
-"""Times that lie in the future: only a clock that was wrong can have written them.
+"""Correction of times in the future, which only a wrong clock can have written.
 
-Nothing is ordered by them (the keys of runs are the order). What is left of a clock that was ahead is put right when the
-next run begins: the answer counts as of now, so that its next date is as far away as its reason says, and no further.
+Nothing is ordered by time (the keys of runs are the order). The next run corrects such times when it begins: the answer
+counts as of now, so that its next attempt is as far away as its reason says, and no further.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from clipquarry.ledger.engine import reading
 from clipquarry.ledger.models import clip_state, dataset, run, video_state
 
 SKEW = timedelta(minutes=5)
-"""How far the clocks of two machines may be apart."""
+"""Largest accepted difference between the clocks of two machines."""
 
 
 def clamp_states(conn: Connection, now: datetime) -> int:
-    """Move states that were written in the future to ``now``, with their dates; returns how many."""
+    """Move states with times in the future to ``now``, with their dates; returns the number of states."""
     moved = 0
     for table in (video_state, clip_state):
         c = table.c
@@ -34,7 +34,7 @@ def clamp_states(conn: Connection, now: datetime) -> int:
 
 
 def in_the_future(engine: Engine, now: datetime, name: str | None) -> list[str]:
-    """One sentence for each run (of data set ``name``, or of all) with times of the future, one for sources' answers."""
+    """One sentence for each run (of data set ``name``, or of all) with times in the future, and one for the answers."""
     horizon = now + SKEW
     query = (
         sa.select(dataset.c.name, run.c.run, sa.func.coalesce(run.c.ended, run.c.started).label("at"))
@@ -49,12 +49,12 @@ def in_the_future(engine: Engine, now: datetime, name: str | None) -> list[str]:
         for owner, run_name, at in conn.execute(query):
             told.append(
                 f"Run {run_name} of {owner} ended on {at:%Y-%m-%d %H:%M} UTC, which is in the future: the clock was ahead. "
-                "Its answers count as of the next run; nothing else is to be done."
+                "Its answers count as of the next run; no action is needed."
             )
         states = sum(
             int(conn.execute(sa.select(sa.func.count()).where(table.c.last_attempt > horizon)).scalar_one())
             for table in (video_state, clip_state)
         )
     if states:
-        told.append(f"{states} answers of sources have times in the future; the next run puts them right.")
+        told.append(f"{states} answers of sources have times in the future; the next run corrects them.")
     return told

@@ -1,11 +1,11 @@
-"""What is due: the one definition that plans, reports and commands share.
+"""SQL definition of due items, shared by plans, reports and commands.
 
-Every source has a clock of its own for every clip and every video (``ledger_clip_state``, ``ledger_video_state``). A
-source may be asked for an item when neither of its two clocks forbids it; one that was never asked, or that gave bytes,
-has none. An item is due when it is not there and one of the sources that a run asks may be asked: so it depends on the
-run. A run that asks no source with a clock (folders only) may look for everything.
+Every source has its own clock for every clip and every video (``ledger_clip_state``, ``ledger_video_state``). A source
+is open for an item when neither of the two clocks forbids it. A source that was never tried, or that delivered the
+bytes, has no clock. An item is due when it is not there and one of the run's sources is open for it, so it depends on
+the run. A run whose sources have no clock (folders only) may look for every item.
 
-In a mask of sources the n-th one has bit n.
+In a mask of sources the n-th source has bit n (from 0).
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from clipquarry.ledger.models import clip_state, item, video_state
 from clipquarry.reasons import Reason, Status
 
 YOUTUBE = "youtube"
-"""Key of the one source that is the same for everybody."""
+"""Key of YouTube, the one source that all data sets share."""
 MAX_SOURCES = 60
 """Bits of a mask."""
 
 
 class Asked(NamedTuple):
-    """The sources that a run asks, by their keys. Not ``known``: nobody said which, so that any clock forbids the item."""
+    """The keys of a run's sources. Not ``known``: the run's sources are unknown, so that any clock forbids the item."""
 
     keys: tuple[str, ...]
     known: bool = True
 
     @property
     def bits(self) -> list[int]:
-        """Of each source; the same one for all where they are not known."""
+        """The bit of each source; one bit for all where the sources are not known."""
         return [1 << place if self.known else 1 for place in range(len(self.keys))]
 
     @property
@@ -41,7 +41,7 @@ class Asked(NamedTuple):
 
 
 def _troubles(table: sa.Table, key: sa.Column[Any], egress: str, now: datetime, asked: Asked) -> sa.Subquery:
-    """One row for each clip (or video) that one of the sources could not give."""
+    """One row for each clip (or video) that one of the sources could not deliver."""
     named = [(table.c.source == name, bit) for name, bit in zip(asked.keys, asked.bits, strict=True)]
     both = sa.func.sum if asked.known else sa.func.max
     bit = sa.case(*named, else_=0) if named else sa.literal(0)
@@ -52,7 +52,9 @@ def _troubles(table: sa.Table, key: sa.Column[Any], egress: str, now: datetime, 
             both(sa.case((later, bit), else_=0)).label("closed"),
             both(sa.case((table.c.next_attempt.is_(None), bit), else_=0)).label("never"),
             sa.func.min(table.c.next_attempt).label("next_attempt"),
-            sa.func.max(table.c.source).label("source"),  # whose words are shown: YouTube's, before any mirror's
+            sa.func.max(table.c.source).label(
+                "source"
+            ),  # the source whose evidence is shown: YouTube before any mirror
         )
         .where(table.c.egress == egress, table.c.source.in_(asked.keys))
         .group_by(key)
@@ -61,7 +63,7 @@ def _troubles(table: sa.Table, key: sa.Column[Any], egress: str, now: datetime, 
 
 
 def absent(egress: str, now: datetime, asked: Asked) -> tuple[sa.FromClause, dict[str, sa.ColumnElement[Any]]]:
-    """Items with what bears on them, and what follows: reason, next_attempt, open (a mask), due, …"""
+    """Items joined with their clocks, and the derived columns: reason, next_attempt, open (a mask), due, …"""
     if len(asked.keys) > MAX_SOURCES:
         raise ValueError(f"more than {MAX_SOURCES} sources")
     c, v = clip_state, video_state
@@ -86,8 +88,8 @@ def absent(egress: str, now: datetime, asked: Asked) -> tuple[sa.FromClause, dic
     never = sa.or_(~usable, but("never") == 0) if asked.keys else ~usable
     c_next, v_next = cs.c.next_attempt, vs.c.next_attempt
     has_c, has_v = cs.c.id.is_not(None), vs.c.id.is_not(None)
-    # A clip that this data set never asked for is as good as what another one learned of it, or of its video.
-    # One that was passed over on purpose has evidence of its own.
+    # A clip that this data set never requested has the reason that another data set learned for it or its video.
+    # A clip that was skipped on purpose has evidence of its own.
     untold = sa.and_(item.c.reason == Reason.NOT_ASKED, item.c.evidence == "")
     by_clip, by_video = sa.and_(untold, has_c, c.c.reason != Reason.OK), sa.and_(untold, has_v)
     return joined, {

@@ -1,10 +1,10 @@
-"""The database under the ledger: opening it, its schema, its locks, and what its errors mean to a person."""
+"""Database access of the ledger: connections, schema upgrade, locks, and errors as one sentence each."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from clipquarry.errors import ClipquarryError, RetryLater, UserError
+from clipquarry.ledger.backup import back_up
 from clipquarry.ledger.models import HEAD, VERSION_TABLE
 
 BUSY_SECONDS = 60.0
-"""How long a writer waits for the one before it. Longer than the longest transaction (a catalog of 650,000 rows)."""
+"""Seconds that a writer waits for the one before it: longer than the longest transaction (a catalog of 650,000 rows)."""
 
 _LOCK = 0x636C6970_79617264  # the advisory lock of writers on PostgreSQL
 _WRITE = "clipquarry_write"
@@ -34,7 +35,7 @@ def parse_url(text: str) -> URL:
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() not in ("sqlite", "postgresql"):
-        raise UserError(f"The ledger cannot live in {url.get_backend_name()!r}: use SQLite or PostgreSQL.")
+        raise UserError(f"The ledger cannot be stored in {url.get_backend_name()!r}: use SQLite or PostgreSQL.")
     if url.get_backend_name() == "sqlite" and (url.host or url.database in (None, "", ":memory:")):
         raise UserError("The ledger must be a file, so that all tasks see it: sqlite:////absolute/path/ledger.sqlite.")
     return url
@@ -48,8 +49,12 @@ def shown(url: URL) -> str:
     return url.update_query_dict(secret).set(drivername="postgresql").render_as_string(hide_password=True)
 
 
-def connect(text: str) -> Engine:
-    """An engine over a ledger that exists, is reachable and has the newest schema; errors are one sentence."""
+Namespaces = Callable[[], Mapping[str, str]]
+"""Returns the namespace of each data set's ids, by name. It is called only for the upgrade of an older schema."""
+
+
+def connect(text: str, namespaces: Namespaces | None = None) -> Engine:
+    """An engine over a ledger that exists, is reachable and has the newest schema. Errors are one sentence."""
     url = parse_url(text)
     is_file = url.get_backend_name() == "sqlite"
     with explained(shown(url)):
@@ -63,7 +68,7 @@ def connect(text: str) -> Engine:
                 "write postgresql://user:password@host/database."
             ) from None
         try:
-            _migrate(engine, shown(url))
+            _migrate(engine, shown(url), namespaces)
         except BaseException:
             engine.dispose()
             raise
@@ -82,7 +87,7 @@ def _engine(url: URL, is_file: bool) -> Engine:
 
 
 def _prepare_file(path: Path) -> None:
-    """Make a new ledger with large pages (a third fewer reads) and readers that do not wait for writers (WAL)."""
+    """Create a ledger with large pages (a third fewer reads) and WAL, so that readers do not wait for writers."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -103,10 +108,12 @@ def _prepare_file(path: Path) -> None:
 
 
 def _set_up(raw: sqlite3.Connection, _record: object) -> None:
-    raw.isolation_level = None  # transactions begin where we say, also around DDL; Python's module would guess
+    raw.isolation_level = None  # we begin transactions, also around DDL; Python's module would begin them implicitly
     raw.execute("PRAGMA foreign_keys = ON")
     raw.execute("PRAGMA cache_size = -65536")  # 64 MiB
-    raw.execute("PRAGMA temp.cache_size = -65536")  # and for temporary tables, which are else in a file at once
+    raw.execute(
+        "PRAGMA temp.cache_size = -65536"
+    )  # the same for temporary tables, which otherwise go to a file at once
 
 
 def _begin(conn: Connection) -> None:
@@ -116,7 +123,7 @@ def _begin(conn: Connection) -> None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that sees one moment of the ledger."""
+    """A read transaction over one snapshot of the ledger."""
     with explained(shown(engine.url)), engine.connect() as conn:
         if conn.dialect.name == "postgresql":
             conn = conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -126,7 +133,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction of the only writer: what it reads nobody changes before it commits."""
+    """A transaction of the only writer: no other process changes what it reads before it commits."""
     with explained(shown(engine.url)), engine.connect() as conn:
         conn = conn.execution_options(**{_WRITE: True})
         with conn.begin():
@@ -142,7 +149,7 @@ def _version(conn: Connection) -> str | None:
     return None if value is None else str(value)
 
 
-def _migrate(engine: Engine, where: str) -> None:
+def _migrate(engine: Engine, where: str, namespaces: Namespaces | None) -> None:
     with reading(engine) as conn:
         if _version(conn) == HEAD:
             return
@@ -162,7 +169,9 @@ def _migrate(engine: Engine, where: str) -> None:
                 raise UserError(
                     f"The ledger's database {where} is encoded in {encoding}: make one with ENCODING 'UTF8'."
                 )
-        migrations.upgrade(conn)
+        if version is not None:
+            back_up(conn, version)
+        migrations.upgrade(conn, namespaces=namespaces() if version is not None and namespaces else {})
 
 
 _SAYS: tuple[tuple[type[ClipquarryError], tuple[str, ...], str], ...] = (
@@ -180,15 +189,15 @@ _SAYS: tuple[tuple[type[ClipquarryError], tuple[str, ...], str], ...] = (
     (UserError, ("password authentication failed", "no pg_hba.conf entry", "permission denied", "no password supplied"),
      "The ledger's server does not let us in at {where} ({first}): check the user, the password and the rights."),
     (UserError, ("does not exist",),
-     "The ledger {where} is not as it should be ({first}): check the name of the database and the user."),
+     "The ledger {where} cannot be used ({first}): check the name of the database and the user."),
     (RetryLater, ("disk i/o error",),
-     "The disk that holds the ledger {where} fails ({first}): check it, then run this again."),
+     "The disk that holds the ledger {where} is full or fails ({first}): free some space or check it, then run this again."),
 )  # fmt: skip
 
 
 @contextmanager
 def explained(where: str) -> Iterator[None]:
-    """Turn what a database says into one sentence; a defect of ours stays what it is."""
+    """Turn a database's error into one sentence. An error that is a defect of ours passes through unchanged."""
     try:
         yield
     except (sa.exc.DBAPIError, sqlite3.Error) as error:

@@ -1,4 +1,4 @@
-"""The ledger as its users see it: opened by URL, written by the record task, asked by everyone."""
+"""Public interface of the ledger: opened by URL, written by the record task, read by plans, reports and commands."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from clipquarry.errors import UserError
 from clipquarry.files import read_json
+from clipquarry.ids import YOUTUBE
 from clipquarry.ledger import engine as _engine
 from clipquarry.ledger.bulk import clean
 from clipquarry.ledger.catalog import Synced, dataset_key, sync
@@ -25,15 +26,16 @@ from clipquarry.ledger.plan import plan_table
 from clipquarry.ledger.queries import Queries, standing
 from clipquarry.ledger.record import Names, Recorded, RunKey, record_gone, record_manifest
 from clipquarry.reasons import Status
+from clipquarry.run_folder import RunFolder
 from clipquarry.run_order import RunOrder, run_order
 
 Kind = Literal["full", "refresh"]
 
 
 class Ledger(Queries):
-    """What is known about every source video over time.
+    """History of every source video and attempt.
 
-    ``Ledger.open(url)`` makes or migrates the database. Any number of processes may use it at once; writers wait for
+    ``Ledger.open(url)`` creates or migrates the database. Any number of processes may use it at once; writers wait for
     each other.
     """
 
@@ -41,15 +43,17 @@ class Ledger(Queries):
         super().__init__(engine)
 
     @classmethod
-    def open(cls, url: str) -> Ledger:
+    def open(cls, url: str, namespaces: _engine.Namespaces | None = None) -> Ledger:
         """Open ``sqlite:////path`` or ``postgresql://…``.
 
-        Raises UserError (wrong address, no rights, damaged file, a newer schema) or RetryLater (locked, not answering).
+        ``namespaces``: the namespace of each data set's ids, for a ledger of an older schema. A data set that is not named
+        has YouTube's if its runs used YouTube, else its own. Raises UserError (wrong address, no rights, damaged file, a
+        newer schema) or RetryLater (locked, not answering).
         """
-        return cls(_engine.connect(url))
+        return cls(_engine.connect(url, namespaces))
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -66,13 +70,15 @@ class Ledger(Queries):
     def begin_run(
         self, dataset: str, run: str, *, kind: Kind = "full", egress: str = "default",
         started: datetime | None = None, expected: int = 0, params: Mapping[str, Any] | None = None,
-        sources: Sequence[str] | None = None,
+        sources: Sequence[str] | None = None, namespace: str | None = None,
     ) -> None:  # fmt: skip
-        """Note that a run began. Beginning it again (a task tried again) keeps its start and takes the new params.
+        """Record that a run began. A second call (a retried task) keeps its start and takes the new params.
 
-        ``sources``: keys of the sources that the data set's refreshes ask (see :meth:`record`); they decide what is due.
+        ``namespace``: that of the data set's ids (``youtube``, or its own name); None: as known, else its own.
+        ``sources``: keys of the sources that the data set's refreshes use (see :meth:`record`); they decide what is due.
         """
         with _engine.writing(self._engine) as conn:
+            dataset_key(conn, dataset, namespace)
             found = self._run(conn, dataset, run, kind, egress, started or datetime.now(UTC))
             conn.execute(
                 run_table.update()
@@ -80,15 +86,15 @@ class Ledger(Queries):
                 .values(kind=kind, egress=clean(egress), expected=expected, params=dict(params or {}))
             )
             if sources is not None:
-                self._set_sources(conn, found.dataset_id, sources)
+                self._set_sources(conn, found.dataset.id, sources)
 
     def end_run(
         self, dataset: str, run: str, counts: Mapping[str, int] | None = None, *, ended: datetime | None = None
     ) -> None:
-        """Note that a run ended, its items by status, and (for the plot of attrition) how the whole data set stands."""
+        """Record that a run ended, its items by status, and (for the plot of attrition) the state of the whole data set."""
         values = {str(status): int((counts or {}).get(status, 0)) for status in Status}
         with _engine.writing(self._engine) as conn:
-            dataset_id = dataset_key(conn, dataset)
+            dataset_id = dataset_key(conn, dataset).id
             found = sa.and_(run_table.c.dataset_id == dataset_id, run_table.c.run == run)
             key = conn.execute(sa.select(run_table.c.id).where(found)).scalar()
             if key is None:
@@ -99,10 +105,13 @@ class Ledger(Queries):
             if rows:
                 conn.execute(run_count.insert(), rows)
 
-    def sync_catalog(self, dataset: str, catalog: Path) -> Synced:
-        """Make the data set's items those of ``catalog.parquet``; what left it is marked, not lost."""
+    def sync_catalog(self, dataset: str, catalog: Path, *, namespace: str | None = None) -> Synced:
+        """Make the data set's items equal ``catalog.parquet``. Items that left it are marked, not deleted.
+
+        ``namespace``: see :meth:`begin_run`.
+        """
         with _engine.writing(self._engine) as conn:
-            return sync(conn, dataset_key(conn, dataset), catalog)
+            return sync(conn, dataset_key(conn, dataset, namespace), catalog)
 
     def record(
         self, dataset: str, run: str, egress: str, manifests: Iterable[Path], now: datetime | None = None,
@@ -124,28 +133,32 @@ class Ledger(Queries):
         return total
 
     def record_gone(self, dataset: str, run: str, items: Sequence[str], evidence: str, now: datetime) -> int:
-        """Items whose files have gone from the disk: missing, and due at once. Returns how many were thought to be there."""
+        """Record items whose files are gone from the disk: missing, and due at once. Returns how many were present before."""
         with _engine.writing(self._engine) as conn:
             return record_gone(conn, self._run(conn, dataset, run, "full", "default", now), items, evidence, now)
 
     def plan_refresh(
         self, dataset: str, now: datetime, egress: str = "default", *, sources: Sequence[str] | None = None
     ) -> pa.Table:
-        """Every item with what is known of it and whether it is due (:data:`clipquarry.ledger.plan.PLAN_SCHEMA`).
+        """Every item with its state and whether it is due (:data:`clipquarry.ledger.plan.PLAN_SCHEMA`).
 
-        ``sources``: keys of those that the run asks (see :meth:`record`); their order is that of the bits of ``open``.
+        ``sources``: keys of the run's sources (see :meth:`record`); their order is that of the bits of ``open``.
         """
         ((_, key),) = self._keys(dataset)
         asked = self._asks(key, dataset, sources)
         with _engine.reading(self._engine) as conn:
             return plan_table(conn, key, now, egress, asked)
 
-    def rebuild(self, runs: Path, now: datetime | None = None, *, only: str | None = None) -> Recorded:
-        """Learn everything again from a folder of runs (``{runs}/{dataset}/{run}``), in the order in which they began.
+    def rebuild(
+        self, runs: Path, now: datetime | None = None, *, only: str | None = None,
+        namespaces: Mapping[str, str] | None = None,
+    ) -> Recorded:  # fmt: skip
+        """Rebuild the ledger from a folder of runs (``{runs}/{dataset}/{run}``), in the order in which they began.
 
         For a new ledger after a damaged one. Of each run it reads ``run.json`` (``number``, ``started``, ``ended``,
-        ``kind``, ``egress``, ``params``, ``sources``, where present), ``catalog.parquet`` and ``results.parquet``, or,
-        of a run that never came so far, the manifests of ``fetch``. ``only``: the runs of this data set.
+        ``kind``, ``egress``, ``params``, ``sources``, where present), ``catalog.parquet`` and ``results.parquet``. Of a run
+        without results it reads the manifests of ``fetch``. ``only``: the runs of this data set. ``namespaces``: by data
+        set; those of other data sets are in their runs, or follow from the runs' sources.
         """
         now = now or datetime.now(UTC)
         total = Recorded(0, 0, 0)
@@ -162,11 +175,12 @@ class Ledger(Queries):
                 started=started,
                 params=params if isinstance(params, dict) else {},
                 sources=keys.get("refresh"),
+                namespace=(namespaces or {}).get(dataset) or _namespace(facts, keys, dataset),
             )
-            if (catalog := folder / "catalog.parquet").exists():
+            place = RunFolder(folder)
+            if (catalog := place.catalog).exists():
                 self.sync_catalog(dataset, catalog)
-            results = folder / "results.parquet"
-            manifests = [results] if results.exists() else sorted(folder.glob("fetch/part-*.parquet"))
+            manifests = [place.results] if place.results.exists() else place.manifests("fetch")
             total += self.record(
                 dataset, run, egress, manifests, now, sources=keys.get("keys"), for_good=keys.get("for_good") or ()
             )
@@ -187,20 +201,28 @@ class Ledger(Queries):
     def _run(self, conn: Connection, dataset: str, run: str, kind: Kind, egress: str, started: datetime) -> RunKey:
         """The run's key; the run is made when it is new. What a clock that was ahead left is put right first."""
         clamp_states(conn, datetime.now(UTC))
-        dataset_id = dataset_key(conn, dataset)
+        key = dataset_key(conn, dataset)
         query = sa.select(run_table.c.id, run_table.c.started).where(
-            run_table.c.dataset_id == dataset_id, run_table.c.run == run
+            run_table.c.dataset_id == key.id, run_table.c.run == run
         )
         if (found := conn.execute(query).first()) is None:
             counts = dict.fromkeys(("expected", "done", "kept", "missing", "rejected", "failed"), 0)
             conn.execute(
                 run_table.insert().values(
-                    dataset_id=dataset_id, run=run, kind=kind, egress=clean(egress), started=started,
+                    dataset_id=key.id, run=run, kind=kind, egress=clean(egress), started=started,
                     params={}, **counts,
                 )
             )  # fmt: skip
             found = conn.execute(query).one()
-        return RunKey(found.id, dataset_id, clean(egress), found.started)
+        return RunKey(found.id, key, clean(egress), found.started)
+
+
+def _namespace(facts: Mapping[str, Any], keys: Mapping[str, Any], dataset: str) -> str:
+    """Whose the ids of a run are that has no YAML any more: as it says; else YouTube's, if it asked YouTube, or its own."""
+    if told := facts.get("namespace"):
+        return str(told)
+    asked = keys.get("keys")
+    return YOUTUBE if isinstance(asked, dict) and YOUTUBE in asked.values() else dataset
 
 
 def _time(text: object) -> datetime | None:
@@ -217,7 +239,7 @@ def _runs(folder: Path, only: str | None) -> Iterable[tuple[RunOrder, datetime, 
     for run in sorted(folder.glob(f"{only or '*'}/*")):
         if not run.is_dir():
             continue
-        about = run / "run.json"
+        about = RunFolder(run).run_file
         facts = read_json(about) if about.exists() else {}
         facts = facts if isinstance(facts, dict) else {}
         started = _time(facts.get("started")) or datetime.fromtimestamp(run.stat().st_mtime, UTC)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a test holds it against ``migrations/versions``."""
 
 VERSION_TABLE = "ledger_version"
@@ -24,17 +24,17 @@ MAX_EVIDENCE = 2000
 
 
 def to_micros(moment: datetime) -> int:
-    """Microseconds since 1970 of an aware time; exact, because a float holds them to a quarter of one."""
+    """Microseconds since 1970 of an aware time. The result is exact: a float resolves a quarter of a microsecond here."""
     return round(moment.timestamp() * 1e6)
 
 
 def from_micros(micros: int) -> datetime:
-    """The inverse, in UTC."""
+    """The aware time, in UTC, of microseconds since 1970."""
     return datetime.fromtimestamp(micros / 1e6, UTC)
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """An aware time in UTC: ``timestamptz`` on PostgreSQL, microseconds since 1970 on SQLite, which has none."""
+    """Column type of an aware time in UTC: ``timestamptz`` on PostgreSQL; microseconds since 1970 on SQLite."""
 
     impl = sa.BigInteger
     cache_ok = True
@@ -73,6 +73,7 @@ dataset = sa.Table(
     "ledger_dataset", metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("namespace", sa.Text),  # whose its ids are: youtube, or its own name; null: its own
     sa.Column("sources", sa.JSON),  # keys of the sources that its refreshes ask; null: not known
 )  # fmt: skip
 
@@ -91,9 +92,9 @@ run = sa.Table(
     sa.Column("egress", sa.Text, nullable=False),
     sa.Column("started", UtcTime, nullable=False),
     sa.Column("ended", UtcTime),
-    sa.Column("expected", sa.Integer, nullable=False),  # items the run was to have at its end
-    sa.Column("done", sa.Integer, nullable=False),  # made now
-    sa.Column("kept", sa.Integer, nullable=False),  # was there
+    sa.Column("expected", sa.Integer, nullable=False),  # items that the run was to provide
+    sa.Column("done", sa.Integer, nullable=False),  # made by this run
+    sa.Column("kept", sa.Integer, nullable=False),  # there before this run
     sa.Column("missing", sa.Integer, nullable=False),
     sa.Column("rejected", sa.Integer, nullable=False),
     sa.Column("failed", sa.Integer, nullable=False),
@@ -104,13 +105,13 @@ run = sa.Table(
 video = sa.Table(
     "ledger_video", metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("video_id", sa.Text, nullable=False, unique=True),
+    sa.Column("video_id", sa.Text, nullable=False, unique=True),  # youtube:0wR5jVB-WPk, jester:1
 )  # fmt: skip
 
 clip = sa.Table(
     "ledger_clip", metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("clip_id", sa.Text, nullable=False, unique=True),
+    sa.Column("clip_id", sa.Text, nullable=False, unique=True),  # likewise
     sa.Column("video_id", sa.Integer, sa.ForeignKey("ledger_video.id"), nullable=False, index=True),
 )  # fmt: skip
 
@@ -128,7 +129,7 @@ item = sa.Table(
     sa.Column("evidence", sa.Text, nullable=False),
     sa.Column("present", sa.Boolean, nullable=False),  # its file was there and verified
     sa.Column("listed", sa.Boolean, nullable=False),  # in the newest catalog
-    sa.Column("run_id", sa.Integer, sa.ForeignKey("ledger_run.id")),  # the run that last said something of it
+    sa.Column("run_id", sa.Integer, sa.ForeignKey("ledger_run.id")),  # the run that last recorded a result for it
     sa.Column("updated", UtcTime),
     sa.UniqueConstraint("dataset_id", "item_id"),
     sa.CheckConstraint("present = (status IN ('done', 'kept'))", name="present"),
@@ -144,7 +145,7 @@ def _state(name: str, subject: str) -> sa.Table:
         sa.Column("egress", sa.Text, primary_key=True),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("evidence", sa.Text, nullable=False),
-        sa.Column("source", sa.Text, primary_key=True),  # who said so: its key, see ``Ledger.record``
+        sa.Column("source", sa.Text, primary_key=True),  # the source's key, see ``Ledger.record``
         sa.Column("first_seen", UtcTime, nullable=False),
         sa.Column("last_attempt", UtcTime, nullable=False),
         sa.Column("next_attempt", UtcTime),  # null: never again from this egress
@@ -166,7 +167,7 @@ attempt = sa.Table(
     sa.Column("at", UtcTime, primary_key=True),
     sa.Column("source", sa.Text, primary_key=True),
     sa.Column("egress", sa.Text, primary_key=True),
-    sa.Column("nth", sa.Integer, primary_key=True),  # 0, or more where a source was asked twice in the same instant
+    sa.Column("nth", sa.Integer, primary_key=True),  # 0, or more for further requests to one source at the same time
     sa.Column("run_id", sa.Integer, sa.ForeignKey("ledger_run.id"), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("evidence", sa.Text, nullable=False),
@@ -184,4 +185,4 @@ run_count = sa.Table(
     sa.Column("items", sa.Integer, nullable=False),
     sqlite_with_rowid=False,
 )  # fmt: skip
-"""How the whole data set stood when a run ended: what the plot of attrition is drawn from."""
+"""Items of the whole data set by status and reason at the end of each run, for the plot of attrition."""

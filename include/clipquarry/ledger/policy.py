@@ -1,19 +1,19 @@
-"""What follows from a reason: when to ask again, and when to believe the answer. Pure; no clock, no database.
+"""Retry policy: for every reason, when to try again and when to believe the answer. Pure: no clock, no database.
 
-The ledger keeps one :class:`VideoState` for every video (what YouTube says of the whole video) and one for every clip
-(what is wrong with this one window, or was asked of a mirror of clips), per egress. A state exists only while there is
-trouble: when the bytes arrive it goes. An item is due when neither its clip's nor its video's state forbids it.
+The ledger keeps one :class:`VideoState` for every video (YouTube's answers about the whole video) and one for every clip
+(faults of this one window, and answers of mirrors of clips), per egress. A state exists only while the bytes are
+missing; it is deleted when they arrive. An item is due when neither its clip's nor its video's state forbids it.
 
 How answers are counted:
 
-* An answer counts when it was due. One that comes earlier (the second clip of a video in the same run, a run that asks
-  for everything) leaves count and date as they are.
+* An answer counts when it was due. One that comes earlier (the second clip of a video in the same run, a run that
+  requests everything) changes neither count nor date.
 * Answers of one family count together: ``removed`` after two times ``unavailable`` is the third answer.
 * A failure on our side (no network, a bot check, a server's error) says nothing about the video: the count stays.
-* A sentence that is in no table is believed only when its source gave the bytes of another video at that time or later in
-  the same run; one that a source said of all of many videos never (:func:`distrusted`): else they are about us.
-* Delays of whole days run from midnight (UTC) of the day on which the run that asked began, so that a weekly run finds
-  due what it planned a week ago, however long each of them took.
+* A message that no table holds is believed only when its source delivered another video at that time or later in the same
+  run. One message that a source gave for all of many videos is never believed (:func:`distrusted`): it is about us.
+* Delays of whole days run from midnight (UTC) of the day on which the requesting run began. So a weekly run finds the items
+  due that it planned a week ago, however long each run took.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from clipquarry.reasons import Reason
+from clipquarry.reasons import Reason, Trait
 
 Subject = Literal["video", "clip", "us", "row", "nothing"]
-"""Whom a reason is about: the whole video, this clip, our side, the annotation row, or nobody (nothing was asked)."""
+"""The subject of a reason: the whole video, this clip, our side, the annotation row, or nothing (no request was made)."""
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 YEAR = 365 * DAY
@@ -35,9 +35,10 @@ YEAR = 365 * DAY
 
 @dataclass(frozen=True)
 class Rule:
-    """The n-th answer in a row waits ``delays[n - 1]``, all after them ``then`` (None: never again from this egress).
+    """After the n-th answer in a row (from 1) the wait is ``delays[n - 1]``, later ``then`` (None: never from this egress).
 
-    ``settles``: after the delays, and at least ``span`` after the first answer, it is believed: the state is permanent.
+    ``settles``: after the delays, and at least ``span`` after the first answer, the answer is believed: the state is
+    permanent.
     """
 
     subject: Subject
@@ -101,30 +102,27 @@ RULES: dict[Reason, Rule] = {
     Reason.NOT_ASKED: _NOTHING,
 }
 
-BYTES_CAME = frozenset({Reason.OK, Reason.TOO_SHORT, Reason.TRUNCATED, Reason.CORRUPT})
-"""Answers that prove that the source has the video, whatever it said before."""
-
 
 @dataclass(frozen=True)
 class VideoState:
-    """What is known about a video or a clip that could not be had, from one egress. Times are aware, UTC."""
+    """The state of a video or a clip that could not be fetched from one egress. Times are aware, UTC."""
 
     reason: Reason
     evidence: str
     source: str
-    first_seen: datetime  # when the trouble began
+    first_seen: datetime  # time of the first failure
     last_attempt: datetime
     next_attempt: datetime | None  # None: never again from this egress
     confirmations: int  # answers that counted, of this reason's family
     first_confirmed: datetime | None  # when the first of them came
     attempts: int  # answers of any kind since first_seen
     setbacks: int  # failures on our side since the last real answer
-    permanent: bool  # believed; still looked at when next_attempt says so
+    permanent: bool  # the answer is believed; still tried at next_attempt
 
 
 @dataclass(frozen=True)
 class Decision:
-    """``next_attempt`` None means never from this egress; ``confirmed`` that the rule's delays are over."""
+    """Result of the policy. ``next_attempt`` None: never from this egress. ``confirmed``: the rule's delays are over."""
 
     next_attempt: datetime | None
     permanent: bool
@@ -133,18 +131,17 @@ class Decision:
 
 
 MANY = 20
-"""One and the same word of that many videos, and of no video anything else, is about us."""
-_ONE_SENTENCE = frozenset({Reason.UNAVAILABLE, Reason.GEO, Reason.COPYRIGHT})
+"""A source that gave the same reason for this many videos, and no other reason for any, refuses us."""
 
 
 def distrusted(answers: Mapping[tuple[str, Reason], int]) -> frozenset[tuple[str, Reason]]:
-    """Sources and the reason that each gave of all of many videos of a run, counted by source and reason."""
+    """Sources that gave one reason for all of many videos of a run, with that reason. ``answers``: counts by both."""
     found: set[tuple[str, Reason]] = set()
     for source in {source for source, _ in answers}:
         told = [
             (r, count) for (one, r), count in answers.items() if one == source and (is_telling(r) or r is Reason.OK)
         ]
-        found.update((source, r) for r, count in told if len(told) == 1 and r in _ONE_SENTENCE and count >= MANY)
+        found.update((source, r) for r, count in told if len(told) == 1 and Trait.ALIKE in r.traits and count >= MANY)
     return frozenset(found)
 
 
@@ -162,14 +159,14 @@ def _is_early(history: VideoState, now: datetime) -> bool:
 
 
 def _continues(history: VideoState, reason: Reason) -> bool:
-    """True when the answer belongs to the row of answers that the history counts."""
+    """True when the answer continues the row of answers that the history counts."""
     return is_telling(history.reason) and RULES[history.reason].family == RULES[reason].family
 
 
 def decide(
     reason: Reason, history: VideoState | None, now: datetime, *, evidence: str = "", asked: datetime | None = None
 ) -> Decision:
-    """What follows from ``reason`` heard at ``now`` by a run that began at ``asked`` (default: now)."""
+    """The decision for ``reason``, received at ``now`` by a run that began at ``asked`` (default: now)."""
     rule = RULES[reason]
     if rule.subject in ("us", "nothing"):
         return _our_side(rule, history, now)
@@ -191,7 +188,7 @@ def decide(
 
 
 def _our_side(rule: Rule, history: VideoState | None, now: datetime) -> Decision:
-    """What is known stays; what was due is due again, after a while."""
+    """Decision for a failure on our side: the state stays, and an item that was due is due again after a delay."""
     tries = history.setbacks if history is not None else 0
     again = now + (rule.delays[tries] if tries < len(rule.delays) else rule.then or timedelta(0))
     if history is None:
@@ -206,7 +203,7 @@ def observe(
     state: VideoState | None, reason: Reason, at: datetime, *,
     evidence: str = "", source: str = "", asked: datetime | None = None,
 ) -> VideoState | None:  # fmt: skip
-    """The state after an answer; None when there is no trouble to remember."""
+    """The state after an answer; None when the bytes arrived or there is nothing to keep."""
     rule = RULES[reason]
     if reason is Reason.OK:
         return None
@@ -238,7 +235,7 @@ _UNITS = {"minute": HOUR / 60, "hour": HOUR, "day": DAY, "week": 7 * DAY, "month
 
 
 def release_time(evidence: str, now: datetime) -> datetime | None:
-    """When a premiere or a live event begins, as far as its text says; None when it does not, or not believably.
+    """When a premiere or a live event begins, by its text; None when the text gives no time, or an implausible one.
 
     Understands "Premieres in 3 hours", "will begin in a few moments", ISO 8601 and ``release_timestamp: 1790000000``.
     """
@@ -271,7 +268,7 @@ def _words(delay: timedelta) -> str:
 
 
 def describe(reason: Reason) -> str:
-    """The rule in words, as ``docs/reasons.md`` shows it (a test compares)."""
+    """The rule as text, as ``docs/reasons.md`` shows it (a test compares)."""
     rule = RULES[reason]
     if rule.subject == "row":
         return "never: the annotation must change"

@@ -1,8 +1,8 @@
-"""What the ledger answers. Everything here only reads; answers that may be long are streamed.
+"""Read queries of the ledger. Results that may be long are streamed.
 
-Times are aware, UTC. ``egress`` is the way out to the internet: what is permanent from one may be had from another.
-``sources`` are the keys of the sources that a run asks, see :meth:`clipquarry.ledger.Ledger.record`; without them, those
-that the data set's refreshes ask (:mod:`clipquarry.ledger.due` says what is due).
+Times are aware, UTC. ``egress`` is the network path to the internet: a video that is permanently missing from one may be
+available from another. ``sources`` are the keys of a run's sources, see :meth:`clipquarry.ledger.Ledger.record`. Without
+them, those of the data set's refreshes count (:mod:`clipquarry.ledger.due` defines due items).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect, Engine
 
 from clipquarry.errors import UserError
+from clipquarry.ids import source_name
 from clipquarry.ledger.answers import Attrition, Coverage, NextDue, ReasonCount, RunInfo
 from clipquarry.ledger.bulk import is_postgres
 from clipquarry.ledger.clocks import SKEW, in_the_future
@@ -44,9 +45,9 @@ _DAY = 86_400_000_000  # microseconds
 
 
 def tuples(conn: Connection, query: sa.Select[Any]) -> Iterator[Sequence[Any]]:
-    """Rows, a batch at a time, never all of them in memory."""
+    """Rows in batches, never all of them in memory."""
     if is_postgres(conn):
-        # All rows will be wanted: without this the server plans for the first tenth.
+        # All rows will be read: without this the server plans for the first tenth.
         conn.exec_driver_sql("SET LOCAL cursor_tuple_fraction = 1")
         yield from conn.execute(query, execution_options={"yield_per": _BATCH}).partitions()
         return
@@ -94,7 +95,7 @@ class Queries:
         splits: Collection[str] | None = None,
         sources: Sequence[str] | None = None,
     ) -> Iterator[Row]:
-        """Items that the next refresh asks for: asked for before, not there, and due. Columns: see :meth:`missing`."""
+        """Items that the next refresh requests: requested before, not there, and due. Columns: see :meth:`missing`."""
         for name, key in self._keys(dataset):
             yield from self._details(now, name, key, egress, splits, None, sources, only_due=True)
 
@@ -102,10 +103,10 @@ class Queries:
         self, dataset: str, split: str | None = None, reason: Reason | None = None, *,
         egress: str = "default", now: datetime | None = None, sources: Sequence[str] | None = None,
     ) -> Iterator[Row]:  # fmt: skip
-        """Items that are not there, rejected rows left out, in the order of the splits.
+        """Items that are not there, without rejected rows, in the order of the splits.
 
-        Columns: ``dataset, item_id, video_id, clip_id, split, label, status, reason, evidence, permanent, since`` (when
-        the trouble began), ``last_attempt, next_attempt`` (None: at the next refresh; or, when permanent, never).
+        Columns: ``dataset, item_id, video_id, clip_id, split, label, status, reason, evidence, permanent, since`` (time of
+        the first failure), ``last_attempt, next_attempt`` (None: at the next refresh; or, when permanent, never).
         """
         splits = None if split is None else (split,)
         ((name, key),) = self._keys(dataset)
@@ -146,6 +147,7 @@ class Queries:
         Columns: ``at, dataset, run, video_id, clip_id, source, egress, reason, evidence, seconds, bytes``.
         """
         name = id.rpartition("/")[2]
+        names = self._full(name)
         query = (
             sa.select(
                 attempt.c.at, dataset.c.name.label("dataset"), run.c.run, video.c.video_id, clip.c.clip_id,
@@ -155,17 +157,34 @@ class Queries:
             .select_from(attempt.join(clip).join(video).join(run).join(dataset))
             .order_by(attempt.c.run_id, attempt.c.at, attempt.c.clip_id, attempt.c.nth)
         )  # fmt: skip
-        # Asked one after the other, each finds its index; in one question PostgreSQL reads every attempt.
+        # Separate queries each use their index; for one query PostgreSQL reads every attempt.
         clips = (
-            sa.select(clip.c.id).where(clip.c.clip_id == name),
-            sa.select(clip.c.id).join(video).where(video.c.video_id == name),
+            sa.select(clip.c.id).where(clip.c.clip_id.in_(names)),
+            sa.select(clip.c.id).join(video).where(video.c.video_id.in_(names)),
         )
         with reading(self._engine) as conn:
             keys = {key for wanted in clips for key in conn.execute(wanted).scalars()}
             return [dict(row._mapping) for row in conn.execute(query.where(attempt.c.clip_id.in_(sorted(keys))))]
 
+    def called(self, id: str) -> list[str]:
+        """The full names (``jester:1``) of all videos and clips with a bare id, sorted. A full name gives itself."""
+        names = self._full(id.rpartition("/")[2])
+        with reading(self._engine) as conn:
+            found = [
+                conn.execute(sa.select(one).where(one.in_(names))).scalars()
+                for one in (clip.c.clip_id, video.c.video_id)
+            ]
+            return sorted({name for told in found for name in told})
+
+    def _full(self, name: str) -> list[str]:
+        """The possible full names of an id: a bare id may be YouTube's or that of any data set."""
+        with reading(self._engine) as conn:
+            owners = conn.execute(sa.select(dataset.c.namespace, dataset.c.name)).all()
+        whose = {YOUTUBE, *(row.name for row in owners), *(row.namespace for row in owners if row.namespace)}
+        return [name, *(source_name(owner, name) for owner in sorted(whose))]
+
     def coverage(self, dataset: str) -> list[Coverage]:
-        """Per split (``label`` None) and per class of each split, sorted."""
+        """Coverage per split (``label`` None) and per class of each split, sorted."""
         query = (
             sa.select(item.c.split, item.c.label_id, item.c.status, sa.func.count())
             .where(item.c.listed)
@@ -181,7 +200,7 @@ class Queries:
         return [_coverage(*group, counts[group]) for group in sorted(counts, key=lambda g: (g[0], g[1] or ""))]
 
     def reasons(self, dataset: str) -> list[ReasonCount]:
-        """How many items of each split have which status and reason; the most frequent first."""
+        """Number of items of each split by status and reason, the most frequent first."""
         ((_, key),) = self._keys(dataset)
         with reading(self._engine) as conn:
             rows = conn.execute(standing(key)).all()
@@ -191,9 +210,10 @@ class Queries:
     def attrition(
         self, dataset: str, *, per: Literal["run", "month"] = "run", now: datetime | None = None
     ) -> list[Attrition]:
-        """How the share of each status and reason moved: at the end of every run, or of each month's last run.
+        """The share of each status and reason over time: at the end of every run, or of each month's last run.
 
-        In the order in which runs began. A run of the future (its clock was ahead) ended when the next one did, or now.
+        Runs are in the order in which they began. A run with times in the future (its clock was ahead) counts as ended when
+        the next one did, or now.
         """
         query = (
             sa.select(run.c.run, run.c.ended, run_count.c.status, run_count.c.reason, sa.func.sum(run_count.c["items"]))
@@ -220,7 +240,7 @@ class Queries:
         self, dataset: str, now: datetime, *, egress: str = "default", per: Literal["day", "week"] = "day",
         sources: Sequence[str] | None = None,
     ) -> list[NextDue]:  # fmt: skip
-        """What refreshes will ask for again and when: of what was ever asked for, as :meth:`due`."""
+        """Number of items by the day of their next attempt. It counts items that were requested before, as :meth:`due`."""
         ((_, key),) = self._keys(dataset)
         joined, told = absent(egress, now, self._asks(key, dataset, sources))
         today = now.astimezone(UTC).date()
@@ -256,17 +276,17 @@ class Queries:
             return list(conn.execute(query.where(run.c.dataset_id.in_(keys))))
 
     def in_the_future(self, now: datetime | None = None, *, dataset: str | None = None) -> list[str]:
-        """One sentence for each run of a data set (of all) that a clock that was ahead wrote into the future."""
+        """One sentence for each run of a data set (of all) with times in the future, written by a wrong clock."""
         return in_the_future(self._engine, now or datetime.now(UTC), dataset)
 
     def knows(self, dataset: str) -> bool:
-        """Whether a run of the data set was ever begun here."""
+        """Whether the ledger holds a run of the data set."""
         query = sa.select(run.c.id).select_from(run.join(dataset_table)).where(dataset_table.c.name == dataset).limit(1)
         with reading(self._engine) as conn:
             return conn.execute(query).scalar() is not None
 
     def _asks(self, key: int, name: str, sources: Sequence[str] | None) -> Asked:
-        """The sources told, else those of the data set's refreshes, else YouTube and what the data set ever asked."""
+        """The given sources, else those of the data set's refreshes, else YouTube and all that the data set ever used."""
         if sources is not None:
             return Asked(tuple(sources))
         with reading(self._engine) as conn:
@@ -282,7 +302,7 @@ class Queries:
             return Asked((YOUTUBE, *sorted(conn.execute(own).scalars())), known=False)
 
     def _keys(self, name: str | None) -> list[tuple[str, int]]:
-        """Names and keys of all data sets, or of one; UserError when that one is not known."""
+        """Names and keys of all data sets, or of one. Raises UserError when that one is not known."""
         query = sa.select(dataset.c.name, dataset.c.id).order_by(dataset.c.id)
         if name is not None:
             query = query.where(dataset.c.name == name)
@@ -294,7 +314,7 @@ class Queries:
 
 
 def _believed(ends: dict[str, datetime], now: datetime) -> dict[str, datetime]:
-    """When runs ended, in their order: one from the future no later than the next that is believed, or now."""
+    """When runs ended, in their order. A time in the future is replaced by the next plausible run's end, or by now."""
     limit = now
     found: dict[str, datetime] = {}
     for name in reversed(ends):
@@ -306,7 +326,7 @@ def _believed(ends: dict[str, datetime], now: datetime) -> dict[str, datetime]:
 def standing(dataset_id: int) -> sa.Select[Any]:
     """Counts by split, status and reason of a data set's items."""
     columns = (item.c.split, item.c.status, item.c.reason)
-    # By class first: that is the order of an index, so that nothing has to be sorted.
+    # By class first: an index has this order, so that no sort is needed.
     by_class = (
         sa.select(*columns, sa.func.count().label("items"))
         .where(item.c.dataset_id == dataset_id, item.c.listed)

@@ -1,11 +1,11 @@
-"""Fetch manifests into the ledger: every attempt, what follows from it, and how the items stand now.
+"""Recording of fetch manifests in the ledger: attempts, the clocks that they set, and the items' status.
 
 A manifest is recorded in batches, each in one transaction of the only writer; a killed recorder leaves whole batches.
-Recording the same manifest again changes nothing: an attempt is known by clip, time, source and egress, and a row that
-says nothing new is skipped where a later run has spoken of its item. Runs, not clocks, say what is later.
+Recording the same manifest again changes nothing: an attempt is identified by clip, time, source and egress. A row
+without news is skipped where a later run has recorded its item. The order of runs, not of times, says what is later.
 
-An attempt is the answer of one source, and sets the clock of that source only. The row's own status and reason, which
-weigh all of them, are the item's.
+An attempt is the answer of one source, and sets the clock of that source only. The item gets the row's own status and
+reason, which weigh all answers.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from sqlalchemy.engine import Connection, Engine
 
 from clipquarry.errors import ManifestError
 from clipquarry.ledger.bulk import clean, insert_rows, moment, pieces, update_rows
-from clipquarry.ledger.catalog import add_items
+from clipquarry.ledger.catalog import DatasetKey, add_items
 from clipquarry.ledger.due import YOUTUBE
 from clipquarry.ledger.engine import writing
 from clipquarry.ledger.models import attempt, clip_state, item, video_state
-from clipquarry.ledger.policy import BYTES_CAME, MANY, RULES, VideoState, distrusted, is_telling, observe
+from clipquarry.ledger.policy import MANY, RULES, VideoState, distrusted, is_telling, observe
 from clipquarry.manifest import Row, count_rows, read_rows
-from clipquarry.reasons import UNKNOWN_SENTENCE, Reason, Status
+from clipquarry.reasons import UNKNOWN_SENTENCE, Reason, Status, Trait
 
 BATCH = 5000
 _COLUMNS = ("item_id", "video_id", "clip_id", "split", "label", "status", "reason", "evidence", "attempts")
@@ -56,7 +56,7 @@ class Names:
 
 
 class Recorded(NamedTuple):
-    """What was new: rows read, attempts added, items whose state changed."""
+    """Result of a recording: rows read, attempts added, items whose state changed."""
 
     rows: int
     attempts: int
@@ -71,7 +71,7 @@ class RunKey:
     """The run that recorded attempts belong to."""
 
     id: int
-    dataset_id: int
+    dataset: DatasetKey
     egress: str
     started: datetime
 
@@ -113,7 +113,7 @@ class _Known:
 
 
 def record_manifest(engine: Engine, run: RunKey, manifest: Path, now: datetime, names: Names) -> Recorded:
-    """Record one manifest that carries attempts; streams."""
+    """Record one manifest with attempts, streamed in batches."""
     total = Recorded(0, 0, 0)
     if count_rows(manifest) and "attempts" not in pq.read_schema(manifest).names:
         raise ManifestError(f"{manifest} has no column 'attempts': only results and manifests of fetch are recorded.")
@@ -126,14 +126,14 @@ def record_manifest(engine: Engine, run: RunKey, manifest: Path, now: datetime, 
 
 
 class _Heard(NamedTuple):
-    """What a manifest says as a whole."""
+    """Facts about a manifest as a whole."""
 
-    alike: frozenset[tuple[str, Reason]]  # sources that said one thing of many videos, see policy.distrusted
-    gave: dict[str, datetime]  # when each source gave bytes last
+    alike: frozenset[tuple[str, Reason]]  # sources with one reason for many videos, see policy.distrusted
+    gave: dict[str, datetime]  # when each source last delivered bytes
 
     def doubts(self, a: _Attempt) -> bool:
-        """Whether an answer is about us, whatever it says of the video."""
-        unknown = a.evidence.startswith(UNKNOWN_SENTENCE) and a.reason not in BYTES_CAME
+        """Whether an answer is about us, although its reason is about the video."""
+        unknown = a.evidence.startswith(UNKNOWN_SENTENCE) and Trait.CAME not in a.reason.traits
         silent = a.source not in self.gave or self.gave[a.source] < a.at
         return (a.source, a.reason) in self.alike or (unknown and silent)
 
@@ -154,7 +154,7 @@ def _heard(manifest: Path) -> _Heard:
                 if len(known) < MANY:
                     known.add(video)
                 if reason == Reason.OK:
-                    with suppress(ValueError, TypeError):  # garbage is refused with its row
+                    with suppress(ValueError, TypeError):  # an invalid value is refused with its row
                         when = _moment(at)
                         gave[source] = max(when, gave.get(source, when))
     counts = {(source, _REASONS[r]): len(known) for (source, r), known in videos.items() if r in _REASONS}
@@ -162,7 +162,7 @@ def _heard(manifest: Path) -> _Heard:
 
 
 def _doubted(one: _Told, heard: _Heard) -> _Told:
-    """The row with a reason of ours, where its own is not believed."""
+    """The row with a reason on our side, where its own is not believed."""
     said = [a for a in one.attempts if a.reason is one.reason and heard.doubts(a)]
     return replace(one, reason=Reason.EGRESS_REFUSED) if said else one
 
@@ -173,10 +173,10 @@ def _moment(text: str) -> datetime:
 
 
 def record_gone(conn: Connection, run: RunKey, items: Sequence[str], evidence: str, now: datetime) -> int:
-    """Items that the ledger thinks are there, whose files have gone; returns how many."""
+    """Record items that the ledger holds as present and whose files are gone; returns their number."""
     count = 0
     for names in pieces(items, BATCH):
-        chosen = sa.and_(item.c.dataset_id == run.dataset_id, item.c.item_id.in_(names), item.c.present)
+        chosen = sa.and_(item.c.dataset_id == run.dataset.id, item.c.item_id.in_(names), item.c.present)
         gone = {"status": str(Status.MISSING), "reason": str(Reason.NO_SOURCE), "evidence": evidence, "present": False}
         count += conn.execute(item.update().where(chosen).values(**gone, run_id=run.id, updated=now)).rowcount
     return count
@@ -212,7 +212,7 @@ def _attempts(values: Iterable[dict[str, Any]]) -> list[_Attempt]:
 
 
 class _Batch:
-    """Some rows of a manifest, in one transaction."""
+    """A batch of a manifest's rows, recorded in one transaction."""
 
     def __init__(self, conn: Connection, run: RunKey, now: datetime, names: Names, heard: _Heard) -> None:
         self._conn, self._run, self._now, self._names, self._heard = conn, run, now, names, heard
@@ -250,7 +250,7 @@ class _Batch:
         wanted = [one.item_id for one in told]
         known = self._known(wanted)
         if unknown := [row for row, name in zip(rows, wanted, strict=True) if name not in known]:
-            add_items(self._conn, self._run.dataset_id, {row["item_id"]: row for row in unknown}.values())
+            add_items(self._conn, self._run.dataset, {row["item_id"]: row for row in unknown}.values())
             known = self._known(wanted)
         return known
 
@@ -258,14 +258,14 @@ class _Batch:
         query = sa.select(
             item.c.item_id, item.c.id, item.c.clip_id, item.c.video_id, item.c.status, item.c.reason, item.c.evidence,
             item.c.updated, item.c.run_id,
-        ).where(item.c.dataset_id == self._run.dataset_id, item.c.item_id.in_(wanted))  # fmt: skip
+        ).where(item.c.dataset_id == self._run.dataset.id, item.c.item_id.in_(wanted))  # fmt: skip
         return {
             name: _Known(key, clip, video, _STATUSES[status], _REASONS[reason], evidence, updated, run)
             for name, key, clip, video, status, reason, evidence, updated, run in self._conn.execute(query)
         }
 
     def _is_stale(self, new: list[_Attempt], entry: _Known) -> bool:
-        """True when a later run has spoken of the item, and this one has nothing newer to say.
+        """True when a later run has recorded the item, and this run has no newer attempt.
 
         Runs may overlap: a full run of weeks records after a refresh that began after it.
         """
@@ -290,13 +290,13 @@ class _Batch:
         )  # fmt: skip
 
     def _hear(self, a: _Attempt, entry: _Known, clips: _States, videos: _States) -> None:
-        """What one source's answer means for its own clocks."""
+        """Set a source's own clocks by its answer."""
         key = self._names.key(a.source)
         if key is None or entry.clip_id is None or entry.video_id is None:
             return
         about_video = RULES[a.reason].subject == "video"
         states, subject = (videos, entry.video_id) if about_video else (clips, entry.clip_id)
-        at = min(a.at, self._now)  # a clock that was wrong must not plan a video out of sight
+        at = min(a.at, self._now)  # a wrong clock must not set the next attempt far in the future
         told = observe(
             states.get(subject, key), a.reason, at, evidence=a.evidence, source=key, asked=min(self._run.started, at)
         )
@@ -306,9 +306,9 @@ class _Batch:
         if about_video:
             old = clips.get(entry.clip_id, key)
             if old is not None and not is_telling(old.reason):
-                clips.put(entry.clip_id, key, None)  # our side works again
-        elif a.reason in BYTES_CAME:
-            videos.put(entry.video_id, key, None)  # who said that it was gone has it again
+                clips.put(entry.clip_id, key, None)  # the fault on our side is over
+        elif Trait.CAME in a.reason.traits:
+            videos.put(entry.video_id, key, None)  # the source that reported it gone has it again
 
     def _change(self, one: _Told, entry: _Known, *, is_news: bool) -> tuple[Any, ...] | None:
         status, reason, evidence = one.status, one.reason, one.evidence
@@ -317,7 +317,7 @@ class _Batch:
         if not status.is_present and not entry.status.is_present and not is_telling(reason):
             asked = RULES[reason].subject != "nothing"
             if not asked or is_telling(entry.reason):
-                status, reason, evidence = entry.status, entry.reason, entry.evidence  # what is known stays
+                status, reason, evidence = entry.status, entry.reason, entry.evidence  # the known state stays
         if status is entry.status and reason is entry.reason and evidence == entry.evidence and not is_news:
             return None
         when = min(max(one.when, entry.updated or one.when), self._now)
@@ -354,7 +354,7 @@ class _States:
             self._states.setdefault(key, {})[source] = state
 
     def forget(self, key: int) -> None:
-        """The file is there, whatever any source said of it."""
+        """Mark the item as present, whatever any source answered."""
         if self._states.pop(key, None):
             self._changed.add(key)
 

@@ -1,12 +1,12 @@
-"""A constant rate from any other: slot k (from 0) of a window lies k / fps seconds after its start and shows the frame of
-the window nearest to that time.
+"""Conversion of any frame rate to a constant one: slot k (from 0) of a window lies k / fps seconds after its start
+and shows the frame nearest to that time.
 
-This is what the references' ``-r 30`` is meant to do: image ``30 (t - start) + 1`` shows second t. ffmpeg's own option
-does it for 24, 25, 29.97 and 30 frames a second in mp4; in Matroska and WebM it repeats no frame (10 s of 25 fps stay
-250 frames), and ffmpeg 5 is up to three frames late where it thins (60 to 30). The filter ``fps`` alone is up to half
-a slot late.
+This is what the references' ``-r 30`` is meant to do: frame file ``30 (t - start) + 1`` shows second t. ffmpeg's own
+option does it for 24, 25, 29.97 and 30 frames per second in mp4. In Matroska and WebM it repeats no frame (10 s of
+25 fps stay 250 frames), and ffmpeg 5 is up to three frames late when it drops frames (60 to 30). The filter ``fps``
+alone is up to half a slot late.
 
-Time counts from the start of the container (the earliest stream), as with ``-ss``.
+Times count from the start of the container (its earliest stream), as with ``-ss``.
 """
 
 from __future__ import annotations
@@ -22,53 +22,54 @@ from clipquarry.media.timeline import ROUNDING, Timeline, constant_rate, read_ti
 from clipquarry.reasons import Reason
 
 TICKS = 90_000
-"""Per second. A coarse clock (one tick a frame) could not be moved by half a frame."""
+"""Ticks per second. On a coarse clock (one tick per frame) a frame could not be moved by half its length."""
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What a window of a source holds, by the times of its packets; nothing was decoded.
+    """What a window of a source contains, by the times of its packets; nothing was decoded.
 
     All times are seconds after the window's start.
     """
 
     times: tuple[float, ...]
-    """Of the frames in the window."""
+    """Times of the frames in the window."""
     rate: float
-    """Frames per second: the source's, or the mean in the window where that varies."""
+    """Frames per second: the source's rate, or the mean rate in the window if it varies."""
     end: float
-    """Where the video ends in the window; its duration when the video goes on."""
+    """End of the video within the window; the window's duration if the video goes on."""
     gap: float
     """The longest time without a new frame."""
     gap_at: float
     """Where that begins."""
     video_end: float
-    """Seconds after the file's start: where the video ends, as far as it was read."""
+    """End of the video, as far as it was read, in seconds after the file's start."""
     keys: tuple[float, ...] = ()
-    """Of the frames before which nothing need be decoded, those before the window among them."""
+    """Times of the key frames, including those before the window."""
 
     @property
     def frames(self) -> int:
-        """Whose time lies in the window."""
+        """Number of frames whose time lies in the window."""
         return len(self.times)
 
     def slots(self, fps: float, duration: float) -> int:
-        """How many slots the window gives. What lacks less than one frame of the source is full: a clip that was cut
-        between two frames is up to one shorter than its name says, and its last frame is shown until the end.
+        """Number of slots that the window fills. A window that lacks less than one source frame counts as full: a
+        clip that was cut between two frames is up to one frame shorter than its name says. Its last frame is
+        shown until the end.
         """
         lacks = duration - self.end
         return round(fps * (duration if lacks < 1 / self.rate - ROUNDING else self.end)) if self.times else 0
 
     def last_fill(self, fps: float, slots: int) -> int:
-        """How many of ``slots`` the last frame may fill: those from the middle between it and the frame before."""
+        """How many of ``slots`` the last frame may fill: those after the middle between it and the frame before."""
         shown = sum(self.times[-2:]) / len(self.times[-2:])
         return max(1, math.ceil(slots - shown * fps)) + 1
 
 
 def covered(timeline: Timeline, start: float, duration: float) -> Coverage:
-    """What ``duration`` seconds from ``start`` hold (seconds after the file's start).
+    """Coverage of ``duration`` seconds from ``start`` (seconds after the file's start).
 
-    Raises MediaError TRUNCATED when the file ends in the window, before its header says.
+    Raises MediaError TRUNCATED if the file ends in the window, earlier than its header says.
     """
     until, stated, readable = start + duration, timeline.header.duration or 0.0, timeline.readable
     inside = timeline.inside(start, until)
@@ -91,29 +92,32 @@ def covered(timeline: Timeline, start: float, duration: float) -> Coverage:
 
 
 def coverage(source: Path, start: float, duration: float) -> Coverage:
-    """Look at ``duration`` seconds from ``start`` (seconds after the file's start) of the video in ``source``.
+    """Read the packets of ``duration`` seconds from ``start`` (seconds after the file's start) of the video in
+    ``source``.
 
-    Raises MediaError: TRUNCATED when the file ends in the window, before its header says; NOT_A_VIDEO and the like.
+    Raises MediaError: TRUNCATED if the file ends in the window, earlier than its header says; NOT_A_VIDEO and the
+    like.
     """
     return covered(read_timeline(source, start, start + duration), start, duration)
 
 
 def on_clock(*, offset: float = 0.0, from_zero: bool = False) -> list[str]:
-    """ffmpeg's video filters, in order: every frame on a clock on which slot k begins at k / fps.
+    """ffmpeg's video filters, in order, that put each frame on a clock on which slot k begins at k / fps.
 
-    ``offset`` is the window's start where the input was not sought to it; ``from_zero`` puts the first frame at 0
-    whatever its own time is. Join them by :func:`clipquarry.media.encoding.filter_text`.
+    ``offset`` is the window's start if the input was not sought to it. ``from_zero`` puts the first frame at 0,
+    whatever its own time is. Join the filters with :func:`clipquarry.media.encoding.filter_text`.
     """
-    # A slot filled by the filter fps alone shows the last frame that rounds to it, up to half a slot late. Rounded up, it
-    # is the last frame not after the slot; from the middle between it and the frame before it is the nearest one.
+    # The filter fps alone shows the last frame whose time rounds to the slot, up to half a slot late. Rounding up gives
+    # the last frame not after the slot. Each frame is first moved to the middle between it and the frame before, so
+    # that this is the nearest one.
     zero = "STARTPTS" if from_zero else f"{round(offset * TICKS)}"
     nearest = f"setpts=if(isnan(PREV_INPTS),0,(PTS+PREV_INPTS)/2-{zero})"
     return [*([f"trim=start={offset:.6f}"] if offset else []), f"settb=1/{TICKS}", nearest]
 
 
 def all_slots(fps: float, slots: int, fill: int) -> list[str]:
-    """Filters after :func:`on_clock`: exactly ``slots`` frames at ``fps``, the first at time 0; the last frame may fill
-    up to ``fill`` slots more than the filter gives it.
+    """Filters after :func:`on_clock` for exactly ``slots`` frames at ``fps``, the first at time 0. The last frame
+    may fill up to ``fill`` slots more than the filter gives it.
     """
     return [
         f"fps={fps:g}:round=up:start_time=0",
@@ -123,9 +127,9 @@ def all_slots(fps: float, slots: int, fill: int) -> list[str]:
 
 
 def each_once(fps: int, slots: int, first: int = 0) -> list[str]:
-    """Filters after :func:`on_clock`, instead of :func:`all_slots`: every frame once, its time being its tick on that
-    clock, counted from 1; :func:`slot_of` says the slot. Frames before tick ``first`` (from 0) and after the last slot are
-    left out.
+    """Filters after :func:`on_clock`, instead of :func:`all_slots`, that keep each frame once. Its time is its tick
+    on that clock, counted from 1; :func:`slot_of` gives the slot. Frames before tick ``first`` (from 0) and after
+    the last slot are dropped.
     """
     last = (slots - 1) * TICKS // fps
     return [f"trim={f'start_pts={first}:' if first else ''}end_pts={last + 1}", "setpts=max(PREV_OUTPTS+1,PTS+1)"]
@@ -137,10 +141,10 @@ def slot_of(tick: int, fps: int) -> int:
 
 
 def filters(fps: float, slots: int, fill: int, *, offset: float = 0.0, from_zero: bool = False) -> list[str]:
-    """:func:`on_clock` and :func:`all_slots`."""
+    """:func:`on_clock` followed by :func:`all_slots`."""
     return [*on_clock(offset=offset, from_zero=from_zero), *all_slots(fps, slots, fill)]
 
 
 def back(offset: float) -> list[str]:
-    """Filters that undo ``offset`` of :func:`filters`, for an output that is cut by ``-ss`` (with its sound)."""
+    """Filters that undo ``offset`` of :func:`filters`, for an output that is cut by ``-ss`` together with its sound."""
     return [f"settb=1/{TICKS}", f"setpts=PTS+{round(offset * TICKS)}"] if offset else []

@@ -1,7 +1,7 @@
-"""What a clip or a folder of images shows, in a few numbers: whether it is dark, flat, still, silent, and its fingerprint.
+"""Content measurements of a clip or a frame folder: darkness, flatness, motion, silence, and a fingerprint.
 
-Measured on the frames that are decoded anyway to verify a clip: sixteen of them, made very small. Nothing here raises for what the
-pictures look like, and nothing costs the clip: what cannot be measured is None.
+They use sixteen of the frames that are decoded to verify a clip anyway, scaled down to 32 x 32. The content of
+frames never raises an error and never costs the clip: a value that cannot be measured is None.
 """
 
 from __future__ import annotations
@@ -16,52 +16,52 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
-from clipquarry.fingerprint import PICTURES, SIDE, fingerprint
+from clipquarry.fingerprint import FRAMES, SIDE, fingerprint
 
 Small = npt.NDArray[np.uint8]
-"""(32, 32, 3): red, green, blue, whatever the shape of the picture."""
+"""(32, 32, 3): red, green, blue, whatever the frame's shape."""
 
 SOON: Final = 0.1
-"""Seconds after each of the eight pictures at which a second one is looked at: whether anything moves."""
+"""Seconds after each of the eight frames at which a second one is taken, to measure motion."""
 
 SHORTEST: Final = 1.0
-"""Seconds: of less the pictures would be nearly the same ones."""
+"""Seconds. The frames of a shorter clip would be nearly the same ones."""
 _STILL: Final = 3
-"""Levels that no part of a picture changes by while nothing moves: what an encoder does."""
+"""Levels. A still scene changes by no more than this in any place: the encoder's noise."""
 _JUMP: Final = 12.0
-"""Mean levels: another picture."""
+"""Mean levels by which two frames count as different scenes."""
 _EVEN: Final = 0.5
-"""Of the usual distance between two frames: what it may be off."""
+"""Share of the usual distance between two frames by which one may be off."""
 _QUIET: Final = 0.001
-"""Of full scale (-60 dB): nobody hears it."""
+"""Share of full scale (-60 dB); quieter sound is inaudible."""
 _SOUND_PLACES: Final = 8
 _SOUND_PACKETS: Final = 3
-"""Decoded at each place; the first one only primes the decoder."""
+"""Packets decoded in each place; the first one only primes the decoder."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """What is seen and heard. Levels are 0 to 255, shares 0 to 1; None was not measured.
+    """Measurements of a clip's frames and sound. Levels are 0 to 255, shares 0 to 1; None was not measured.
 
-    Looked at are eight moments, evenly spread, and again 0.1 s after each.
+    Frames are taken at eight evenly spread moments, and again 0.1 s after each.
     """
 
     brightness: float | None = None
-    """Mean level of all pictures."""
+    """Mean level of all frames."""
     contrast: float | None = None
-    """The largest standard deviation within a picture, of any colour: nearly 0 means that all are of one colour."""
+    """The largest standard deviation within a frame, of any colour; nearly 0 means that each frame has one colour."""
     still: float | None = None
     """Share of the moments after which nothing has moved 0.1 s later."""
     changes: float | None = None
-    """Share of the seven steps from moment to moment in which anything changes."""
+    """Share of the seven steps between moments in which anything changes."""
     jumps: float | None = None
-    """Share of those in which the whole picture changes."""
+    """Share of these steps in which the whole frame changes."""
     uneven: float | None = None
-    """Share of frames that come at least half a frame early or late: a variable rate."""
+    """Share of frames that come at least half a frame early or late (variable rate)."""
     sound: str | None = None
     """``heard``, ``silent`` (a track without a sound) or ``none`` (no track)."""
     fingerprint: str | None = None
-    """See :mod:`clipquarry.fingerprint`; ``""`` when the pictures show too little."""
+    """See :mod:`clipquarry.fingerprint`; ``""`` if the frames show too little."""
 
     def columns(self) -> dict[str, Any]:
         """The columns of ``CONTENT_FIELDS``."""
@@ -72,9 +72,9 @@ NOT_LOOKED: Final = Content()
 
 
 class Looker:
-    """Collects what :class:`Content` needs from the frames and sound packets of one clip, in order of display.
+    """Collects the input of :class:`Content` from the frames and sound packets of one clip, in display order.
 
-    ``seconds`` is the clip's length as its header says, None when that is not known: then only sound is measured.
+    ``seconds`` is the clip's length by its header. If it is None, only sound is measured.
     """
 
     def __init__(self, seconds: float | None) -> None:
@@ -89,7 +89,7 @@ class Looker:
         self._every = (seconds or 0.0) / _SOUND_PLACES
 
     def frame(self, frame: Any) -> None:
-        """The next frame; only the last one is held."""
+        """Take the next frame; only the last one is held."""
         time = frame.time
         if time is None or len(self._found) == len(self._moments):
             return
@@ -100,7 +100,7 @@ class Looker:
         self._before = frame
 
     def _take(self, frame: Any, until: float) -> None:
-        """The frame stands for all moments before ``until`` that have no picture yet."""
+        """Use the frame for all moments before ``until`` that have none yet."""
         small = None
         while len(self._found) < len(self._moments) and self._moments[len(self._found)] < until:
             if small is None:
@@ -108,7 +108,7 @@ class Looker:
             self._found.append(small)
 
     def packet(self, packet: Any) -> None:
-        """The next packet of sound, of which a few are decoded."""
+        """Take the next sound packet; a few of them are decoded."""
         if packet.pts is None or not packet.size:
             return
         if not self._sound_left:
@@ -123,34 +123,36 @@ class Looker:
                     self._peak = max(self._peak or 0.0, _loudest(frame.to_ndarray()))
 
     def content(self, times: Sequence[float], *, has_sound: bool) -> Content:
-        """What was found; ``times`` are the seconds of all frames."""
+        """The measurements; ``times`` are the seconds of all frames."""
         if self._before is not None:
             self._take(self._before, float("inf"))
             self._before = None
         sound = (
             "none" if not has_sound else None if self._peak is None else "silent" if self._peak < _QUIET else "heard"
         )
-        seen = Content() if len(self._found) < 2 * PICTURES else judged(self._found, moving=not self._short)
+        seen = Content() if len(self._found) < 2 * FRAMES else judged(self._found, moving=not self._short)
         return replace(seen, uneven=unevenness(times), sound=sound)
 
 
 def moments(seconds: float) -> list[float]:
     """Seconds after the first frame: eight moments and 0.1 s after each, alternating; ascending."""
-    middle = [(number + 0.5) / PICTURES * seconds for number in range(PICTURES)]
-    soon = min(SOON, seconds / PICTURES / 2)
+    middle = [(number + 0.5) / FRAMES * seconds for number in range(FRAMES)]
+    soon = min(SOON, seconds / FRAMES / 2)
     return [time + later for time in middle for later in (0.0, soon)]
 
 
 def reduced(frame: Any, scale: VideoReformatter) -> Small:
-    """A frame of PyAV as a small picture."""
+    """A PyAV frame, scaled down."""
     small = scale.reformat(frame, SIDE, SIDE, "rgb24", interpolation="AREA", threads=1)
     return np.asarray(small.to_ndarray(), dtype=np.uint8)
 
 
 def judged(found: Sequence[Small], *, moving: bool = True) -> Content:
-    """What the pictures at :func:`moments` say; without ``moving`` (too short a clip) not whether anything does."""
-    pictures = np.stack(found).reshape(PICTURES, 2, SIDE, SIDE, 3)
-    flat = pictures.reshape(2 * PICTURES, -1, 3).astype(np.float32)
+    """Measurements of the frames at :func:`moments`. ``moving`` is False for a clip that is too short to measure
+    motion.
+    """
+    frames = np.stack(found).reshape(FRAMES, 2, SIDE, SIDE, 3)
+    flat = frames.reshape(2 * FRAMES, -1, 3).astype(np.float32)
     mean = flat.mean(axis=1)
     square = np.einsum("npc,npc->nc", flat, flat) / flat.shape[1] - mean**2
     seen = Content(
@@ -159,20 +161,22 @@ def judged(found: Sequence[Small], *, moving: bool = True) -> Content:
     )
     if not moving:
         return seen
-    levels = pictures.astype(np.int16)
-    soon = np.abs(levels[:, 1] - levels[:, 0]).reshape(PICTURES, -1)
-    step = np.abs(levels[1:, 0] - levels[:-1, 0]).reshape(PICTURES - 1, -1)
+    levels = frames.astype(np.int16)
+    soon = np.abs(levels[:, 1] - levels[:, 0]).reshape(FRAMES, -1)
+    step = np.abs(levels[1:, 0] - levels[:-1, 0]).reshape(FRAMES - 1, -1)
     return replace(
         seen,
         still=float((soon.max(axis=1) <= _STILL).mean()),
         changes=float((step.max(axis=1) > _STILL).mean()),
         jumps=float((step.mean(axis=1) > _JUMP).mean()),
-        fingerprint=fingerprint(pictures[:, 0]),
+        fingerprint=fingerprint(frames[:, 0]),
     )
 
 
 def unevenness(times: Sequence[float]) -> float | None:
-    """Share of the distances of frames that are half of the usual one off; None for fewer than three frames."""
+    """Share of frame distances that differ from the usual one by more than half of it; None for fewer than three
+    frames.
+    """
     if len(times) < 3:
         return None
     gaps = np.diff(np.asarray(times, dtype=np.float64))

@@ -1,23 +1,23 @@
 """Exact cuts: one annotated window of a source video becomes one clip.
 
 The first frame is the first one whose time is not before ``start``, as with ``ffmpeg -i IN -ss START -t DURATION``
-(the command of the Kinetics crawler), but the source is not decoded from its beginning: where the container finds key
-frames by time, ffmpeg seeks to the last one before ``start`` and decodes from there, so that the cost does not grow
-with ``start``. Differences to that command, all on purpose:
+(the command of the Kinetics crawler). The source is not decoded from its beginning: if the container has an index of
+times, ffmpeg seeks to the last key frame before ``start``, so that the cost does not grow with ``start``. Intended
+differences to that command:
 
-* every frame keeps its own time (at a constant rate the first one is at 0); a variable frame rate is neither filled with
-  copies nor thinned (ffmpeg up to 5 did both), and its last frame ends with the window; a recipe with a rate of its own
-  gets that rate instead (:mod:`clipquarry.media.constant_rate`);
-* the source's packets say which frames the window holds and at which times, and the clip is held against them
-  (:mod:`clipquarry.media.timeline`); where the picture begins late, picture and sound begin with its first frame;
-* pixels are always 8 bit 4:2:0, which every reader decodes; an odd width or height loses its last
-  column or row (the command fails there), because cropping leaves all other pixels where they are;
-* rotation is applied to the pixels, and pixels that are not square are made so; metadata, chapters, data streams and
-  subtitles are left out; the index comes first (faststart);
-* sound that is broken or cannot be copied into mp4 is encoded, or left out when that fails too: it never costs the
-  clip;
-* the same source gives the same bytes with the same ffmpeg: one thread, no time stamps, no machine dependent choices
-  of the encoder.
+* Every frame keeps its own time (at a constant rate the first one is at 0). A variable frame rate is neither filled
+  with copies nor thinned (ffmpeg up to 5 did both), and the last frame ends with the window. A recipe with its own
+  rate gets that rate (:mod:`clipquarry.media.constant_rate`).
+* The clip is verified against the packets of the source, which tell the frames of the window and their times
+  (:mod:`clipquarry.media.timeline`). If the video stream begins late, video and sound begin with its first frame.
+* Pixels are always 8 bit 4:2:0, which every reader decodes. An odd width or height loses its last column or row (the
+  command fails there), because cropping leaves all other pixels in place.
+* Rotation is applied to the pixels, and pixels that are not square are made so. Metadata, chapters, data streams and
+  subtitles are dropped. The index comes first (faststart).
+* Sound that is broken, or cannot be copied into mp4, is encoded, or dropped if that fails too. It never costs the
+  clip.
+* The same source gives the same bytes with the same ffmpeg: one thread, no time stamps, no choices of the encoder
+  that depend on the machine.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ from clipquarry.media.encoding import (
     input_options,
     last_frame_ends,
     plain_seconds,
-    seeks_exactly,
     sound_options,
     ways_with_sound,
     x264_options,
@@ -55,31 +54,37 @@ from clipquarry.media.errors import MediaError
 from clipquarry.media.in_process import Plan, encode
 from clipquarry.media.probe import MISSING_SECONDS, MediaFacts, probe
 from clipquarry.media.run import run
+from clipquarry.media.stamped import Readable, readable
 from clipquarry.media.timeline import Timeline, constant_rate, decoded_times, hole, read_timeline, spacing, unlike
 from clipquarry.media.tools import ffmpeg as find_ffmpeg
 from clipquarry.reasons import Reason
 
 FROM_ZERO = "setpts=PTS-STARTPTS"
-"""Put the first frame at 0, less than one frame from its own time, so that all of a constant rate fall on the clock."""
+"""Put the first frame at 0, less than one frame from its own time, so that all frames of a constant rate fall on the
+clock.
+"""
 
 LONGEST_FRAME = 0.1
-"""Seconds. What a clip may lack or exceed because it was cut between two frames; slower pictures are judged by the
+"""Seconds that a clip may lack or exceed because it was cut between two frames. Slower frame rates are judged by the
 tolerance alone.
 """
 
+_COARSE = Fraction(1, 1000)
+"""Seconds. ffmpeg rounds the edges of a window to the ticks of the source; on a slower clock that is another frame."""
+
 _LONGEST_HOLE = 1.0
-"""Seconds without a picture that no tolerance allows."""
+"""Seconds without a frame that no tolerance allows."""
 
 _HOLE_OF_FRAMES = 5
-"""A time without a picture that is longer than this many frames of what follows is a hole, not a slow picture."""
+"""A time without frames that is longer than this many of the following frames is a hole, not a slow frame rate."""
 
 _FEW = 10
-"""Frames that tell how fast a picture goes on."""
+"""Number of frames that tell the rate after a gap."""
 
 
 @dataclass(frozen=True)
 class _Window:
-    """What is cut: seconds after the file's start."""
+    """The window to cut, in seconds after the file's start."""
 
     start: float
     duration: float
@@ -92,11 +97,11 @@ class _Window:
 
     @property
     def seeks(self) -> bool:
-        return seeks_exactly(self.timeline.header)
+        return self.timeline.seeks
 
     @property
     def offset(self) -> float:
-        """What the clock of decoded frames shows at the window's start."""
+        """Time on the clock of decoded frames at the window's start."""
         return 0.0 if self.seeks else self.start
 
     @property
@@ -110,19 +115,19 @@ class _Window:
 
     @cached_property
     def rate(self) -> Fraction | None:
-        """Frames per second where the packets confirm the header's."""
+        """Frames per second, if the packets confirm the header's."""
         return constant_rate(self.times, self.timeline.header)
 
     @property
     def from_zero(self) -> bool:
-        """Whether the first frame is put at 0. Decoded from the beginning, times are those of the whole source, and ffmpeg
-        drops the frames before the window last.
+        """Whether the first frame is put at 0. When ffmpeg decodes from the beginning, times are those of the whole
+        source, and ffmpeg drops the frames before the window last.
         """
         return self.rate is not None and self.seeks
 
     @property
     def tick(self) -> Fraction:
-        """Of the encoder, in seconds."""
+        """The encoder's tick, in seconds."""
         fps = self.recipe.fps
         return (
             Fraction(1, fps)
@@ -132,17 +137,17 @@ class _Window:
 
 
 def allowance(tolerance: float, fps: float) -> float:
-    """Seconds that a clip of ``fps`` frames a second may be too short: ``tolerance``, or less than one frame."""
+    """Seconds that a clip of ``fps`` frames per second may be too short: ``tolerance``, or less than one frame."""
     return max(tolerance, min(1 / fps, LONGEST_FRAME) if fps else 0.0)
 
 
 def _filters(window: _Window) -> list[str]:
-    """What happens to the picture, in order."""
+    """The video filters, in order."""
     recipe, offset = window.recipe, window.offset
     shape = SQUARE if window.timeline.header.pixel != 1 else ()
     if recipe.fps is not None:
         return [*shape, EVEN, *filters(recipe.fps, window.slots, window.fill, offset=offset), *back(offset)]
-    # ffmpeg's own -t counts from the first frame that there is, which may come late.
+    # ffmpeg's own -t counts from the first frame in the window, which may come late.
     ends = f"trim=end={plain_seconds(offset + window.duration)}"
     return [*shape, EVEN, ends, *([FROM_ZERO] if window.from_zero else [])]
 
@@ -157,12 +162,13 @@ def _video_options(window: _Window) -> dict[str, object]:
     return options | {"vf": filter_text(_filters(window))}
 
 
-def _argv(source: Path, out: Path, window: _Window, audio: Sound) -> list[str]:
+def _argv(source: Readable, out: Path, window: _Window, audio: Sound) -> list[str]:
     tool, start = find_ffmpeg(), plain_seconds(window.start)
     options = _video_options(window) | {"t": plain_seconds(window.duration)}
     if not window.seeks:
         options["ss"] = start
-    into = ffmpeg.input(f"file:{source}", **input_options(), **({"ss": start} if window.seeks else {}))
+    sought = {"ss": start} if window.seeks else {}
+    into = ffmpeg.input(f"file:{source.path}", **input_options(), **source.options, **sought)
     if audio == "none":
         return argv_of(tool, ffmpeg.output(into["V:0"], f"file:{out}", **options))
     options |= sound_options("mp4", audio)
@@ -170,21 +176,21 @@ def _argv(source: Path, out: Path, window: _Window, audio: Sound) -> list[str]:
 
 
 def _late(timeline: Timeline, start: float, found: str) -> MediaError:
-    """Why the first frame from ``start`` on comes late."""
+    """Why the first frame after ``start`` comes late."""
     after = timeline.inside(start, math.inf)
     before = timeline.inside(-math.inf, start)
     if not before:
-        return MediaError(Reason.TOO_SHORT, f"{found}: the picture begins at {after[0]:.2f} s")
+        return MediaError(Reason.TOO_SHORT, f"{found}: the video stream begins at {after[0]:.2f} s")
     usual = spacing(after[:_FEW])
     if usual and after[0] - before[-1] > _HOLE_OF_FRAMES * usual:
         return MediaError(
             Reason.CORRUPT, f"{found}, although the video goes on to {timeline.end:.2f} s: it has a hole there"
         )
-    return MediaError(Reason.TOO_SHORT, f"{found}: no new picture comes before {after[0]:.2f} s")
+    return MediaError(Reason.TOO_SHORT, f"{found}: no new frame comes before {after[0]:.2f} s")
 
 
 def _not_enough(timeline: Timeline, start: float, duration: float, measured: float) -> MediaError:
-    """Why the window has only ``measured`` seconds of picture."""
+    """Why the window has only ``measured`` seconds of video."""
     stated, readable = timeline.header.duration or 0.0, timeline.readable
     found = f"{measured:.2f} s of {duration:g} s from {start:g} s on"
     if timeline.inside(start + duration, math.inf):
@@ -196,25 +202,25 @@ def _not_enough(timeline: Timeline, start: float, duration: float, measured: flo
     return MediaError(Reason.TOO_SHORT, f"{found}: the source ends at {max(timeline.end, min(stated, start)):.2f} s")
 
 
-def _differs(source: Path, window: _Window, made: list[float], facts: MediaFacts) -> str:
+def _differs(source: Readable, window: _Window, made: list[float], facts: MediaFacts) -> str:
     """What is wrong with the times of the clip's frames, or ``""``."""
     if window.slots:
         return "" if facts.frames == window.slots else f"{facts.frames} of {window.slots} frames came out"
     wanted = window.times
     if problem := unlike(made, wanted, window.timeline.tick):
-        # Packets may be fields, or frames that are never shown: the decoder knows, at the price of decoding.
-        shown = decoded_times(source, window.start, window.end)
+        # Packets may be fields, or frames that are never shown. Only the decoder knows, at the cost of decoding.
+        shown = decoded_times(source.path, window.start, window.end, source.origin)
         problem = unlike(made, tuple(time - window.start for time in shown), window.timeline.tick)
     return problem
 
 
-def _verified(source: Path, out: Path, window: _Window, tolerance: float) -> MediaFacts:
-    """Hold the clip against the window: decoded, or counted where the number of frames is known beforehand."""
+def _verified(source: Readable, out: Path, window: _Window, tolerance: float) -> MediaFacts:
+    """Verify the clip against the window: by decoding, or by counting packets if the number of frames is known."""
     made: list[float] = []
     try:
         facts = probe(out, decode=not window.slots, times=made, look=True)
     except MediaError as error:
-        # ffmpeg writes an empty film when no frame in the window decodes.
+        # ffmpeg writes an empty video when no frame in the window decodes.
         raise _undecodable(window, 0, window.duration) from error
     if facts.duration < window.duration - allowance(tolerance, facts.fps):
         raise _undecodable(window, facts.frames, window.duration - facts.duration)
@@ -230,31 +236,40 @@ def _undecodable(window: _Window, frames: int, seconds: float) -> MediaError:
     return MediaError(Reason.CORRUPT, f"{where}: {seconds:.2f} s of {window.duration:g} s are lost in a hole")
 
 
-def _made_in_process(source: Path, out: Path, window: _Window, audio: Sound, tolerance: float) -> MediaFacts | None:
-    """The verified clip, or None where ffmpeg's program has to make it. What stood in the way does not matter: that is
-    told by the program's own failure.
+def _made_in_process(source: Readable, out: Path, window: _Window, audio: Sound, tolerance: float) -> MediaFacts | None:
+    """The verified clip, or None if the ffmpeg program has to make it. The cause is not kept, because the program's
+    own failure tells it.
     """
-    if audio == "encode" or not (window.slots or window.from_zero):
+    if audio == "encode" or not window.seeks or not (window.slots or window.from_zero):
         return None
     plan = Plan(
         window.start, window.duration, _filters(window), 1 / window.tick, window.slots, window.recipe, audio == "copy"
     )
     try:
-        encode(source, out, window.timeline.header, plan)
+        encode(source.path, out, window.timeline.header, plan)
         return _verified(source, out, window, tolerance)
     except MediaError:
         return None
 
 
+def _between_frames(timeline: Timeline, start: float, duration: float) -> tuple[float, float]:
+    """The same frames, from the first one until the next after the last. The edges of such a window are exact on any
+    clock.
+    """
+    first = math.floor(timeline.inside(start, start + duration)[0] * 1e6) / 1e6
+    after = timeline.inside(start + duration, start + duration + LONGEST_FRAME)
+    return first, (after[0] if after else start + duration) - first
+
+
 def _window(source: Path, start: float, duration: float, recipe: Recipe, tolerance: float) -> _Window:
-    """The window, looked for in the source's packets. Raises MediaError when it is not there."""
+    """The window, found in the source's packets. Raises MediaError if the source does not have it."""
     timeline = read_timeline(source, start, start + duration)
     there = covered(timeline, start, duration)
     rate = constant_rate(there.times, timeline.header)
     first = there.times[0] if there.times else 0.0
     has = there.end - first if there.times else 0.0
     if first > (1 / rate if rate else LONGEST_FRAME):
-        # Picture and sound begin together: with the first frame, down to ffmpeg's microseconds.
+        # Video and sound begin together: with the first frame, to ffmpeg's microsecond.
         moved = math.floor((start + first) * 1e6) / 1e6
         if has >= duration - tolerance:
             return _window(source, moved, start + duration - moved, recipe, tolerance - (moved - start))
@@ -263,10 +278,12 @@ def _window(source: Path, start: float, duration: float, recipe: Recipe, toleran
     longest = min(max(tolerance, 3 / there.rate), _LONGEST_HOLE)
     if found := hole(timeline, start, start + duration, longest):
         raise MediaError(
-            Reason.CORRUPT, f"the picture has a hole of {found[1]:.2f} s at {found[0]:.2f} s ({duration:g} s from "
+            Reason.CORRUPT, f"the video has a hole of {found[1]:.2f} s at {found[0]:.2f} s ({duration:g} s from "
             f"{start:g} s on were wanted)",
         )  # fmt: skip
     if recipe.fps is None:
+        if timeline.header.time_base > _COARSE:
+            start, duration = _between_frames(timeline, start, duration)
         return _Window(start, duration, recipe, timeline)
     slots = there.slots(recipe.fps, duration)
     return _Window(start, duration, recipe, timeline, slots, there.last_fill(recipe.fps, slots))
@@ -284,42 +301,55 @@ def cut_clip(
     in_process: bool = False,
     takes: Callable[[float], None] = lambda seconds: None,
 ) -> MediaFacts:
-    """Cut ``duration`` seconds from ``start`` (seconds after the file's own start time) and verify the clip: its frames
-    are those of the source in the window, at their times; with ``recipe.fps``, where their number is known beforehand,
-    they are counted.
+    """Cut ``duration`` seconds from ``start`` (seconds after the file's own start time) and verify the clip.
 
-    ``out`` is written under its own name: give a temporary one; it is removed when the cut fails. The clip is
-    ``duration`` long, give or take one frame; where the source's picture begins late or ends early it may be up to
-    ``tolerance`` seconds shorter, and begins with its first frame. With ``recipe.fps`` it has exactly fps x duration frames
-    (a source that ends early: fps x what is there), and frame n (from 0) is the window's nearest to ``start`` + n / fps.
+    Its frames are those of the source in the window, at their times. With ``recipe.fps`` their number is known
+    beforehand, and they are counted.
 
-    ``in_process`` tries :mod:`clipquarry.media.in_process` first, for processes that may crash; ``takes`` is told how many
-    seconds what comes next may take at most, the check of the clip included. Raises :class:`MediaError` (TOO_SHORT with the seconds measured; TRUNCATED, CORRUPT, NOT_A_VIDEO for a bad source;
+    ``out`` is written under its own name, so give a temporary one; it is removed if the cut fails. The clip is
+    ``duration`` long, plus or minus one frame. If the source's video begins late or ends early, the clip may be up
+    to ``tolerance`` seconds shorter, and begins with its first frame. With ``recipe.fps`` it has exactly fps x
+    duration frames (or fps x what is there, if the source ends early). Frame n (from 0) is then the window's frame
+    nearest to ``start`` + n / fps.
+
+    ``in_process`` tries :mod:`clipquarry.media.in_process` first, for processes that may crash. ``takes`` is called
+    with the most seconds that the next operation may take, including the check of the clip. Raises
+    :class:`MediaError` (TOO_SHORT with the seconds measured; TRUNCATED, CORRUPT, NOT_A_VIDEO for a bad source;
     TOOL_FAILED), RetryLater (full disk, cancelled), MachineError (no ffmpeg).
     """
     if not (0 <= start < math.inf and 0 < duration < math.inf):
         raise ValueError(f"a window needs a start >= 0 and a duration > 0, not {start} and {duration}")
     source, out = Path(source).absolute(), Path(out).absolute()
     window = _window(source, start, duration, recipe, tolerance)
-    timeout = 60 + SLOWEST * (duration + (0 if window.seeks else start))
     try:
-        for audio in (ways := ways_with_sound(recipe.audio, window.timeline.header.audio_codec)):
-            try:
-                takes(timeout)
-                if (
-                    in_process
-                    and audio == ways[0]
-                    and (facts := _made_in_process(source, out, window, audio, tolerance))
-                ):
-                    return facts
-                takes(2 * timeout)
-                run(_argv(source, out, window, audio), timeout=timeout, cancelled=cancelled)
-                return _verified(source, out, window, tolerance)
-            except MediaError as error:
-                # A window that the source does not have is no matter of sound; anything else may be.
-                if error.reason in (Reason.TOO_SHORT, Reason.TRUNCATED) or audio == "none":
-                    raise
-        raise AssertionError("unreachable: the last way has no sound and returns or raises")
+        with readable(source, window.timeline, out) as given:
+            return _made(given, out, window, tolerance, cancelled, in_process, takes)
     except BaseException:
         out.unlink(missing_ok=True)
         raise
+
+
+def _made(
+    source: Readable,
+    out: Path,
+    window: _Window,
+    tolerance: float,
+    cancelled: Event | None,
+    in_process: bool,
+    takes: Callable[[float], None],
+) -> MediaFacts:
+    """The verified clip, with the first way to include its sound that works."""
+    timeout = 60 + SLOWEST * (window.duration + (0 if window.seeks else window.start))
+    for audio in (ways := ways_with_sound(window.recipe.audio, window.timeline.header.audio_codec)):
+        try:
+            takes(timeout)
+            if in_process and audio == ways[0] and (facts := _made_in_process(source, out, window, audio, tolerance)):
+                return facts
+            takes(2 * timeout)
+            run(_argv(source, out, window, audio), timeout=timeout, cancelled=cancelled)
+            return _verified(source, out, window, tolerance)
+        except MediaError as error:
+            # A window that the source lacks does not depend on the sound; other failures may.
+            if error.reason in (Reason.TOO_SHORT, Reason.TRUNCATED) or audio == "none":
+                raise
+    raise AssertionError("unreachable: the last way has no sound and returns or raises")

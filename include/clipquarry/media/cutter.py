@@ -1,7 +1,7 @@
-"""A cutter: a process that cuts clip after clip as it is told, one line of JSON a job and an answer.
+"""A cutter process: reads cut jobs from its input, one line of JSON each, and writes one answer per job.
 
-Started by :mod:`clipquarry.media.cutters`, as ``python -m clipquarry.media.cutter``. It ends when its input ends. JSON and
-not pickle: a cutter may be what a hostile file has made of it.
+Started by :mod:`clipquarry.media.cutters` as ``python -m clipquarry.media.cutter``. It ends when its input ends. It
+uses JSON instead of pickle because a hostile file may have taken control of the process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from clipquarry.media.errors import MediaError
 
 @dataclass(frozen=True)
 class CutRecipe:
-    """Of a recipe what a cut depends on."""
+    """The parts of a recipe that affect a cut."""
 
     preset: str
     crf: int
@@ -30,7 +30,7 @@ class CutRecipe:
 
 
 def _done(job: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """The answer to a job; ``say`` gets what is told before."""
+    """The answer to a job; ``say`` is called with messages that precede it."""
     os.environ.update(job["environment"])
     try:
         facts = cut_clip(
@@ -57,7 +57,7 @@ def _done(job: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[st
 def main() -> None:
     """Answer jobs until there are no more."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what libraries print is no answer
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # output that libraries print is no answer
 
     def say(what: dict[str, Any]) -> None:
         answers.write(json.dumps(what) + "\n")

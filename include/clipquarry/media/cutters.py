@@ -1,10 +1,11 @@
-"""Cuts by processes that live on: they take clip after clip, and are replaced when one crashes, hangs or grows old.
+"""Pool of long-lived processes that cut clips; each is replaced when it crashes, hangs or has made many clips.
 
-A start costs as much as two windows of four seconds, and a file that crashes a codec costs its own cutter only. What a
-cutter was doing when it ended is tried once more, by ffmpeg's program in a new one; then the clip has its reason.
+Starting a process costs as much as two windows of four seconds. A file that crashes a codec costs only its own
+cutter. The job of a cutter that ended is tried once more, by the ffmpeg program in a new cutter; if that fails too,
+the clip gets a reason.
 
-A cutter is killed when we raise, when its time is over, when ``cancelled`` is set, and by the kernel (Linux; elsewhere
-it ends with its current clip) when this process dies. There are as many as clips are cut at once.
+A cutter is killed when we raise, when its time is over, when ``cancelled`` is set, and by the kernel when this
+process dies (Linux; elsewhere it ends with its current clip). There are as many cutters as clips are cut at once.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ from clipquarry.reasons import Reason
 _POLL_SECONDS = 0.2
 _LOOK_SECONDS = 600.0
 _OLD = 1000
-"""Clips after which a cutter is replaced: what its libraries have lost by then is given back."""
+"""Clips after which a cutter is replaced, to free memory that its libraries have leaked."""
 _LONGEST = 1 << 20
-"""Bytes of an answer; more is none."""
+"""Bytes of an answer; a longer one is refused."""
 
 
 class _Lost(Exception):
@@ -71,8 +72,10 @@ class _Cutter:
         return self._done < _OLD and self._child.poll() is None
 
     def ask(self, job: dict[str, Any], seconds: float, cancelled: Event | None) -> dict[str, Any]:
-        """Its answer. Raises _Lost when there is none within ``seconds``, or what the cutter asks for when it begins
-        something else; RetryLater when cancelled.
+        """Send a job and return the answer.
+
+        Raises _Lost if there is none within ``seconds`` (or the limit that the cutter asks for when it begins the
+        next operation); RetryLater when cancelled.
         """
         assert self._child.stdin is not None
         try:
@@ -123,7 +126,7 @@ class _Cutter:
         return f"the cutter ended, {how}{f': {said}' if said else ''}"
 
     def end(self) -> None:
-        """Kill it, if it still lives, and forget its pipes."""
+        """Kill the process if it still runs, and close its pipes."""
         kill(self._child)
         for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
             if pipe is not None:
@@ -134,15 +137,16 @@ class _Cutter:
 
 
 class _Cutters:
-    """Those that wait for a clip. Any thread may ask."""
+    """The cutters that wait for a clip. Any thread may ask."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew: in the child of a fork they are our parent's."""
+        """Start anew: in the child of a fork, the cutters belong to the parent."""
         self._lock, self._idle = Lock(), list[_Cutter]()
-        # The kernel kills a child when the thread that started it ends, so one that never does starts them all.
+        # The kernel kills a child when the thread that started it ends. Therefore one thread that never ends starts
+        # them all.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="cutters")
 
     def take(self) -> _Cutter:
@@ -159,7 +163,7 @@ class _Cutters:
             self._idle.append(cutter)
 
     def end(self) -> None:
-        """End those that wait."""
+        """End the waiting cutters."""
         with self._lock:
             idle, self._idle = self._idle, []
         for cutter in idle:
@@ -172,7 +176,10 @@ class _Cutters:
         except BaseException:
             cutter.end()
             raise
-        self.give(cutter)
+        if answer.keys() & {"ours", "system"}:
+            cutter.end()  # PyAV leaves a file open that a full disk cut off: its space is free when the process ends
+        else:
+            self.give(cutter)
         return answer
 
 
@@ -182,7 +189,7 @@ os.register_at_fork(after_in_child=_cutters.forget)
 
 
 def _facts(answer: dict[str, Any], source: Path) -> MediaFacts:
-    """What the answer holds, or raises."""
+    """The facts in the answer; raises the error that it holds."""
     told = answer.get("facts")
     if isinstance(told, dict) and told.keys() == {field.name for field in fields(MediaFacts)}:
         return MediaFacts(**{**told, "content": Content(**told["content"])})
@@ -211,10 +218,10 @@ def cut_clip(
     cancelled: Event | None = None,
     look_seconds: float = _LOOK_SECONDS,
 ) -> MediaFacts:
-    """:func:`clipquarry.media.cut.cut_clip`, by a process of its own, which may take ``look_seconds`` to look at the
+    """:func:`clipquarry.media.cut.cut_clip` in a process of its own, which may take ``look_seconds`` to read the
     source; encoding has its own limits.
 
-    A file that ends two of them, or takes all their time, is MediaError TOOL_FAILED.
+    A file that ends two cutters, or takes all their time, is MediaError TOOL_FAILED.
     """
     source, out = Path(source).absolute(), Path(out).absolute()
     job: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""How ffmpeg is told to read and to encode: what cutting, resizing, frames and excerpts have in common."""
+"""ffmpeg options for reading and encoding, shared by cuts, resized copies, frames and excerpts."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from clipquarry.media.probe import DEMUXERS, MAX_PIXELS, PROTOCOLS, Header
 from clipquarry.media.tools import Tool
 
 Container = Literal["mp4", "matroska", "webm"]
-"""What is written, by libavformat's names."""
+"""Output formats, by libavformat's names."""
 
 SLOWEST = 60
-"""A call that takes more seconds than this per second of film hangs."""
+"""Seconds per second of video after which a call counts as hung."""
 
 _SEEKS_EXACTLY = ("mov", "matroska")
-"""Containers with an index of times; others are decoded from the beginning, which is slower and always right."""
+"""Containers with an index of times. Others are decoded from the beginning, which is slower but always right."""
 
 _FINEST = Fraction(1, 1_000_000)
-"""Seconds: the finest tick that is handed on to the encoder."""
+"""Seconds: the finest tick that is passed to the encoder."""
 
 _X264 = {"superfast": "mbtree=1:rc-lookahead=10:weightp=0:b-adapt=0:"}
-"""superfast gets the one thing back whose absence shows (without mbtree, files of still scenes double in size) and pays
-with the searches for fades and for the best number of B-frames.
+"""superfast, with the one feature restored whose absence shows (without mbtree, files of still scenes double in
+size). It pays with the searches for fades and for the best number of B-frames.
 
-``cpu-independent`` is there because x264 otherwise makes other bytes on a processor with other vector instructions.
+``cpu-independent`` is set because x264 otherwise writes other bytes on a processor with other vector instructions.
 """
 
 _VP9_CRF = 10
-"""VP9 counts quality from 0 to 63; this much more than x264's number gives about the same PSNR."""
+"""VP9's quality is 0 to 63; x264's number plus this gives about the same PSNR."""
 
 EVEN = "crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0"
-"""4:2:0 needs an even size: an odd one loses its last column or row."""
+"""4:2:0 needs an even size; an odd one loses its last column or row."""
 
 SQUARE = ("scale=trunc(iw*sar/2)*2:ih:flags=bicubic", "setsar=1")
-"""Filters for pixels that are not square: readers of arrays do not stretch them, so the clip's are."""
+"""Filters that make pixels square, because readers of arrays do not stretch them."""
 
 _COPIED_SOUND: dict[Container, frozenset[str]] = {
     "mp4": frozenset({"aac", "mp3", "mp3float"}),
@@ -50,20 +50,20 @@ Sound = Literal["copy", "encode", "none"]
 
 
 class Recipe(Protocol):
-    """What the encoder is told; ``clipquarry.datasets.model.Recipe`` is one."""
+    """Encoder settings; ``clipquarry.datasets.model.Recipe`` is one."""
 
     @property
     def preset(self) -> str:
-        """Of x264: ultrafast … slow."""
+        """x264's preset: ultrafast … slow."""
 
     @property
     def crf(self) -> int:
-        """Of x264: 0 (lossless) … 51."""
+        """x264's CRF: 0 (lossless) … 51."""
 
     @property
     def audio(self) -> str:
-        """``copy`` (what the container holds as it is, mp4: AAC and MP3; all else is encoded), ``aac`` (encoded) or
-        ``none``.
+        """``copy`` (keep what the container can hold; mp4: AAC and MP3, everything else is encoded), ``aac``
+        (encode) or ``none``.
         """
 
     @property
@@ -72,7 +72,9 @@ class Recipe(Protocol):
 
 
 def input_options() -> dict[str, Any]:
-    """What every ffmpeg input gets: only film containers, only local files, no giant pictures, fixed threads."""
+    """Options of every ffmpeg input: video containers only, local files only, a limit on the frame size, fixed
+    threads.
+    """
     return {
         "format_whitelist": DEMUXERS,
         "protocol_whitelist": PROTOCOLS,
@@ -82,7 +84,7 @@ def input_options() -> dict[str, Any]:
 
 
 def container_options(container: Container) -> dict[str, Any]:
-    """What every film that is written gets: nothing of the source's metadata, no dates, mp4 with the index first."""
+    """Options of every video output: no metadata of the source, no dates, mp4 with the index first."""
     options: dict[str, Any] = {"fflags": "+bitexact", "map_metadata": -1, "map_chapters": -1, "f": container}
     return options | ({"movflags": "+faststart"} if container == "mp4" else {})
 
@@ -92,7 +94,7 @@ def _x264_params(recipe: Recipe) -> str:
 
 
 def x264_options(recipe: Recipe, container: Container = "mp4") -> dict[str, Any]:
-    """What every encode gets, so that it depends on nothing but its input and this recipe."""
+    """x264 options of every encode, so that it depends on nothing but its input and this recipe."""
     return {
         "c:v": "libx264", "preset": recipe.preset, "crf": recipe.crf, "pix_fmt": "yuv420p", "threads": 1,
         "x264-params": _x264_params(recipe),
@@ -101,7 +103,7 @@ def x264_options(recipe: Recipe, container: Container = "mp4") -> dict[str, Any]
 
 
 def vp9_options(recipe: Recipe) -> dict[str, Any]:
-    """The same for webm, which may not hold H.264. The encoder's quickest way: its others cost five times as much."""
+    """The same for WebM, which cannot hold H.264. VP9's quickest mode: the others cost five times as much."""
     return {
         "c:v": "libvpx-vp9", "deadline": "realtime", "cpu-used": 8, "crf": min(63, recipe.crf + _VP9_CRF), "b:v": 0,
         "pix_fmt": "yuv420p", "threads": 1, "flags:v": "+bitexact",
@@ -109,10 +111,10 @@ def vp9_options(recipe: Recipe) -> dict[str, Any]:
 
 
 def jpeg_options(tool: Tool, quality: int) -> dict[str, Any]:
-    """What every folder of images gets; ``quality`` is ffmpeg's ``-q:v``, 1 to 31.
+    """Options of every frame folder; ``quality`` is ffmpeg's ``-q:v``, 1 to 31.
 
-    1 is the reference's number for the best; ffmpeg's encoder takes it for 2 unless it is told otherwise, and so do we:
-    the same images, a third smaller than at a true 1.
+    1 is the reference's value for the best quality. ffmpeg's encoder treats it as 2 unless told otherwise, and so do
+    we: the same frames, a third smaller than at a true 1.
     """
     return {
         tool.fps_mode_option: "passthrough", "c:v": "mjpeg", "pix_fmt": "yuvj420p", "q:v": quality,
@@ -121,15 +123,15 @@ def jpeg_options(tool: Tool, quality: int) -> dict[str, Any]:
 
 
 def sound_options(container: Container, sound: Sound) -> dict[str, Any]:
-    """What an output with sound gets."""
+    """Options of an output with sound."""
     if sound == "copy":
-        # Without copypriorss the sound from the key frame on would be copied and merely hidden by an edit list.
+        # Without copypriorss the sound from the key frame on would be copied, and merely hidden by an edit list.
         return {"c:a": "copy", "copypriorss": 0}
     return dict(_OPUS if container == "webm" else _AAC)
 
 
 def ways_with_sound(wanted: str, codec: str, container: Container = "mp4") -> tuple[Sound, ...]:
-    """What is done with the sound, first choice first; each next one is tried when the one before fails."""
+    """Ways to include the sound, in the order in which they are tried."""
     if wanted == "none" or not codec:
         return ("none",)
     copied = wanted == "copy" and codec in _COPIED_SOUND[container]
@@ -142,7 +144,7 @@ def seeks_exactly(source: Header) -> bool:
 
 
 def global_options() -> tuple[str, ...]:
-    """What every call gets: say only errors, ask nothing, no hidden threads, give up on a mostly undecodable input."""
+    """Options of every call: print only errors, ask nothing, no hidden threads, stop on a mostly undecodable input."""
     return (
         "-hide_banner", "-loglevel", "error", "-nostdin",
         "-filter_threads", "1", "-filter_complex_threads", "1", "-max_error_rate", "0.05",
@@ -150,7 +152,7 @@ def global_options() -> tuple[str, ...]:
 
 
 def filtered(stream: Any, filters: list[str]) -> Any:
-    """``stream`` behind filters that are written as for ``-vf``: ``name=value:key=value``."""
+    """``stream`` after filters that are written as for ``-vf``: ``name=value:key=value``."""
     for text in filters:
         name, _, values = text.partition("=")
         parts = [value.partition("=") for value in values.split(":")]
@@ -160,7 +162,7 @@ def filtered(stream: Any, filters: list[str]) -> Any:
 
 
 def filter_text(filters: list[str]) -> str:
-    """Filters for ``-vf``: the commas within one are escaped."""
+    """Filters for ``-vf``: commas within a filter are escaped."""
     return ",".join(text.replace(",", "\\,") for text in filters)
 
 
@@ -171,15 +173,13 @@ def argv_of(tool: Tool, node: Any) -> list[str]:
 
 
 def encoder_tick(source: Header, rate: Fraction | None) -> Fraction:
-    """The tick (seconds) in which the encoder counts: a frame where the packets have shown a constant ``rate``, else the
-    source's own.
-    """
+    """The encoder's tick in seconds: one frame if the packets have shown a constant ``rate``, else the source's own."""
     return 1 / rate if rate else max(source.time_base, _FINEST)
 
 
 def encoder_clock(tick: Fraction) -> dict[str, str]:
-    """The option for :func:`encoder_tick`. Left alone, old ffmpeg rounds a variable rate to whole frames and loses those
-    that fall together.
+    """The option for :func:`encoder_tick`. By default, old ffmpeg rounds a variable rate to whole frames and loses
+    those that coincide.
     """
     return {"enc_time_base:v": f"{tick.numerator}/{tick.denominator}"}
 
@@ -187,7 +187,8 @@ def encoder_clock(tick: Fraction) -> dict[str, str]:
 def last_frame_ends(seconds: float, tick: Fraction, recipe: Recipe) -> dict[str, str]:
     """Options that end the last frame of a variable rate ``seconds`` after the clip's start, however long it lasted.
 
-    Without B-frames the last frame shown is the last one written, and mp4 takes only that one's length from its packet.
+    Without B-frames the last frame shown is the last one written, and mp4 takes only that frame's length from its
+    packet.
     """
     ends = round(seconds / tick)
     return {

@@ -1,9 +1,10 @@
-"""Raw frames: one JPEG per picture, numbered from 1, in a folder that appears whole.
+"""Raw frames: one JPEG file per frame, numbered from 1, in a folder that appears whole.
 
-Names and sizes are those of mmaction2's ``build_rawframes.py --use-opencv``: with a short edge the long side is
-``int(SHORT / short * long)``, truncated and possibly odd, and small videos are enlarged; at the native rate every
-decoded frame gives one image. With ``fps`` the video is sampled: image ``fps * t + 1`` shows second t, by the nearest
-frame, whatever the times of the others. The frames of kinetics-download-prep differ in their names, are never enlarged and have even sides.
+Names and sizes are those of mmaction2's ``build_rawframes.py --use-opencv``. With a short edge the long side is
+``int(SHORT / short * long)``, truncated and possibly odd, and small videos are enlarged. At the native rate every
+decoded frame gives one file. With ``fps`` the video is sampled: file ``fps * t + 1`` shows second t, by the nearest
+frame, whatever the times of the others. The frames of kinetics-download-prep have other names, are never enlarged
+and have even sides.
 """
 
 from __future__ import annotations
@@ -29,28 +30,29 @@ from clipquarry.media.encoding import (
     jpeg_options,
 )
 from clipquarry.media.errors import MediaError
-from clipquarry.media.image_content import folder_content
-from clipquarry.media.image_folder import IMG, Pattern, replace_folder, sweep, unfinished
-from clipquarry.media.image_folder import count_images as count_images
-from clipquarry.media.image_folder import image_name as image_name
-from clipquarry.media.probe import MediaFacts, header, picture_size, probe
+from clipquarry.media.frame_content import folder_content
+from clipquarry.media.frame_folder import IMG, Pattern, replace_folder, sweep, unfinished
+from clipquarry.media.frame_folder import count_frames as count_frames
+from clipquarry.media.frame_folder import frame_name as frame_name
+from clipquarry.media.probe import MediaFacts, frame_size, probe
 from clipquarry.media.run import run
-from clipquarry.media.timeline import read_timeline
+from clipquarry.media.stamped import Readable, readable
+from clipquarry.media.timeline import Timeline, read_timeline
 from clipquarry.media.tools import ffmpeg as find_ffmpeg
 from clipquarry.reasons import Reason
 
 TOLERANCE = 2
-"""Images more or fewer than rate times duration."""
+"""Frames more or fewer than rate times duration."""
 
 
 @dataclass(frozen=True)
 class FrameRecipe:
-    """What the images look like. ``width`` and ``height`` (both, pixels) come before ``short_edge``; all 0: the
+    """Settings of the frame files. ``width`` and ``height`` (both, pixels) come before ``short_edge``; all 0: the
     original size.
 
-    ``fps`` 0 keeps every frame. ``quality`` is ffmpeg's JPEG scale ``-q:v``, 1 (best) to 31. ``enlarge`` False leaves
-    a video alone whose short side is at most ``short_edge``; ``even`` rounds the long side to the nearest even number
-    instead of down.
+    ``fps`` 0 keeps every frame. ``quality`` is ffmpeg's JPEG scale ``-q:v``, 1 (best) to 31. ``enlarge`` False keeps
+    the size of a video whose short side is at most ``short_edge``. ``even`` rounds the long side to the nearest even
+    number instead of down.
     """
 
     short_edge: int = 256
@@ -63,7 +65,7 @@ class FrameRecipe:
     even: bool = False
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height of the images of a ``width`` x ``height`` video."""
+        """Width and height of the frames of a ``width`` x ``height`` video."""
         if self.width and self.height:
             return self.width, self.height
         if not self.short_edge or (not self.enlarge and min(width, height) <= self.short_edge):
@@ -74,27 +76,27 @@ class FrameRecipe:
 
     def _long(self, long: int, short: int) -> int:
         if self.even:
-            return (self.short_edge * long + short) // (2 * short) * 2  # the half of it, rounded; a tie goes up
+            return (self.short_edge * long + short) // (2 * short) * 2  # half of it, rounded; a tie goes up
         return int(self.short_edge / short * long)
 
-    def images(self, facts: MediaFacts) -> int:
-        """How many images a video gives."""
+    def count(self, facts: MediaFacts) -> int:
+        """Number of frames that a video gives."""
         return max(1, round(self.fps * facts.duration)) if self.fps else facts.frames
 
 
 @dataclass(frozen=True)
 class FrameFacts:
-    """A finished folder."""
+    """Facts of a finished folder."""
 
     frames: int
     width: int
     height: int
     fps: float
-    """Images per second of film."""
+    """Frames per second of the video."""
     source_duration: float
     """Seconds."""
     bytes: int
-    """Of all images together."""
+    """Bytes of all frames together."""
     content: Content = NOT_LOOKED
     """What they show."""
 
@@ -105,53 +107,52 @@ class FrameFacts:
         return told | content
 
 
-def _sampled(source: Path, facts: MediaFacts, recipe: FrameRecipe) -> list[str]:
-    """The filters that give ``recipe.fps`` images a second, counted from the first frame."""
-    images = recipe.images(facts)
-    times = read_timeline(source).times
+def _sampled(timeline: Timeline, facts: MediaFacts, recipe: FrameRecipe) -> list[str]:
+    """Filters that give ``recipe.fps`` frames per second, counted from the first frame."""
+    slots, times = recipe.count(facts), timeline.times
     last = sum(times[-2:]) / len(times[-2:]) - times[0] if times else 0.0
-    fill = max(1, math.ceil(images - last * recipe.fps)) + 1
-    return filters(recipe.fps, images, fill, from_zero=True)
+    fill = max(1, math.ceil(slots - last * recipe.fps)) + 1
+    return filters(recipe.fps, slots, fill, from_zero=True)
 
 
-def frames_argv(source: Path, facts: MediaFacts, recipe: FrameRecipe) -> list[str]:
-    """ffmpeg's arguments, to be run in the folder that gets the images."""
+def frames_argv(source: Readable, timeline: Timeline, facts: MediaFacts, recipe: FrameRecipe) -> list[str]:
+    """ffmpeg's arguments, to be run in the folder of the frame files."""
     tool = find_ffmpeg()
-    sampled = _sampled(source, facts, recipe) if recipe.fps else []
+    sampled = _sampled(timeline, facts, recipe) if recipe.fps else []
     size = recipe.size(facts.width, facts.height)
     if size != (facts.width, facts.height):
         sampled.append(f"scale={size[0]}:{size[1]}:flags=bicubic")
     options: dict[str, object] = {"vf": filter_text(sampled)} if sampled else {}
-    options |= encoder_clock(encoder_tick(header(source), None)) if not recipe.fps else {}
+    options |= encoder_clock(encoder_tick(timeline.header, None)) if not recipe.fps else {}
     options |= jpeg_options(tool, recipe.quality)
-    into = ffmpeg.input(f"file:{source}", **input_options())
+    into = ffmpeg.input(f"file:{source.path}", **input_options(), **source.options)
     return argv_of(tool, ffmpeg.output(into["V:0"], recipe.pattern, **options))
 
 
-def check_images(folder: Path, expected: tuple[int, int], pattern: Pattern = IMG) -> tuple[int, int]:
-    """Count the images of a folder as :func:`count_images` does, and measure the first, the middle and the last one.
+def check_frames(folder: Path, expected: tuple[int, int], pattern: Pattern = IMG) -> tuple[int, int]:
+    """Count the frames in a folder as :func:`count_frames` does, and measure the first, the middle and the last one.
 
-    Raises MediaError when one has another size than ``expected`` (width, height).
+    Raises MediaError if one has another size than ``expected`` (width, height).
     """
-    count, size = count_images(folder, pattern)
+    count, size = count_frames(folder, pattern)
     for number in sorted({1, (count + 1) // 2, count}):
-        name = image_name(number, pattern)
-        if (found := picture_size(folder / name)) != expected:
+        name = frame_name(number, pattern)
+        if (found := frame_size(folder / name)) != expected:
             raise MediaError(Reason.TOOL_FAILED, f"{name} is {found[0]}x{found[1]}, not {expected[0]}x{expected[1]}")
     return count, size
 
 
 def _verified(folder: Path, facts: MediaFacts, recipe: FrameRecipe) -> FrameFacts:
-    expected, wanted = recipe.size(facts.width, facts.height), recipe.images(facts)
-    count, size = check_images(folder, expected, recipe.pattern)
+    expected, wanted = recipe.size(facts.width, facts.height), recipe.count(facts)
+    count, size = check_frames(folder, expected, recipe.pattern)
     if abs(count - wanted) > TOLERANCE:
-        raise MediaError(Reason.TOOL_FAILED, f"{count} images, but {wanted} were expected (± {TOLERANCE})")
-    shown = folder_content(lambda number: folder / image_name(number + 1, recipe.pattern), count, facts.duration)
+        raise MediaError(Reason.TOOL_FAILED, f"{count} frames, but {wanted} were expected (± {TOLERANCE})")
+    shown = folder_content(lambda number: folder / frame_name(number + 1, recipe.pattern), count, facts.duration)
     return FrameFacts(count, *expected, recipe.fps or facts.fps, facts.duration, size, shown)
 
 
 def _say_no_frames(source: Path, error: MediaError) -> None:
-    """Raise NO_FRAMES when it is the source's fault that there is no image."""
+    """Raise NO_FRAMES if the source is the cause that no frame was written."""
     try:
         probe(source)
     except MediaError as found:
@@ -159,9 +160,9 @@ def _say_no_frames(source: Path, error: MediaError) -> None:
 
 
 def extract_frames(source: Path, folder: Path, *, recipe: FrameRecipe, cancelled: Event | None = None) -> FrameFacts:
-    """Write the images of ``source`` and verify them; ``folder`` is replaced as a whole, or left alone on failure.
+    """Write the frames of ``source`` and verify them; ``folder`` is replaced as a whole, or unchanged on failure.
 
-    Raises as :func:`clipquarry.media.cut.cut_clip`; a source that gives no image is MediaError(NO_FRAMES).
+    Raises as :func:`clipquarry.media.cut.cut_clip`; a source that gives no frame is MediaError(NO_FRAMES).
     """
     source, folder = Path(source).absolute(), Path(folder).absolute()
     facts = probe(source, decode=False)
@@ -171,12 +172,14 @@ def extract_frames(source: Path, folder: Path, *, recipe: FrameRecipe, cancelled
     work.mkdir()
     try:
         try:
-            run(
-                frames_argv(source, facts, recipe),
-                timeout=60 + SLOWEST * facts.duration,
-                cancelled=cancelled,
-                cwd=work,
-            )
+            timeline = read_timeline(source)
+            with readable(source, timeline, folder) as given:
+                run(
+                    frames_argv(given, timeline, facts, recipe),
+                    timeout=60 + SLOWEST * facts.duration,
+                    cancelled=cancelled,
+                    cwd=work,
+                )
             if not any(work.iterdir()):
                 raise MediaError(Reason.CORRUPT, "not a single frame came out")
         except MediaError as error:

@@ -1,10 +1,9 @@
-"""The usual cut without ffmpeg's program: one seek, one encode, in this process, with the libraries that PyAV brings.
+"""The usual cut without the ffmpeg program: one seek and one encode in this process, with PyAV's libraries.
 
-ffmpeg's program takes longer to start (it loads its libraries anew) than to decode a short window. What it is told for
-a plain source is done here by the same filters, encoder options and rules for sound, and gives the same frames at the
-same times. Everything else is :class:`NotPlain`: that is nobody's fault, and is left to ffmpeg's program, which also
-judges what is wrong with a file. Codecs may crash on hostile files, so :mod:`clipquarry.media.cutters` runs this in
-processes of its own.
+The ffmpeg program takes longer to start (it loads its libraries anew) than to decode a short window. For a plain
+source, this module uses the same filters, encoder options and rules for sound, and gives the same frames at the same
+times. Any other source raises :class:`NotPlain` and is left to the ffmpeg program, which also judges what is wrong
+with a file. Codecs may crash on hostile files, so :mod:`clipquarry.media.cutters` runs this in processes of its own.
 """
 
 from __future__ import annotations
@@ -19,30 +18,30 @@ from typing import Any
 
 import av
 
+from clipquarry.media.display import turned
 from clipquarry.media.encoding import Recipe, container_options, seeks_exactly, x264_options
 from clipquarry.media.errors import MediaError
-from clipquarry.media.picture import turned
 from clipquarry.media.probe import Header, opened
 from clipquarry.reasons import Reason
 
 _LARGEST = 4096 * 2304
-"""Pixels of a picture; larger ones need more memory than a cutter may take."""
+"""Pixels of a frame; larger ones need more memory than a cutter may take."""
 
 _MEMORY = 2 << 30
-"""Bytes that may be asked for here: three times what the largest picture needs."""
+"""Bytes that may be allocated: three times the need of the largest frame."""
 
 _BEFORE = round(3 / 23 * 1e6)
-"""Microseconds: so much earlier than asked for ffmpeg looks for a key frame, because B-frames are stored late."""
+"""Microseconds by which ffmpeg looks for a key frame earlier than asked, because B-frames are stored late."""
 
 _OF_THE_ENCODER = ("preset", "crf", "x264-params")
-"""Options of :func:`x264_options` that libx264 itself takes."""
+"""Options of :func:`x264_options` that belong to libx264 itself."""
 
 
 _COLOURS = ("color_range", "colorspace", "color_trc", "color_primaries")
 
 
 class NotPlain(MediaError):
-    """The clip has to be made by ffmpeg's program."""
+    """The ffmpeg program has to make the clip."""
 
     def __init__(self, why: str) -> None:
         super().__init__(Reason.TOOL_FAILED, why)
@@ -50,25 +49,25 @@ class NotPlain(MediaError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What ffmpeg's program would be told."""
+    """The arguments of the cut, as the ffmpeg program would get them."""
 
     start: float
     """Seconds after the file's start."""
     duration: float
     filters: Sequence[str]
-    """Of the picture, in order, written as for ``-vf``."""
+    """Video filters in order, written as for ``-vf``."""
     rate: Fraction
     """Frames per second of the clip: the encoder counts frames."""
     frames: int
-    """How many the clip has; 0: as many as the filters give."""
+    """Number of frames in the clip; 0: as many as the filters give."""
     recipe: Recipe
     copy_sound: bool
-    """Else there is none."""
+    """Else the clip has no sound."""
 
 
 @contextmanager
 def _limited() -> Iterator[None]:
-    """With a limit of memory: what a header asks for is no measure."""
+    """Limit the memory: the sizes in a header cannot be trusted."""
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     lower = min(limit for limit in (_MEMORY, soft, hard) if limit != resource.RLIM_INFINITY)
     resource.setrlimit(resource.RLIMIT_DATA, (lower, hard))
@@ -79,13 +78,13 @@ def _limited() -> Iterator[None]:
 
 
 def _ticks(microseconds: int, time_base: Fraction) -> int:
-    """In a stream's clock, rounded as ffmpeg does: to the nearest, the half away from zero."""
+    """Microseconds in a stream's clock, rounded as ffmpeg does: to the nearest, half away from zero."""
     exact = Fraction(microseconds, 1_000_000) / time_base
     return int(exact + (Fraction(1, 2) if exact >= 0 else Fraction(-1, 2)))
 
 
-class _Picture:
-    """Frames of the source in, packets of the clip out."""
+class _Video:
+    """The video stream: frames of the source in, packets of the clip out."""
 
     def __init__(self, plan: Plan, video: Any, out: Any, origin: int) -> None:
         context = video.codec_context
@@ -121,13 +120,13 @@ class _Picture:
         sink = graph.add("buffersink")
         last.link_to(sink)
         graph.configure()
-        self._kept = graph  # the filters hold it weakly
+        self._kept = graph  # the filters hold only a weak reference
         return first, sink
 
     def take(self, packet: Any) -> Iterator[Any]:
-        """Decode a packet of the source; the packets of the clip that it leads to."""
+        """Decode a packet of the source; yields the packets of the clip that result."""
         if self._skips:
-            # Before the start, frames that no other needs are not decoded.
+            # Before the start, frames that no other frame needs are not decoded.
             before = packet.pts is not None and packet.pts < self._start
             self._video.codec_context.skip_frame = "NONREF" if before else "DEFAULT"
         for frame in packet.decode():
@@ -138,7 +137,7 @@ class _Picture:
         if frame.is_corrupt or frame.interlaced_frame or frame.pts is None:
             raise NotPlain("a frame that is damaged, interlaced or without a time")
         if (frame.width, frame.height) != self._size or frame.format.name != "yuv420p":
-            raise NotPlain("the picture changes its size or its pixels")
+            raise NotPlain("the video changes its size or its pixels")
         if not self._seen:
             self._look(frame)
         frame.pts -= self._start
@@ -150,7 +149,7 @@ class _Picture:
 
     def _look(self, first: Any) -> None:
         if turned(first):
-            raise NotPlain("a picture that is turned")
+            raise NotPlain("a video that is rotated")
         for name in _COLOURS:
             setattr(self.stream.codec_context, name, getattr(first, name))
         self._seen = True
@@ -170,7 +169,7 @@ class _Picture:
             yield from self.stream.encode(frame)
 
     def end(self) -> Iterator[Any]:
-        """What is left in the filters and the encoder."""
+        """The packets left in the filters and the encoder."""
         if not self.done:
             self._into.push(None)
             yield from self._filtered()
@@ -178,7 +177,7 @@ class _Picture:
 
 
 class _Sound:
-    """Packets of the source's sound, copied from the first one in the window."""
+    """The sound: packets of the source, copied from the first one in the window."""
 
     def __init__(self, plan: Plan, sound: Any, out: Any, origin: int) -> None:
         self.stream = out.add_stream_from_template(sound)
@@ -204,15 +203,15 @@ def _looks_plain(told: Header, video: Any) -> None:
     if not seeks_exactly(told):
         raise NotPlain("a container without an index of times")
     if told.width * told.height > _LARGEST:
-        raise NotPlain("a very large picture")
+        raise NotPlain("very large frames")
     if video.format is None or video.format.name != "yuv420p" or told.pixel != 1:
         raise NotPlain("other pixels than square ones of 8 bit 4:2:0")
 
 
 def encode(source: Path, out: Path, told: Header, plan: Plan) -> None:
-    """Write the clip; verify it as any other. ``told`` is the source's header.
+    """Write the clip, and verify it as any other. ``told`` is the source's header.
 
-    Raises NotPlain where ffmpeg's program has to do it, and MediaError for whatever PyAV raises; ``out`` may be there
+    Raises NotPlain if the ffmpeg program has to do it, and MediaError for whatever PyAV raises; ``out`` may exist
     after that.
     """
     with _limited(), opened(source) as (container, video):
@@ -221,18 +220,18 @@ def encode(source: Path, out: Path, told: Header, plan: Plan) -> None:
         with av.open(f"file:{out}", "w", format="mp4", options=options) as made:
             asked = round(plan.start * 1e6)
             origin = asked + (container.start_time or 0)
-            picture = _Picture(plan, video, made, origin)
+            track = _Video(plan, video, made, origin)
             sound = _Sound(plan, container.streams.audio[0], made, origin) if plan.copy_sound else None
             container.seek(max(0, origin - _BEFORE) if asked else origin)
-            takers: dict[int, Any] = {video.index: picture}
+            takers: dict[int, Any] = {video.index: track}
             if sound is not None:
                 takers[container.streams.audio[0].index] = sound
             for packet in container.demux(*[container.streams[index] for index in takers]):
                 for written in takers[packet.stream_index].take(packet):
                     made.mux(written)
-                if picture.done and (sound is None or sound.done):
+                if track.done and (sound is None or sound.done):
                     break
-            for written in picture.end():
+            for written in track.end():
                 made.mux(written)
-            if plan.frames and picture.frames != plan.frames:
-                raise NotPlain(f"{picture.frames} of {plan.frames} frames came out")
+            if plan.frames and track.frames != plan.frames:
+                raise NotPlain(f"{track.frames} of {plan.frames} frames came out")

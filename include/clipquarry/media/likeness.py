@@ -1,4 +1,4 @@
-"""Whether two pictures show the same, whoever encoded them: small grey pictures are compared."""
+"""Comparison of frames and videos by content, whatever their encoding: small grey frames are compared."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from clipquarry.media.display import remarks
 from clipquarry.media.errors import MediaError
-from clipquarry.media.frames import TOLERANCE, FrameFacts, check_images
-from clipquarry.media.image_folder import IMG, Pattern, image_name
-from clipquarry.media.picture import remarks
-from clipquarry.media.probe import DEMUXERS, PROTOCOLS, MediaFacts, header, picture_size, probe
+from clipquarry.media.frame_folder import IMG, Pattern, frame_name
+from clipquarry.media.frames import TOLERANCE, FrameFacts, check_frames
+from clipquarry.media.probe import DEMUXERS, PROTOCOLS, MediaFacts, frame_size, header, probe
 from clipquarry.media.timeline import constant_rate, read_timeline
 from clipquarry.reasons import Reason
 
@@ -21,48 +21,49 @@ Grey = npt.NDArray[np.int16]
 
 _SIDE = 48
 _LIMIT = 8.0
-"""Mean difference in grey levels (0 to 255). Another quality or scaler makes 1 or 2."""
+"""Mean difference in grey levels (0 to 255). Another quality or scaler gives 1 or 2."""
 
 
 def alike(one: Grey, other: Grey) -> bool:
-    """True when both show the same picture, whatever encoded it."""
+    """True if both show the same, whatever their encoding."""
     return bool(np.abs(one - other).mean() <= _LIMIT)
 
 
 def spread(count: int, most: int = 8) -> list[int]:
-    """At most ``most`` of the numbers 0 to ``count`` - 1, evenly spread, both ends among them."""
+    """At most ``most`` of the numbers 0 to ``count`` - 1, evenly spread, including both ends."""
     return sorted({round(n * (count - 1) / (most - 1)) for n in range(most)}) if count else []
 
 
-def image(path: Path) -> Grey:
-    """A JPEG. Raises MediaError when it does not decode."""
+def small_frame(path: Path) -> Grey:
+    """A small grey frame of a JPEG. Raises MediaError if it does not decode."""
     return _decoded(path, {0}, "jpeg_pipe")[0]
 
 
 def frames(path: Path, numbers: Collection[int]) -> dict[int, Grey]:
-    """Some frames of a video by number, 0-based, in the order in which they are shown. Raises MediaError when it does not
-    decode; numbers behind the end are left out.
+    """Some frames of a video by number, 0-based, in display order. Raises MediaError if it does not decode; numbers
+    after the end are left out.
     """
     return _decoded(path, set(numbers), format_whitelist=DEMUXERS)
 
 
-def same_images(
+def same_frames(
     folder: Path, ours: Path, made: FrameFacts, pattern: Pattern = IMG, *, slack: int = 0
 ) -> tuple[int, int]:
-    """Count and bytes of somebody's images when they are those that we make. Raises MediaError that says what is not.
+    """Count and bytes of somebody's frames if they are those that we make. Raises MediaError that names the
+    difference.
 
-    ``slack``: an image may show what one of ours so many places before or after it shows.
+    ``slack``: a frame may show what one of ours up to so many places before or after it shows.
     """
-    count, size = check_images(folder, (made.width, made.height), pattern)
+    count, size = check_frames(folder, (made.width, made.height), pattern)
     if abs(count - made.frames) > TOLERANCE:
-        raise MediaError(Reason.TOOL_FAILED, f"{count} images where the clip gives {made.frames}")
+        raise MediaError(Reason.TOOL_FAILED, f"{count} frames where the clip gives {made.frames}")
     looked_at = spread(min(count, made.frames))
     for number in range(count):  # nobody has verified them before
-        name = image_name(number + 1, pattern)
-        if picture_size(folder / name) != (made.width, made.height):
+        name = frame_name(number + 1, pattern)
+        if frame_size(folder / name) != (made.width, made.height):
             raise MediaError(Reason.TOOL_FAILED, f"{name} has another size than the others")
         if number in looked_at and not any(
-            alike(image(folder / name), image(ours / image_name(near + 1, pattern)))
+            alike(small_frame(folder / name), small_frame(ours / frame_name(near + 1, pattern)))
             for near in _around(number, slack, made.frames)
         ):
             raise MediaError(Reason.TOOL_FAILED, f"{name} shows something else than the clip")
@@ -70,8 +71,10 @@ def same_images(
 
 
 def same_video(theirs: Path, ours: Path, made: MediaFacts, *, slack: int = 0) -> MediaFacts:
-    """The facts of somebody's video when it is the one that we make, in whatever encode: as many frames at the same rate, of the same
-    size, and what they show. Raises MediaError that says what is not. ``slack``: see :func:`same_images`.
+    """The facts of somebody's video if it is the one that we make, in any encoding: number of frames, rate, size and
+    content.
+
+    Raises MediaError that names the difference. ``slack``: see :func:`same_frames`.
     """
     if not theirs.is_file():
         raise MediaError(Reason.NOT_A_VIDEO, "not a file")
@@ -99,7 +102,7 @@ def _around(number: int, slack: int, count: int) -> range:
 
 
 def _rate(path: Path) -> float:
-    """Frames a second where all are as far apart, else 0."""
+    """Frames per second if all are evenly spaced, else 0."""
     return float(constant_rate(read_timeline(path).times, header(path)) or 0)
 
 
@@ -116,5 +119,5 @@ def _decoded(path: Path, numbers: set[int], format_: str | None = None, **more: 
     except av.FFmpegError as error:
         raise MediaError(Reason.CORRUPT, f"{path.name} does not decode: {error}") from error
     if not found:
-        raise MediaError(Reason.CORRUPT, f"{path.name} shows no picture")
+        raise MediaError(Reason.CORRUPT, f"{path.name} has no pixels")
     return found

@@ -1,17 +1,18 @@
 """Facts about a video file, measured by decoding it in process (PyAV); no ffprobe is needed.
 
-A file's header only promises: frames and seconds are counted from what really decodes. Files come from outside, so
-only containers of films are opened (a playlist or a picture named ``.mp4`` is refused by name), and nothing but the
-file itself is read.
+A header only promises, so frames and seconds are counted from what really decodes. Files are untrusted: only
+containers of videos are opened (a playlist or a still image named ``.mp4`` is refused), and nothing but the file
+itself is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import av
@@ -23,32 +24,32 @@ from clipquarry.media.errors import MediaError
 from clipquarry.reasons import Reason
 
 DEMUXERS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,h264,hevc,m4v,mpegvideo,nut,mxf,rm,ivf"
-"""Containers that are opened, by libavformat's names: neither playlists (which name other files) nor pictures nor
-text.
+"""Containers that are opened, by libavformat's names: neither playlists (which name other files) nor still images
+nor text.
 """
 
 PROTOCOLS = "file"
-"""What a container may make libavformat read: local files, never the net."""
+"""Protocols that libavformat may use for a container: local files, never the network."""
 
 MAX_PIXELS = 1 << 26
-"""Of one picture, 8192 x 8192: a header that claims more would only eat the memory."""
+"""Pixels of one frame, 8192 x 8192: a header that claims more would only use up the memory."""
 
 MAX_ERROR_SHARE = 0.05
-"""More undecodable frames than this make a file corrupt; a few are a scratch, counted in ``errors``."""
+"""More undecodable frames than this make a file corrupt; fewer are counted in ``errors``."""
 
 MAX_RATE = 480
-"""Frames per second; more is a container's clock, not a rate."""
+"""Frames per second; a higher value is a container's clock, not a rate."""
 
 _SAME_RATE = Fraction(1, 5000)
 """29.97 and 30 differ by five times this."""
 
 MISSING_SECONDS = 1.0
-"""A file that ends this much before its header says was cut off on its way."""
+"""A file that ends this much earlier than its header says was cut off in transfer."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says about itself, before anything is decoded."""
+    """The contents of a file's header, before anything is decoded."""
 
     format: str
     time_base: Fraction  # seconds per tick of the video stream
@@ -64,7 +65,7 @@ class Header:
 
 @dataclass(frozen=True)
 class MediaFacts:
-    """Facts of the first real video stream (cover pictures do not count)."""
+    """Facts of the first real video stream (cover images do not count)."""
 
     duration: float
     """Seconds from the first frame's time to the end of the last."""
@@ -85,7 +86,7 @@ class MediaFacts:
     errors: int
     """Frames that did not decode or decoded damaged."""
     content: Content = NOT_LOOKED
-    """What is seen and heard, where that was asked for."""
+    """Content measurements, if they were asked for."""
 
     def columns(self) -> dict[str, Any]:
         """The columns of ``MEDIA_FIELDS`` that are measured here (``bytes`` and ``sha256`` come from the store)."""
@@ -102,7 +103,7 @@ def _cannot_open(path: Path, error: Exception) -> MediaError:
         return MediaError(Reason.TRUNCATED, "the file is empty")
     evidence = f"{getattr(error, 'strerror', None) or error}; the file begins with {head[:48]!r}"
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp"):
-        # The index of an mp4 lies at its end unless it was moved: a partial file has none.
+        # The index of an mp4 lies at its end unless it was moved, so a partial file has none.
         return MediaError(Reason.TRUNCATED, f"an mp4 without its index: {evidence}")
     if head[:4] in (b"\x1aE\xdf\xa3", b"RIFF", b"FLV\x01", b"OggS"):
         return MediaError(Reason.CORRUPT, evidence)
@@ -123,15 +124,15 @@ def _reading(container: Any) -> Iterator[None]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """The PyAV container and its video stream, ready to decode in one thread.
+def opened(path: Path, more: Mapping[str, str] = MappingProxyType({})) -> Iterator[tuple[Any, Any]]:
+    """The PyAV container and its video stream, ready to decode in one thread; ``more`` are options of libavformat.
 
-    Raises MediaError, also for whatever PyAV raises while it is used (it has a PermissionError and a MemoryError for
-    bytes that make no sense), and OSError when the file itself cannot be opened.
+    Raises MediaError, also for whatever PyAV raises while the stream is used (it has a PermissionError and a
+    MemoryError for bytes that make no sense), and OSError if the file itself cannot be opened.
     """
-    options = {"format_whitelist": DEMUXERS, "protocol_whitelist": PROTOCOLS}
+    options = {"format_whitelist": DEMUXERS, "protocol_whitelist": PROTOCOLS, **more}
     with open(path, "rb"):
-        pass  # what PyAV says from here on is about the bytes
+        pass  # from here on, PyAV's errors are about the bytes
     try:
         container = av.open(f"file:{path}", options=options, metadata_errors="replace")
     except Exception as error:
@@ -139,14 +140,14 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
     with _reading(container), container:
         streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         if not len(container.streams):
-            raise MediaError(Reason.TRUNCATED, f"{container.format.name}: begins like a film, but holds no stream")
+            raise MediaError(Reason.TRUNCATED, f"{container.format.name}: begins like a video, but holds no stream")
         if not streams:
             raise MediaError(Reason.NOT_A_VIDEO, f"{container.format.name}: holds no video stream")
         stream = streams[0]
         if stream.codec_context is None:
             raise MediaError(Reason.CORRUPT, f"{container.format.name}: unknown video codec")
         if not stream.codec_context.width or not stream.codec_context.height:
-            raise MediaError(Reason.CORRUPT, f"{container.format.name}: the picture has no size")
+            raise MediaError(Reason.CORRUPT, f"{container.format.name}: the frame has no size")
         stream.codec_context.thread_count = 1
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         yield container, stream
@@ -159,7 +160,7 @@ def _audio_codec(container: Any) -> str:
 
 
 def _constant_rate(stream: Any) -> Fraction | None:
-    """The rate when the finest spacing of frames (``base_rate``) is also their average spacing."""
+    """The rate if the finest spacing of frames (``base_rate``) is also their average spacing."""
     finest, average = stream.base_rate, stream.average_rate
     if not finest or not average or finest > MAX_RATE or abs(finest / average - 1) > _SAME_RATE:
         return None
@@ -167,19 +168,19 @@ def _constant_rate(stream: Any) -> Fraction | None:
 
 
 def pixel_shape(stream: Any) -> Fraction:
-    """Width over height of one pixel; 1 where the file does not say."""
+    """Width over height of one pixel; 1 if the file does not say."""
     told = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
     return Fraction(told) if told else Fraction(1)
 
 
 def header(path: Path) -> Header:
-    """What the file says about itself. Raises MediaError when it is no video."""
+    """The header of a file. Raises MediaError if it is no video."""
     with opened(path) as (container, stream):
         return header_of(container, stream)
 
 
 def header_of(container: Any, stream: Any) -> Header:
-    """The same of a file that is open."""
+    """The header of an open file."""
     start = container.start_time
     return Header(
         format=container.format.name,
@@ -196,7 +197,7 @@ def header_of(container: Any, stream: Any) -> Header:
 
 
 class _Count:
-    """Times, key frames and errors, one frame at a time."""
+    """Collects times, key frames and errors, one frame at a time."""
 
     def __init__(self, times: list[float] | None = None, tick: float = 0.0) -> None:
         self.times, self.tick = times, tick
@@ -220,7 +221,7 @@ class _Count:
                 self.last, self.last_length = time, length or 0
 
     def seconds(self, time_base: Fraction, rate: Fraction | None) -> float:
-        """From the first time to the end of the last frame; without times, frames over the header's rate."""
+        """From the first time to the end of the last frame; without times, frames divided by the header's rate."""
         if self.first is None or self.last is None or (self.first == self.last and self.frames > 1):
             return float(self.frames / rate) if rate else 0.0
         span = self.last - self.first
@@ -231,7 +232,7 @@ class _Count:
 
 
 def _decode(container: Any, stream: Any, count: _Count, looker: Looker | None) -> tuple[Any, Exception | None]:
-    """Decode to the end; the last frame, and the error that ended the file early if one did."""
+    """Decode to the end; returns the last frame, and the error that ended the file early, if any."""
     last, ended = None, None
     sound = container.streams.audio[:1] if looker else []
     packets = container.demux(stream, *sound)
@@ -262,7 +263,7 @@ def _decode(container: Any, stream: Any, count: _Count, looker: Looker | None) -
 
 
 def _demux(container: Any, stream: Any, count: _Count) -> tuple[Any, Exception | None]:
-    """Count packets; only the first frame is decoded, for what packets do not say."""
+    """Count packets; only the first frame is decoded, for what packets do not tell."""
     first = None
     try:
         for packet in container.demux(stream):
@@ -291,10 +292,11 @@ def _judge(path: Path, count: _Count, promised: int, ended: Exception | None, st
 
 
 def probe(path: Path, *, decode: bool = True, times: list[float] | None = None, look: bool = False) -> MediaFacts:
-    """Measure ``path``: every frame is decoded, or only the packets are counted when not ``decode``. ``times`` gets the
-    seconds of each frame, in order of display when decoded. ``look``: also at what the decoded frames show.
+    """Measure ``path``: every frame is decoded, or packets are only counted if not ``decode``. ``times`` receives
+    the seconds of each frame, in display order if decoded. ``look``: also measure the content of the decoded
+    frames.
 
-    Raises :class:`MediaError` (NOT_A_VIDEO, TRUNCATED, CORRUPT) and the usual OSError when the file cannot be read.
+    Raises :class:`MediaError` (NOT_A_VIDEO, TRUNCATED, CORRUPT), and the usual OSError if the file cannot be read.
     """
     path = Path(path).absolute()
     with opened(path) as (container, stream):
@@ -311,7 +313,8 @@ def probe(path: Path, *, decode: bool = True, times: list[float] | None = None, 
         rotated = seen is not None and seen.rotation % 180 != 0
         width, height = (context.height, context.width) if rotated else (context.width, context.height)
         time_base = Fraction(stream.time_base)
-        rate = stream.average_rate or stream.guessed_rate
+        # For a bare stream libavformat's average is a default; the stream may know better.
+        rate = (context.framerate if count.first is None else None) or stream.average_rate or stream.guessed_rate
         duration = count.seconds(time_base, rate)
         _judge(path, count, stream.frames or 0, ended, stated, duration)
         return MediaFacts(
@@ -332,8 +335,8 @@ def probe(path: Path, *, decode: bool = True, times: list[float] | None = None, 
         )
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """Width and height of a JPEG of ours. Raises MediaError when it does not decode."""
+def frame_size(path: Path) -> tuple[int, int]:
+    """Width and height of one of our JPEG files. Raises MediaError if it does not decode."""
     try:
         with av.open(f"file:{path}", format="jpeg_pipe", options={"protocol_whitelist": PROTOCOLS}) as container:
             frame = next(container.decode(video=0))

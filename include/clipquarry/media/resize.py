@@ -1,9 +1,8 @@
-"""Resized copies for training: the short side as asked, key frames close together, no sound.
+"""Resized copies for training: a given short side, key frames close together, no sound.
 
 The sizes are those of mmaction2's ``resize_videos.py``: landscape gets ``scale=-2:SHORT``, everything else
-``scale=SHORT:-2``; small videos are enlarged too; ``dense`` puts a key frame at least every 16 frames. Every frame of
-the source is kept with its own time, except with ``remove_dup``, which drops frames that repeat the one before
-(ffmpeg's ``mpdecimate``).
+``scale=SHORT:-2``. Small videos are enlarged too. ``dense`` puts a key frame at least every 16 frames. Every frame
+of the source keeps its own time; ``remove_dup`` drops frames that repeat the one before (ffmpeg's ``mpdecimate``).
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from clipquarry.media.encoding import SLOWEST, Recipe, argv_of, encoder_clock, e
 from clipquarry.media.errors import MediaError
 from clipquarry.media.probe import MediaFacts, probe
 from clipquarry.media.run import run
+from clipquarry.media.stamped import readable
 from clipquarry.media.timeline import constant_rate, read_timeline, unlike
 from clipquarry.media.tools import ffmpeg as find_ffmpeg
 from clipquarry.reasons import Reason
@@ -29,7 +29,7 @@ _SCALER = "flags=bicubic+accurate_rnd+bitexact"
 
 
 def scale_filter(width: int, height: int, short_edge: int) -> str:
-    """ffmpeg's filter for a picture of ``width`` x ``height`` (as shown). The long side is the nearest even number."""
+    """ffmpeg's filter for a video of ``width`` x ``height`` (as shown). The long side is the nearest even number."""
     size = f"-2:{short_edge}" if width > height else f"{short_edge}:-2"
     return f"scale={size}:{_SCALER}"
 
@@ -61,13 +61,13 @@ def resize_clip(
 ) -> MediaFacts:
     """Make the resized copy ``out`` of ``source`` and verify it by decoding. ``short_edge`` is in pixels and even.
 
-    ``out`` is written under its own name: give a temporary one; it is removed on failure. Raises as
+    ``out`` is written under its own name, so give a temporary one; it is removed on failure. Raises as
     :func:`clipquarry.media.cut.cut_clip`.
     """
     if short_edge % 2:
         raise ValueError(f"short edge {short_edge}: H.264 needs an even one")
     source, out = Path(source).absolute(), Path(out).absolute()
-    # Packets are counted, not decoded, which costs next to nothing; the source is decoded only when the counts differ.
+    # Counting packets costs next to nothing; the source is decoded only if the counts differ.
     facts, tool = probe(source, decode=False), find_ffmpeg()
     scale = scale_filter(facts.width, facts.height, short_edge)
     timeline = read_timeline(source)
@@ -78,10 +78,11 @@ def resize_clip(
     options |= tool.last_frame_options
     if dense:
         options["g"] = DENSE_GAP
-    into = ffmpeg.input(f"file:{source}", **input_options())
     try:
-        argv = argv_of(tool, ffmpeg.output(into["V:0"], f"file:{out}", **options))
-        run(argv, timeout=60 + SLOWEST * facts.duration, cancelled=cancelled)
+        with readable(source, timeline, out) as given:
+            into = ffmpeg.input(f"file:{given.path}", **input_options(), **given.options)
+            argv = argv_of(tool, ffmpeg.output(into["V:0"], f"file:{out}", **options))
+            run(argv, timeout=60 + SLOWEST * facts.duration, cancelled=cancelled)
         times: list[float] = []
         made = probe(out, times=times)
         if made.frames != facts.frames:

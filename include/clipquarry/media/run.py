@@ -1,8 +1,8 @@
-"""Runs ffmpeg so that nothing is left behind: no child after a kill, no waiting without an end, no error swallowed.
+"""Runner for ffmpeg that leaves no child process after a kill, never waits for ever, and hides no error.
 
-What ffmpeg says about one file is no proof of the state of the machine: a damaged index makes it ask for a terabyte of
-memory and say that there is none. So the machine is looked at before it is blamed: can something be written where the
-output lies, and can ffmpeg encode a picture of its own?
+ffmpeg's message about one file is no proof of the machine's state: a damaged index makes it ask for a terabyte of
+memory and report a lack of it. Therefore the machine is tested before it is blamed: can a file be written beside the
+output, and can ffmpeg encode some frames of its own?
 """
 
 from __future__ import annotations
@@ -34,12 +34,14 @@ _TOO_MANY_ERRORS = 69
 _FULL_DISK = ("No space left on device", "Disk quota exceeded")
 _PIECE = bytes(1 << 18)
 _ROOM = 4 << 20
-"""Bytes that a disk takes which is not full."""
+"""Bytes that a disk accepts unless it is full."""
 _OUT_OF_MEANS = ("Cannot allocate memory", "Too many open files", "Resource temporarily unavailable")
 _CONTROL = ("-v", "error", "-f", "lavfi", "-i", "testsrc2=s=1280x720:d=0.2", "-c:v", "libx264", "-f", "null", "-")
 _CONTROL_SECONDS = 120.0
 _FIT_SECONDS = 20.0
-"""How long a good answer of the machine counts: one bad file is tried with several ways of sound."""
+"""Seconds for which a good result of the machine's test is reused, because a bad file is tried with several ways of
+sound.
+"""
 _fit_until: dict[str, float] = {}
 _LITTLE_MEMORY = 200 << 20
 """Bytes; an encode of 1080p takes about as much."""
@@ -48,7 +50,8 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def tied_to_parent() -> Callable[[], None] | None:
-    """What the child does before it becomes ffmpeg: ask the kernel to be killed when we die, by whatever signal.
+    """A function for the child to call before it becomes ffmpeg: the kernel kills it when we die, by whatever
+    signal.
 
     Linux only; elsewhere the child of a killed step ends with its current clip.
     """
@@ -65,7 +68,7 @@ def tied_to_parent() -> Callable[[], None] | None:
 
 
 class Tail(threading.Thread):
-    """Keeps the end of what the child says, so that a chatty child neither blocks nor fills the memory."""
+    """Keeps the end of the child's output, so that much output neither blocks it nor fills the memory."""
 
     def __init__(self, pipe: object) -> None:
         super().__init__(daemon=True)
@@ -85,14 +88,14 @@ class Tail(threading.Thread):
 
 def kill(child: subprocess.Popen[bytes]) -> None:
     """End a child and its process group, if it still lives."""
-    if child.poll() is None:  # an ended child's number may already be another's
+    if child.poll() is None:  # an ended child's number may belong to another process now
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
 
 
 def _wait(child: subprocess.Popen[bytes], timeout: float, cancelled: Event | None) -> int | None:
-    """The exit code, or None when the time was up. A set ``cancelled`` raises RetryLater."""
+    """The exit code, or None if the time was up. A set ``cancelled`` raises RetryLater."""
     until = time.monotonic() + timeout
     while True:
         left = until - time.monotonic()
@@ -113,10 +116,10 @@ def last_lines(text: str, count: int = 6) -> str:
 def run(argv: Sequence[str], *, timeout: float, cancelled: Event | None = None, cwd: Path | None = None) -> str:
     """Run a program to its end and return the last 16 KB of its stderr.
 
-    The child has its own process group, no stdin and no stdout; it is killed when we raise, when ``timeout`` seconds
+    The child has its own process group, no stdin and no stdout. It is killed when we raise, when ``timeout`` seconds
     are over, when ``cancelled`` is set, and by the kernel when this process dies. Raises RetryLater for a full disk
-    or too little memory, where the machine itself shows it, and when cancelled; MediaError for every other failure:
-    CORRUPT when the file asks for more than a machine in order has, else TOOL_FAILED.
+    or too little memory, if the machine itself shows it, and when cancelled. Raises MediaError for every other
+    failure: CORRUPT if the file asks for more than a healthy machine has, else TOOL_FAILED.
     """
     code, said = _once(argv, timeout, cancelled, cwd)
     if any(text in said for text in _FULL_DISK) and _is_full(argv, cwd):
@@ -125,7 +128,8 @@ def run(argv: Sequence[str], *, timeout: float, cancelled: Event | None = None, 
         )
     if code and any(text in said for text in _OUT_OF_MEANS):
         _judge_the_machine(argv[0], said, cancelled)
-        # The machine can encode. It may have been short a moment ago: whether it was the file, a second try shows.
+        # The machine can encode now, but may have been short of memory a moment ago. A second try shows whether the
+        # file is the cause.
         code, said = _once(argv, timeout, cancelled, cwd)
         if code and any(text in said for text in _OUT_OF_MEANS):
             raise MediaError(Reason.CORRUPT, f"ffmpeg cannot read it, and reads others: {last_lines(said)}")
@@ -144,7 +148,7 @@ def run(argv: Sequence[str], *, timeout: float, cancelled: Event | None = None, 
 def _once(
     argv: Sequence[str], timeout: float, cancelled: Event | None, cwd: Path | None = None
 ) -> tuple[int | None, str]:
-    """The exit code (None when the time was up) and the end of what was said."""
+    """The exit code (None if the time was up) and the end of the output."""
     child = subprocess.Popen(
         list(argv),
         stdin=subprocess.DEVNULL,
@@ -166,7 +170,7 @@ def _once(
 
 
 def _judge_the_machine(tool: str, said: str, cancelled: Event | None) -> None:
-    """RetryLater unless memory is left and ``tool`` encodes some pictures of its own, under the file's limits."""
+    """RetryLater unless memory is left and ``tool`` encodes some frames of its own, under the file's limits."""
     free = _free_memory()
     if free < _LITTLE_MEMORY:
         raise RetryLater(f"Only {free >> 20} MiB of memory are free ({last_lines(said, 1)}): use fewer jobs.")
@@ -180,7 +184,7 @@ def _judge_the_machine(tool: str, said: str, cancelled: Event | None) -> None:
 
 
 def _free_memory(meminfo: Path = Path("/proc/meminfo"), group: Path = Path("/sys/fs/cgroup")) -> int:
-    """Bytes that are left to us: on the machine, and in our container. Very many where nobody says."""
+    """Bytes of memory left to us: on the machine, and in our container. A very large number if nothing tells."""
     left = [1 << 60]
     with suppress(OSError, ValueError, IndexError):
         lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
@@ -193,7 +197,7 @@ def _free_memory(meminfo: Path = Path("/proc/meminfo"), group: Path = Path("/sys
 
 
 def _is_full(argv: Sequence[str], cwd: Path | None) -> bool:
-    """True when nothing can be written where one of the outputs lies."""
+    """True if nothing can be written beside one of the outputs."""
     outputs = [
         Path(text.removeprefix("file:"))
         for before, text in zip(["", *argv], argv, strict=False)

@@ -1,8 +1,8 @@
-"""An excerpt in stretches, so that several ffmpegs make it at once: where they begin, and how they become one again.
+"""Division of an excerpt into stretches that several ffmpeg processes make at once, and their joining.
 
-Borders depend on the film alone, not on the machine, so that every machine makes the same excerpt. A stretch is decoded
-from a few frames before its first slot on, on the same clock (it is sought to a whole second of the part), so that its
-first slot shows the frame that it shows in one piece.
+Borders depend on the video alone, so that every machine makes the same excerpt. A stretch is decoded from a few
+frames before its first slot, on the same clock (it is sought to a whole second of the section). So its first slot
+shows the same frame as in one piece.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from clipquarry.media.encoding import (
     plain_seconds,
     sound_options,
 )
-from clipquarry.media.image_folder import image_name, rename_images, repeat_images
+from clipquarry.media.frame_folder import frame_name, rename_frames, repeat_frames
 from clipquarry.media.probe import PROTOCOLS
 from clipquarry.media.run import run
 from clipquarry.media.tools import ffmpeg as find_ffmpeg
 
 SECONDS = 30
-"""Of a stretch, about. Each costs a start of ffmpeg and the decoding from a key frame on."""
+"""Approximate seconds of a stretch. Each costs a start of ffmpeg and the decoding from a key frame."""
 
 _LONGEST_LEAD = 10.0
-"""Seconds from a key frame to a border; where it would be more there is none."""
+"""Seconds from a key frame to a border; beyond that, there is no border."""
 
 _FRAMES_BEFORE = 3
-"""Decoded before the frame of the first slot: two decide which it is, one may not decode."""
+"""Frames decoded before the frame of the first slot: two decide which frame it is, one may not decode."""
 
 
 @dataclass(frozen=True)
@@ -53,27 +53,27 @@ class Stretch:
     first: int
     slots: int
     ahead: int
-    """Slots before the first one that its clock has: it is sought to slot ``first`` - ``ahead``."""
+    """Slots of its clock before the first one: it is sought to slot ``first`` - ``ahead``."""
     fill: int
     """How many slots the last frame may fill."""
     keep_from: int = 0
-    """Tick on its clock before which no frame has a slot of it."""
+    """Tick on its clock before which no frame belongs to its slots."""
 
 
 class Encoders:
-    """How many ffmpegs work at once, over all excerpts of a step."""
+    """Limit of ffmpeg processes at once, over all excerpts of a step."""
 
     def __init__(self, count: int) -> None:
         self.count, self._free = count, BoundedSemaphore(count)
 
     def run(self, argv: Sequence[str], *, timeout: float, cancelled: Event | None, cwd: Path | None) -> str:
-        """As :func:`clipquarry.media.run.run`, once there is room; the time counts from then."""
+        """:func:`clipquarry.media.run.run`, once there is room; the time counts from then."""
         with self._free:
             return run(argv, timeout=timeout, cancelled=cancelled, cwd=cwd)
 
     def all(self, works: Sequence[Callable[[Event], str]], cancelled: Event | None) -> list[str]:
-        """What each work returned; each gets an event that is set when another has failed, or ``cancelled`` is. Raises
-        the first error.
+        """The result of each work. Each gets an event that is set when another has failed, or when ``cancelled`` is
+        set. Raises the first error.
         """
         stop, failed = _Either(cancelled), list[BaseException]()
 
@@ -96,7 +96,7 @@ class Encoders:
 
 
 class _Either(Event):
-    """Set when it or another one is."""
+    """An event that is set when it or another one is set."""
 
     def __init__(self, other: Event | None) -> None:
         super().__init__()
@@ -107,12 +107,12 @@ class _Either(Event):
 
 
 def whole(there: Coverage, fps: int, slots: int) -> Stretch:
-    """All of it in one piece."""
+    """The whole excerpt as one stretch."""
     return Stretch(0, slots, 0, there.last_fill(fps, slots))
 
 
 def divide(there: Coverage, fps: int, slots: int, seconds: int = SECONDS) -> list[Stretch]:
-    """The stretches of an excerpt of ``slots`` slots: about ``seconds`` each, longer where key frames are rare."""
+    """The stretches of an excerpt of ``slots`` slots: about ``seconds`` each, longer if key frames are rare."""
     shown_from = [0.0, *((before + after) / 2 for before, after in pairwise(there.times))]
 
     def shown(slot: int) -> int:
@@ -145,22 +145,22 @@ def divide(there: Coverage, fps: int, slots: int, seconds: int = SECONDS) -> lis
     return found
 
 
-def name_images(folder: Path, stretch: Stretch, fps: int) -> None:
-    """Number the images of a stretch, whose names are ticks, from 1, and repeat those that fill several slots."""
-    rename_images(folder, lambda tick: max(1, slot_of(tick, fps) - stretch.ahead))
-    repeat_images(folder, stretch.slots, stretch.fill)
+def name_frames(folder: Path, stretch: Stretch, fps: int) -> None:
+    """Number the frame files of a stretch, whose names are ticks, from 1, and repeat those that fill several slots."""
+    rename_frames(folder, lambda tick: max(1, slot_of(tick, fps) - stretch.ahead))
+    repeat_frames(folder, stretch.slots, stretch.fill)
 
 
-def gather_images(parts: Sequence[tuple[Path, Stretch]], folder: Path) -> None:
-    """Move the images of all stretches into ``folder``, numbered on."""
-    for part, stretch in parts:
+def gather_frames(pieces: Sequence[tuple[Path, Stretch]], folder: Path) -> None:
+    """Move the frame files of all stretches into ``folder``, with continuous numbers."""
+    for piece, stretch in pieces:
         for number in range(1, stretch.slots + 1):
-            (part / image_name(number)).rename(folder / image_name(stretch.first + number))
-        shutil.rmtree(part)
+            (piece / frame_name(number)).rename(folder / frame_name(stretch.first + number))
+        shutil.rmtree(piece)
 
 
 def join_argv(
-    parts: Sequence[tuple[Path, Stretch]],
+    pieces: Sequence[tuple[Path, Stretch]],
     source: Path,
     start: float,
     fps: int,
@@ -169,15 +169,15 @@ def join_argv(
     sound: Sound,
     folder: Path,
 ) -> list[str]:
-    """ffmpeg's arguments that make ``video`` of the parts' pictures and the ``source``'s sound, from ``start`` on; nothing
-    is encoded but the sound. ``folder`` gets a list.
+    """ffmpeg's arguments that join the stretches' video and the ``source``'s sound, from ``start`` on, into
+    ``video``. Only the sound is encoded. ``folder`` receives a list.
     """
     listed = folder / "parts.txt"
     # Names of ours: no quote in them.
-    listed.write_text("".join(f"file {part.name}\nduration {stretch.slots / fps:.6f}\n" for part, stretch in parts))
+    listed.write_text("".join(f"file {piece.name}\nduration {stretch.slots / fps:.6f}\n" for piece, stretch in pieces))
     streams = [ffmpeg.input(f"file:{listed}", f="concat", safe=0, protocol_whitelist=PROTOCOLS)["V:0"]]
     options = container_options(container) | {"c:v": "copy"}
-    options |= {"t": plain_seconds(sum(stretch.slots for _, stretch in parts) / fps)}
+    options |= {"t": plain_seconds(sum(stretch.slots for _, stretch in pieces) / fps)}
     if sound != "none":
         streams.append(ffmpeg.input(f"file:{source}", **input_options(), ss=plain_seconds(start))["a:0"])
         options |= sound_options(container, sound)
@@ -185,5 +185,5 @@ def join_argv(
 
 
 def seconds_for(stretch: Stretch, fps: int, before: float = 0.0) -> float:
-    """How long a stretch may take, ``before`` seconds of film before its clock's start included."""
+    """How long a stretch may take, including the decoding of ``before`` seconds of video before its clock's start."""
     return 60 + SLOWEST * ((stretch.ahead + stretch.slots) / fps + before)

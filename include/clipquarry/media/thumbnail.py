@@ -1,4 +1,4 @@
-"""Small pictures for reports."""
+"""Thumbnails of frames for reports."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from clipquarry.media.errors import MediaError
 from clipquarry.media.probe import MAX_PIXELS, opened
 from clipquarry.reasons import Reason
 
-MAX_PICTURE_BYTES = 50_000_000
-"""Of a picture that is made smaller; a larger file is no picture of a video."""
+MAX_FRAME_BYTES = 50_000_000
+"""Bytes of a frame file that is made smaller; a larger file is refused."""
 
 
-class Picture(NamedTuple):
+class Thumbnail(NamedTuple):
     """A JPEG and its size in pixels."""
 
     jpeg: bytes
@@ -26,10 +26,10 @@ class Picture(NamedTuple):
 
 
 def thumbnail_jpeg(path: Path, at: float, width: int) -> bytes:
-    """A JPEG of the frame shown ``at`` seconds after the video's first one (the last one if it is shorter), ``width``
-    pixels wide.
+    """A JPEG of the frame shown ``at`` seconds after the video's first one (the last one if it is shorter),
+    ``width`` pixels wide.
 
-    The height keeps the proportions, both are made even; rotation is not applied. Raises MediaError when nothing
+    The height keeps the proportions, and both are made even. Rotation is not applied. Raises MediaError if nothing
     decodes.
     """
     chosen = None
@@ -49,14 +49,14 @@ def thumbnail_jpeg(path: Path, at: float, width: int) -> bytes:
         raise MediaError(Reason.CORRUPT, f"no frame decodes: {error}") from error
 
 
-def picture_jpeg(path: Path, width: int) -> Picture:
-    """The JPEG at ``path`` (an extracted image), ``width`` pixels wide as above.
+def frame_jpeg(path: Path, width: int) -> Thumbnail:
+    """The frame file at ``path``, ``width`` pixels wide as above.
 
-    Raises MediaError when the file is no JPEG or does not decode, OSError when it cannot be read.
+    Raises MediaError if the file is no JPEG or does not decode, OSError if it cannot be read.
     """
     with open(path, "rb") as handle:
-        content = handle.read(MAX_PICTURE_BYTES + 1)
-    if content[:2] != b"\xff\xd8" or len(content) > MAX_PICTURE_BYTES:
+        content = handle.read(MAX_FRAME_BYTES + 1)
+    if content[:2] != b"\xff\xd8" or len(content) > MAX_FRAME_BYTES:
         raise MediaError(Reason.CORRUPT, "the file is no JPEG")
     decoder = av.CodecContext.create("mjpeg", "r")
     decoder.options = {"max_pixels": str(MAX_PIXELS)}
@@ -69,17 +69,17 @@ def picture_jpeg(path: Path, width: int) -> Picture:
         raise MediaError(Reason.CORRUPT, f"the JPEG does not decode: {error}") from error
 
 
-def _smaller(frame: Any, width: int) -> Picture:
+def _smaller(frame: Any, width: int) -> Thumbnail:
     columns = max(2, width // 2 * 2)
     rows = max(2, round(frame.height * columns / frame.width / 2) * 2)
-    rows = min(rows, 8 * columns)  # a strip of a picture would only eat the memory
-    picture = frame.reformat(columns, rows, format="yuvj420p")
+    rows = min(rows, 8 * columns)  # a frame of extreme proportions would only use up the memory
+    scaled = frame.reformat(columns, rows, format="yuvj420p")
     buffer = BytesIO()
     with av.open(buffer, "w", format="mjpeg") as out:
         encoder = out.add_stream("mjpeg", rate=1)
         encoder.width, encoder.height, encoder.pix_fmt = columns, rows, "yuvj420p"
         encoder.codec_context.qmin = encoder.codec_context.qmax = 4
-        picture.pts, picture.time_base = 0, Fraction(1)
-        out.mux(encoder.encode(picture))
+        scaled.pts, scaled.time_base = 0, Fraction(1)
+        out.mux(encoder.encode(scaled))
         out.mux(encoder.encode(None))
-    return Picture(buffer.getvalue(), columns, rows)
+    return Thumbnail(buffer.getvalue(), columns, rows)

@@ -1,7 +1,7 @@
-"""The times of a video's frames, read from its packets; nothing is decoded.
+"""Frame times of a video, read from its packets; nothing is decoded.
 
 A header's frame rate is a claim: Matroska states one for any file, mp4 an average over the whole file. The packets
-decide which frames a window has, whether their rate is constant, and where the picture has a hole.
+decide which frames a window has, whether their rate is constant, and whether the video has a hole.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import av
 
 from clipquarry.media.encoding import seeks_exactly
 from clipquarry.media.probe import MAX_ERROR_SHARE, Header, header, header_of, opened
+from clipquarry.media.stamps import lacks_times, read_stamps
 
 ROUNDING = 1e-6
 """Seconds: ffmpeg's own ticks for the edges of a window."""
@@ -28,43 +29,54 @@ LOOK_AROUND = 1.0
 """Seconds that are read after a window: frames are stored out of order."""
 
 _FINEST = 0.001
-"""Seconds that a frame may lie off a constant rate: what a clock of milliseconds does to any rate."""
+"""Seconds that a frame may lie off a constant rate: the error of a clock of milliseconds."""
 
 _FEW_GAPS = 10
-"""Of so many distances between frames one may be a hole; where more are long, the picture is slow."""
+"""Of this many distances between frames one may be a hole; if more are long, the frame rate is low."""
 
 _SHOWN = 0x10
-"""In the first byte of a VP8 frame; a frame without it is only a reference for others."""
+"""A bit in the first byte of a VP8 frame; a frame without it is only a reference for others."""
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """Frames in order of display. All times are seconds after the file's start (its earliest stream, as with ``-ss``)."""
+    """Frames in display order. All times are seconds after the file's start (its earliest stream, as with ``-ss``)."""
 
     times: tuple[float, ...]
     """When each frame is shown first, ascending."""
     lengths: tuple[float, ...]
-    """How long each lasts by its packet; 0.0 where the container does not say."""
+    """Duration of each by its packet; 0.0 if the container does not say."""
     readable: float
     """The last second of any stream that can be read."""
     tick: float
-    """Seconds: the container's clock for the video."""
+    """Seconds: the tick of the container's clock for the video."""
     header: Header
-    """What the file says about itself."""
+    """The file's header."""
     keys: tuple[float, ...] = ()
     """Times of the key frames."""
+    stamps: tuple[int, ...] = ()
+    """For containers without display times: see :class:`clipquarry.media.stamps.Stamps`, in ticks of its own clock.
+    Else empty.
+    """
+    origin: float = 0.0
+    """Seconds of that clock at the file's start."""
+
+    @property
+    def seeks(self) -> bool:
+        """Whether ffmpeg finds any of these times by the file's index."""
+        return seeks_exactly(self.header) and not self.stamps
 
     def inside(self, start: float, until: float) -> tuple[float, ...]:
         """Times from ``start`` on and before ``until``."""
         return self.times[bisect_left(self.times, start - ROUNDING) : bisect_left(self.times, until - ROUNDING)]
 
     def end_of(self, index: int) -> float:
-        """Where a frame ends by its packet; by the usual spacing where that says nothing."""
+        """End of a frame by its packet; by the usual spacing if the packet does not say."""
         return self.times[index] + (self.lengths[index] or spacing(self.times) or 0.0)
 
     @property
     def end(self) -> float:
-        """Where the picture ends, as far as it was read; 0.0 without frames."""
+        """End of the video, as far as it was read; 0.0 without frames."""
         return max((self.end_of(index) for index in range(max(0, len(self.times) - 3), len(self.times))), default=0.0)
 
 
@@ -74,7 +86,7 @@ def spacing(times: Sequence[float]) -> float:
 
 
 def constant_rate(times: Sequence[float], source: Header) -> Fraction | None:
-    """The header's rate when all ``times`` lie on it, each in a place of its own; frames may be missing. Else None."""
+    """The header's rate if all ``times`` lie on it, each in a place of its own; frames may be missing. Else None."""
     rate = source.rate
     if rate is None or not times:
         return None
@@ -90,7 +102,7 @@ def constant_rate(times: Sequence[float], source: Header) -> Fraction | None:
 
 def hole(timeline: Timeline, start: float, until: float, longest: float) -> tuple[float, float] | None:
     """Begin and length (seconds) of the longest time without a new frame in a window, if that is a hole: longer than
-    ``longest``, in a picture that is of constant rate otherwise. Where the rate varies a frame may last long.
+    ``longest``, in a video that otherwise has a constant rate. At a variable rate, a frame may last long.
     """
     times = (*timeline.inside(start, until), *timeline.inside(until, math.inf)[:1])
     gaps = [(min(after, until) - before, before) for before, after in pairwise(times)]
@@ -103,10 +115,10 @@ def hole(timeline: Timeline, start: float, until: float, longest: float) -> tupl
 
 
 def unlike(made: Sequence[float], wanted: Sequence[float], tick: float) -> str:
-    """How the times of a clip's frames differ from those of its source, or ``""``. The first frames of both are taken for
-    the same when they are less than a frame apart; up to one in twenty of ``wanted`` may be lost, none may be added.
+    """How the times of a clip's frames differ from those of its source, or ``""``.
 
-    All in seconds; ``tick`` is the source's clock.
+    The first frames of both count as the same if they are less than a frame apart. Up to one in twenty of ``wanted``
+    may be lost, none may be added. All in seconds; ``tick`` is the source's clock.
     """
     if not made or not wanted:
         return f"{len(made)} of {len(wanted)} frames came out"
@@ -135,13 +147,13 @@ def _packets(container: Any, origin: float, start: float) -> Iterator[Any]:
     if start > 0:
         with suppress(av.FFmpegError):
             container.seek(max(0, round((start + origin) * av.time_base)))
-    with suppress(av.FFmpegError):  # the end that is looked for may be an error
+    with suppress(av.FFmpegError):  # a damaged end raises an error
         yield from container.demux()
 
 
 def _read(source: Path, start: float, until: float) -> tuple[Header, list[tuple[float, float, bool]], float]:
-    """What the file says; times, lengths and keys of the frames from about ``start`` on where it has an index, else of all; and
-    the last second of any stream.
+    """The header; times, durations and keys of the frames from about ``start`` on if the file has an index, else of
+    all; and the last second of any stream.
     """
     found: list[tuple[float, float, bool]] = []
     readable = 0.0
@@ -170,25 +182,35 @@ def _read(source: Path, start: float, until: float) -> tuple[Header, list[tuple[
 def read_timeline(source: Path, start: float = 0.0, until: float = math.inf) -> Timeline:
     """The frames from about ``start`` (the key frame before it) to a little after ``until``.
 
-    Raises MediaError when ``source`` is no video. A file that ends early gives what can be read.
+    Raises MediaError if ``source`` is no video. A file that ends early gives what can be read.
     """
     told, found, readable = _read(source, start, until)
     if start > 0 and seeks_exactly(told) and (not found or found[0][0] > start):
         # A damaged index led past the window, or there is nothing before it.
         told, found, readable = _read(source, 0.0, until)
+    tick, stamps, origin = float(told.time_base), tuple[int, ...](), 0.0
+    if lacks_times(source, told.format):
+        made = read_stamps(source, until + told.start_time + LOOK_AROUND)
+        stamps = made.shown
+        # The estimate of the earliest stream may be late.
+        origin = min(told.start_time, min(stamps, default=0) * tick)
+        shown = zip(stamps, made.lengths, made.keys, strict=True)
+        found = sorted((time * tick - origin, length * tick, key) for time, length, key in shown)
+        readable = max(readable, max((time + length for time, length, _ in found), default=0.0))
     times, lengths = tuple(time for time, _, _ in found), tuple(length for _, length, _ in found)
     keys = tuple(time for time, _, key in found if key)
-    return Timeline(times, lengths, readable, float(told.time_base), told, keys)
+    return Timeline(times, lengths, readable, tick, told, keys, stamps, origin)
 
 
-def decoded_times(source: Path, start: float, until: float) -> tuple[float, ...]:
-    """The times from ``start`` on and before ``until`` of the frames that the decoder gives, where packets cannot say:
-    two of them may be one frame (fields), or one none.
+def decoded_times(source: Path, start: float, until: float, origin: float | None = None) -> tuple[float, ...]:
+    """The times from ``start`` on and before ``until`` of the frames that the decoder returns. Needed where packets
+    cannot tell: two may be one frame (fields), or one may be none. ``origin``: seconds of the file's clock at
+    second 0; None: its start.
     """
     found: list[float] = []
     sought = start if seeks_exactly(header(source)) else 0.0
     with opened(source) as (container, video):
-        origin = (container.start_time or 0) / av.time_base
+        origin = (container.start_time or 0) / av.time_base if origin is None else origin
         tick = float(video.time_base)
         for packet in _packets(container, origin, sought):
             if packet.stream_index != video.index:

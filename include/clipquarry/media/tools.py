@@ -1,4 +1,4 @@
-"""Which ffmpeg does the work: the one that the environment names, the system's, or the one in a Python wheel."""
+"""Choice of the ffmpeg program: the one that the environment names, the system's, or the one in a Python wheel."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ASK_SECONDS = 30
 
 @dataclass(frozen=True)
 class Tool:
-    """An ffmpeg program that has been run once and encodes H.264 with libx264."""
+    """An ffmpeg program that was run once and encodes H.264 with libx264."""
 
     path: Path
     version: str
@@ -44,10 +44,11 @@ class Tool:
 
     @property
     def last_frame_options(self) -> dict[str, str]:
-        """Output options without which the filter ``setpts`` costs the last frame.
+        """Output options without which the filter ``setpts`` loses the last frame.
 
-        ffmpeg 6 and 7 forget the durations of frames there; the last one then lasts no time and no decoder shows it
-        (7.0.2: 49 frames of 50). Older ffmpeg does not know the last duration here, so it must not be told to write it.
+        ffmpeg 6 and 7 forget the durations of frames there. The last one then has no duration, and no decoder shows
+        it (7.0.2: 49 frames of 50). Older ffmpeg does not know the last duration here, so it must not be told to
+        write it.
         """
         numbers = _NUMBERS.match(self.version)
         old = numbers is not None and int(numbers[1]) < _FORGETS_DURATIONS_SINCE
@@ -70,7 +71,7 @@ def _ask(path: Path, *arguments: str) -> str:
 
 
 def _examine(path: Path, origin: Origin) -> Tool | str:
-    """The tool, or why it will not do."""
+    """The tool, or why it cannot be used."""
     try:
         version = _VERSION_LINE.search(_ask(path, "-version"))
         encoders = _ask(path, "-encoders")
@@ -91,7 +92,7 @@ def _candidates(named: str, search: str) -> Iterator[tuple[Path, Origin] | str]:
     if named:
         found = shutil.which(named, path=search)
         yield (Path(found), "environment") if found else f"{VARIABLE} names {named}, which is not a program"
-        return  # whoever names one wants that one: nothing else is used in its place
+        return  # a named program is used or refused; no other takes its place
     system = shutil.which("ffmpeg", path=search)
     yield (Path(system), "system") if system else "the system has no ffmpeg"
     try:
@@ -117,7 +118,7 @@ def _find(named: str, search: str) -> Tool:
 
 
 def ffmpeg() -> Tool:
-    """``CLIPQUARRY_FFMPEG`` if set, else the system's, else the wheel's. MachineError when none can encode H.264 with
+    """``CLIPQUARRY_FFMPEG`` if set, else the system's, else the wheel's. MachineError if none can encode H.264 with
     libx264.
     """
     return _find(os.environ.get(VARIABLE, ""), os.environ.get("PATH", os.defpath))

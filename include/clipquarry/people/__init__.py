@@ -1,1 +1,1 @@
-"""Where people are in a picture. One interface, several backends."""
+"""Detection of people in frames: one interface, several backends."""

@@ -1,7 +1,7 @@
-"""Weights from a file that somebody else made: read as data, never run.
+"""Reader of untrusted checkpoint files: weights are read as data, and no code in the file is run.
 
-A PyTorch checkpoint is a pickle, and a pickle is a program. Only tensors, plain values and the few harmless types that OpenMMLab's
-training loop adds (numpy numbers, the curve of the loss) are taken; anything else in the file is a refusal.
+A PyTorch checkpoint is a pickle, and a pickle is a program. Only tensors, plain values and the few harmless types of
+OpenMMLab's training loop (numpy numbers, the history of the loss) are accepted; anything else is refused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from clipquarry.errors import UserError
 
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
 _TENSORS = ("state_dict", "model")
-"""Where the weights are: mmengine and most others, Detectron."""
+"""Keys of the weights: mmengine and most others, Detectron."""
 
 
 def load_weights(path: Path) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _weights(loaded: Any, path: Path) -> dict[str, Any]:
 
 
 def fit_weights(model: Any, weights: dict[str, Any], path: Path) -> None:
-    """Put the weights into a model. Raises UserError unless each name of the one is in the other, of the same shape."""
+    """Load the weights into a model. Raises UserError unless each name of one is in the other, with the same shape."""
     try:
         result = model.load_state_dict(weights, strict=False)
     except RuntimeError as error:
@@ -83,15 +83,17 @@ def fit_weights(model: Any, weights: dict[str, Any], path: Path) -> None:
 
 
 class _Curve:
-    """Stands for mmengine's ``HistoryBuffer``, the course of a loss: taken apart, and thrown away."""
+    """Placeholder for mmengine's ``HistoryBuffer``, the history of a loss; it is discarded."""
 
 
 def _nothing(*_: Any) -> None:
-    """Stands for ``getattr``, by which a ``HistoryBuffer`` names its methods: looks nothing up."""
+    """Placeholder for ``getattr``, by which a ``HistoryBuffer`` names its methods; it looks nothing up."""
 
 
 def _harmless() -> list[Any]:
-    """What may be in a checkpoint besides tensors: numpy's numbers and arrays of them, and mmengine's curves."""
+    """Types that a checkpoint may contain besides tensors: numpy's numbers and arrays of them, and mmengine's loss
+    history.
+    """
     import numpy as np
 
     makers = {"_reconstruct": np.zeros(1).__reduce__()[0], "scalar": np.float64(1).__reduce__()[0]}

@@ -1,4 +1,4 @@
-"""Where a network computes."""
+"""Choice of the device (CPU or GPU) that a network computes on."""
 
 from __future__ import annotations
 

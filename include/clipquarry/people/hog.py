@@ -1,7 +1,8 @@
-"""OpenCV's people detector of histograms of oriented gradients (Dalal and Triggs, CVPR 2005): nothing to download, and modest.
+"""OpenCV's person detector by histograms of oriented gradients (Dalal and Triggs, CVPR 2005): no download, modest
+accuracy.
 
-It finds upright people whose whole body shows. For data sets that are trained on, take a network's detector; this one makes the pipeline
-run, and be tested, on real people everywhere.
+It finds upright people whose whole body is visible. For training data, use a network's detector. This one lets the
+pipeline run, and be tested, on real people everywhere.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import cv2
 import numpy as np
 
 from clipquarry.errors import MachineError
-from clipquarry.people.detector import NOBODY, Boxes, Picture, as_fractions, check_picture
+from clipquarry.people.detector import NOBODY, Boxes, Frame, as_fractions, check_frame
 
 LONG_EDGE = 640
-"""Pictures are brought to this long edge: the detector's window is 64 x 128, and people in it must be about that tall or taller."""
+"""Frames are scaled to this long edge: the detector's window is 64 x 128, and people must be about that tall or
+taller.
+"""
 _SAME = 0.5
 """Two boxes that overlap by more (IoU) are one person."""
 
@@ -34,15 +37,15 @@ class HogDetector:
     def name(self) -> str:
         return f"hog opencv-{cv2.__version__}"
 
-    def detect(self, pictures: Sequence[Picture]) -> list[Boxes]:
-        return [self._one(picture) for picture in pictures]
+    def detect(self, frames: Sequence[Frame]) -> list[Boxes]:
+        return [self._one(frame) for frame in frames]
 
-    def _one(self, picture: Picture) -> Boxes:
-        check_picture(picture)
-        height, width = picture.shape[:2]
+    def _one(self, frame: Frame) -> Boxes:
+        check_frame(frame)
+        height, width = frame.shape[:2]
         scale = LONG_EDGE / max(width, height)
         small = cv2.resize(
-            picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA
+            frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA
         )
         if small.shape[0] < 128 or small.shape[1] < 64:
             return NOBODY
@@ -50,7 +53,7 @@ class HogDetector:
         found, margins = self._hog.detectMultiScale(small, winStride=(8, 8), padding=(16, 16), scale=1.05)
         if not len(found):
             return NOBODY
-        # The margin of the classifier as a score: 0 is a toss-up.
+        # The classifier's margin as a score: 0 is undecided.
         scores = 1 / (1 + np.exp(-np.asarray(margins, dtype=np.float64).ravel()))
         kept = [int(i) for i in cv2.dnn.NMSBoxes(np.asarray(found).tolist(), scores.tolist(), self._least, _SAME)]
         x, y, w, h = np.asarray(found, dtype=np.float64)[kept].T

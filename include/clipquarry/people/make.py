@@ -1,4 +1,4 @@
-"""A detector by the name of its backend. What a backend needs is imported only when it is asked for."""
+"""Factory of detectors by the name of the backend. A backend's libraries are imported only when it is used."""
 
 from __future__ import annotations
 

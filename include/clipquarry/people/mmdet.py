@@ -1,7 +1,8 @@
-"""Any detector of mmdetection: a config, a checkpoint, and pictures in batches.
+"""Backend for any detector of mmdetection: a config, a checkpoint, and frames in batches.
 
-The pictures go through the config's own test pipeline and the model's own preprocessing, as ``mmdet.apis.inference_detector`` does
-it, which takes them one by one. A batch holds pictures of one size only: padding beside a smaller picture would change what is found.
+Frames go through the config's own test pipeline and the model's own preprocessing, as in
+``mmdet.apis.inference_detector``, which takes them one by one. A batch contains frames of one size only: padding
+beside a smaller frame would change the detections.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from clipquarry.errors import MachineError, UserError
 from clipquarry.files import sha256_of
 from clipquarry.people.checkpoint import fit_weights, load_weights
-from clipquarry.people.detector import Boxes, Picture, as_fractions, check_picture
+from clipquarry.people.detector import Boxes, Frame, as_fractions, check_frame
 from clipquarry.people.device import choose_device
 
 CONFIG = "cascade-rcnn_x101-64x4d_fpn_1x_coco"
@@ -33,12 +34,15 @@ _NEEDS = "torch 2.13.0, mmengine 0.10.7, mmcv 2.1.0 with its operators and mmdet
 class MmdetDetector:
     """See :class:`clipquarry.people.detector.Detector`.
 
-    ``config``: a path, or the name of a config that mmdet ships. **A config is a Python program and is run**: use your own or mmdet's.
-    ``checkpoint``: weights only (:mod:`clipquarry.people.checkpoint`). ``sha256``: what the checkpoint's must be, if known.
-    ``device``: ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` (:mod:`clipquarry.people.device`). ``batch``: pictures at once on a GPU;
-    ``cpu_batch``: on a CPU, where more than one gain no time (``bench/bench_detect.py``) and cost memory. ``half``: half precision, on a GPU only. ``least``: a score must be greater. ``label``: the class that counts.
+    ``config``: a path, or the name of a config that mmdet ships. **A config is a Python program and is run**: use
+    your own or mmdet's. ``checkpoint``: weights only (:mod:`clipquarry.people.checkpoint`). ``sha256``: the
+    checkpoint's expected one, if known. ``device``: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``
+    (:mod:`clipquarry.people.device`). ``batch``: frames at once on a GPU. ``cpu_batch``: on a CPU, where more than
+    one save no time (``bench/bench_detect.py``) and cost memory. ``half``: half precision, on a GPU only. ``least``:
+    a score must be greater. ``label``: the class to detect.
 
-    Raises MachineError without the packages or the device, UserError for a config or a checkpoint that cannot be used.
+    Raises MachineError without the packages or the device, UserError for a config or a checkpoint that cannot be
+    used.
     """
 
     def __init__(
@@ -65,7 +69,7 @@ class MmdetDetector:
         if sha256 is not None and digest != sha256.lower():
             raise UserError(f"The sha256 of {checkpoint} is {digest}, wanted is {sha256}: it is another file.")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of mmdet's about older spellings of torch
+            warnings.simplefilter("ignore")  # mmdet's warnings about older spellings of torch
             self._model, self._pipeline, described = _built(found)
             fit_weights(self._model, weights, checkpoint)
             self._model.to(self._device).eval()
@@ -77,32 +81,32 @@ class MmdetDetector:
 
     @property
     def device(self) -> str:
-        """Where it works: ``cpu`` or ``cuda:N``."""
+        """The device: ``cpu`` or ``cuda:N``."""
         return self._device
 
-    def detect(self, pictures: Sequence[Picture]) -> list[Boxes]:
-        for picture in pictures:
-            check_picture(picture)
-        found: list[Boxes | None] = [None] * len(pictures)
-        for places in self._batches(pictures):
-            for place, boxes in zip(places, self._found([pictures[place] for place in places]), strict=True):
+    def detect(self, frames: Sequence[Frame]) -> list[Boxes]:
+        for frame in frames:
+            check_frame(frame)
+        found: list[Boxes | None] = [None] * len(frames)
+        for places in self._batches(frames):
+            for place, boxes in zip(places, self._found([frames[place] for place in places]), strict=True):
                 found[place] = boxes
         return [boxes for boxes in found if boxes is not None]
 
-    def _batches(self, pictures: Sequence[Picture]) -> Iterator[list[int]]:
-        """Places of pictures of one size, at most a batch at a time."""
+    def _batches(self, frames: Sequence[Frame]) -> Iterator[list[int]]:
+        """Positions of frames of one size, at most a batch at a time."""
 
         def size(place: int) -> tuple[int, ...]:
-            return pictures[place].shape
+            return frames[place].shape
 
-        for _, same in groupby(sorted(range(len(pictures)), key=size), size):
+        for _, same in groupby(sorted(range(len(frames)), key=size), size):
             places = list(same)
             yield from (places[begin : begin + self._batch] for begin in range(0, len(places), self._batch))
 
-    def _found(self, pictures: Sequence[Picture]) -> list[Boxes]:
+    def _found(self, frames: Sequence[Frame]) -> list[Boxes]:
         torch = self._torch
-        # mmdet takes what OpenCV reads: blue first.
-        ready = [self._pipeline({"img": picture[..., ::-1].copy(), "img_id": 0}) for picture in pictures]
+        # mmdet expects OpenCV's order: blue first.
+        ready = [self._pipeline({"img": frame[..., ::-1].copy(), "img_id": 0}) for frame in frames]
         data = {name: [one[name] for one in ready] for name in ("inputs", "data_samples")}
         kind = self._device.partition(":")[0]
         try:
@@ -111,21 +115,21 @@ class MmdetDetector:
                 results = self._model.test_step(data)
         except torch.OutOfMemoryError:
             raise MachineError(
-                f"{self._device} has too little memory for {len(pictures)} pictures at once: ask for a smaller batch."
+                f"{self._device} has too little memory for {len(frames)} frames at once: ask for a smaller batch."
             ) from None
-        return [self._people(one, picture) for one, picture in zip(results, pictures, strict=True)]
+        return [self._people(one, frame) for one, frame in zip(results, frames, strict=True)]
 
-    def _people(self, result: Any, picture: Picture) -> Boxes:
-        """Boxes of the class and above the least score; compared in float32, as the reference does."""
+    def _people(self, result: Any, frame: Frame) -> Boxes:
+        """Boxes of the class with more than the least score; compared in float32, as the reference does."""
         found = result.pred_instances
         scores = found.scores.float().cpu().numpy()
         kept = (found.labels.cpu().numpy() == self._label) & (scores > self._least)
         rows = np.concatenate([found.bboxes.float().cpu().numpy()[kept], scores[kept, None]], axis=1)
-        return as_fractions(rows.astype(np.float64), picture.shape[1], picture.shape[0])
+        return as_fractions(rows.astype(np.float64), frame.shape[1], frame.shape[0])
 
 
 def _imported() -> Any:
-    """The module torch, when all that mmdet needs is there."""
+    """The module torch, if everything that mmdet needs is installed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -151,7 +155,7 @@ def config_path(config: str) -> Path:
 
 
 def _built(path: Path) -> tuple[Any, Any, str]:
-    """Model (random weights, on the CPU), test pipeline for a picture in memory, and a hash of what both are made of."""
+    """Model (random weights, on the CPU), test pipeline for a frame in memory, and a hash of their definitions."""
     from mmcv.transforms import Compose
     from mmdet.registry import MODELS
     from mmdet.utils import get_test_pipeline_cfg
@@ -168,13 +172,13 @@ def _built(path: Path) -> tuple[Any, Any, str]:
         with DefaultScope.overwrite_default_scope(config.get("default_scope", "mmdet")):
             pipeline = Compose(steps)
             model = revert_sync_batchnorm(MODELS.build(config.model))
-    except Exception as error:  # a config is a program of somebody's: anything may go wrong in it
+    except Exception as error:  # a config is somebody's program: it may raise anything
         raise UserError(f"The config {path} makes no detector: {type(error).__name__}: {str(error)[:300]}.") from error
     return model, pipeline, hashlib.sha256(described.encode()).hexdigest()
 
 
 def _without_downloads(part: Any) -> None:
-    """Take the addresses of pretrained parts out of a model's config: the checkpoint has all weights."""
+    """Remove the addresses of pretrained parts from a model's config: the checkpoint has all weights."""
     if isinstance(part, dict):
         if isinstance(part.get("init_cfg"), dict) and part["init_cfg"].get("type") == "Pretrained":
             part["init_cfg"] = None

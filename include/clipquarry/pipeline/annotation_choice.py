@@ -1,22 +1,20 @@
-"""Which annotation sources a run asks, and from which one each annotation file on disk came.
+"""Choice of a run's annotation sources, and the record of each annotation file's source.
 
-A file that is there is kept. So that a run's choice of a source is never dropped in silence, ``{data}/.clipquarry/annotations/{dataset}.json``
-remembers where each file came from: path below the data set's folder to ``{"source", "sha256"}``.
+An existing file is kept. So that a run's choice of a source is never silently dropped,
+``{data}/.clipquarry/annotations/{dataset}.json`` records each file's source: path below the data set's folder to
+``{"source", "sha256"}``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-from clipquarry.acquire.official import Obtained
+from clipquarry.acquire.annotation_files import KEPT, AnnotationFile
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.errors import ClipquarryError, UserError
 from clipquarry.files import read_json, sha256_of, write_json
 from clipquarry.pipeline.context import RunContext
-
-KEPT = "kept"
 
 
 def annotation_spec(ctx: RunContext) -> DatasetSpec:
@@ -29,9 +27,9 @@ def annotation_spec(ctx: RunContext) -> DatasetSpec:
 
 
 def check_kept(ctx: RunContext, paths: Iterable[str]) -> None:
-    """Refuse a file that lies at one of ``paths`` (below the data set's folder) and is of no source that the run chose.
+    """Refuse a file at one of ``paths`` (below the data set's folder) that comes from no source that the run chose.
 
-    Raises UserError. A source of kind ``manual`` stands for whatever a person has placed.
+    Raises UserError. A source of kind ``manual`` stands for files that a person placed.
     """
     chosen = set(ctx.params.annotation_sources)
     by_hand = {source.id for source in ctx.spec.annotation_sources if source.kind == "manual"}
@@ -54,8 +52,8 @@ def check_kept(ctx: RunContext, paths: Iterable[str]) -> None:
             )
 
 
-def remember(ctx: RunContext, obtained: Iterable[Obtained]) -> None:
-    """Note where files came from that this run brought."""
+def remember(ctx: RunContext, obtained: Iterable[AnnotationFile]) -> None:
+    """Record the sources of the files that this run downloaded."""
     root = ctx.data.dataset(ctx.spec.root)
     new = {
         str(one.path.relative_to(root)): {"source": one.source, "sha256": one.sha256}
@@ -63,16 +61,12 @@ def remember(ctx: RunContext, obtained: Iterable[Obtained]) -> None:
         if one.source != KEPT and one.path.is_relative_to(root)
     }
     if new:
-        write_json(_file(ctx), {**_read(ctx), **new})
-
-
-def _file(ctx: RunContext) -> Path:
-    return ctx.data.private / "annotations" / f"{ctx.spec.name}.json"
+        write_json(ctx.data.annotation_origins(ctx.spec.name), {**_read(ctx), **new})
 
 
 def _read(ctx: RunContext) -> dict[str, Mapping[str, Any]]:
     try:
-        value = read_json(_file(ctx))
-    except (OSError, ClipquarryError):  # none yet, or damaged: then nobody knows
+        value = read_json(ctx.data.annotation_origins(ctx.spec.name))
+    except (OSError, ClipquarryError):  # none yet, or damaged: the sources are unknown
         return {}
     return {str(key): one for key, one in value.items() if isinstance(one, dict)} if isinstance(value, dict) else {}

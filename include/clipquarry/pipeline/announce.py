@@ -1,7 +1,7 @@
-"""What other DAGs are told: only what is whole and has changed since it was last told of.
+"""Events for other DAGs, only for complete data that have changed since the last event.
 
-``{data}/.clipquarry/announced/{dataset}.json`` keeps, by outlet, what was last announced: ``{"digest", "run"}``. A task that is tried again
-announces again, because nobody knows whether its first word arrived.
+``{data}/.clipquarry/announced/{dataset}.json`` records, by outlet, the last event: ``{"digest", "run"}``. A retried
+task announces again, because nobody knows whether its first event arrived.
 """
 
 from __future__ import annotations
@@ -17,24 +17,25 @@ from clipquarry.errors import ClipquarryError
 from clipquarry.files import read_json, sha256_of, write_json
 from clipquarry.pipeline.context import RunContext
 from clipquarry.pipeline.state import PRESENT, read_state
+from clipquarry.run_documents import read_lists
 
 _SHAPES = frozenset(
     {"resize", "frames", "short_edge", "frame_width", "frame_height", "frame_rate", "version", "excerpts"}
 )
-"""Parameters that say how frames and copies look."""
+"""Parameters that affect the look of frames and copies."""
 
 
 def announcement(ctx: RunContext, outlet: str) -> dict[str, Any] | None:
-    """The ``extra`` of an asset event, noted as announced; None when there is nothing to tell.
+    """The ``extra`` of an asset event, recorded as announced; None if there is nothing to announce.
 
-    Keys: ``run``; ``release``, its name; ``lock``, sha256 over the paths and contents of the clips that are there; ``present`` and
-    ``expected`` (items), ``by_split`` (split to both).
+    Keys: ``run``; ``release``, its name; ``lock``, sha256 over the paths and contents of the present clips;
+    ``present`` and ``expected`` (items), ``by_split`` (split to both).
     """
     if not is_whole(ctx):
         return None
     lock, counts = _content(ctx)
     digest = _digest(ctx, outlet, lock)
-    path = ctx.data.private / "announced" / f"{ctx.spec.name}.json"
+    path = ctx.data.announced(ctx.spec.name)
     told = _read(path)
     before = told.get(outlet, {})
     if before.get("digest") == digest and before.get("run") != ctx.run:
@@ -47,15 +48,15 @@ def announcement(ctx: RunContext, outlet: str) -> dict[str, Any] | None:
 
 
 def is_whole(ctx: RunContext) -> bool:
-    """Whether the run is about the data set as a whole: its default splits, and all of each. A trial is not."""
+    """Whether the run covers the whole data set: its default splits, and all of each. A trial does not."""
     params = ctx.params
-    part = any(getattr(params, name, None) for name in ("limit", "classes", "videos", "kinetics_list"))
-    usual = set(ctx.spec.default_parts or ctx.spec.parts)
-    return not part and not params.dry_run and usual <= set(ctx.splits)
+    partial = any(getattr(params, name, None) for name in ("limit", "classes", "videos", "kinetics_list"))
+    usual = set(ctx.spec.default_splits or ctx.spec.splits)
+    return not partial and not params.dry_run and usual <= set(ctx.splits)
 
 
 def _content(ctx: RunContext) -> tuple[str, dict[str, dict[str, int]]]:
-    """A digest of what is there of the chosen splits, and how much of what was asked for that is."""
+    """A digest of the present items of the chosen splits, and their share of the requested ones."""
     state = read_state(ctx.state)
     here = state.filter(pc.is_in(state["status"], value_set=PRESENT)).select(["path", "sha256", "split"])
     hashed = hashlib.sha256()
@@ -67,26 +68,26 @@ def _content(ctx: RunContext) -> tuple[str, dict[str, dict[str, int]]]:
 
 
 def _digest(ctx: RunContext, outlet: str, lock: str) -> str:
-    """What must differ for ``outlet`` to have changed."""
-    parts = [lock]
+    """A digest that differs if ``outlet`` has changed."""
+    found = [lock]
     if outlet == "frames":
-        parts += [
+        found += [
             f"{name}={value}" for name, value in sorted(ctx.params.model_dump(mode="json").items()) if name in _SHAPES
         ]
     elif outlet == "lists":
-        parts += [sha256_of(Path(one["path"])) for one in read_json(ctx.folder / "lists.json")]
+        found += [sha256_of(Path(one["path"])) for one in read_lists(ctx.place)]
     elif outlet == "release":
-        parts += [
+        found += [
             f"{file.name}={sha256_of(file)}"
             for file in sorted((ctx.data.release(ctx.spec.name) / ctx.run).glob("*"))
             if file.is_file()
         ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         value = read_json(path)
-    except (OSError, ClipquarryError):  # none yet, or damaged: to tell once more does less harm than never
+    except (OSError, ClipquarryError):  # none yet, or damaged: a second event does less harm than none
         return {}
     return {str(key): one for key, one in value.items() if isinstance(one, dict)} if isinstance(value, dict) else {}

@@ -1,7 +1,7 @@
-"""Why parts of a run failed, for its report: one small file a part, ``{run}/failures/{part}.json``.
+"""Error messages of failed tasks for the report: one small file per task, ``{run}/failures/{task}.json``.
 
-Written where an error ends a stage or a step, and removed when the part ends well after all. A blocked gate is not noted: its own
-result says more.
+A message is written when an error ends a stage or a step, and removed when the task succeeds after all. A blocked gate
+is not noted, because its own result says more.
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ from typing import NamedTuple
 
 from clipquarry.errors import ClipquarryError, GateBlocked
 from clipquarry.files import read_json, write_json
-
-FOLDER = "failures"
+from clipquarry.run_folder import RunFolder
 
 
 class Failure(NamedTuple):
-    """A part of a run that failed: its name, one sentence, and when (ISO 8601, UTC)."""
+    """A failed task: its name, one sentence, and when (ISO 8601, UTC)."""
 
-    part: str
+    task: str
     sentence: str
     at: str
 
 
 def sentence_of(error: BaseException) -> str:
-    """The words for an error. One that is not ours is a defect, and is named as such."""
+    """The sentence for an error. Any error that is not ours is a defect, and is named as such."""
     if isinstance(error, ClipquarryError):
         return str(error)
     if not isinstance(error, Exception):  # Ctrl-C, a task that was cancelled
@@ -35,34 +34,32 @@ def sentence_of(error: BaseException) -> str:
     return f"{type(error).__name__}{f': {text}' if text else ''}; this is a defect of Clipquarry or of the machine, and the log has its traceback."
 
 
-def note_failure(folder: Path, part: str, error: BaseException | str) -> None:
-    """Note why ``part`` failed in the run's ``folder``."""
+def note_failure(folder: Path, task: str, error: BaseException | str) -> None:
+    """Note why ``task`` failed in the run's ``folder``."""
     if isinstance(error, GateBlocked):
         return
     sentence = error if isinstance(error, str) else sentence_of(error)
     with suppress(
         ClipquarryError, OSError
-    ):  # a disk that is full or read-only: the error itself says more than that of its note
-        write_json(_file(folder, part), {"part": part, "sentence": sentence, "at": datetime.now(UTC).isoformat()})
+    ):  # a full or read-only disk: the error itself says more than that of its note
+        write_json(
+            RunFolder(folder).failure(task), {"part": task, "sentence": sentence, "at": datetime.now(UTC).isoformat()}
+        )
 
 
-def clear_failure(folder: Path, part: str) -> None:
-    """``part`` ended well."""
+def clear_failure(folder: Path, task: str) -> None:
+    """Remove the note: ``task`` succeeded."""
     with suppress(OSError):
-        _file(folder, part).unlink(missing_ok=True)
+        RunFolder(folder).failure(task).unlink(missing_ok=True)
 
 
 def failures_of(folder: Path) -> list[Failure]:
-    """What was noted, first failure first. A damaged note is left out."""
+    """The notes, first failure first. A damaged note is left out."""
     found = []
-    for path in (folder / FOLDER).glob("[!.]*.json"):
+    for path in RunFolder(folder).failures():
         try:
             value = read_json(path)
             found.append(Failure(str(value["part"]), str(value["sentence"]), str(value["at"])))
         except (ClipquarryError, OSError, KeyError, TypeError):
             continue
     return sorted(found, key=lambda failure: failure.at)
-
-
-def _file(folder: Path, part: str) -> Path:
-    return folder / FOLDER / f"{part}.json"

@@ -1,4 +1,4 @@
-"""What of a run came to its end: such parts are read, and nobody is asked again while the run goes on."""
+"""Finished shards of a run: their results are read, and their items get no new request while the run goes on."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from typing import Any
 
 from clipquarry.errors import UserError
 from clipquarry.files import read_json
+from clipquarry.run_documents import read_run_facts, verdicts
+from clipquarry.run_folder import RunFolder, journal_path, result_path
 from clipquarry.settings import DataRoot
 
 ASKING = ("unpack", "fetch", "download")
-"""Steps whose finished parts are not asked for again while a run goes on."""
+"""Steps whose finished shards are not run again while a run goes on."""
 
 
 def is_over(data: DataRoot, folder: Path) -> bool:
-    """Whether the run in ``folder`` came to its end: released, or blocked by a gate. One that was stopped goes on where it was."""
-    about = folder / "run.json"
-    if not about.exists() or not read_json(about).get("ended"):
+    """Whether the run in ``folder`` ended: released, or blocked by a gate. A stopped run continues."""
+    place = RunFolder(folder)
+    if not place.run_file.exists() or not read_run_facts(folder).get("ended"):
         return False
-    gates = (read_json(path).get("verdict") for path in (folder / "gates").glob("[!.]*.json"))
-    return (data.release(folder.parent.name) / folder.name).exists() or "block" in gates
+    return (data.release(folder.parent.name) / folder.name).exists() or "block" in verdicts(place).values()
 
 
-def finished_part(data: DataRoot, step: str, out: Path) -> dict[str, Any] | None:
-    """The result of the part ``out`` of a run that goes on, when it is finished; None: the step is to be run.
+def finished_shard(data: DataRoot, step: str, out: Path) -> dict[str, Any] | None:
+    """The result of the shard ``out`` of a run that goes on, if it is finished; None: the step must run.
 
-    Steps that ask nobody are run in any case: they keep what is done, and see what has gone from the disk since.
+    Steps without requests always run: they keep finished work, and see files that have gone from the disk since.
     """
-    from clipquarry.steps.runner import journal_path, result_path
-
     if step not in ASKING or not out.exists() or is_over(data, out.parents[1]):
         return None
     try:
@@ -37,5 +36,5 @@ def finished_part(data: DataRoot, step: str, out: Path) -> dict[str, Any] | None
         return None
     if not isinstance(told, dict) or told.get("exit") != 0:
         return None
-    journal_path(out).unlink(missing_ok=True)  # of a process that died when it had nothing left to do but this
+    journal_path(out).unlink(missing_ok=True)  # a process died when only this was left to do
     return told

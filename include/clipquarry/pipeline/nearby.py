@@ -1,7 +1,8 @@
-"""What lies on disk already, by one listing of each folder: who could not be found by anybody is not planned for a task.
+"""Search for items on disk, by one listing of each folder: an item that no source can have gets no task.
 
-A run over folders only (``--source local``, another data set's clips) asks nobody. Looking into the listing costs some
-microseconds an item, a task that finds nothing some milliseconds and a lock, and a thousand tasks their starts.
+A run over folders only (``--source local``, another data set's clips) makes no request. A look into the listing
+takes some microseconds per item; a task that finds nothing takes some milliseconds and a lock, and a thousand tasks
+their starts.
 """
 
 from __future__ import annotations
@@ -14,36 +15,41 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clipquarry.acquire.answer import Want
+from clipquarry.acquire.answer import ClipRequest
+from clipquarry.acquire.cache import SourceCache
 from clipquarry.acquire.listing import Listing
 from clipquarry.acquire.local import LocalSource
 from clipquarry.acquire.other_dataset import DatasetSource
 from clipquarry.acquire.sources import Egress, make_sources
 from clipquarry.datasets.model import Source
 from clipquarry.errors import UserError
-from clipquarry.ids import clip_id
+from clipquarry.ids import window_name
 from clipquarry.manifest import Row
+from clipquarry.microseconds import seconds
 from clipquarry.pipeline.context import RunContext
+from clipquarry.pipeline.family import brings_whole_files
 from clipquarry.reasons import Reason, Status
 from clipquarry.steps.clips import KIND
+from clipquarry.steps.source_clip import download_work
 
 _COLUMNS = ("video_id", "clip_id", "split", "label", "class_dir", "start", "end")
 _BATCH = 8192
 
 
 class Nearby:
-    """Where an item of the run may lie: the folders of its sources, its own place, the store of clips.
+    """Possible places of an item: the folders of the sources, its own place in the layout, the store of clips.
 
-    ``params`` are those of the step that brings the items, with the sources that ask nobody. A folder that this machine
-    does not have may be mounted where the steps run: then nothing is known, and everything may lie there. Without any
-    source that asks nobody there is no folder to look into.
+    ``params`` are those of the step that fetches the items, with the local sources. A folder that this machine lacks
+    may be mounted where the steps run: then nothing is known, and everything may be there. Without any local source
+    there is no folder to search.
     """
 
     def __init__(self, ctx: RunContext, params: dict[str, Any]) -> None:
         self._ctx, self._root, self._videos = ctx, params["root"], str(params["videos"])
-        self._whole_files = ctx.spec.annotation_format == "ava_csv"
-        self._listing, self._store = Listing(snapshot=True), Listing(snapshot=True, stems=True)
+        self._whole_files = brings_whole_files(ctx.spec)
+        self._listing, self._store = Listing(snapshot=True), Listing(snapshot=True, entries=True)
         self._clips = f"{ctx.data.store}/{KIND}"
+        self._cache = SourceCache(ctx.data.scratch, 0)
         self._sources: list[LocalSource | DatasetSource] = []
         self._unknown = False
         try:
@@ -52,14 +58,14 @@ class Nearby:
                 Egress(ctx.data.egress(ctx.settings.egress)),
                 overrides=params["overrides"], data=ctx.data.root, whole_files=self._whole_files, listing=self._listing,
             )  # fmt: skip
-        except UserError:  # the step says it, where it runs
+        except UserError:  # the step reports it, where it runs
             self._unknown = True
         else:
             self._sources = [one.source for one in made.asked if isinstance(one.source, LocalSource | DatasetSource)]
             self._unknown = not self._sources
 
     def may_lie(self, items: pa.Table) -> pa.Array:
-        """For each row of items whether there is a file of such a name; what it holds, the step will see."""
+        """For each row of items, whether there is a file of such a name; the step will read its content."""
         if self._unknown:
             return pa.array([True] * items.num_rows, pa.bool_())
         found: list[bool] = []
@@ -68,8 +74,8 @@ class Nearby:
         return pa.array(found, pa.bool_())
 
     def divide(self, items: pa.Table, askable: Collection[str]) -> tuple[pa.Table, pa.Table]:
-        """The rows that a task has something to do for, and those that are nowhere. ``askable``: splits for which
-        somebody else is asked.
+        """The rows that need a task, and those that are nowhere. ``askable``: splits for which other sources can be
+        asked.
         """
         asks = pc.is_in(items["split"], value_set=pa.array(sorted(askable), pa.string()))
         rest = items.filter(pc.invert(asks))
@@ -81,9 +87,9 @@ class Nearby:
         return items.filter(planned), absent
 
     def told(self, absent: pa.Table) -> pa.Table:
-        """Rows that are nowhere, with status, reason and evidence. Nobody was asked, so that no clock begins."""
+        """Rows that are nowhere, with status, reason and evidence. No source was asked, so no clock begins."""
         names = " or ".join(f"'{source.id}'" for source in self._sources)
-        evidence = f"not in folder {names}"  # short: in half a million rows of many tables
+        evidence = f"not in folder {names}"  # short, because half a million rows of many tables have it
         words = (str(Status.MISSING), str(Reason.NO_SOURCE), evidence)
         for name, word in zip(("status", "reason", "evidence"), words, strict=True):
             absent = absent.append_column(name, pa.array([word] * absent.num_rows, pa.string()))
@@ -92,14 +98,14 @@ class Nearby:
     def _has(self, row: Row) -> bool:
         try:
             return any(self._looks(row))
-        except (OSError, UserError):  # a folder that cannot be read, a hostile name: the step says which
+        except (OSError, UserError):  # an unreadable folder, a hostile name: the step reports it
             return True
 
     def _looks(self, row: Row) -> Iterator[bool]:
-        want = Want(
+        want = ClipRequest(
             row["video_id"],
-            row["start"],
-            row["end"],
+            seconds(row["start"]),
+            seconds(row["end"]),
             row["clip_id"],
             row["split"],
             row["class_dir"] or "",
@@ -111,15 +117,15 @@ class Nearby:
         folder = self._place(row["split"], row["class_dir"] or "")
         yield folder is not None and name in self._listing.names(folder, name)
         if self._whole_files:  # a download that had arrived when its process died
-            yield (self._ctx.data.scratch / "work" / f"download-{name}").is_dir()
+            yield self._cache.has_work(download_work(name))
         elif not self._store.never_has(self._clips):
-            window = clip_id(row["video_id"], row["start"], row["end"])
+            window = window_name(row["video_id"], row["start"], row["end"])
             bucket = hashlib.sha256(window.encode()).hexdigest()[:2]
             yield window in self._store.names(f"{self._clips}/{bucket}", window)
 
     @lru_cache(maxsize=4096)  # noqa: B019  lives as long as the plan is made
     def _place(self, split: str, class_dir: str) -> str | None:
-        """The folder of a split's and class's clips in the layout; None when there is none."""
-        folder = f"{self._ctx.data.root}/{self._root}/{self._videos.replace('{part}', split)}"
+        """The folder of a split's and class's clips in the layout; None if there is none."""
+        folder = f"{self._ctx.data.root}/{self._root}/{self._videos.replace('{split}', split)}"
         folder = f"{folder}/{class_dir}" if class_dir else folder
         return None if self._listing.never_has(folder) else folder

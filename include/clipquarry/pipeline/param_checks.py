@@ -1,7 +1,8 @@
-"""Checks of a run's parameters, all made before anybody is asked for anything.
+"""Checks of a run's parameters, all before the first request.
 
-:func:`parse_run_params` needs nothing but the data set's YAML, so that the command line, the trigger form's server and every task
-check alike. :func:`check_here` looks at this machine: files, folders and variables; the first stage of a run calls it.
+:func:`parse_run_params` needs only the data set's YAML, so that the command line, the trigger form's server and
+every task check alike. :func:`check_here` checks this machine: files, folders and variables; the first stage of a
+run calls it.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from pydantic import ValidationError
 from clipquarry.acquire.template import Template, unset_variables
 from clipquarry.datasets.model import DatasetSpec, Source
 from clipquarry.errors import UserError
-from clipquarry.ids import is_youtube_id
-from clipquarry.pipeline.params import BoxParams, DetectParams, RunParams, default_params, params_model
+from clipquarry.pipeline.family import default_params, params_model
+from clipquarry.pipeline.params import RunParams
+from clipquarry.settings import DataRoot
 
 _WEB = ("http://", "https://")
 
@@ -27,7 +29,7 @@ def parse_run_params(value: Mapping[str, Any], spec: DatasetSpec) -> RunParams:
     """Validate a run's parameters against the model and the data set. Raises UserError with one sentence."""
     defaults = default_params(spec)
     try:
-        given = {name: one for name, one in value.items() if one is not None}  # the form's word for an empty field
+        given = {name: one for name, one in value.items() if one is not None}  # the form's value of an empty field
         params = params_model(spec).model_validate(defaults | given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -44,9 +46,9 @@ def parse_run_params(value: Mapping[str, Any], spec: DatasetSpec) -> RunParams:
 
 
 def _unknown(params: RunParams, spec: DatasetSpec) -> Iterator[str]:
-    """Names that the data set does not have."""
+    """Names that the data set lacks."""
     known = {
-        "split": (params.splits, list(spec.parts)),
+        "split": (params.splits, list(spec.splits)),
         "source": (params.sources, [source.id for source in spec.item_sources]),
         "annotation source": (params.annotation_sources, [source.id for source in spec.annotation_sources]),
     }
@@ -54,10 +56,7 @@ def _unknown(params: RunParams, spec: DatasetSpec) -> Iterator[str]:
         for name in asked:
             if name not in there:
                 yield f"{spec.name} has no {what} '{name}'; it has {', '.join(there) or 'none'}."
-    if isinstance(params, BoxParams):
-        for video in params.videos:
-            if not is_youtube_id(video):
-                yield f"Parameter 'videos' of {spec.name}: {video[:40]!r} is not a YouTube id."
+    yield from params.problems(spec)
 
 
 def _unplaced(params: RunParams, spec: DatasetSpec) -> Iterator[str]:
@@ -80,7 +79,7 @@ def _unplaced(params: RunParams, spec: DatasetSpec) -> Iterator[str]:
 
 
 def addresses(params: RunParams) -> Iterator[tuple[str, str, str]]:
-    """Kind of source, parameter and value of each address that the run brings along."""
+    """Kind of source, parameter and value of each address among the run's parameters."""
     for kind, name in (("local", "local_folder"), ("http", "mirror_url")):
         if address := getattr(params, name):
             yield kind, name, address
@@ -88,11 +87,11 @@ def addresses(params: RunParams) -> Iterator[tuple[str, str, str]]:
 
 def replaceable(spec: DatasetSpec, kind: str) -> list[str]:
     """Sources whose address a run may replace; the first one is."""
-    return [source.id for source in spec.item_sources if source.kind == kind and not source.parts_list]
+    return [source.id for source in spec.item_sources if source.kind == kind and not source.volume_lists]
 
 
 def switched_off(source: Source, environ: Mapping[str, str]) -> list[str]:
-    """Variables that a source needs and the environment does not set."""
+    """Variables that a source needs and the environment lacks."""
     return unset_variables(" ".join([*source.all_urls, source.path or ""]), environ)
 
 
@@ -101,12 +100,13 @@ def check_here(
     spec: DatasetSpec,
     *,
     steps_here: bool,
-    states: Path | None = None,
+    data: DataRoot | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> None:
-    """Raise UserError for a file, folder, data set or variable that the run names and this machine does not have.
+    """Raise UserError for a file, folder, data set or variable that the run names and this machine lacks.
 
-    ``states``: the folder with what is known of each data set. ``steps_here``: steps run as processes of this machine, so that what they read must be here too.
+    ``data``: the data root with the states of the data sets. ``steps_here``: steps run as processes of this machine,
+    so that their inputs must be here too.
     """
     replaced = {replaceable(spec, kind)[0] for kind, _, _ in addresses(params)}
     for asked, sources in ((params.sources, spec.item_sources), (params.annotation_sources, spec.annotation_sources)):
@@ -116,17 +116,14 @@ def check_here(
                     f"The source '{source.id}' is asked for and switched off: set {unset[0]}, or leave the source out."
                 )
     for name in getattr(params, "compare_with", []):
-        if name == spec.name or "/" in name or not (states is None or (states / f"{name}.parquet").is_file()):
+        if name == spec.name or "/" in name or not (data is None or data.has_state(name)):
             raise UserError(
                 f"compare_with names '{name[:60]}', which is no other data set that was fetched on this disk: leave it out."
             )
-    for name in ("label_map", "kinetics_list"):
-        if (path := getattr(params, name, "")) and not Path(path).is_file():
+    for name, path, by_step in params.names():
+        if (steps_here or not by_step) and not Path(path).is_file():
             raise UserError(f"Parameter '{name}' names {path}, which is no file: write the path of one.")
     folder, hole, _ = params.local_folder.partition("{")
     folder = folder.rpartition("/")[0] or "/" if hole else folder
     if steps_here and folder and not Path(folder).is_dir():
         raise UserError(f"local_folder names {folder}, which is no folder: mount it, or write another path.")
-    weights = params.detector_checkpoint if isinstance(params, DetectParams) else ""
-    if steps_here and weights and not weights.startswith(_WEB) and not Path(weights).is_file():
-        raise UserError(f"detector_checkpoint names {weights}, which is no file: write the path of one, or a URL.")

@@ -1,7 +1,7 @@
-"""Checksums of annotation files as they were first seen, over all runs of a data set: a change is told by a gate.
+"""Checksums of annotation files as first seen, over all runs of a data set; a gate reports changes.
 
-``{data}/.clipquarry/state/{dataset}.pins.json``: path below the data root to sha256 and run. A person who means the change removes the
-file's entry.
+``{data}/.clipquarry/state/{dataset}.pins.json``: path below the data root to sha256 and run. A person who accepts a
+change removes the file's entry.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from clipquarry.pipeline.state import locked
 
 
 def pin(ctx: RunContext, files: Iterable[Path]) -> list[dict[str, str]]:
-    """Remember the files that are new, and say of all: ``path``, ``sha256``, ``first`` (the sha256 that was first seen) and ``run``."""
-    path = ctx.state.with_name(f"{ctx.spec.name}.pins.json")
+    """Record new files, and return for all: ``path``, ``sha256``, ``first`` (the first seen sha256) and ``run``."""
+    path = ctx.data.pins(ctx.spec.name)
     told = []
     with locked(path):
         pins = _read(path)
@@ -32,7 +32,7 @@ def pin(ctx: RunContext, files: Iterable[Path]) -> list[dict[str, str]]:
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:
-    """What is remembered; entries that a person damaged are remembered afresh."""
+    """The recorded entries; those that a person damaged are recorded anew."""
     try:
         value = read_json(path) if path.exists() else {}
     except ClipquarryError:

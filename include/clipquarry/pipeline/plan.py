@@ -1,7 +1,7 @@
-"""What a run will do: which items, in which shard, and which are left alone because their time has not come.
+"""The plan of a run: its items, their shards, and the items that are not due yet.
 
-Shards are made by hash of the source video's id, so that all clips of one video, of whatever split, meet in one task and the
-video is fetched and decoded once.
+Shards are made by hash of the source video's id, so that all clips of one video, of whatever split, meet in one
+task, and the video is fetched and decoded once.
 """
 
 from __future__ import annotations
@@ -11,25 +11,27 @@ import zlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from clipquarry.errors import UserError
-from clipquarry.files import read_json, write_json
-from clipquarry.ids import normalise_label
-from clipquarry.manifest import ITEM_FIELDS, read_table, schema_of
+from clipquarry.files import write_json
+from clipquarry.manifest import ITEM_FIELDS, read_table, scalar, schema_of
 from clipquarry.pipeline.context import RunContext
-from clipquarry.pipeline.graph import steps_of
+from clipquarry.pipeline.family import steps_of
+from clipquarry.pipeline.fetch_params import fetch_params
 from clipquarry.pipeline.nearby import Nearby
-from clipquarry.pipeline.params import MAX_SHARDS, BoxParams, KineticsParams
+from clipquarry.pipeline.params import MAX_SHARDS, Only
 from clipquarry.pipeline.sources import NEAR, Askers, askers, enabled_sources
 from clipquarry.pipeline.state import PRESENT, check_files, read_state, write_table
 from clipquarry.reasons import Status
+from clipquarry.run_documents import PlanFacts, read_plan
+from clipquarry.run_folder import shard
 
 VIDEOS_PER_SHARD = 400
-"""Big enough that a task's start does not matter, small enough that a retry loses little."""
+"""Large enough that a task's start does not matter, small enough that a retry loses little."""
 
 _ITEMS = [f.name for f in ITEM_FIELDS]
 SHARD_SCHEMA = schema_of(ITEM_FIELDS, "shard")
@@ -40,12 +42,12 @@ HELD_SCHEMA = schema_of(
 
 
 LOCAL = "local"
-"""Prefix of shards whose items are looked for where nobody is asked: folders, other data sets, the store."""
+"""Prefix of shards whose items are only searched locally: folders, other data sets, the store."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Shards of items for which the same sources may be asked. ``sources``: their ids; None: all of the run."""
+    """Shards of items with the same allowed sources. ``sources``: their ids; None: all of the run."""
 
     prefix: str
     shards: list[Path]
@@ -63,7 +65,7 @@ class Plan:
 
     @property
     def shards(self) -> list[Path]:
-        """All of them, in the order of the jobs."""
+        """All shards, in the order of the jobs."""
         return [shard for group in self.groups for shard in group.shards]
 
 
@@ -71,38 +73,32 @@ def select(ctx: RunContext, catalog: pa.Table) -> pa.Table:
     """The usable catalog rows that the run's parameters choose."""
     table = catalog.filter(pc.equal(catalog["status"], str(Status.DONE)))
     table = table.filter(pc.is_in(table["split"], value_set=pa.array(ctx.splits, pa.string())))
-    if isinstance(ctx.params, KineticsParams) and ctx.params.classes:
-        wanted = {normalise_label(label) for label in ctx.params.classes}
-        table = _only(ctx, table, catalog, "class_dir", wanted, "class", "write it as in the csv or as its folder")
-    if isinstance(ctx.params, BoxParams) and ctx.params.videos:
-        wanted = set(ctx.params.videos)
-        table = _only(ctx, table, catalog, "video_id", wanted, "video", "ids are those of the annotations")
+    for only in ctx.params.only():
+        table = _chosen(ctx, table, catalog, only)
     if ctx.params.limit is not None:
         table = pa.concat_tables(
             table.filter(pc.equal(table["split"], split)).slice(0, ctx.params.limit) for split in ctx.splits
         )
     table = table.select(_ITEMS)
-    if ctx.spec.arrangement == "flat":  # the classes stay in the catalog; steps see clips of no folder
+    if ctx.spec.item.level == 1:  # the classes stay in the catalog; steps see clips without a folder
         table = table.set_column(_ITEMS.index("class_dir"), "class_dir", pa.nulls(table.num_rows, pa.string()))
     return table
 
 
-def _only(
-    ctx: RunContext, table: pa.Table, catalog: pa.Table, column: str, wanted: set[str], what: str, advice: str
-) -> pa.Table:
-    """The rows with one of the ``wanted`` values; one that no row of the catalog has is a person's mistake."""
-    if unknown := wanted - set(pc.unique(catalog[column]).to_pylist()):
-        raise UserError(f"{ctx.spec.name} has no {what} '{sorted(unknown)[0]}'; {advice}.")
-    return table.filter(pc.is_in(table[column], value_set=pa.array(sorted(wanted), pa.string())))
+def _chosen(ctx: RunContext, table: pa.Table, catalog: pa.Table, only: Only) -> pa.Table:
+    """The rows with one of the chosen values. A value that no row of the catalog has is a person's mistake."""
+    if unknown := only.values - set(pc.unique(catalog[only.column]).to_pylist()):
+        raise UserError(f"{ctx.spec.name} has no {only.noun} '{sorted(unknown)[0]}'; {only.advice}.")
+    return table.filter(pc.is_in(table[only.column], value_set=pa.array(sorted(only.values), pa.string())))
 
 
 def shard_count(videos: int, asked: int | None) -> int:
-    """How many shards: what was asked for, else by size; at least one, at most 1,000."""
+    """Number of shards: the requested one, else by size; at least one, at most 1,000."""
     return min(MAX_SHARDS, asked or max(1, -(-videos // VIDEOS_PER_SHARD)))
 
 
 def write_shards(folder: Path, prefix: str, table: pa.Table, count: int) -> list[Path]:
-    """Write the rows into at most ``count`` files, neighbours of one video together; empty shards are left out."""
+    """Write the rows into at most ``count`` files, with neighbours of one video together; empty shards are left out."""
     if table.num_rows == 0:
         return []
     number = pa.array([zlib.crc32(str(video).encode()) % count for video in table["video_id"].to_pylist()], pa.int32())
@@ -112,7 +108,7 @@ def write_shards(folder: Path, prefix: str, table: pa.Table, count: int) -> list
     sizes = pc.value_counts(table["shard"]).to_pylist()
     paths, begin = [], 0
     for entry in sorted(sizes, key=lambda e: e["values"]):
-        path = folder / f"{prefix}-{entry['values']:05d}.parquet"
+        path = shard(folder, prefix, entry["values"])
         write_table(path, table.slice(begin, entry["counts"]).select(_ITEMS), SHARD_SCHEMA)
         begin += entry["counts"]
         paths.append(path)
@@ -128,9 +124,10 @@ def _missing(table: pa.Table) -> pa.Array:
 
 
 def _candidates(ctx: RunContext, selected: pa.Table, known: pa.Table) -> pa.Table:
-    """What the run would ask for if everything were due.
+    """The items that the run would request if everything were due.
 
-    A refresh: of what was ever asked for, what is not there, or has gone from the disk. A full run: what was selected.
+    A refresh: of all items ever requested, those that are missing, or have gone from the disk. A full run: the
+    selected ones.
     """
     if ctx.kind != "refresh":
         return selected
@@ -149,13 +146,15 @@ def _there(ctx: RunContext, state: pa.Table) -> pa.Array:
 
 @dataclass(frozen=True)
 class _Choice:
-    """``groups``: source ids (None: all) to the items that they may be asked for; ``held``: items whose time has not come."""
+    """``groups``: source ids (None: all) to the items that may be requested from them; ``held``: items that are not
+    due.
+    """
 
     groups: list[tuple[frozenset[str] | None, pa.Table]]
     held: pa.Table
     archives: dict[str, list[str]]
     from_archives: pa.Table
-    """Those of ``held`` that archives may hold, which are read in this run."""
+    """Those of ``held`` that archives may contain that this run reads."""
 
 
 def _choose(ctx: RunContext, candidates: pa.Table, known: pa.Table, who: Askers, by_split: dict[str, int]) -> _Choice:
@@ -164,7 +163,7 @@ def _choose(ctx: RunContext, candidates: pa.Table, known: pa.Table, who: Askers,
     masks = dict(zip(absent["item_id"].to_pylist(), absent["open"].to_pylist(), strict=True))
     there = set(_there(ctx, read_state(ctx.state)).to_pylist()) if who.archives else set()
     names = candidates["item_id"].to_pylist()
-    # What the ledger thinks to be there is verified, or has gone from the disk: then anybody may be asked.
+    # Items that are present by the ledger are verified, or have gone from the disk: then every source may be asked.
     open_ = [clocked if name in there else every if ctx.params.retry_all else masks.get(name, every) for name in names]
     masked = candidates.append_column("open", pa.array(open_, pa.int64()))
     asks_nobody = not who.ids  # folders have no clock
@@ -188,7 +187,7 @@ def _choose(ctx: RunContext, candidates: pa.Table, known: pa.Table, who: Askers,
 def _archives(
     ctx: RunContext, asked: pa.Table, held: pa.Table, who: Askers, by_split: dict[str, int]
 ) -> tuple[dict[str, list[str]], pa.Table]:
-    """Archives hold thousands of clips each: they are read only where a good share of a split is wanted of them."""
+    """Archives hold thousands of clips each, so they are read only if a good share of a split is wanted from them."""
     found: dict[str, list[str]] = {}
     take = pa.array([False] * held.num_rows, pa.bool_())
     shares = {source.id: source.archive_min_share for source in ctx.spec.item_sources}
@@ -209,7 +208,7 @@ def _archives(
 
 
 def _allotted(sizes: list[int], asked: int | None) -> list[int]:
-    """Into how many shards each group is cut: together at most what Airflow maps."""
+    """Number of shards for each group: together at most what Airflow maps."""
     counts = [shard_count(size, asked) if size else 0 for size in sizes]
     total = sum(counts)
     if total <= MAX_SHARDS:
@@ -219,13 +218,11 @@ def _allotted(sizes: list[int], asked: int | None) -> list[int]:
 
 
 def make_plan(ctx: RunContext) -> Plan:
-    """Choose the items, write the shards, say what is left alone and why."""
-    from clipquarry.pipeline.step_params import fetch_params
-
+    """Choose the items, write the shards, and record which items are left out and why."""
     catalog = read_table(ctx.catalog, [*_ITEMS, "status"])
     selected = select(ctx, catalog)
     place = ctx.place
-    shutil.rmtree(place.plan, ignore_errors=True)  # of a plan that was not finished, or of other parameters
+    shutil.rmtree(place.plan, ignore_errors=True)  # from an unfinished plan, or from other parameters
     by_split = _counted(catalog["split"])
     who = askers(ctx)
     with ctx.ledger() as ledger:
@@ -233,7 +230,7 @@ def make_plan(ctx: RunContext) -> Plan:
     choice = _choose(ctx, _candidates(ctx, selected, known), known, who, by_split)
     asked_by_split = _counted(_joined(selected, choice)["split"])
     nearby = Nearby(ctx, fetch_params(ctx, only=frozenset()))
-    # Whoever can ask somebody asks for everything; else only what lies on disk gets a task.
+    # With a remote source every item gets a task; without one, only items that lie on disk do.
     askable = set(ctx.splits) if who.clocked else {split for splits in choice.archives.values() for split in splits}
     divided = [(sources, *nearby.divide(rows, askable)) for sources, rows in choice.groups]
     choice = replace(choice, groups=[(sources, rows) for sources, rows, _ in divided])
@@ -281,9 +278,9 @@ def _joined(selected: pa.Table, choice: _Choice) -> pa.Table:
 
 
 def _told(items: pa.Table, known: pa.Table) -> pa.Table:
-    """The items with what the ledger says of them."""
+    """The items with the ledger's knowledge of them."""
     known = known.filter(_missing(known)).select(["item_id", "reason", "evidence"])
-    joined = items.join(known, "item_id", join_type="inner")
+    joined = scalar(items).join(scalar(known), "item_id", join_type="inner")
     status = pa.array([str(Status.MISSING)] * joined.num_rows, pa.string())
     return joined.append_column("status", status).select(HELD_SCHEMA.names)
 
@@ -293,28 +290,28 @@ def _has_local(ctx: RunContext) -> bool:
 
 
 def existing_plan(ctx: RunContext) -> dict[str, Any] | None:
-    """The counts of the run's plan when it was made with the same parameters.
+    """The counts of the run's plan if it was made with the same parameters.
 
-    A run that is started again must meet the same shards, or its finished parts would belong to other items. With other
-    parameters the old parts are removed.
+    A restarted run must meet the same shards, or its finished manifests would belong to other items. With other
+    parameters the old manifests are removed.
     """
     if not ctx.plan_file.exists():
         return None
-    plan: dict[str, Any] = read_json(ctx.plan_file)
+    plan = read_plan(ctx.place)
     same = {key: plan.get(key) for key in ("params", "kind")} == {key: ctx.as_json()[key] for key in ("params", "kind")}
     if same:
         return dict(plan["counts"])
     ctx.plan_file.unlink()
-    for step in ("plan", *steps_of(ctx.spec.annotation_format)):
-        shutil.rmtree(ctx.folder / step, ignore_errors=True)
+    for folder in (ctx.place.plan, *map(ctx.place.step, steps_of(ctx.spec))):
+        shutil.rmtree(folder, ignore_errors=True)
     return None
 
 
-def write_plan(ctx: RunContext, plan: Plan, jobs: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
+def write_plan(ctx: RunContext, plan: Plan, jobs: dict[str, list[dict[str, str]]]) -> PlanFacts:
     """Write ``plan.json``."""
     content = {
         **ctx.as_json(), "counts": plan.counts, "jobs": jobs, "dry_run": ctx.params.dry_run, "archives": plan.archives,
         "planned": datetime.now(UTC).isoformat(), "sources": {"keys": plan.who.keys, "for_good": plan.who.archives},
     }  # fmt: skip
     write_json(ctx.plan_file, content)
-    return content
+    return cast(PlanFacts, content)

@@ -1,4 +1,4 @@
-"""After the shards: one row per item that was asked for, the ledger, and the data set's state."""
+"""Collection of the shards' results: one row per requested item, the ledger, and the data set's state."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from clipquarry.files import read_json
 from clipquarry.ledger.policy import RULES, is_telling
 from clipquarry.manifest import Row, read_rows, read_table
 from clipquarry.pipeline.context import RunContext
+from clipquarry.pipeline.family import bringing_step
 from clipquarry.pipeline.state import (
     GONE,
     PRESENT,
@@ -26,14 +27,12 @@ from clipquarry.pipeline.state import (
     write_table,
 )
 from clipquarry.reasons import Reason, Status
+from clipquarry.run_documents import PlanFacts
 from clipquarry.steps.answers import Answer, decisive
-
-BRINGING = ("fetch", "download")
-"""The steps whose results say what is there."""
 
 
 def _part(job: dict[str, str], root: Path) -> Iterator[Row]:
-    """The manifest of one shard; without one (the task failed for good) its items are failed, each by name."""
+    """The manifest of one shard. Without one (the task failed for good) its items are failed, each by name."""
     out = root / job["out"]
     if out.exists():
         yield from read_rows(out)
@@ -48,8 +47,8 @@ def _part(job: dict[str, str], root: Path) -> Iterator[Row]:
         }
 
 
-def result_rows(ctx: RunContext, plan: dict[str, Any], jobs: list[dict[str, str]]) -> Iterator[Row]:
-    """All rows of this run: fetched shards, then what was left alone (or found in a local folder after all)."""
+def result_rows(ctx: RunContext, plan: PlanFacts, jobs: list[dict[str, str]]) -> Iterator[Row]:
+    """All rows of this run: fetched shards, then items without a request (or found in a local folder after all)."""
     found: set[str] = set()
     said = {row["item_id"]: row for row in read_rows(ctx.place.known)}
     lacks = _Archives(ctx, plan)
@@ -70,7 +69,7 @@ def result_rows(ctx: RunContext, plan: dict[str, Any], jobs: list[dict[str, str]
 
 
 def _weighed(row: Row, said: Row | None) -> Row:
-    """A row of which only some sources were asked: those that were not asked have spoken before."""
+    """A row for which only some sources were asked: the others have answered before."""
     if said is None or row["status"] not in (Status.MISSING, Status.FAILED) or not row.get("attempts"):
         return row
     before, now = (Reason(one["reason"]) for one in (said, row))
@@ -86,25 +85,25 @@ def _weighed(row: Row, said: Row | None) -> Row:
 
 
 class _Archives:
-    """What archives that this run read to their ends do not hold: an answer of theirs, which is kept as an attempt."""
+    """Items that the archives lack which this run read to their ends; each is an answer, kept as an attempt."""
 
-    def __init__(self, ctx: RunContext, plan: dict[str, Any]) -> None:
+    def __init__(self, ctx: RunContext, plan: PlanFacts) -> None:
         self._at = plan.get("planned", "")
         self._splits: dict[str, set[str]] = {}
-        parts: Counter[str] = Counter()
+        volumes: Counter[str] = Counter()
         unread: set[str] = set()
         unpack = plan["jobs"].get("unpack", [])
         for job in unpack:
             source = str(read_json(ctx.data.root / job["params"])["source"])
             for row in _part(job, ctx.data.root):
-                parts[source] += 1
-                # One that was read to its end and holds nothing of what was wanted is 'missing' by 'no_source'.
+                volumes[source] += 1
+                # An archive that was read to its end without any wanted clip is 'missing' by 'no_source'.
                 if not Status(row["status"]).is_present and row["reason"] != Reason.NO_SOURCE:
                     unread.add(source)
-        self._parts = parts
+        self._volumes = volumes
         for source, splits in plan.get("archives", {}).items():
             problems = plan["counts"].get("archives", {}).get(source, {}).get("problems")
-            if parts[source] and source not in unread and not problems:
+            if volumes[source] and source not in unread and not problems:
                 self._splits[source] = set(splits)
         self._wanted = {row["item_id"] for row in read_rows(ctx.place.wanted, ["item_id"])} if self._splits else set()
 
@@ -114,7 +113,7 @@ class _Archives:
         more = [
             {
                 "source": source, "at": self._at, "reason": str(Reason.NOT_FOUND), "seconds": 0.0, "bytes": 0,
-                "evidence": f"not in the {self._parts[source]} parts of the archive",
+                "evidence": f"not in the {self._volumes[source]} volumes of the archive",
             }
             for source, splits in self._splits.items() if row["split"] in splits
         ]  # fmt: skip
@@ -122,15 +121,17 @@ class _Archives:
 
 
 def record(ctx: RunContext) -> dict[str, int]:
-    """Write ``results.parquet`` and ``recorded.parquet``, tell the ledger, merge into the state; counts by status."""
+    """Write ``results.parquet`` and ``recorded.parquet``, tell the ledger, merge into the state; returns counts by
+    status.
+    """
     plan = read_json(ctx.plan_file)
-    jobs = next(plan["jobs"][step] for step in BRINGING if step in plan["jobs"])
+    jobs = plan["jobs"][bringing_step(ctx.spec)]
     write_results(ctx.results, result_rows(ctx, plan, jobs))
-    # The way out that the shards were told to take when the run was planned, whatever this worker's own is called.
+    # The egress of the shards as planned, whatever this worker's own is.
     egress = next((str(read_json(ctx.data.root / job["params"])["egress"]) for job in jobs), ctx.settings.egress)
     results = read_table(ctx.results, STATE_SCHEMA.names)
     catalog_ids = read_table(ctx.catalog, ["item_id"])["item_id"].combine_chunks()
-    who = plan["sources"]  # as they were when the run was planned, whatever this worker's environment says
+    who = plan["sources"]  # as planned, whatever this worker's environment says
     with ctx.ledger() as ledger:
         ledger.record(
             ctx.spec.name, ctx.run, egress, [ctx.results], ctx.now(), sources=who["keys"], for_good=who["for_good"]
@@ -140,7 +141,7 @@ def record(ctx: RunContext) -> dict[str, int]:
             write_table(ctx.state, state, STATE_SCHEMA)
         gone = state.filter(pc.equal(state["evidence"], GONE))["item_id"].to_pylist()
         ledger.record_gone(ctx.spec.name, ctx.run, gone, GONE, datetime.now(UTC))
-    # A refresh asks about the dead only; it is judged by the whole data set.
+    # A refresh requests dead items only, but the gates judge the whole data set.
     judged = state if ctx.kind == "refresh" else results
     write_table(ctx.recorded, judged, STATE_SCHEMA)
     return dict(Counter(judged["status"].to_pylist()))

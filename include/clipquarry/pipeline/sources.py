@@ -1,9 +1,9 @@
-"""Which sources a run asks, and the keys under which the ledger knows them.
+"""The sources of a run, and the keys under which the ledger knows them.
 
-A key stands for a place that bytes come from. YouTube is the same for everybody. A mirror is its address: another mirror
-under the same id has answered nothing yet; and where the address depends on the split or the class, each data set asks
-other addresses. Folders have no key: they are looked into whenever somebody asks, and set no clock. An archive is read
-whole, so that what it lacks it lacks for good.
+A key stands for a place that bytes come from. YouTube is the same for all data sets. A mirror's key is its address,
+because another mirror under the same id has answered nothing yet; if the address depends on the split or the class,
+each data set has keys of its own. Folders have no key: they are searched on every request, and set no clock. An
+archive is read whole, so what it lacks it lacks for good.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ from clipquarry.acquire.template import Template, expand_environment, unset_vari
 from clipquarry.datasets.model import Source
 from clipquarry.errors import UserError
 from clipquarry.pipeline.context import RunContext
+from clipquarry.pipeline.family import brings_whole_files
 from clipquarry.pipeline.inherit import counts_for_refreshes, inherited, last_params
 from clipquarry.pipeline.param_checks import addresses, replaceable, switched_off
 
 NEAR = frozenset({"local", "dataset"})
-"""Kinds of sources that ask nobody: looked into also for what is not due."""
+"""Local kinds of sources: searched also for items that are not due."""
 
 _ASKED: dict[str, Any] = {"sources": [], "local_folder": "", "mirror_url": ""}
-"""Parameters that say who is asked, as they are where nobody chose."""
+"""Parameters that choose sources, with their values when nobody chose."""
 _LOCAL_NAMES = frozenset({"split", "class", "label"})
-"""What a data set calls things; the other holes of a template are YouTube's."""
+"""Placeholders with a data set's own names; the others in a template are YouTube's."""
 
 
 def enabled_sources(ctx: RunContext) -> list[Source]:
-    """Item sources of the run in order, those left out whose environment variable is not set."""
+    """Item sources of the run in order, without those whose environment variable is not set."""
     by_id = {source.id: source for source in ctx.spec.item_sources}
     order = ctx.params.sources or list(by_id)
     replaced = overrides(ctx)
@@ -44,7 +45,7 @@ def overrides(ctx: RunContext) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Askers:
-    """Ids of the sources of a run, in order: those with a clock, and the archives; and the key of every id."""
+    """Ids of a run's sources, in order: those with a clock, and the archives; and the key of every id."""
 
     clocked: tuple[str, ...]
     archives: tuple[str, ...]
@@ -57,7 +58,7 @@ class Askers:
 
     @property
     def clocks(self) -> list[str]:
-        """Keys of the sources that decide what is due: an archive does only where there is nothing else."""
+        """Keys of the sources that decide what is due; an archive does so only if there is no other source."""
         return [str(self.keys[name]) for name in self.clocked or self.archives]
 
     @property
@@ -66,13 +67,13 @@ class Askers:
 
 
 def askers(ctx: RunContext) -> Askers:
-    """Of this run."""
+    """The sources of this run."""
     replaced = overrides(ctx)
     by_id = {source.id: source for source in ctx.spec.item_sources}
-    # With all of them switched off nobody can answer anything new: what they said before still holds.
+    # If all of them are switched off, nobody can answer anything new: their earlier answers still hold.
     sources = enabled_sources(ctx) or [by_id[name] for name in ctx.params.sources or by_id]
     keys = {source.id: source_key(ctx, source, replaced.get(source.id)) for source in sources}
-    first = {keys[source.id]: source.id for source in reversed(sources)}  # two ids of one place are one source
+    first = {keys[source.id]: source.id for source in reversed(sources)}  # two ids with one key are one source
     return Askers(
         tuple(s.id for s in sources if keys[s.id] is not None and not is_archive(s) and first[keys[s.id]] == s.id),
         tuple(s.id for s in sources if is_archive(s)),
@@ -81,7 +82,7 @@ def askers(ctx: RunContext) -> Askers:
 
 
 def of_refresh(ctx: RunContext) -> Askers:
-    """Of the refreshes that the schedule starts: the sources of the last full run, which this one may be."""
+    """Those of scheduled refreshes: the sources of the last full run, which may be this one."""
     if ctx.kind == "full" and counts_for_refreshes(ctx.params):
         return askers(ctx)
     last = {**inherited(ctx.spec, {}, last_params(ctx.spec, ctx.data))}
@@ -94,14 +95,14 @@ def is_archive(source: Source) -> bool:
 
 
 def source_key(ctx: RunContext, source: Source, address: str | None = None) -> str | None:
-    """The key of a source; None when it sets no clock. ``address`` replaces the YAML's."""
-    whole_files = ctx.spec.annotation_format == "ava_csv"
+    """The key of a source; None if it sets no clock. ``address`` replaces the YAML's."""
+    whole_files = brings_whole_files(ctx.spec)
     if source.kind in NEAR or source.kind not in ("http", "youtube") or (whole_files and source.kind == "youtube"):
         return None
     if source.kind == "youtube" and not (source.url or source.urls):
         return "youtube"
     texts: list[Any] = (
-        [address] if address else [*source.all_urls, *(source.parts_list[s] for s in sorted(source.parts_list))]
+        [address] if address else [*source.all_urls, *(source.volume_lists[s] for s in sorted(source.volume_lists))]
     )
     told = [_expanded(str(text)) for text in texts]
     scope = [ctx.spec.name] if any(_names(text) & _LOCAL_NAMES for text in told) else []
@@ -116,5 +117,5 @@ def _expanded(text: str) -> str:
 def _names(text: str) -> set[str]:
     try:
         return Template(text).names
-    except UserError:  # the step says what is wrong with it
+    except UserError:  # the step reports what is wrong with it
         return set()

@@ -1,47 +1,45 @@
-"""What stages of all data sets share: their words for having nothing to do, how a run begins, gates, record and report."""
+"""Functions that stages of all families share: beginning of a run, gates, results and report."""
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clipquarry.datasets.namespace import namespace_of
 from clipquarry.errors import UserError
-from clipquarry.files import read_json, write_json
+from clipquarry.files import write_json
 from clipquarry.pipeline.context import RunContext, update_run_file
 from clipquarry.pipeline.failures import failures_of
-from clipquarry.pipeline.finished import ASKING, finished_part, is_over
+from clipquarry.pipeline.family import bringing_step
+from clipquarry.pipeline.finished import ASKING, finished_shard, is_over
 from clipquarry.pipeline.inherit import remember
+from clipquarry.pipeline.nothing import NothingInThisRun, NothingToDo
 from clipquarry.pipeline.old_runs import remove_old_runs
 from clipquarry.pipeline.sweep import sweep
 from clipquarry.quality.params import GateParams
+from clipquarry.run_documents import PlanFacts, read_plan, read_run_facts
 from clipquarry.run_order import next_number, run_order
 from clipquarry.settings import slug
 
 if TYPE_CHECKING:
     from clipquarry.pipeline.plan import Plan
 
-Say = Callable[..., None]
-Stage = Callable[[RunContext, Say], Any]
+log = logging.getLogger(__name__)
+
 WriteJobs = Callable[[RunContext, "Plan"], dict[str, list[dict[str, str]]]]
 """Makes the jobs of a plan, by step."""
 
 
-class NothingToDo(Exception):
-    """The stage is switched off, or what it needs was not asked for; its sentence says which."""
-
-
-class NothingInThisRun(NothingToDo):
-    """No later stage has anything to do either."""
-
-
-def needs_plan(ctx: RunContext) -> dict[str, Any]:
+def needs_plan(ctx: RunContext) -> PlanFacts:
     """The run's plan. A dry run stops after it."""
     if not ctx.plan_file.exists():
         raise NothingToDo("There is no plan, because an earlier stage stopped the run.")
-    plan: dict[str, Any] = read_json(ctx.plan_file)
+    plan = read_plan(ctx.place)
     if plan["dry_run"]:
         raise NothingToDo("A dry run stops after the plan.")
     return plan
@@ -52,16 +50,16 @@ def needs_catalog(ctx: RunContext) -> None:
         raise NothingToDo("There is no catalog, because nothing was to be done.")
 
 
-def needs_made(ctx: RunContext, name: str, stage: str) -> None:
-    """A file of the run that an earlier stage makes."""
-    if not (ctx.folder / name).exists():
-        raise NothingToDo(f"There is no {name}, because the run never came through '{stage}'.")
+def needs_made(file: Path, stage: str) -> None:
+    """Require a file of the run that an earlier stage makes."""
+    if not file.exists():
+        raise NothingToDo(f"There is no {file.name}, because the run never came through '{stage}'.")
 
 
-def begin(ctx: RunContext, say: Say) -> None:
-    """The run's file is written, what killed writers left is removed, and what the run names is looked for on this machine.
+def begin(ctx: RunContext) -> None:
+    """Write the run's file, remove what killed writers left, and check on this machine what the run names.
 
-    A refresh of what was never run ends here.
+    A refresh of a data set that never ran ends here.
     """
     from clipquarry.pipeline.param_checks import check_here
     from clipquarry.steps.tools import tool_versions
@@ -70,9 +68,9 @@ def begin(ctx: RunContext, say: Say) -> None:
         raise NothingInThisRun(f"{ctx.spec.name} was never run, so there is nothing to look at again.")
     _refuse_another_run(ctx)
     if is_over(ctx.data, ctx.folder):
-        for step in ASKING:  # what a run that is over did not get is asked for again, when it is run again
-            shutil.rmtree(ctx.folder / step, ignore_errors=True)
-    number = run_order(ctx.folder)[0] or next_number(ctx.data.private / "runs")
+        for step in ASKING:  # an ended run that is run again requests its missing items again
+            shutil.rmtree(ctx.place.step(step), ignore_errors=True)
+    number = run_order(ctx.folder)[0] or next_number(ctx.data.all_runs)
     update_run_file(
         ctx, number=number, started=datetime.now(UTC).isoformat(), ended=None, title=ctx.spec.title,
         tools=tool_versions(),
@@ -80,23 +78,22 @@ def begin(ctx: RunContext, say: Say) -> None:
     sweep(ctx)
     if ctx.inherited:
         told = ", ".join(f"{name}={value}" for name, value in ctx.inherited.items())
-        say("%s", f"As in the last full run: {told}")
+        log.info(f"As in the last full run: {told}")
     here = ctx.in_process or _runtime(ctx, os.environ) == "process"
-    check_here(ctx.params, ctx.spec, steps_here=here, states=ctx.state.parent)
+    check_here(ctx.params, ctx.spec, steps_here=here, data=ctx.data)
 
 
 def _runtime(ctx: RunContext, environ: Mapping[str, str]) -> str:
-    """Where the step that brings the items runs."""
-    step = "download" if ctx.spec.annotation_format == "ava_csv" else "fetch"
+    """The runtime of the step that fetches the items."""
+    step = bringing_step(ctx.spec)
     return environ.get(f"CLIPQUARRY_RUNTIME_{step.upper()}") or environ.get("CLIPQUARRY_RUNTIME") or "auto"
 
 
 def _refuse_another_run(ctx: RunContext) -> None:
-    """A dry run or a refresh under the name of another run would take its plan and its report away."""
-    path = ctx.folder / "run.json"
-    if not path.exists():
+    """A dry run or a refresh under the name of another run would overwrite its plan and its report."""
+    if not ctx.place.run_file.exists():
         return
-    before = read_json(path)
+    before = read_run_facts(ctx.folder)
     params = before.get("params") or {}
     what = "a refresh" if before.get("kind") == "refresh" else "a full run"
     if before.get("kind", ctx.kind) != ctx.kind:
@@ -105,37 +102,37 @@ def _refuse_another_run(ctx: RunContext) -> None:
         raise UserError(f"The run '{ctx.run}' of {ctx.spec.name} was no dry run: give the dry run a name of its own.")
 
 
-def tell_ledger(ctx: RunContext, say: Say) -> None:
-    """The catalog's items and the run. A ledger that lost what the disk knows is filled again first."""
+def tell_ledger(ctx: RunContext) -> None:
+    """Tell the ledger the catalog's items and the run. A ledger that lost what the disk knows is filled again first."""
     from clipquarry.pipeline.sources import askers, of_refresh
 
     who, later = askers(ctx), of_refresh(ctx)
     update_run_file(ctx, sources={"keys": who.keys, "for_good": who.archives, "refresh": later.clocks})
     with ctx.ledger() as ledger:
         if ctx.state.exists() and not ledger.knows(ctx.spec.name):
-            told = ledger.rebuild(ctx.data.private / "runs", only=slug(ctx.spec.name))
-            say(
-                "%s",
+            whose = {ctx.spec.name: namespace_of(ctx.spec)}
+            told = ledger.rebuild(ctx.data.all_runs, only=slug(ctx.spec.name), namespaces=whose)
+            log.info(
                 f"The ledger {ledger} knew nothing of {ctx.spec.name}, although it was run before: it is new, or was deleted. "
                 f"It was filled again from the runs on disk ({told.items} items, {told.attempts} attempts). What only the "
                 "old one knew is lost: if you have a backup, stop the run and restore it.",
             )
-        ledger.sync_catalog(ctx.spec.name, ctx.catalog)
+        ledger.sync_catalog(ctx.spec.name, ctx.catalog, namespace=namespace_of(ctx.spec))
         ledger.begin_run(
             ctx.spec.name, ctx.run, kind=ctx.kind, egress=ctx.settings.egress,
             params=ctx.params.model_dump(mode="json"), sources=later.clocks,
         )  # fmt: skip
 
 
-def plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
-    """Choose the items and cut them into shards, which ``write_jobs`` gives to the steps."""
+def plan(ctx: RunContext, *, write_jobs: WriteJobs) -> dict[str, Any]:
+    """Choose the items and divide them into shards, which ``write_jobs`` gives to the steps."""
     from clipquarry.pipeline.plan import existing_plan, make_plan, write_plan
 
     needs_catalog(ctx)
     if (kept := existing_plan(ctx)) is not None:
-        if read_json(ctx.plan_file).get("nothing_due"):
+        if read_plan(ctx.place).get("nothing_due"):
             raise NothingInThisRun("Nothing was due when this run was planned, so there is nothing to go on with.")
-        say("%s", "The plan of this run is kept: what is done stays done, the rest goes on.")
+        log.info("The plan of this run is kept: what is done stays done, the rest goes on.")
         return kept
     made = make_plan(ctx)
     jobs = write_jobs(ctx, made)
@@ -144,42 +141,24 @@ def plan(ctx: RunContext, say: Say, *, write_jobs: WriteJobs) -> dict[str, Any]:
         remember(ctx.spec, ctx.data, ctx.run, ctx.params)
     counts = made.counts
     held = sum(counts["held"].values())
-    say(
-        "%s",
+    log.info(
         f"{counts['selected']} items selected, {counts['asked']} to ask for from {counts['videos']} videos in "
         f"{counts['shards']} shards, {held} left alone because their time has not come.",
     )
     if counts["absent"]:
-        say("%s", f"{counts['absent']} more lie in no folder of this run's sources, and nobody else is to be asked.")
+        log.info(f"{counts['absent']} more lie in no folder of this run's sources, and nobody else is to be asked.")
     if _nothing_changes(ctx, counts):
         write_json(ctx.plan_file, {**written, "nothing_due": True})
-        record(ctx, say)
-        report(ctx, say)
+        record(ctx)
+        report(ctx)
         raise NothingInThisRun(
             f"Nothing of {ctx.spec.name} is due, and its newest release holds what is there: the run ends here."
         )
     return counts
 
 
-_CHANGE_NOTHING = frozenset(
-    {
-        "limit",
-        "sources",
-        "annotation_sources",
-        "local_folder",
-        "mirror_url",
-        "shards",
-        "jobs",
-        "retry_all",
-        "as_of",
-        "splits",
-    }
-)
-"""Parameters that decide what is asked, and from whom, but not what is made of it."""
-
-
 def _nothing_changes(ctx: RunContext, counts: Mapping[str, Any]) -> bool:
-    """Whether a refresh asks for nothing, is to make nothing else, and finds the newest release as current as it can be."""
+    """Whether a refresh requests nothing, makes nothing else, and finds the newest release up to date."""
     from clipquarry.pipeline.param_checks import parse_run_params
     from clipquarry.pipeline.publish import release_is_current
 
@@ -187,61 +166,61 @@ def _nothing_changes(ctx: RunContext, counts: Mapping[str, Any]) -> bool:
         return False
     usual = parse_run_params(ctx.inherited, ctx.spec)
     chosen = {name for name in type(usual).model_fields if getattr(ctx.params, name) != getattr(usual, name)}
-    return chosen <= _CHANGE_NOTHING and release_is_current(ctx)
+    return chosen <= ctx.params.steers and release_is_current(ctx)
 
 
 def needs_other_annotations(ctx: RunContext) -> None:
-    """For the first gate of a refresh: the files that the newest release was made of have passed it."""
+    """Skips the first gate of a refresh: it passed the same annotation files for the newest release."""
     from clipquarry.pipeline.publish import same_annotations
 
     if ctx.kind == "refresh" and same_annotations(ctx):
         raise NothingToDo("The annotation files and the YAML are those of the newest release, which passed this gate.")
 
 
-def shards(ctx: RunContext, say: Say, *, step: str) -> list[dict[str, str]]:
-    """The shards of one step, to be mapped over; none in a dry run or when the step is off.
+def shards(ctx: RunContext, *, step: str) -> list[dict[str, str]]:
+    """The shards of one step, to be mapped over; none in a dry run or if the step is off.
 
-    Of a run that was stopped, shards that were finished are left out: nobody is asked twice in one run.
+    For a stopped run, finished shards are left out, so that no request is made twice in one run.
     """
-    jobs: list[dict[str, str]] = needs_plan(ctx)["jobs"][step]
-    left = [job for job in jobs if finished_part(ctx.data, step, ctx.data.root / job["out"]) is None]
+    jobs = needs_plan(ctx)["jobs"][step]
+    left = [job for job in jobs if finished_shard(ctx.data, step, ctx.data.root / job["out"]) is None]
     more = f", {len(jobs) - len(left)} more are finished" if left != jobs else ""
-    say("%s", f"{step}: {len(left)} shards{more}")
+    log.info(f"{step}: {len(left)} shards{more}")
     return left
 
 
-def record(ctx: RunContext, say: Say) -> dict[str, int]:
+def record(ctx: RunContext) -> dict[str, int]:
     """Collect the shards' results; tell the ledger."""
     from clipquarry.pipeline.record import record as do_record
 
     needs_plan(ctx)
     counts = do_record(ctx)
-    say("%s", ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "nothing was asked for")
+    log.info(", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "nothing was asked for")
     return counts
 
 
-def gate(ctx: RunContext, say: Say, name: str, params: GateParams) -> str:
-    """Run a gate; raises when it blocks."""
-    from clipquarry.quality.gates import run_gate
+def gate(ctx: RunContext, name: str, params: GateParams) -> str:
+    """Run a gate; raises if it blocks."""
+    from clipquarry.pipeline.gates import run_gate
 
     result = run_gate(name, ctx.spec, ctx.folder, ctx.data, params)
     for line in result.lines:
-        say("%s", line)
+        log.info(line)
     if result.blocked:
-        say("%s", f"The report shows the rows: {ctx.folder / 'report' / 'index.html'}")
+        log.info(f"The report shows the rows: {ctx.place.report_page}")
         raise result.error()
-    say("%s", result.sentence)
+    log.info(result.sentence)
     return str(result.verdict)
 
 
-def report(ctx: RunContext, say: Say) -> str:
+def report(ctx: RunContext) -> str:
     """Write the report, whatever happened before."""
     from clipquarry.pipeline.record import counts_of
+    from clipquarry.pipeline.reporting import write_report
     from clipquarry.pipeline.stops import tell_stops
     from clipquarry.pipeline.summary import run_summary
-    from clipquarry.report import write_report
 
-    if not (ctx.folder / "run.json").exists() and not failures_of(ctx.folder):
+    if not ctx.place.run_file.exists() and not failures_of(ctx.folder):
         raise NothingToDo("The run did not begin, so there is nothing to report.")
     update_run_file(ctx, ended=datetime.now(UTC).isoformat())
     tell_stops(ctx)
@@ -249,8 +228,8 @@ def report(ctx: RunContext, say: Say) -> str:
         if ctx.recorded.exists():
             ledger.end_run(ctx.spec.name, ctx.run, counts_of(ctx.recorded)["status"])
         path = write_report(ctx.spec, ctx.data, ctx.run, ledger, ctx.now())
-    say("%s", run_summary(ctx.data, ctx.spec.name, ctx.run)["sentence"])
-    say("%s", f"Report: {path}")
+    log.info(run_summary(ctx.data, ctx.spec.name, ctx.run)["sentence"])
+    log.info(f"Report: {path}")
     for name in remove_old_runs(ctx):
-        say("%s", f"The folder of the old run {name} was removed (CLIPQUARRY_KEEP_RUNS is {ctx.settings.keep_runs}).")
+        log.info(f"The folder of the old run {name} was removed (CLIPQUARRY_KEEP_RUNS is {ctx.settings.keep_runs}).")
     return str(path)

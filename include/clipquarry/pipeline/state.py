@@ -1,8 +1,7 @@
-"""The last known result of every item, over all runs: what a refresh starts from and a release is made of."""
+"""The last known result of every item, over all runs: the input of refreshes and releases."""
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clipquarry.file_lock import FileLock
 from clipquarry.manifest import RESULT_FIELDS, ManifestWriter, Row, read_table, schema_of
 from clipquarry.reasons import Reason, Status
 from clipquarry.steps.fields import ASKED_HEIGHT_FIELD, ATTEMPTS_FIELD, CONTENT_FIELDS, MEDIA_FIELDS, PATH_FIELD
@@ -30,15 +30,13 @@ RESULTS_SCHEMA = schema_of((*STATE_SCHEMA, ATTEMPTS_FIELD), "results")
 
 @contextmanager
 def locked(state: Path) -> Iterator[None]:
-    """One writer at a time: a data set's full run and its refresh may record at once."""
-    state.parent.mkdir(parents=True, exist_ok=True)
-    with open(state.with_suffix(".lock"), "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    """One writer at a time, because a data set's full run and its refresh may record at once."""
+    with FileLock.take(state.with_suffix(".lock")):
         yield
 
 
 def read_state(state: Path) -> pa.Table:
-    """The state as a table; empty before the first run. A column that an older version did not know is null."""
+    """The state as a table; empty before the first run. A column that an older version lacked is null."""
     if not state.exists():
         return STATE_SCHEMA.empty_table()
     table = read_table(state)
@@ -49,7 +47,7 @@ def read_state(state: Path) -> pa.Table:
 
 
 def splits_of(state: Path) -> list[str]:
-    """The splits of which anything was ever asked for, sorted."""
+    """The splits with any request so far, sorted."""
     return sorted(set(pc.unique(read_table(state, ["split"])["split"]).to_pylist())) if state.exists() else []
 
 
@@ -90,7 +88,7 @@ def write_table(target: Path, table: pa.Table, schema: pa.Schema) -> None:
 
 
 def write_results(target: Path, rows: Iterable[Row]) -> int:
-    """Write this run's rows; columns that results do not carry are left out."""
+    """Write this run's rows, without columns that results do not have."""
     names = set(RESULTS_SCHEMA.names)
     count = 0
     with ManifestWriter(target, RESULTS_SCHEMA) as writer:

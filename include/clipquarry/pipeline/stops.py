@@ -1,4 +1,6 @@
-"""What the breaker of YouTube did during a run, for the report: when it stopped the crawl, why, what was left unasked, what to do."""
+"""The stops of the YouTube crawl by the breaker during a run, for the report: time, cause, items without a request,
+advice.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,11 @@ import pyarrow.compute as pc
 
 from clipquarry.acquire.breaker import ASKED_FOR_A_PAUSE, NOTHING_IS_ASKED, Breaker, BreakerOpen
 from clipquarry.errors import ClipquarryError
-from clipquarry.files import read_json, write_json
+from clipquarry.files import write_json
 from clipquarry.manifest import read_table
 from clipquarry.pipeline.context import RunContext
 from clipquarry.reasons import Reason
+from clipquarry.run_documents import read_run_facts
 
 _BY_ITSELF = "Wait: the crawl is tried again by itself"
 _TODO = {
@@ -24,13 +27,16 @@ _TODO = {
 
 
 def tell_stops(ctx: RunContext) -> None:
-    """Write ``stops.json`` of the run: ``left`` (items that were not asked for while it was open) and ``stops``, oldest first.
+    """Write ``stops.json`` of the run: ``left`` (items without a request while the breaker was open) and ``stops``,
+    oldest first.
 
-    A stop has ``at``, ``until`` and ``closed`` (ISO 8601, the last one null while it holds), ``reason``, ``why``, ``evidence`` and
-    ``todo``. One that began before the run counts when it was not over then. Nothing is written when there was none.
+    A stop has ``at``, ``until`` and ``closed`` (ISO 8601, the last one null while it holds), ``reason``, ``why``,
+    ``evidence`` and ``todo``. A stop before the run counts if it still held then. Nothing is written if there was
+    none.
     """
-    begun = _time(read_json(ctx.folder / "run.json").get("started"))
-    egress = str(read_json(ctx.folder / "run.json").get("egress") or ctx.settings.egress)
+    facts = read_run_facts(ctx.folder)
+    begun = _time(facts.get("started"))
+    egress = str(facts.get("egress") or ctx.settings.egress)
     stops: list[dict[str, Any]] = []
     for event in Breaker(ctx.data.egress(egress)).history():
         if event.get("event") == "opened" and (stop := _stop(event)) is not None:
@@ -46,7 +52,7 @@ def tell_stops(ctx: RunContext) -> None:
 
 
 def _stop(event: dict[str, Any]) -> dict[str, Any] | None:
-    """None for a line that makes no sense."""
+    """None for an invalid line."""
     try:
         reason, at = Reason(event["reason"]), _time(event["at"])
         until = (at or datetime.max) + timedelta(seconds=float(event["wait"]))

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from clipquarry.files import read_json
 from clipquarry.pipeline.failures import failures_of
 from clipquarry.pipeline.record import counts_of
 from clipquarry.reasons import Status
+from clipquarry.run_documents import read_plan, verdicts
+from clipquarry.run_folder import RunFolder
 from clipquarry.settings import DataRoot
-
-GATES = ("annotations", "clips", "frames", "boxes", "proposals", "merged", "lists")
-
-
-def _gates(folder: Path) -> dict[str, dict[str, Any]]:
-    found = {}
-    for name in GATES:
-        path = folder / "gates" / f"{name}.json"
-        if path.exists():
-            found[name] = read_json(path)
-    return found
 
 
 def run_summary(data: DataRoot, dataset: str, run: str) -> dict[str, Any]:
@@ -30,18 +19,18 @@ def run_summary(data: DataRoot, dataset: str, run: str) -> dict[str, Any]:
     ``blocked`` (bool), ``report`` (path or None), ``sentence``.
     """
     folder = data.run(dataset, run)
-    gates = _gates(folder)
-    verdicts = {name: str(gate["verdict"]) for name, gate in gates.items()}
-    blocked = [name for name, verdict in verdicts.items() if verdict == "block"]
-    report = folder / "report" / "index.html"
+    place = RunFolder(folder)
+    gates = verdicts(place)
+    blocked = [name for name, verdict in gates.items() if verdict == "block"]
+    report = place.report_page
     summary: dict[str, Any] = {
-        "gates": verdicts,
+        "gates": gates,
         "blocked": bool(blocked),
         "report": str(report) if report.exists() else None,
         "expected": 0, "present": 0, "missing": 0, "rejected": 0, "failed": 0, "reasons": {},
     }  # fmt: skip
-    if (folder / "recorded.parquet").exists():
-        counts = counts_of(folder / "recorded.parquet")
+    if place.recorded.exists():
+        counts = counts_of(place.recorded)
         status = counts["status"]
         summary |= {
             "expected": counts["rows"],
@@ -52,17 +41,17 @@ def run_summary(data: DataRoot, dataset: str, run: str) -> dict[str, Any]:
             "reasons": counts["reasons"],
             "by_split": counts["by_split"],
         }
-    summary["sentence"] = _sentence(folder, dataset, summary, blocked)
+    summary["sentence"] = _sentence(place, dataset, summary, blocked)
     return summary
 
 
-def _sentence(folder: Path, dataset: str, summary: dict[str, Any], blocked: list[str]) -> str:
-    if (failed := failures_of(folder)) and not blocked:
-        return f"{dataset}: the run failed in '{failed[0].part}': {failed[0].sentence}"
-    if (folder / "plan.json").exists() and (plan := read_json(folder / "plan.json"))["dry_run"]:
+def _sentence(place: RunFolder, dataset: str, summary: dict[str, Any], blocked: list[str]) -> str:
+    if (failed := failures_of(place.root)) and not blocked:
+        return f"{dataset}: the run failed in '{failed[0].task}': {failed[0].sentence}"
+    if place.plan_file.exists() and (plan := read_plan(place))["dry_run"]:
         counts = plan["counts"]
         return f"{dataset}: dry run; {counts['asked']} of {counts['selected']} selected clips would be asked for."
-    if not (folder / "recorded.parquet").exists():
+    if not place.recorded.exists():
         return f"{dataset}: the run ended before any clip was asked for."
     have = f"{dataset}: {summary['present']} of {summary['expected']} clips are there"
     reasons = sorted(summary["reasons"].items(), key=lambda pair: (-pair[1], pair[0]))

@@ -1,37 +1,30 @@
-"""What a check is, and which gates there are."""
+"""The definition of a check."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from clipquarry.datasets.model import AnnotationFormat
-
-Gate = Literal["annotations", "clips", "frames", "lists", "boxes", "proposals", "merged"]
 Severity = Literal["error", "warn", "info"]
-
-GATES: Final[tuple[Gate, ...]] = ("annotations", "clips", "frames", "lists", "boxes", "proposals", "merged")
-"""All gates, in the order of a run."""
-
-GATES_OF: Final[dict[AnnotationFormat, tuple[Gate, ...]]] = {
-    "kinetics_csv": ("annotations", "clips", "frames", "lists"),
-    "ava_csv": ("annotations", "clips", "frames", "proposals"),
-    "ava_kinetics_csv": ("annotations", "clips", "frames", "boxes", "proposals", "merged"),
-}
-"""The gates of a data set's runs, by its annotation format."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check. ``severity`` is what breaking it does: ``error`` blocks, ``warn`` warns, ``info`` is only told.
+    """One check. ``severity`` is its effect when it does not hold: ``error`` blocks, ``warn`` warns, ``info`` is
+    only reported.
 
-    A check with ``blocks_above`` becomes an ``error`` when the share of rows that break it is above that threshold.
+    A check with ``blocks_above`` becomes an ``error`` if the share of rows that break it is above that threshold.
+    ``advice`` says what to do, in at most two sentences that need no other page: people read them in the report, in
+    the task's log and in the error. ``broken`` follows the number of rows that break it (``5 of 6 clips are
+    missing``).
     """
 
     id: str
-    gate: Gate
+    gate: str
     severity: Severity
     title: str
     why: str
     invariant: str = ""
     blocks_above: str = ""
+    advice: str = field(kw_only=True)
+    broken: str = field(default="rows break this", kw_only=True)

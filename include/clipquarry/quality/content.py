@@ -1,6 +1,6 @@
-"""What clips show and sound like: black, of one colour, frozen, a slide show, an uneven rate, silent.
+"""Checks of the content of clips: black, of one colour, frozen, a slide show, an uneven rate, silent.
 
-Looked at are clips that were measured; a share of odd ones warns, a single one is only listed, and nothing blocks.
+They use clips with measurements. A share of odd clips warns, a single one is only listed, and nothing blocks.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from clipquarry.quality.engine import IN_SET, Rule, Suite
 from clipquarry.quality.params import GateParams, share_of_several
 
 COLUMNS: Final = ("brightness", "contrast", "still", "changes", "jumps", "uneven", "sound")
-"""Of the manifest; -1 and ``""``: not measured."""
-NOBODY_LOOKED: Final = "nobody looked at what these clips show: an earlier version made them, or they were not decoded"
+"""Columns of the manifest; -1 and ``""``: not measured."""
+NOBODY_LOOKED: Final = (
+    "the content of these clips was not measured: an earlier version made them, or they were not decoded"
+)
 
 _BLACK: Final = 12.0
-"""Mean level: a night scene has lights."""
+"""Mean level: even a night scene has lights."""
 _FLAT: Final = 3.0
-"""Standard deviation within a picture: fog and snow have more."""
+"""Standard deviation within a frame: even fog and snow have more."""
 _NO_MOTION: Final = 0.85
-"""Share of moments after which nothing moves; pages that are turned hit one in eight."""
+"""Share of moments without motion; turned pages move in one of eight."""
 _UNEVEN: Final = 0.1
 
 
@@ -35,12 +37,12 @@ def _one_colour(table: pd.DataFrame) -> pd.Series[bool]:
 
 
 def _frozen(table: pd.DataFrame) -> pd.Series[bool]:
-    """One picture from beginning to end; that it is of one colour is told by itself."""
+    """One frame from beginning to end; clips of one colour are another kind."""
     return (table["still"] == 1) & (table["changes"] == 0) & (table["contrast"] >= _FLAT)
 
 
 def _slide_show(table: pd.DataFrame) -> pd.Series[bool]:
-    """Nothing moves but whole pictures change."""
+    """Nothing moves, but whole frames change."""
     return (table["still"] >= _NO_MOTION) & (table["jumps"] > 0) & (table["jumps"] == table["changes"])
 
 
@@ -60,8 +62,8 @@ _KINDS: Final[dict[str, tuple[Callable[[pd.DataFrame], pd.Series[bool]], str, tu
     "uneven_rate": (_uneven_rate, "uneven_warn", ("uneven",)),
     "silent": (_silent, "silent_warn", ("sound",)),
 }
-"""Kind to what tells it, the setting with the share that warns, and what is shown of a row."""
-_OF_IMAGES: Final = ("black", "one_colour", "frozen", "slide_show")
+"""Kind to its rule, the setting with the share that warns, and the columns that are shown."""
+_OF_FRAMES: Final = ("black", "one_colour", "frozen", "slide_show")
 
 
 def _rule(check: str, kind: str, table: pd.DataFrame, params: GateParams, scope: str, note: str) -> Rule:
@@ -72,14 +74,14 @@ def _rule(check: str, kind: str, table: pd.DataFrame, params: GateParams, scope:
 
 
 def clip_suites(clips: pd.DataFrame | None, params: GateParams, *, sound_wanted: bool) -> Iterator[Suite]:
-    """Of the clips that are there, with ``item_id`` and :data:`COLUMNS`; None when the table has no such columns."""
+    """Suite of the present clips, with ``item_id`` and :data:`COLUMNS`; None if the table has no such columns."""
     checks = [f"clips.{kind}" for kind in _KINDS]
     measured = None if clips is None else clips[clips["contrast"] >= 0].reset_index(drop=True)
     if clips is None or measured is None or (measured.empty and len(clips)):
         yield Suite("content", pd.DataFrame(), skipped=[(check, NOBODY_LOOKED) for check in checks])
         return
     note = said(len(measured), len(clips))
-    rules = [_rule(f"clips.{kind}", kind, measured, params, "", note) for kind in _OF_IMAGES]
+    rules = [_rule(f"clips.{kind}", kind, measured, params, "", note) for kind in _OF_FRAMES]
     yield Suite("content", measured, rules)
     timed = clips[clips["uneven"] >= 0].reset_index(drop=True)
     yield Suite("rate_of_clips", timed, [_rule("clips.uneven_rate", "uneven_rate", timed, params, "", "")])
@@ -92,15 +94,15 @@ def clip_suites(clips: pd.DataFrame | None, params: GateParams, *, sound_wanted:
 
 
 def folder_suite(check: str, folders: pd.DataFrame, params: GateParams) -> Suite:
-    """Of folders of images whose clip was not looked at: one check, a scope a kind."""
+    """Suite of frame folders whose clip was not measured: one check, one scope per kind."""
     measured = folders[folders["contrast"] >= 0].reset_index(drop=True)
     if measured.empty and len(folders):
         return Suite("folder_content", measured, skipped=[(check, NOBODY_LOOKED)])
     note = said(len(measured), len(folders))
-    rules = [_rule(check, kind, measured, params, kind.replace("_", " "), note) for kind in _OF_IMAGES]
+    rules = [_rule(check, kind, measured, params, kind.replace("_", " "), note) for kind in _OF_FRAMES]
     return Suite("folder_content", measured, rules)
 
 
 def said(measured: int, there: int) -> str:
-    """How many were measured, where that is not all."""
+    """How many clips were measured, unless all were."""
     return "" if measured == there else f"{there - measured:,} of {there:,} were not measured."

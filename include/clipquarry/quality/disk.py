@@ -1,4 +1,4 @@
-"""Files on disk against what tables say of them: sizes of all, beginnings of a sample, contents of a few."""
+"""Comparison of files on disk with their tables: sizes of all, first bytes of a sample, contents of a few."""
 
 from __future__ import annotations
 
@@ -21,33 +21,42 @@ HEADERS: Final = 500
 CONTENTS: Final = 20
 """Files that are read to the end and compared by checksum."""
 CONTENT_BYTES: Final = 1 << 30
-"""What is read of all of them together; larger files are passed over."""
+"""Bytes that are read of all of them together; larger files are skipped."""
 EMPTY: Final = "it is empty"
 _ABSENT: Final = "it is not there"
 _LEAVES: Final = "the path leaves the data root"
+_ISO = (4, (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"))
+_MATROSKA = (0, (b"\x1a\x45\xdf\xa3",))
 _BEGINS: Final[Mapping[str, tuple[int, tuple[bytes, ...]]]] = {
-    "mp4": (4, (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")),
-    "mkv": (0, (b"\x1a\x45\xdf\xa3",)),
-    "webm": (0, (b"\x1a\x45\xdf\xa3",)),
+    **dict.fromkeys(("mp4", "m4v", "mov", "3gp"), _ISO),
+    **dict.fromkeys(("mkv", "webm"), _MATROSKA),
+    "avi": (0, (b"RIFF",)),
+    "flv": (0, (b"FLV",)),
+    "ogv": (0, (b"OggS",)),
+    "wmv": (0, (b"\x30\x26\xb2\x75",)),
 }
-"""By suffix: where a container's mark is, and what it may be (ISO 14496-12, 4.2; RFC 8794, 11.2.1)."""
+"""By suffix: position and values of a container's signature (ISO 14496-12, 4.2; QuickTime alike; RFC 8794, 11.2.1;
+RIFF and AVI; FLV 10.1, E.2; RFC 3533, 6; ASF 3.1). Streams without a header (``.ts``, ``.mpg``) have none.
+"""
 
 
 @dataclass(frozen=True)
 class Looked:
-    """What is wrong with each file of a table (``""``: nothing), and the sentence that says how much was looked at."""
+    """What is wrong with each file of a table (``""``: nothing), and a sentence that says how many were read."""
 
     problems: list[str]
     said: str
 
 
 def sample(count: int, size: int, seed: str) -> list[int]:
-    """``size`` of ``count`` positions, ascending: the same ones for the same seed, all when there are no more."""
+    """``size`` of ``count`` positions, ascending: the same ones for the same seed, all if there are no more."""
     return list(range(count)) if size >= count else sorted(random.Random(seed).sample(range(count), size))  # noqa: S311
 
 
 def place(root: Path, path: str) -> str | None:
-    """Where a path of a table lies, as text; None when it leaves ``root``. A cheap answer for the many that are plain."""
+    """Absolute path of a table's path, as text; None if it leaves ``root``. Most paths are plain, and take a fast
+    way.
+    """
     if ".." not in path and "\\" not in path and "\0" not in path and not path.startswith("/"):
         return f"{root}/{path}"
     try:
@@ -57,7 +66,9 @@ def place(root: Path, path: str) -> str | None:
 
 
 def look(table: pd.DataFrame, root: Path, seed: str, *, headers: int = HEADERS, contents: int = CONTENTS) -> Looked:
-    """Hold files against ``path``, ``bytes`` and ``sha256`` of their rows; -1 and ``""`` are unknown and not compared."""
+    """Compare files with ``path``, ``bytes`` and ``sha256`` of their rows; -1 and ``""`` are unknown and not
+    compared.
+    """
     paths, sizes, sums = (table[name].tolist() for name in ("path", "bytes", "sha256"))
     problems = [_size_problem(root, path, size) for path, size in zip(paths, sizes, strict=True)]
     begun = 0
@@ -118,6 +129,6 @@ def _content_problem(root: Path, path: str, wanted: str) -> str:
 
 
 def file_problem(data: DataRoot, path: str, digest: str) -> str:
-    """What is wrong with one file, read to the end; ``digest`` is its recorded sha256, ``""`` unknown."""
+    """What is wrong with one file, which is read to the end; ``digest`` is its recorded sha256, ``""`` unknown."""
     problem = _size_problem(data.root, path, -1)
     return problem or (_content_problem(data.root, path, digest) if digest else "")

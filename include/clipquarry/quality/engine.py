@@ -1,7 +1,8 @@
-"""Runs rules over a table with Great Expectations 1.x: an in-memory context, no files, no questions to the net.
+"""Runner of rules over a table with Great Expectations 1.x: an in-memory context, no files, no requests to the
+network.
 
-Rows are named by their position, not through ``unexpected_index_column_names``: for 650,000 unexpected rows that option
-takes 40 s and the positions 1 s. What was found is looked up in our own table afterwards.
+Rows are identified by position, not through ``unexpected_index_column_names``: for 650,000 unexpected rows that
+option takes 40 s and the positions 1 s. The rows are looked up in our own table afterwards.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
-from clipquarry.quality.checks import CATALOGUE, Severity
+from clipquarry.quality.check import Check, Severity
 from clipquarry.quality.light_import import light_imports
 from clipquarry.quality.results import WORST, CheckResult
-from clipquarry.quality.wording import advice_of, broken_sentence
+from clipquarry.quality.wording import broken_sentence
 
 _LEVELS: Final[Mapping[Severity, str]] = {"error": "critical", "warn": "warning", "info": "info"}
+_LISTS: Final = (list, tuple, dict, set, frozenset, np.ndarray)
 _MAX_TEXT: Final = 300
 BETWEEN: Final = "ExpectColumnValuesToBeBetween"
 EQUAL: Final = "ExpectColumnPairValuesToBeEqual"
@@ -39,7 +42,7 @@ _RESULT_FORMAT: Final = {"result_format": "COMPLETE", "return_unexpected_index_q
 class Rule:
     """One use of a check: an expectation of Great Expectations by its class name, and its arguments.
 
-    Columns that an expectation looks at must not hold nulls: the library would leave those rows out.
+    The columns of an expectation must not contain nulls, because the library would leave those rows out.
     """
 
     check: str
@@ -47,23 +50,23 @@ class Rule:
     kwargs: Mapping[str, Any]
     scope: str = ""
     severity: Severity | None = None
-    """Instead of the catalogue's."""
+    """Replaces the catalogue's severity."""
     max_share: float = 0.0
-    """Rows that may break the rule, as a share; more count as ``severity``."""
+    """Share of rows that may break the rule; more count as ``severity``."""
     block_share: float | None = None
-    """More than this count as ``error`` (for checks that warn)."""
+    """A larger share counts as ``error`` (for checks that warn)."""
     show: tuple[str, ...] = ()
     """Columns written with each unexpected row, after ``item_id``."""
     worst_by: str = ""
-    """Column whose largest values are the worst, written too; else the first rows are shown."""
+    """Column whose largest values are the worst rows, written too; without it the first rows are shown."""
     note: str = ""
-    """A sentence told with the result, such as what was sampled."""
+    """A sentence added to the result, such as the size of the sample."""
     list_rows: bool = True
-    """False: the rows stand in the file under another scope already."""
+    """False: the file has the rows under another scope already."""
 
-    def levels(self) -> dict[Severity, float]:
-        """The share above which each severity is reached."""
-        levels = {self.severity or CATALOGUE[self.check].severity: self.max_share}
+    def levels(self, usual: Severity) -> dict[Severity, float]:
+        """The share above which each severity is reached; ``usual`` is the check's own."""
+        levels = {self.severity or usual: self.max_share}
         if self.block_share is not None:
             levels["error"] = self.block_share
         return levels
@@ -71,14 +74,16 @@ class Rule:
 
 @dataclass
 class Suite:
-    """Rules over one table with the column ``item_id``; and checks that were left out, with the reason."""
+    """Rules over one table with the column ``item_id``; and the checks that were left out, with the reason."""
 
     name: str
     table: pd.DataFrame
     rules: list[Rule] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     named: Callable[[pd.DataFrame], pd.Series[str]] | None = None
-    """Makes ``item_id`` of the rows that are shown (indexed by their place), where a name for every row would cost too much."""
+    """Makes ``item_id`` of the rows that are shown (by position), for tables where a name for every row would cost
+    too much.
+    """
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def plain(value: Any) -> Any:
     """A cell as JSON can hold it: python numbers, None for NaN, text cut to 300 characters."""
     kind = type(value)
     if kind is int or kind is bool or (kind is str and len(value) <= _MAX_TEXT and value.isascii()):
-        return value  # nearly always; this runs for every cell of the file of rows
+        return value  # the usual case; this runs for every cell of the file of rows
     if value is None or value is pd.NA:
         return None
     if hasattr(value, "item") and not isinstance(value, str):
@@ -109,12 +114,12 @@ def plain(value: Any) -> Any:
 
 
 def versions() -> dict[str, str]:
-    """The versions of the libraries that decide."""
+    """Versions of the libraries that decide the results."""
     return {"great_expectations": version("great_expectations"), "pandas": pd.__version__}
 
 
 def _mostly(share: float, checked: int) -> float:
-    """The exact smallest share of good rows; ``1 - share`` would be off by one row at some borders."""
+    """The exact smallest share of good rows; ``1 - share`` would be off by one row at some limits."""
     return (checked - math.floor(Fraction(str(share)) * checked)) / checked if checked else 1.0
 
 
@@ -128,16 +133,25 @@ def _expectation(rule: Rule, index: int, level: Severity, share: float, checked:
     return getattr(gxe, rule.expectation)(**kwargs, severity=_LEVELS[level], meta=meta)
 
 
-class Engine:
-    """One in-memory context for the suites of a gate; only the table of the suite that runs is held.
+def _holds_lists(column: pd.Series[Any]) -> bool:
+    """Whether a column holds lists. Numbers and text have types of their own; objects are examined."""
+    return column.dtype == object and any(isinstance(value, _LISTS) for value in column)
 
-    It is made for the first suite that has a rule: a gate that leaves out all its checks imports nothing.
+
+class Engine:
+    """One in-memory context for the suites of a gate; only the table of the current suite is held. ``checks``: the
+    catalogue, by id.
+
+    It is created for the first suite with a rule: a gate that leaves out all its checks imports nothing.
     """
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = checks
 
     @cached_property
     def _whole(self) -> Any:
-        """A batch definition that takes a table whole."""
-        # Before the import, which says 214 lines. The second logger sets its own level when it is imported.
+        """A batch definition that takes a whole table."""
+        # Set before the import, which logs 214 lines. The second logger sets its own level when it is imported.
         logging.getLogger("great_expectations").setLevel(logging.WARNING)
         with light_imports():
             import great_expectations as gx
@@ -146,7 +160,8 @@ class Engine:
             from great_expectations.execution_engine import pandas_execution_engine
 
         logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
-        # Bytes below which a table gets a fingerprint: of every table, twice, for batches that nobody keeps.
+        # Bytes below which Great Expectations computes a fingerprint of each table, twice, for batches that are
+        # discarded.
         pandas_execution_engine.HASH_THRESHOLD = 0
         context = gx.get_context(mode="ephemeral")
         context.enable_analytics(False)
@@ -155,16 +170,25 @@ class Engine:
         return asset.add_batch_definition_whole_dataframe("whole")
 
     def run(self, suite: Suite) -> Iterator[Finding]:
-        """Check every rule of a suite, in order. A rule that cannot be checked counts as a broken ``error``."""
+        """Check every rule of a suite, in order. A rule that cannot be checked counts as a broken ``error``.
+
+        TypeError, a mistake in the program, for a column of lists: Great Expectations silently compares them
+        wrongly.
+        """
+        if lists := [str(name) for name, column in suite.table.items() if _holds_lists(column)]:
+            raise TypeError(f"the columns {lists} of the suite {suite.name} hold lists, which are never checked")
         table = suite.table.reset_index(drop=True)
         found: dict[tuple[int, Severity], Any] = {}
         for result in self._validate(suite, table) if suite.rules else ():
             meta = result.expectation_config.meta
             found[meta["rule"], meta["level"]] = result
         for index, rule in enumerate(suite.rules):
-            yield _finding(rule, suite, table, {level: found[index, level] for level in rule.levels()})
-        for check, why in suite.skipped:
-            entry, text = CATALOGUE[check], f"Skipped: {why}."
+            check = self._checks[rule.check]
+            yield _finding(
+                check, rule, suite, table, {level: found[index, level] for level in rule.levels(check.severity)}
+            )
+        for name, why in suite.skipped:
+            entry, text = self._checks[name], f"Skipped: {why}."
             yield Finding(CheckResult(entry.id, entry.title, entry.severity, True, skipped=why, sentence=text))
 
     def _validate(self, suite: Suite, table: pd.DataFrame) -> list[Any]:
@@ -174,16 +198,16 @@ class Engine:
         expectations = [
             _expectation(rule, index, level, share, len(table))
             for index, rule in enumerate(suite.rules)
-            for level, share in rule.levels().items()
+            for level, share in rule.levels(self._checks[rule.check].severity).items()
         ]
         together = gx.ExpectationSuite(name=suite.name)
         for expectation in expectations:
             together.add_expectation(expectation)
-        # Great Expectations hashes every column of a table that it is given, so it gets no others.
+        # Great Expectations hashes every column of a table, so it gets only the needed ones.
         columns = list(dict.fromkeys(name for each in expectations for name in _columns(each))) or list(
             table.columns[:1]
         )
-        # Python looks at every number of another size.
+        # Numbers of other sizes are processed one by one in Python.
         wide = {name: kind for name in columns if (kind := _WIDE.get(table[name].dtype.name))}
         batch = whole.get_batch({"dataframe": table[columns].astype(wide)})
         return list(batch.validate(together, result_format=_RESULT_FORMAT).results)
@@ -203,26 +227,26 @@ def _problem(result: Any) -> str:
     return ""
 
 
-def _finding(rule: Rule, suite: Suite, table: pd.DataFrame, results: Mapping[Severity, Any]) -> Finding:
-    levels = rule.levels()
+def _finding(check: Check, rule: Rule, suite: Suite, table: pd.DataFrame, results: Mapping[Severity, Any]) -> Finding:
+    levels = rule.levels(check.severity)
     broken = [level for level in results if not results[level].success]
     severity: Severity = "error" if "error" in broken else next(iter(levels))
     first = results[severity]
     if problem := next(filter(None, map(_problem, results.values())), ""):
         text = f"Great Expectations could not check this ({plain(problem)}); nothing is known, so it counts as broken."
-        return Finding(_result(rule, "error", False, first, sentence=text, checked=len(table)))
+        return Finding(_result(check, rule, "error", False, first, sentence=text, checked=len(table)))
     facts = first.result
     if "unexpected_count" not in facts:  # a rule about the whole table
         observed, good = plain(facts.get("observed_value")), not broken
         text = f"{'Holds' if good else 'Does not hold'}: {observed} in {len(table):,} rows{_wanted(rule)}."
         return Finding(
-            _result(rule, severity, good, first, sentence=text, observed=observed, checked=len(table),
+            _result(check, rule, severity, good, first, sentence=text, observed=observed, checked=len(table),
                     unexpected=int(not good), share=float(not good))
         )  # fmt: skip
     checked, unexpected = int(facts["element_count"]), int(facts["unexpected_count"])
     if int(facts.get("missing_count") or 0):  # a defect of ours: see Rule
         text = f"{facts['missing_count']} values were absent and could not be checked, so it counts as broken."
-        return Finding(_result(rule, "error", False, first, sentence=text, checked=checked))
+        return Finding(_result(check, rule, "error", False, first, sentence=text, checked=checked))
     share = unexpected / checked if checked else 0.0
     rows: pd.DataFrame | None = None
     worst: tuple[dict[str, Any], ...] = ()
@@ -235,9 +259,9 @@ def _finding(rule: Rule, suite: Suite, table: pd.DataFrame, results: Mapping[Sev
         worst = tuple(
             {str(key): plain(value) for key, value in row.items()} for row in ordered.head(WORST).to_dict("records")
         )
-    text = f"{_sentence(rule.check, not broken, checked, unexpected, levels[severity], worst)} {rule.note}".rstrip()
+    text = f"{_sentence(check, not broken, checked, unexpected, levels[severity], worst)} {rule.note}".rstrip()
     return Finding(
-        _result(rule, severity, not broken, first, sentence=text, checked=checked, unexpected=unexpected, share=share,
+        _result(check, rule, severity, not broken, first, sentence=text, checked=checked, unexpected=unexpected, share=share,
                 worst=worst),
         rows if rule.list_rows and unexpected else None,
     )  # fmt: skip
@@ -255,24 +279,23 @@ def _wanted(rule: Rule) -> str:
 
 
 def _sentence(
-    check: str, held: bool, checked: int, unexpected: int, limit: float, worst: Sequence[Mapping[str, Any]]
+    check: Check, held: bool, checked: int, unexpected: int, limit: float, worst: Sequence[Mapping[str, Any]]
 ) -> str:
     if not unexpected:
         return f"Holds for all {checked:,} rows." if checked else "There was nothing to check."
-    return broken_sentence(check, unexpected, checked, limit, held, [row["item_id"] for row in worst])
+    return broken_sentence(check.broken, unexpected, checked, limit, held, [row["item_id"] for row in worst])
 
 
-def _result(rule: Rule, severity: Severity, success: bool, result: Any, **more: Any) -> CheckResult:
+def _result(check: Check, rule: Rule, severity: Severity, success: bool, result: Any, **more: Any) -> CheckResult:
     config = result.expectation_config
     kwargs = {
         key: plain(list(value) if isinstance(value, (set, frozenset)) else value)
         for key, value in config.kwargs.items()
         if key != "batch_id"
     }
-    entry = CATALOGUE[rule.check]
-    more["advice"] = "" if success else advice_of(rule.check)
+    more["advice"] = "" if success else check.advice
     return CheckResult(
-        entry.id, entry.title, severity, success, rule.scope,
+        check.id, check.title, severity, success, rule.scope,
         expectation={"type": config.type, "kwargs": kwargs},
-        thresholds={str(level): share for level, share in rule.levels().items()}, **more,
+        thresholds={str(level): share for level, share in rule.levels(check.severity).items()}, **more,
     )  # fmt: skip

@@ -1,33 +1,19 @@
-"""Run a gate over a run's folder and store what it found."""
+"""Runs a gate over a run's folder and stores its result."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import pandas as pd
 
 from clipquarry import __version__
-from clipquarry.datasets.model import AnnotationFormat, DatasetSpec
-from clipquarry.errors import UserError
+from clipquarry.datasets.model import DatasetSpec
 from clipquarry.files import write_json
-from clipquarry.quality import (
-    box_annotations,
-    box_clips,
-    box_frames,
-    kinetics_annotations,
-    kinetics_clips,
-    kinetics_frames,
-    kinetics_lists,
-    merged,
-    prepared,
-    proposals,
-)
-from clipquarry.quality.checks import GATES_OF, Gate
+from clipquarry.quality.check import Check
 from clipquarry.quality.engine import Engine, Suite, plain, versions
 from clipquarry.quality.params import GateParams
 from clipquarry.quality.results import CheckResult, GateResult
@@ -36,63 +22,42 @@ from clipquarry.quality.tables import RunTables
 from clipquarry.settings import DataRoot
 
 Suites = Callable[[DatasetSpec, RunTables, DataRoot, GateParams], Iterator[Suite]]
-
-_SUITES: Final[dict[AnnotationFormat, dict[Gate, Suites]]] = {
-    "kinetics_csv": {
-        "annotations": kinetics_annotations.suites,
-        "clips": kinetics_clips.suites,
-        "frames": kinetics_frames.suites,
-        "lists": kinetics_lists.suites,
-    },
-    "ava_csv": {
-        "annotations": box_annotations.suites,
-        "clips": box_clips.videos,
-        "frames": box_frames.excerpts,
-        "proposals": proposals.suites,
-    },
-    "ava_kinetics_csv": {
-        "annotations": box_annotations.suites,
-        "clips": box_clips.windows,
-        "frames": box_frames.windows,
-        "boxes": prepared.suites,
-        "proposals": proposals.suites,
-        "merged": merged.suites,
-    },
-}
+"""Makes the suites of a gate over the tables of a run."""
 
 
-def run_gate(gate: str, spec: DatasetSpec, run_dir: Path, data: DataRoot, params: GateParams) -> GateResult:
+def run_gate(
+    gate: str,
+    spec: DatasetSpec,
+    run_dir: Path,
+    data: DataRoot,
+    params: GateParams,
+    *,
+    suites: Suites,
+    checks: Mapping[str, Check],
+) -> GateResult:
     """Run the checks of one gate over ``{data}/.clipquarry/runs/{dataset}/{run}`` and store the result there.
 
-    Writes ``gates/{gate}.json`` and ``gates/{gate}.rows.csv`` (every unexpected row, ``item_id`` first; with gzip where it
-    is large, see :mod:`clipquarry.quality.rows_file`), each whole or not at all. Whatever the data look like, the result tells it; the caller raises ``result.error()`` when it is
-    ``blocked``. Raises :class:`UserError` for an unknown gate or a data set without checks, :class:`ManifestError`
-    for a table that is absent or damaged.
+    Writes ``gates/{gate}.json`` and ``gates/{gate}.rows.csv`` (every unexpected row, ``item_id`` first; compressed
+    if it is large, see :mod:`clipquarry.quality.rows_file`), each whole or not at all. Bad data never raise here;
+    the caller raises ``result.error()`` if the result is ``blocked``. ``checks`` is the catalogue, by id. Raises
+    :class:`ManifestError` for a table that is absent or damaged.
     """
-    if not spec.is_runnable or spec.annotation_format is None:
-        raise UserError(
-            f"{spec.name}: this version has no checks for family '{spec.family}' and its annotation format."
-        )
-    known = GATES_OF[spec.annotation_format]
-    name = next((one for one in known if one == gate), None)
-    if name is None:
-        raise UserError(f"There is no gate '{gate}' for {spec.name}. Known: {', '.join(known)}.")
     started, begun = datetime.now(UTC), time.monotonic()
-    run, engine = RunTables(run_dir), Engine()
-    path = run_dir / "gates" / f"{gate}.json"
-    checks: list[CheckResult] = []
+    run, engine = RunTables(run_dir), Engine(checks)
+    path = run.place.gate(gate)
+    found: list[CheckResult] = []
     rows = 0
-    with rows_file(path.with_name(f"{gate}.rows.csv")) as (file, write):
-        for suite in _SUITES[spec.annotation_format][name](spec, run, data, params):
+    with rows_file(run.place.gate_rows(gate)) as (file, write):
+        for suite in suites(spec, run, data, params):
             for finding in engine.run(suite):
-                checks.append(finding.result)
+                found.append(finding.result)
                 if finding.rows is not None:
                     write(_csv_rows(finding.result, finding.rows))
                     rows += len(finding.rows)
     result = GateResult(
         gate=gate, dataset=spec.name, run=run_dir.name, started=started.isoformat(timespec="seconds"),
         ended=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(time.monotonic() - begun, 3),
-        checks=tuple(checks), rows=rows, rows_file=file.path.name, path=path, params=params.model_dump(mode="json"),
+        checks=tuple(found), rows=rows, rows_file=file.path.name, path=path, params=params.model_dump(mode="json"),
         tables=run.read, versions={"clipquarry": __version__, **versions()},
     )  # fmt: skip
     write_json(path, result.as_json())

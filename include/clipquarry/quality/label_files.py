@@ -1,4 +1,6 @@
-"""Annotation and label files: unchanged since they were read and since they were first seen, and agreeing with one another."""
+"""Checks of annotation and label files: unchanged since they were read and first seen, and consistent with one
+another.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,9 @@ _NOTHING: Final = {"column": "problem", "value_set": [""]}
 
 
 def read_files(run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
-    """One row for each annotation file that the run read: it is still that file, and the one that was first seen."""
+    """One row for each annotation file that the run read: whether it is still that file, and the first seen one."""
     check = "annotations.changed"
-    files = run.optional_json("catalog").get("files", [])
+    files = run.optional_json(run.place.catalog_file).get("files", [])
     if not files:
         yield Suite("files", pd.DataFrame(), skipped=[(check, "the run did not record the checksums of its files")])
         return
@@ -34,13 +36,13 @@ def read_files(run: RunTables, data: DataRoot, params: GateParams) -> Iterator[S
     )
     first = [first_problem(one) for one in files]
     table = pd.DataFrame({"item_id": names, "problem": pd.Series(first, dtype="str")})
-    own = params.annotation_counts == "warn"  # who has csvs of their own edits them
+    own = params.annotation_counts == "warn"  # people with their own csvs edit them
     rule = Rule(check, IN_SET, _NOTHING, "since the first run", severity="info" if own else None, show=("problem",))
     yield Suite("pins", table, [rule])
 
 
 def first_problem(one: Mapping[str, Any]) -> str:
-    """Of a file that a run read: how it differs from the one that was first seen."""
+    """How a file that a run read differs from the one that was first seen."""
     first, found = str(one.get("first", "")), str(one.get("sha256", ""))
     return (
         f"its sha256 is {found}, first seen was {first} in run {one.get('run', '?')}"
@@ -49,28 +51,12 @@ def first_problem(one: Mapping[str, Any]) -> str:
     )
 
 
-def action_names(actions: Mapping[str, Any]) -> Suite:
-    """One row for each evaluated action: its name stands at the same number of the whole list, or nowhere in it."""
-    check = "ava.action_names"
-    evaluated = actions.get("evaluated_names")
-    if not isinstance(evaluated, dict):
-        return Suite("action_names", pd.DataFrame(), skipped=[(check, "the run did not record the evaluated names")])
-    names = {int(number): str(name).strip() for number, name in actions["names"].items()}
-    at = {name: number for number, name in names.items()}
-    rows = [
-        {"item_id": f"action/{number}", "name": str(name), "listed_as": at.get(str(name).strip(), int(number)),
-         "number": int(number)}
-        for number, name in evaluated.items()
-    ]  # fmt: skip
-    table = pd.DataFrame(rows, columns=["item_id", "name", "listed_as", "number"])
-    rule = Rule(check, EQUAL, {"column_A": "number", "column_B": "listed_as"}, show=("name", "number", "listed_as"))
-    return Suite("action_names", table, [rule])
-
-
 def label_map(spec: DatasetSpec, run: RunTables, data: DataRoot, usable: pd.DataFrame, params: GateParams) -> Suite:
-    """One row for each class name of the run's label index: its number in the data set's own order, and in the catalog."""
+    """One row for each class name of the run's label index: its number in the data set's own order, and in the
+    catalog.
+    """
     check = "annotations.label_map"
-    names = [str(name) for name in run.optional_json("catalog").get("label_names", [])]
+    names = [str(name) for name in run.optional_json(run.place.catalog_file).get("label_names", [])]
     if not names:
         return Suite("label_map", pd.DataFrame(), skipped=[(check, "the run did not record its classes")])
     own = _own_order(spec, data)
@@ -100,7 +86,9 @@ def label_map(spec: DatasetSpec, run: RunTables, data: DataRoot, usable: pd.Data
 
 
 def _own_order(spec: DatasetSpec, data: DataRoot) -> list[str] | None:
-    """The classes of the data set's own file (``labels.path``, one name a line), as folders; None when there is none."""
+    """The classes of the data set's own file (``labels.path``, one name per line), as folders; None if there is
+    none.
+    """
     path = spec.labels.path
     if path is None or not path.endswith(".txt"):
         return None

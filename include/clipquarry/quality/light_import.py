@@ -1,14 +1,16 @@
-"""Imports Great Expectations without what it loads for pages, statistics and places of data that are not used here.
+"""Import of Great Expectations without its modules for pages, statistics and data sources that are not used here.
 
-Every gate is a process of its own under Airflow, and its package imports all it has: plots and ``scipy.stats``, SQLAlchemy, a class
-for each method of Spark, of databases, of clouds and of pandas' files. That is 3.6 CPU s of which two thirds can be left out:
+Every gate is a process of its own under Airflow, and the package imports all its modules: plots and ``scipy.stats``,
+SQLAlchemy, a class for each method of Spark, of databases, of clouds and of pandas' files. That takes 3.6 CPU s, of
+which two thirds can be saved:
 
-- :data:`LATE` modules are loaded when somebody asks for something in them, by the standard library's lazy loader;
-- :data:`OPTIONAL` ones are not found unless they are loaded already, as if they were not installed, which the library allows for;
+- :data:`LATE` modules are loaded when something in them is used, by the standard library's lazy loader;
+- :data:`OPTIONAL` ones are not found unless they are loaded already, as if they were not installed, which the
+library allows for;
 - kinds of data sources other than tables in memory become modules whose classes are empty;
-- the collector of garbage rests: an import makes half a million objects and throws none away.
+- the garbage collector is off, because an import creates half a million objects and frees none.
 
-All expectations stay. What is loaded already stays as it is.
+All expectations stay. Modules that are loaded already stay as they are.
 """
 
 from __future__ import annotations
@@ -31,11 +33,11 @@ _OTHERS: Final = re.compile(
     rf"{re.escape(_SOURCES)}(?!pandas_datasource\Z|invalid_datasource\Z)(\w+_datasource|fabric)"
 )
 _READERS: Final = f"{_SOURCES}dynamic_pandas"
-"""Makes a class for each ``pandas.read_…``; where a version of pandas lacks one, the library goes on without."""
+"""Creates a class for each ``pandas.read_…``; if a version of pandas lacks one, the library goes on without it."""
 
 
 class _Empty(Loader):
-    """A module that has every class that it is asked for; none of them does anything."""
+    """A module with every class that is asked for; none of them does anything."""
 
     def exec_module(self, module: ModuleType) -> None:
         def asked(name: str) -> type:
@@ -49,7 +51,7 @@ class _Empty(Loader):
 
 
 class _NoReaders(Loader):
-    """The module :data:`_READERS`, which then finds no method of pandas to make a class for."""
+    """The module :data:`_READERS`, which then finds no method of pandas to create a class for."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
@@ -63,7 +65,7 @@ class _NoReaders(Loader):
 
 
 class _Light(MetaPathFinder):
-    """Finds modules before anybody else does, and decides how they are loaded."""
+    """A finder that comes before all others and decides how modules are loaded."""
 
     def __init__(self) -> None:
         self._asking = ""
@@ -87,7 +89,7 @@ class _Light(MetaPathFinder):
 
 @contextmanager
 def light_imports() -> Iterator[None]:
-    """Inside, Great Expectations is imported as this module says."""
+    """A context in which Great Expectations is imported as this module describes."""
     finder, collecting = _Light(), gc.isenabled()
     sys.meta_path.insert(0, finder)
     gc.disable()
@@ -96,5 +98,5 @@ def light_imports() -> Iterator[None]:
     finally:
         sys.meta_path.remove(finder)
         if collecting:
-            gc.freeze()  # or the first collection looks at all of it
+            gc.freeze()  # or the first collection examines all of it
             gc.enable()

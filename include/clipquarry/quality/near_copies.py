@@ -1,62 +1,60 @@
-"""The same film under two ids: clips of one split that are re-encodes of clips of another split, or of another data set.
+"""Near copies: clips of one split that are re-encodes of clips of another split, or of another data set.
 
-Fingerprints are compared with their neighbours in sorted order, once for each of their pictures and each third of its bits, so that
-the work grows with the number of clips and not with its square.
+Fingerprints are compared with their neighbours in sorted order, once for each of their frames and each third of its
+bits. So the work grows with the number of clips, not with its square.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from clipquarry import fingerprint
-from clipquarry.fingerprint import PICTURES, Prints
+from clipquarry.fingerprint import FRAMES, Prints
+from clipquarry.manifest import column_names, read_table, scalar
 from clipquarry.quality.content import NOBODY_LOOKED, said
 from clipquarry.quality.engine import IN_SET, Rule, Suite
 from clipquarry.quality.params import GateParams, share_of_several
-from clipquarry.quality.tables import PRESENT
+from clipquarry.quality.tables import PRESENT, in_seconds
 
 COLUMNS: Final = ("item_id", "video_id", "split", "start", "end", "status", "fingerprint")
 
 _ORDER: Final = ("train", "val", "test")
 _TURNS: Final = (0, 21, 42)
-"""Bits by which hashes are turned: neighbours have the same first twenty or so of each order."""
+"""Bits by which hashes are rotated: neighbours have the same first twenty or so in each order."""
 _NEIGHBOURS: Final = 4
 """On either side."""
 _CHUNK: Final = 1 << 16
 _FIRST_LOOK: Final = 20
-"""Bits that one picture may differ in before the rest is compared."""
+"""Bits in which one frame may differ before the rest is compared."""
 
 Ints = npt.NDArray[np.int64]
 
 
 def load(path: Path) -> pd.DataFrame | None:
-    """The clips of a manifest that are there; None when it has no fingerprints."""
-    if not path.is_file() or not set(COLUMNS) <= set(pq.read_schema(path).names):
+    """The present clips of a manifest; None if it has no fingerprints."""
+    if not path.is_file() or not set(COLUMNS) <= column_names(path):
         return None
-    table = pq.read_table(path, columns=list(COLUMNS))
+    table = read_table(path, COLUMNS)
     table = table.filter(pc.is_in(table["status"], pa.array(PRESENT)))
-    clips: pd.DataFrame = table.to_pandas()
+    clips: pd.DataFrame = scalar(in_seconds(table)).to_pandas()
     return clips
 
 
 def candidates(ours: Prints, theirs: Prints) -> tuple[Ints, Ints]:
-    """Pairs that may be alike, as places in both, each once."""
+    """Pairs that may show the same, as positions in both, each once."""
     found: list[npt.NDArray[np.int64]] = []
     if len(ours) and len(theirs):
-        for picture in range(PICTURES):
+        for frame in range(FRAMES):
             for turn in _TURNS:
-                found += _neighbours(
-                    _turned(ours.pictures[:, picture], turn), _turned(theirs.pictures[:, picture], turn)
-                )
+                found += _neighbours(_turned(ours.frames[:, frame], turn), _turned(theirs.frames[:, frame], turn))
     pairs = np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2), dtype=np.int64)
     return pairs[:, 0], pairs[:, 1]
 
@@ -67,7 +65,7 @@ def _turned(hashes: npt.NDArray[np.uint64], turn: int) -> npt.NDArray[np.uint64]
 
 
 def _neighbours(mine: npt.NDArray[np.uint64], theirs: npt.NDArray[np.uint64]) -> Iterator[npt.NDArray[np.int64]]:
-    """Pairs of places, (N, 2), by chunks: of each hash that is no zero those next to it, where they differ little."""
+    """Pairs of positions, (N, 2), in chunks: each hash (but zeros) with the next ones, if they differ little."""
     order = np.argsort(theirs, kind="stable")
     ordered = theirs[order]
     asked = np.flatnonzero(mine)
@@ -83,23 +81,34 @@ def _neighbours(mine: npt.NDArray[np.uint64], theirs: npt.NDArray[np.uint64]) ->
             yield np.stack([part[row], order[near[row, column]]], axis=1)
 
 
-def _pairs(ours: pd.DataFrame, theirs: pd.DataFrame) -> tuple[Ints, Ints]:
-    """Rows of ``ours`` and of ``theirs`` that show the same under two video ids."""
+class Other(NamedTuple):
+    """Another data set's clips (:data:`COLUMNS`), and whether its ids mean the same videos as ours."""
+
+    name: str
+    clips: pd.DataFrame
+    same_ids: bool
+
+
+def _pairs(ours: pd.DataFrame, theirs: pd.DataFrame, same_ids: bool) -> tuple[Ints, Ints]:
+    """Rows of ``ours`` and of ``theirs`` that show the same and are not from one video. Ids decide that, if they
+    mean the same.
+    """
     mine, others = (fingerprint.read(table["fingerprint"].fillna("")) for table in (ours, theirs))
     one, other = candidates(mine, others)
     alike = fingerprint.alike(mine, one, others, other)
     first, second = mine.rows[one[alike]], others.rows[other[alike]]
+    if not same_ids:
+        return first, second
     differ = ours["video_id"].to_numpy()[first] != theirs["video_id"].to_numpy()[second]
     return first[differ], second[differ]
 
 
-def suite(
-    check: str, clips: pd.DataFrame | None, params: GateParams, others: Sequence[tuple[str, pd.DataFrame]] = ()
-) -> Suite:
-    """One row for each measured clip of a later split (all of them where other data sets are compared), with the first clip of an
-    earlier split or another data set that shows the same. Windows of one video are ``annotations.window_overlap``'s.
+def suite(check: str, clips: pd.DataFrame | None, params: GateParams, others: Sequence[Other] = ()) -> Suite:
+    """One row for each measured clip of a later split (all of them if other data sets are compared), with the first
+    clip of an earlier split or another data set that shows the same. ``annotations.window_overlap`` reports
+    windows of one video.
 
-    ``clips`` has :data:`COLUMNS`; ``others``: other data sets by name.
+    ``clips`` has :data:`COLUMNS`.
     """
     if clips is None or (len(clips) and not clips["fingerprint"].fillna("").ne("").any()):
         return Suite("near_copies", pd.DataFrame(), skipped=[(check, NOBODY_LOOKED)])
@@ -114,8 +123,8 @@ def suite(
     for later in range(1, len(splits)):
         ours, theirs = (clips[mask] for mask in (rank == later, rank < later))
         _tell(copy_of, ours, theirs, "")
-    for name, other in others:
-        _tell(copy_of, clips, other.reset_index(drop=True), f"{name}: ")
+    for other in others:
+        _tell(copy_of, clips, other.clips.reset_index(drop=True), f"{other.name}: ", same_ids=other.same_ids)
     looked = clips["fingerprint"].fillna("").ne("") & ((rank > 0) | bool(others))
     table = clips.loc[looked, ["item_id", "video_id", "start", "end"]]
     table["copy_of"] = copy_of[looked].astype(str)
@@ -127,9 +136,11 @@ def suite(
     return Suite("near_copies", table, [rule])
 
 
-def _tell(copy_of: pd.Series[str], ours: pd.DataFrame, theirs: pd.DataFrame, prefix: str) -> None:
+def _tell(
+    copy_of: pd.Series[str], ours: pd.DataFrame, theirs: pd.DataFrame, prefix: str, *, same_ids: bool = True
+) -> None:
     """Write the first copy of each row of ``ours`` that has one."""
-    first, second = _pairs(ours, theirs)
+    first, second = _pairs(ours, theirs, same_ids)
     names = theirs["item_id"].to_numpy()
     windows = theirs[["start", "end"]].to_numpy()
     for mine, other in zip(first[::-1], second[::-1], strict=True):

@@ -1,4 +1,4 @@
-"""What a gate found: the stored form (``gates/{gate}.json``) and the trend over earlier runs."""
+"""The result of a gate: its stored form (``gates/{gate}.json``), and the trend over earlier runs."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import Any, Final, Literal, get_args
 
 from clipquarry.errors import GateBlocked, UserError
 from clipquarry.files import read_json
-from clipquarry.quality.checks import Severity
+from clipquarry.quality.check import Severity
+from clipquarry.run_documents import GATE_SCHEMA
+from clipquarry.run_folder import gates_of_runs
 from clipquarry.run_order import run_order
 
-SCHEMA: Final = "gate-result/v1"
 WORST: Final = 20
-"""Rows of a broken check that are kept in the JSON; the file of rows has all of them."""
+"""Rows of a broken check in the JSON document; the file of rows has all of them."""
 
 Verdict = Literal["pass", "warn", "block"]
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check over one table. ``scope`` tells several uses of a check apart: a split, a column.
+    """One check over one table. ``scope`` distinguishes several uses of a check: a split, a column.
 
     ``checked`` and ``unexpected`` count rows (``unexpected`` is 0 or 1 for a rule about a whole table), ``share`` is
-    0..1. ``thresholds`` are the shares above which the check counts as ``warn``, ``error`` or ``info``; ``severity`` is
-    the one that was reached, or would be first. A ``skipped`` check says why and counts as held. ``worst`` are up to 20
-    rows, ``item_id`` first.
+    0..1. ``thresholds`` are the shares above which the check counts as ``warn``, ``error`` or ``info``. ``severity``
+    is the one that was reached, or would be first. A ``skipped`` check says why, and counts as held. ``worst`` are
+    up to 20 rows, ``item_id`` first.
     """
 
     id: str
@@ -47,13 +48,18 @@ class CheckResult:
     """What to do, for a check that did not hold."""
 
     @property
+    def cure(self) -> str:
+        """`` What to do: …``; empty if no advice was stored."""
+        return f" What to do: {self.advice}" if self.advice else ""
+
+    @property
     def name(self) -> str:
         """``clips.coverage [val]``: the id with its scope."""
         return f"{self.id} [{self.scope}]" if self.scope else self.id
 
 
 def verdict_of(checks: tuple[CheckResult, ...]) -> Verdict:
-    """The heaviest severity that was reached; ``info`` never counts."""
+    """The most severe level that was reached; ``info`` never counts."""
     broken = {check.severity for check in checks if not check.success}
     return "block" if "error" in broken else "warn" if "warn" in broken else "pass"
 
@@ -86,7 +92,7 @@ class GateResult:
 
     @property
     def broken(self) -> tuple[CheckResult, ...]:
-        """Checks that did not hold, heaviest first."""
+        """Checks that did not hold, most severe first."""
         weight: Mapping[str, int] = {"error": 0, "warn": 1, "info": 2}
         return tuple(sorted((c for c in self.checks if not c.success), key=lambda check: weight[check.severity]))
 
@@ -105,7 +111,7 @@ class GateResult:
             )
             return f"The gate '{self.gate}' passed: {held} checks held,{only} {skipped} were skipped."
         first = heavy[0]
-        rest = len({check.id for check in heavy}) - 1  # one that is used on several splits counts once
+        rest = len({check.id for check in heavy}) - 1  # a check that is used on several splits counts once
         more = f" {rest} more check{'s' if rest > 1 else ''} did not hold." if rest else ""
         file = self.path.with_name(self.rows_file)
         does = "blocks" if self.blocked else "warns"
@@ -113,23 +119,27 @@ class GateResult:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """One line for each broken check, heaviest first, with what to do; a check of several splits has one line."""
+        """One line for each broken check, most severe first, with the advice; a check of several splits has one
+        line.
+        """
         does = {"error": "blocks", "warn": "warns", "info": "tells"}
         first = {check.id: check for check in reversed(self.broken)}
         shown = [check for check in self.broken if first[check.id] is check]
-        return tuple(
-            f"{check.name} {does[check.severity]}: {check.sentence} What to do: {check.advice}" for check in shown
-        )
+        return tuple(f"{check.name} {does[check.severity]}: {check.sentence}{check.cure}" for check in shown)
 
     def error(self) -> GateBlocked:
-        """What to raise when the gate blocked."""
-        first = self.broken[0]
-        return GateBlocked(f"{self.sentence} What to do ('{first.id}' in docs/checks.md): {first.advice}")
+        """The error to raise for a gate that blocked."""
+        return GateBlocked(f"{self.sentence}{self.broken[0].cure}")
 
     def as_json(self) -> dict[str, Any]:
         """The content of ``gates/{gate}.json``."""
         value = {key: item for key, item in asdict(self).items() if key != "path"}
-        return value | {"schema": SCHEMA, "verdict": self.verdict, "blocked": self.blocked, "sentence": self.sentence}
+        return value | {
+            "schema": GATE_SCHEMA,
+            "verdict": self.verdict,
+            "blocked": self.blocked,
+            "sentence": self.sentence,
+        }
 
 
 def _check_from(value: Mapping[str, Any]) -> CheckResult:
@@ -140,11 +150,11 @@ def _check_from(value: Mapping[str, Any]) -> CheckResult:
 
 
 def load_result(path: Path) -> GateResult:
-    """Read ``gates/{gate}.json``. Raises :class:`UserError` when it is not one or of a newer form."""
+    """Read ``gates/{gate}.json``. Raises :class:`UserError` if it is no gate's result, or has a newer form."""
     value = read_json(path)
     schema = value.get("schema") if isinstance(value, dict) else None
-    if schema != SCHEMA:
-        raise UserError(f"{path} has the form {schema!r}, this Clipquarry reads {SCHEMA!r}: run the gate again.")
+    if schema != GATE_SCHEMA:
+        raise UserError(f"{path} has the form {schema!r}, this Clipquarry reads {GATE_SCHEMA!r}: run the gate again.")
     try:
         known = {name: value[name] for name in GateResult.__dataclass_fields__ if name in value}
         checks = tuple(_check_from(check) for check in value["checks"])
@@ -157,7 +167,7 @@ def load_result(path: Path) -> GateResult:
 class HistoryPoint:
     """One earlier run of a gate. ``shares`` are the unexpected shares (0..1) by :attr:`CheckResult.name`.
 
-    ``verdict`` is ``unreadable`` when the stored result is damaged; it is shown rather than left out.
+    ``verdict`` is ``unreadable`` for a damaged result, which is shown instead of left out.
     """
 
     run: str
@@ -169,7 +179,7 @@ class HistoryPoint:
 def history(runs_folder: Path, gate: str) -> list[HistoryPoint]:
     """Every stored result of ``gate`` below ``{data}/.clipquarry/runs/{dataset}``: oldest first, damaged ones last."""
     points: list[HistoryPoint] = []
-    for path in sorted(runs_folder.glob(f"*/gates/{gate}.json")):
+    for path in gates_of_runs(runs_folder, gate):
         run = path.parents[1].name
         try:
             result = load_result(path)

@@ -1,4 +1,4 @@
-"""The file of all rows that broke a gate's checks: a csv for people, compressed where it is too large for them anyway."""
+"""The file of all rows that broke a gate's checks: a csv for people, compressed if it is too large for them anyway."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from clipquarry.files import writing
+from clipquarry.run_folder import PACKED
 
 HEADER: Final = ("item_id", "check", "scope", "severity", "values")
 """``values`` is a JSON object of the row's other columns."""
 PLAIN_BYTES: Final = 16 << 20
-"""A larger file is kept with gzip. Where nothing is to be had it has a row an item, which say the same: a twelfth is left."""
-_LEVEL: Final = 2  # the quickest that sees such rows' likeness
+"""Bytes; a larger file is compressed with gzip. A data set without any clip gives one row per item with equal text,
+of which a twelfth is left.
+"""
+_LEVEL: Final = 2  # the fastest level that finds the repetition in such rows
 
 
 class RowsFile:
-    """Where the rows went. ``path`` is ``{gate}.rows.csv`` or ``{gate}.rows.csv.gz``, known when the file is whole."""
+    """The written file of rows. ``path`` is ``{gate}.rows.csv`` or ``{gate}.rows.csv.gz``, known when the file is
+    whole.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -29,11 +34,11 @@ class RowsFile:
 
 @contextmanager
 def rows_file(plain: Path) -> Iterator[tuple[RowsFile, Callable[[Iterable[Iterable[Any]]], None]]]:
-    """Write the rows of one gate, whole or not at all; a file of the other kind that an earlier try left goes.
+    """Write the rows of one gate, whole or not at all; a file of the other kind from an earlier try is deleted.
 
-    Yields the file and what takes rows of :data:`HEADER`.
+    Yields the file, and a function that takes rows of :data:`HEADER`.
     """
-    packed, made = plain.with_name(f"{plain.name}.gz"), RowsFile(plain)
+    packed, made = plain.with_name(f"{plain.name}{PACKED}"), RowsFile(plain)
     with (
         writing(packed, "wb") as raw,
         gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as zipped,

@@ -16,10 +16,11 @@ CHECK: Final = "annotations.window_overlap"
 
 
 def suite(usable: pd.DataFrame) -> Suite:
-    """One row for each window of a video that several splits have, but for those of the first of its splits (train, val, test, others).
+    """One row for each window of a video in several splits, except those of the first of its splits (train, val,
+    test, others).
 
-    ``overlap``: seconds that it has in common with a window of an earlier split (of those that begin before its end, the one that
-    ends last). The same window is told by ``annotations.split_disjoint``.
+    ``overlap``: seconds in common with a window of an earlier split (of those that begin before its end, the one
+    that ends last). ``annotations.split_disjoint`` reports equal windows.
     """
     splits = sorted(
         usable["split"].unique(), key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
@@ -44,7 +45,7 @@ def suite(usable: pd.DataFrame) -> Suite:
         keys = video[theirs] * _LONG + start[theirs]
         ends = np.maximum.accumulate(
             video[theirs] * _LONG + end[theirs]
-        )  # of this video so far: later videos are larger
+        )  # of this video so far: later videos have larger numbers
         owner = np.maximum.accumulate(np.where(video[theirs] * _LONG + end[theirs] == ends, np.arange(len(theirs)), 0))
         at = np.searchsorted(keys, video[ours] * _LONG + end[ours]) - 1
         found = (at >= 0) & (video[theirs[np.maximum(at, 0)]] == video[ours])

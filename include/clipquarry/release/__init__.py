@@ -1,1 +1,1 @@
-"""What is published: list files, the lock file, and the comparison of two locks."""
+"""Release of a data set: list files, the lock file, and the comparison of two locks."""

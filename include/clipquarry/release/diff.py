@@ -1,4 +1,4 @@
-"""What differs between two copies of a data set, from their lock files."""
+"""Differences between two copies of a data set, from their lock files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class Difference(NamedTuple):
 
 
 ASPECTS = ("content", "duration", "frames", "label", "identity")
-"""In what a clip can differ: sha256, seconds, decoded frames, label index, and clip id or split."""
+"""Aspects in which clips can differ: sha256, seconds, decoded frames, label index, clip id (with its namespace),
+split.
+"""
 
 
 @dataclass
@@ -54,7 +56,7 @@ class LockDiff:
         return {**asdict(self), "examples": examples, "equal": self.is_equal}
 
     def text(self) -> str:
-        """For a terminal: what differs, most important first, with examples."""
+        """Text for a terminal: the differences, most important first, with examples."""
         lines = [f"a: {self.a}", f"b: {self.b}"]
         lines += [f"{key}: a has {a!r}, b has {b!r}" for key, (a, b) in self.header.items()]
         if self.is_equal:
@@ -80,13 +82,24 @@ def _flat(header: LockHeader) -> dict[str, Any]:
     for key, value in asdict(header).items():
         if isinstance(value, dict):
             flat |= {f"{key}.{name}": inner for name, inner in value.items()}
-        elif key != "clips":
+        elif key not in ("clips", "version"):
             flat[key] = value
     return flat
 
 
+def _headers(a: LockHeader, b: LockHeader) -> dict[str, tuple[Any, Any]]:
+    """Differences of the headers, except those that only one version's locks have."""
+    flat_a, flat_b = _flat(a), _flat(b)
+    if a.version != b.version:  # the hash covered more in version 1
+        flat_a["spec"] = flat_b["spec"]
+    if not (a.namespace and b.namespace):
+        flat_a["namespace"] = flat_b["namespace"]
+    keys = sorted(flat_a.keys() | flat_b.keys())
+    return {key: (flat_a.get(key), flat_b.get(key)) for key in keys if flat_a.get(key) != flat_b.get(key)}
+
+
 def _pairs(a: Lock, b: Lock) -> Iterator[tuple[LockRow | None, LockRow | None]]:
-    """Merge of the two sorted files; None where the other has nothing."""
+    """Merge of the two sorted files; None for a missing row."""
     rows_a, rows_b = iter(a), iter(b)
     left, right = next(rows_a, None), next(rows_b, None)
     while left is not None or right is not None:
@@ -101,7 +114,8 @@ def _pairs(a: Lock, b: Lock) -> Iterator[tuple[LockRow | None, LockRow | None]]:
             left, right = next(rows_a, None), next(rows_b, None)
 
 
-def _differences(a: LockRow | None, b: LockRow | None) -> Iterator[Difference]:
+def _differences(a: LockRow | None, b: LockRow | None, whose: tuple[str, str]) -> Iterator[Difference]:
+    """Differences of two rows; ``whose`` is the ids' namespace, ``{namespace}:``, or "" if it makes no difference."""
     if b is None:
         assert a is not None
         yield Difference(a.path, "only in a", a.sha256, "")
@@ -116,8 +130,9 @@ def _differences(a: LockRow | None, b: LockRow | None) -> Iterator[Difference]:
             yield Difference(a.path, "frames", str(a.frames), str(b.frames))
         if a.label_index != b.label_index:
             yield Difference(a.path, "label", str(a.label_index), str(b.label_index))
-        if (a.clip_id, a.split) != (b.clip_id, b.split):
-            yield Difference(a.path, "identity", f"{a.split} {a.clip_id}", f"{b.split} {b.clip_id}")
+        is_a, is_b = (f"{row.split} {namespace}{row.clip_id}" for row, namespace in zip((a, b), whose, strict=True))
+        if is_a != is_b:
+            yield Difference(a.path, "identity", is_a, is_b)
 
 
 def diff_locks(a: Path, b: Path, *, examples: int = 5, full: Path | None = None) -> LockDiff:
@@ -128,15 +143,14 @@ def diff_locks(a: Path, b: Path, *, examples: int = 5, full: Path | None = None)
     diff = LockDiff(str(a), str(b))
     with ExitStack() as stack:
         lock_a, lock_b = stack.enter_context(open_lock(a)), stack.enter_context(open_lock(b))
-        flat_a, flat_b = _flat(lock_a.header), _flat(lock_b.header)
-        for key in sorted(flat_a.keys() | flat_b.keys()):
-            if flat_a.get(key) != flat_b.get(key):
-                diff.header[key] = (flat_a.get(key), flat_b.get(key))
+        diff.header = _headers(lock_a.header, lock_b.header)
+        one, other = diff.header.get("namespace", ("", ""))
+        whose = (f"{one}:", f"{other}:") if one else ("", "")
         table = csv.writer(stack.enter_context(writing(full)), lineterminator="\n") if full else None
         if table is not None:
             table.writerow(Difference._fields)
         for left, right in _pairs(lock_a, lock_b):
-            found = list(_differences(left, right))
+            found = list(_differences(left, right, whose))
             if right is None:
                 diff.only_a += 1
             elif left is None:

@@ -1,8 +1,9 @@
-"""Class folders as one flat folder: the layout without labels, where a clip lies once whatever its classes are called.
+"""Conversion of class folders to one flat folder: the layout without labels, which holds each clip once.
 
-The rule is that of the reorganiser of kinetics-download-prep: every ``{source}/{class}/{clip}.mp4`` moves into ``target``; where a name
-is taken, the older file has it. Two differences, both meant: the file that loses its name stays in the class folder, or goes
-there as ``{clip}.mp4.newer``, instead of being overwritten, unless it has the same bytes; and trailing slashes mean nothing.
+The rule is that of kinetics-download-prep: every ``{source}/{class}/{clip}.mp4`` (or another suffix of videos) moves
+into ``target``; if a name is taken, the older file gets it. Two intended differences: the file that loses its name
+stays in the class folder, or goes there as ``{clip}.mp4.newer``, instead of being overwritten, unless it has the
+same bytes. And trailing slashes have no meaning.
 """
 
 from __future__ import annotations
@@ -11,18 +12,20 @@ from collections import Counter
 from pathlib import Path
 
 from clipquarry.errors import UserError
-from clipquarry.files import disk_errors, link_or_copy, publish, sha256_of, temporary_beside
+from clipquarry.files import disk_errors, link_or_copy, publish, sha256_of, sweep_unfinished, temporary_beside
+from clipquarry.ids import stems
 
-SUFFIX = ".mp4"
 NEWER = ".newer"
-"""Behind the name of a file that gave its place to an older one."""
+"""Suffix of a file that lost its name to an older one."""
 
 
 def flatten(source: Path, target: Path, *, link: bool = False) -> Counter[str]:
-    """Move the clips of ``source``'s class folders into ``target`` (made when absent), or ``link`` them there and leave them.
+    """Move the clips of ``source``'s class folders into ``target`` (created if absent), or ``link`` them there and
+    leave them.
 
-    Returns how many files were ``moved`` (or ``linked``), were the ``same`` as one that was there, or lost their name to an
-    ``older`` one. Safe to run again. Raises :class:`UserError` when there is no such folder.
+    Returns how many files were ``moved`` (or ``linked``), were the ``same`` as an existing one, or lost their name
+    to an ``older`` one. Safe to run again: unfinished files of a killed run are deleted. Raises :class:`UserError`
+    if there is no such folder.
     """
     if not source.is_dir():
         raise UserError(f"{source} is no folder: give the folder that holds the class folders.")
@@ -31,9 +34,12 @@ def flatten(source: Path, target: Path, *, link: bool = False) -> Counter[str]:
         raise UserError(f"{target} lies among the class folders of {source}: choose a folder beside it.")
     target.mkdir(parents=True, exist_ok=True)
     told: Counter[str] = Counter()
+    sweep_unfinished(target, depth=0)
+    sweep_unfinished(source, depth=1)  # an older clip's second name
     for folder in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        for file in sorted(folder.glob(f"[!.]*{SUFFIX}")):
-            if file.is_file() and not file.is_symlink():
+        for file in sorted(folder.iterdir()):
+            is_video = any(stems(file.name)) and not file.name.startswith(".")
+            if is_video and file.is_file() and not file.is_symlink():
                 told[_place(file, target / file.name, link)] += 1
     return told
 
@@ -50,7 +56,8 @@ def _place(file: Path, target: Path, link: bool) -> str:
             return "older"
         if link and target.stat().st_nlink > 1:  # its bytes stay in the class folder that it was linked from
             return _put(file, target, link)
-        link_or_copy(target, file.with_name(f"{file.name}{NEWER}"))  # before its name is taken: a kill loses nothing
+        # Before its name is taken, so that a kill loses nothing.
+        link_or_copy(target, file.with_name(f"{file.name}{NEWER}"))
         _put(file, target, link)
         return "older"
 
@@ -74,6 +81,6 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _born(path: Path) -> float:
-    """Time of birth where the file system tells it, else of the last change of its bytes."""
+    """Time of creation if the file system records it, else of the last modification."""
     stat = path.stat()
     return float(getattr(stat, "st_birthtime", stat.st_mtime))

@@ -1,4 +1,4 @@
-"""List files of what is on disk, and the table of what is not, with the reason of each clip.
+"""List files of the clips on disk, and the table of the clips that are not, each with its reason.
 
 For every split: ``rows of the csv = lines + missing``. Rejected csv rows count as missing, with their own reason.
 """
@@ -16,17 +16,21 @@ from typing import Any
 import pyarrow as pa
 
 from clipquarry.annotations.file_list import ListEntry, ListFormat, reference_shuffle, write_list
+from clipquarry.annotations.label_table import Label, with_labels
 from clipquarry.datasets.model import DatasetSpec
-from clipquarry.errors import ManifestError, UserError
+from clipquarry.errors import ManifestError
 from clipquarry.files import writing
 from clipquarry.layout import placing
 from clipquarry.manifest import ManifestWriter, Row, read_rows, schema_of
 from clipquarry.reasons import Reason, Status
 from clipquarry.release.folders import SplitFolder, count_frames
+from clipquarry.run_folder import RunFolder, labels_beside
 from clipquarry.settings import DataRoot
 
 TRAIN, VAL = "train", "val"
-_COLUMNS = ("item_id", "split", "label", "class_dir", "clip_id", "label_index", "status", "reason", "evidence")
+Labelled = tuple[Row, tuple[Label, ...]]
+"""A row of the catalog, and its labels."""
+_COLUMNS = ("item_id", "split", "label", "class_dir", "clip_id", "status", "reason", "evidence")
 
 MISSING_FIELDS: tuple[pa.Field, ...] = (
     pa.field("item_id", pa.string(), nullable=False),
@@ -41,7 +45,7 @@ MISSING_FIELDS: tuple[pa.Field, ...] = (
 
 @dataclass
 class ListSummary:
-    """One list: ``rows == lines + missing``; ``rejected`` of the missing are csv rows that cannot be used."""
+    """One list: ``rows == lines + missing``; ``rejected`` of the missing are unusable csv rows."""
 
     split: str
     format: ListFormat
@@ -55,7 +59,7 @@ class ListSummary:
     """Clips in the class folders that the csv does not name (level 2)."""
 
     moved: str = ""
-    """What became of a file in the list's place that was not ours."""
+    """Where a file of somebody else that was in the list's place was moved."""
 
     @property
     def missing(self) -> int:
@@ -67,7 +71,7 @@ class ListSummary:
 
 @dataclass(frozen=True)
 class ListOptions:
-    """What the reference tool knows as options, and ``min_frames``: raw frames with fewer images are left out."""
+    """Options of the reference tool, and ``min_frames``: raw frames with fewer frames are left out."""
 
     json: bool = False
     shuffle_seed: int | None = None
@@ -75,9 +79,9 @@ class ListOptions:
 
 
 class _Recorded:
-    """Why an item is not there, from a table with ``item_id, status, reason, evidence``.
+    """Why an item is missing, from a table with ``item_id, status, reason, evidence``.
 
-    Equal texts are kept once, and of the items that were recorded as present only a hash: those are most.
+    Equal texts are kept once, and present items, which are most, are kept as a hash only.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -99,19 +103,14 @@ class _Recorded:
         return str(Reason.NOT_ASKED), "it was not among the items of this run"
 
 
-def missing_name(format_: str) -> str:
-    """The name of the missing table of a list format, in a run's folder; without ``.parquet`` or ``.csv``."""
-    return f"missing_{format_}"
-
-
 class _Missing:
     """The missing table as parquet, and as csv for people."""
 
     def __init__(self, folder: Path, format_: ListFormat, stack: ExitStack) -> None:
-        target = folder / f"{missing_name(format_)}.parquet"
-        self._table = stack.enter_context(ManifestWriter(target, schema_of(MISSING_FIELDS, "missing")))
+        place = RunFolder(folder)
+        self._table = stack.enter_context(ManifestWriter(place.missing(format_), schema_of(MISSING_FIELDS, "missing")))
         self._names = [column.name for column in MISSING_FIELDS]
-        self._csv = csv.writer(stack.enter_context(writing(target.with_suffix(".csv"))), lineterminator="\n")
+        self._csv = csv.writer(stack.enter_context(writing(place.missing_csv(format_))), lineterminator="\n")
         self._csv.writerow(self._names)
 
     def add(self, row: Row, why: tuple[str, str], summary: ListSummary) -> None:
@@ -130,9 +129,9 @@ class _ListBuilder:
         self._spec, self._folder, self._format, self._options = spec, folder, format_, options
 
     def entries(
-        self, rows: Iterable[Row], recorded: _Recorded, missing: _Missing, summary: ListSummary
+        self, rows: Iterable[Labelled], recorded: _Recorded, missing: _Missing, summary: ListSummary
     ) -> Iterator[ListEntry]:
-        for row in rows:
+        for row, found in rows:
             summary.rows += 1
             if row["status"] == Status.REJECTED:
                 summary.rejected += 1
@@ -142,8 +141,11 @@ class _ListBuilder:
             if path is None:
                 missing.add(row, recorded.why(row["item_id"]), summary)
                 continue
-            index = row["label_index"]
-            labels = () if index is None or index < 0 else (index,)
+            if path.split() != [path] or not path.isprintable():
+                why = f"{path!r} cannot stand in a list: its name holds white space or what does not print"
+                missing.add(row, (str(Reason.BAD_ID), why), summary)
+                continue
+            labels = tuple(label.index for label in found)
             if self._format == "videos":
                 entry: ListEntry | tuple[str, str] = ListEntry(path, labels)
             else:
@@ -157,19 +159,20 @@ class _ListBuilder:
     def _frames(self, path: str, labels: tuple[int, ...]) -> ListEntry | tuple[str, str]:
         count = count_frames(self._folder.root / path, self._spec.item)
         if count.rgb == 0:
-            return str(Reason.NO_FRAMES), f"the folder has no {self._spec.item.rgb_prefix}* images"
+            return str(Reason.NO_FRAMES), f"the folder has no {self._spec.item.rgb_prefix}* frames"
         if count.flow_x != count.flow_y:
-            return str(Reason.CORRUPT), f"{count.flow_x} images of flow x, {count.flow_y} of flow y"
+            return str(Reason.CORRUPT), f"{count.flow_x} frames of flow x, {count.flow_y} of flow y"
         if count.rgb < self._options.min_frames:
             return str(Reason.TOO_SHORT), f"{count.rgb} frames, fewer than {self._options.min_frames}"
         return ListEntry(path, labels, count.rgb)
 
 
-def _by_split(catalog: Path, wanted: Iterable[str]) -> Iterator[tuple[str, Iterator[Row]]]:
-    """Catalog rows by split, then the wanted splits that the catalog does not have."""
+def _by_split(catalog: Path, wanted: Iterable[str]) -> Iterator[tuple[str, Iterator[Labelled]]]:
+    """Catalog rows with their labels by split, then the chosen splits that the catalog lacks."""
     open_ = dict.fromkeys(wanted)
     done: set[str] = set()
-    for split, rows in groupby(read_rows(catalog, _COLUMNS), lambda row: str(row["split"])):
+    labelled = with_labels(read_rows(catalog, _COLUMNS), labels_beside(catalog))
+    for split, rows in groupby(labelled, lambda one: str(one[0]["split"])):
         if split in done:
             raise ManifestError(f"{catalog} is not in split order ({split} comes twice): make the catalog again.")
         done.add(split)
@@ -188,16 +191,16 @@ def build_lists(
     splits: Iterable[str] = (),
     options: ListOptions | None = None,
 ) -> list[ListSummary]:
-    """Write the lists of videos, and of raw frames where a split has that folder, to where the reference has them.
+    """Write the lists of videos and, if a split has that folder, of raw frames, to their paths in the reference's
+    layout.
 
-    ``{data}/{root}/{name}_{split}_list_{videos,rawframes}.txt`` (``.json`` on wish), in csv order, of what the catalog
-    names and the disk has. ``missing_videos.{parquet,csv}`` and ``missing_rawframes.…`` go to ``missing_dir``; the
-    reason of a clip is looked up in ``recorded``. A list that we did not write is set aside. ``splits``: only these, an empty list for one without rows. The
-    catalog is streamed once per format; a class folder is listed once.
+    ``{data}/{root}/{name}_{split}_list_{videos,rawframes}.txt`` (or ``.json``), in csv order, contain the clips that
+    the catalog names and the disk has, with the labels of the table beside it. ``missing_videos.{parquet,csv}`` and
+    ``missing_rawframes.…`` go to ``missing_dir``; the reason of a missing clip comes from ``recorded``. A list that
+    we did not write is set aside. ``splits``: only these, with an empty list for one without rows. The catalog is
+    streamed once per format; a class folder is listed once.
     """
     options = options or ListOptions()
-    if spec.item.level == 3:
-        raise UserError(f"{spec.name}: list files of level 3 are not made from a catalog.")
     wanted = list(splits)
     states = _Recorded(recorded)
     summaries: list[ListSummary] = []
@@ -237,11 +240,11 @@ def _folder(spec: DatasetSpec, data: DataRoot, format_: ListFormat, split: str) 
 
 
 def _has_frames(spec: DatasetSpec, data: DataRoot) -> bool:
-    return any(data.dataset(spec.root, spec.folder("rawframes", part)).is_dir() for part in spec.parts)
+    return any(data.dataset(spec.root, spec.folder("rawframes", split)).is_dir() for split in spec.splits)
 
 
 def _train_clips_in(folder: SplitFolder, catalog: Path) -> int:
-    """How many train rows the reference would find in the folder of val: its shuffle depends on that."""
+    """Number of train rows that the reference would find in the folder of val: its shuffle depends on that."""
     rows = read_rows(catalog, ("split", "class_dir", "clip_id", "status"))
     return sum(
         row["status"] != Status.REJECTED and folder.find(row["class_dir"], row["clip_id"]) is not None

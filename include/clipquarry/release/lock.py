@@ -1,8 +1,10 @@
-"""The lock file: what exactly is in a copy of a data set, so that two labs can compare theirs.
+"""The lock file: the exact content of a copy of a data set, so that two labs can compare their copies.
 
 JSON lines in UTF-8. The first line is the header (:class:`LockHeader`), then comes one line per clip
-(:class:`LockRow`), sorted by path in code-point order, no path twice. There are no times and no run names in it: the
+(:class:`LockRow`), sorted by path in code-point order, no path twice. It contains no times and no run names: the
 same files give the same bytes.
+
+Version 2 adds the ids' namespace (``namespace``), and its ``spec`` leaves out defaults. Version 1 is still read.
 """
 
 from __future__ import annotations
@@ -13,16 +15,18 @@ import math
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from clipquarry import former
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.errors import UserError
 from clipquarry.files import disk_errors, writing
 from clipquarry.store import content_key
 
-LOCK_VERSION = 1
+LOCK_VERSION = 2
+PRODUCT = "clipquarry"
 _MAX_LINE = 1 << 20
 _CHUNK = 50_000
 """Rows that are sorted in memory at a time."""
@@ -50,7 +54,7 @@ class LockRow(NamedTuple):
 
 @dataclass(frozen=True)
 class LockHeader:
-    """What the clips were made from and with."""
+    """The sources and tools of the clips."""
 
     dataset: str
     spec: str
@@ -58,17 +62,24 @@ class LockHeader:
     annotations: Mapping[str, str] = field(default_factory=dict)
     """Split to sha256 of its annotation file."""
     tools: Mapping[str, str] = field(default_factory=dict)
-    """Tool to version, as far as it shapes the pixels."""
+    """Tool to version, as far as it affects the pixels."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """The recipe and what else was chosen."""
+    """The recipe and further choices."""
     clips: int = 0
     """Number of lines that follow; filled in by the writer."""
     version: int = LOCK_VERSION
+    namespace: str = ""
+    """Namespace of the clips' ids: ``youtube``, or a data set's own. If it is empty, the data set's is written. It
+    is empty in a lock of version 1.
+    """
 
 
 def spec_hash(spec: DatasetSpec) -> str:
-    """A hash of a data set's YAML as it was understood (comments and order do not count)."""
-    return content_key(spec=spec.model_dump(mode="json", by_alias=True))
+    """A hash of a data set's YAML as it was understood, without comments, order and defaults.
+
+    So keys that a later version of Clipquarry adds do not change it.
+    """
+    return content_key(spec=spec.content())
 
 
 def _row(line: bytes, number: int, path: Path) -> LockRow:
@@ -87,7 +98,9 @@ def _row(line: bytes, number: int, path: Path) -> LockRow:
 
 @contextmanager
 def _sorted_lines(rows: Iterable[LockRow], folder: Path) -> Iterator[tuple[int, Iterator[str]]]:
-    """The number of rows and their lines in order of path. Sorted pieces wait in unnamed files: memory is bounded."""
+    """The number of rows, and their lines in order of path. Sorted pieces wait in unnamed files, so that memory is
+    bounded.
+    """
     with ExitStack() as stack:
         pieces: list[IO[bytes]] = []
         count = 0
@@ -129,7 +142,8 @@ def write_lock(target: Path, header: LockHeader, rows: Iterable[LockRow]) -> int
     """Write a lock file, whole or not at all; ``rows`` may come in any order. Returns their number."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with _sorted_lines(rows, target.parent) as (count, lines), writing(target) as handle:
-        values = asdict(header) | {"clips": count, "version": LOCK_VERSION}
+        told = {"namespace": header.namespace or header.dataset, "clips": count, "version": LOCK_VERSION}
+        values = asdict(header) | told
         handle.write(json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
         handle.writelines(lines)
     return count
@@ -141,17 +155,30 @@ def _header(line: bytes, path: Path) -> LockHeader:
         version = values["version"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UserError(f"{path} is not a lock file: its first line is not a header.") from error
-    if not isinstance(version, int) or version < 1:
+    if type(version) is not int or version < 1:
         raise UserError(f"{path} is not a lock file: its header has the version {str(version)[:40]!r}.")
     if version > LOCK_VERSION:
         raise UserError(
             f"{path} has lock format {version}, this Clipquarry knows up to {LOCK_VERSION}: upgrade Clipquarry to read it."
         )
-    known = {column.name for column in fields(LockHeader)}
+    known = {column.name for column in fields(LockHeader)} - ({"namespace"} if version == 1 else set())
     try:
-        return LockHeader(**{key: value for key, value in values.items() if key in known})
+        header = LockHeader(**{key: value for key, value in values.items() if key in known})
+        if version > 1 and not (
+            isinstance(header.namespace, str) and header.namespace.isprintable() and header.namespace
+        ):
+            raise TypeError("namespace does not say whose the ids are")
+        return _renamed(header) if version == 1 else header
     except TypeError as error:
         raise UserError(f"{path} is not a lock file: its header is not complete ({str(error)[:200]}).") from error
+
+
+def _renamed(header: LockHeader) -> LockHeader:
+    """Clipquarry among the tools may have its former name."""
+    tools = header.tools
+    if not isinstance(tools, dict) or former.NAME not in tools:
+        return header
+    return replace(header, tools={PRODUCT if name == former.NAME else name: told for name, told in tools.items()})
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A release verifies what it lists: every file is on disk with its recorded size, a sample with its recorded checksum."""
+"""Verification of a release: every listed file is on disk with its recorded size, and a sample with its recorded checksum."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from clipquarry.release.lock import LockRow
 CONTENTS: Final = 20
 """Files that are read to the end."""
 CONTENT_BYTES: Final = 1 << 30
-"""What is read of all of them together; larger files are passed over."""
+"""Bytes that are read of all of them together; larger files are skipped."""
 _SHOWN: Final = 3
 
 
 def verified(rows: Iterable[LockRow], root: Path, what: str) -> Iterator[LockRow]:
-    """The rows as they come; raises :class:`GateBlocked` behind the last one when files of ``root`` are not what they say.
+    """The rows in their order. Raises :class:`GateBlocked` after the last one if files of ``root`` differ from them.
 
     ``what`` is the release's name for people, and the seed of the sample.
     """
@@ -61,7 +61,7 @@ def _size_problem(root: Path, row: LockRow) -> str:
 
 
 def verify_copies(folder: Path, sums: dict[str, str], what: str) -> None:
-    """Hold files of a release's ``folder`` against their recorded sha256, by name; raises :class:`GateBlocked`."""
+    """Compare files of a release's ``folder`` with their recorded sha256, by name; raises :class:`GateBlocked`."""
     for name, wanted in sums.items():
         if (folder / name).is_file() and (found := sha256_of(folder / name)) != wanted:
             raise GateBlocked(

@@ -1,6 +1,6 @@
-"""Gather a run's report from its folder and the ledger.
+"""Collection of a report's data from the run's folder and the ledger.
 
-Every part stands alone: one that is absent or damaged is named in the report and never stops it, because a report is
+Each piece stands alone: an absent or damaged one is named in the report and never stops it, because a report is
 needed most when something went wrong.
 """
 
@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.errors import ClipquarryError
-from clipquarry.files import read_json
-from clipquarry.report.boxes import collect_boxes
+from clipquarry.report.aggregate import aggregate, aggregate_catalog
 from clipquarry.report.data import Failure, Items, Report, Stage, Stop, TrendRow
 from clipquarry.report.gates import read_gates
 from clipquarry.report.history import read_history
 from clipquarry.report.index import list_runs, parse_time, read_summary
 from clipquarry.report.odd_clips import odd_clips
-from clipquarry.report.tally import tally, tally_catalog
+from clipquarry.report.section import Told
 from clipquarry.report.text import number, plural
+from clipquarry.run_documents import as_object, known_document, known_object
 from clipquarry.run_folder import RunFolder
 from clipquarry.settings import DataRoot, slug
 
@@ -31,38 +31,21 @@ if TYPE_CHECKING:
     from clipquarry.ledger import Ledger
 
 MAX_TREND = 12
-STEPS = ("download", "fetch", "unpack", "resize", "excerpt", "frames", "detect")
-EXPECTED_STEPS: dict[str, tuple[str, ...]] = {
-    "kinetics_csv": ("fetch", "unpack", "resize", "frames"),
-    "ava_csv": ("download", "excerpt", "detect"),
-    "ava_kinetics_csv": ("fetch", "frames", "detect"),
-    "flat": ("fetch", "frames"),
-}
-"""Steps that are shown as not run, by annotation format or arrangement; others are shown when they left something."""
-TABLES = {
-    "ava_csv": (("proposals", "proposals/*.parquet"),),
-    "ava_kinetics_csv": (
-        ("boxes", "prepared/*.json"), ("proposals", "proposals/*.parquet"), ("merge", "merged.json"),
-    ),
-    "flat": (("boxes", "prepared/*.json"),),
-}  # fmt: skip
-"""Stages that run in the worker, and what each leaves, likewise."""
 
 
-def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, now: datetime) -> Report:
-    """Everything the page shows. Reads; writes nothing."""
+def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, now: datetime, told: Told) -> Report:
+    """All data of the page; ``told`` comes from the data set's family. Reads, and writes nothing."""
     folder = data.run(spec.name, run)
-    about, plan = (_mapping(_document(folder / name)) for name in ("run.json", "plan.json"))
-    params = _mapping(about.get("params"))
-    kind = "flat" if spec.arrangement == "flat" else str(spec.annotation_format)
-    noun = "video" if spec.annotation_format == "ava_csv" else "clip"
-    items, source, (first, last) = _items(folder, noun)
+    place = RunFolder(folder)
+    about, plan = known_object(place.run_file), known_object(place.plan_file)
+    params = as_object(about.get("params"))
+    items, source, (first, last) = _items(folder, told.noun)
     earlier = _earlier(data, spec.name, folder)
-    steps = _steps(folder, kind)
+    steps = _steps(folder, told.steps)
     failures = _failures(folder, (first, *steps, last))
-    told_stops = _mapping(_document(RunFolder(folder).stops))
-    stages = (first, *steps, last, *_stages(folder, kind))
-    gates = read_gates(folder, earlier[0] if earlier else None)
+    told_stops = known_object(place.stops)
+    stages = (first, *steps, last, *_stages(folder, told.leaves))
+    gates = read_gates(folder, earlier[0] if earlier else None, told.gates)
     return Report(
         dataset=spec.name,
         title=spec.title,
@@ -76,45 +59,33 @@ def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, 
         items=items,
         items_from=source,
         gates=gates,
-        odd=odd_clips(folder / "recorded.parquet", gates),
+        odd=odd_clips(place.recorded, gates),
         trend=_trend(spec.name, earlier),
         history=read_history(ledger, spec.name, run, now),
         stages=_with_failures(stages, failures),
         params=_pairs({key: value for key, value in params.items() if value not in (None, "", [], False)}),
-        tools=_pairs({**_ran_in(folder), **_mapping(about.get("tools"))}),
-        lists=_lists(_document(folder / "lists.json")),
-        annotations=_annotations(_mapping(_document(folder / "catalog.json"))),
+        tools=_pairs({**_ran_in(folder), **as_object(about.get("tools"))}),
+        lists=_lists(known_document(place.lists)),
+        annotations=_annotations(known_object(place.catalog_file)),
         refresh=spec.refresh.schedule,
         limit_warn=spec.missing.warn,
         limit_error=spec.missing.error,
-        noun=noun,
-        with_boxes=kind in TABLES,
-        boxes=collect_boxes(spec, data.root, folder, params),
+        noun=told.noun,
+        wants_lists=told.lists,
+        section=told.section.collect(spec, data.root, folder, params) if told.section else None,
         failures=failures,
-        part=_part(params, plan),
+        part=_part(params, plan, told.partial),
         stops=_stops(told_stops),
         left_unasked=left if isinstance(left := told_stops.get("left"), int) else 0,
         nothing_due=bool(plan.get("nothing_due")),
     )
 
 
-def _document(path: Path) -> Any:
-    """A JSON document; None when there is none or it is damaged."""
-    try:
-        return read_json(path)
-    except (ClipquarryError, OSError):
-        return None
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {}
-
-
 def _ran_in(folder: Path) -> dict[str, str]:
-    """Which runtime each step ran in, as its operator noted it beside the result; empty for runs of the command line."""
+    """The runtime of each step, as its operator noted it beside the result; empty for runs of the command line."""
     found: dict[str, set[str]] = {}
-    for path in sorted(folder.glob("*/part-*.result.json")):
-        if runtime := _mapping(_document(path)).get("runtime"):
+    for path in RunFolder(folder).results_of():
+        if runtime := known_object(path).get("runtime"):
             found.setdefault(str(runtime), set()).add(path.parent.name)
     told = "; ".join(f"{runtime}: {', '.join(sorted(steps))}" for runtime, steps in sorted(found.items()))
     return {"steps ran in": told} if told else {}
@@ -131,11 +102,11 @@ def _joined(value: Any) -> Any:
     return ", ".join(value) if isinstance(value, list) and all(isinstance(one, str) for one in value) else value
 
 
-def _part(params: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
-    """Why the run says nothing of the whole data set; empty when it does."""
+def _part(params: Mapping[str, Any], plan: Mapping[str, Any], partial: Iterable[str]) -> str:
+    """Why the run says nothing about the whole data set; else empty."""
     if plan.get("dry_run") or params.get("dry_run"):
         return "dry run"
-    return "trial" if any(params.get(name) for name in ("limit", "classes", "videos", "kinetics_list")) else ""
+    return "trial" if any(params.get(name) for name in partial) else ""
 
 
 def _scope(params: Mapping[str, Any]) -> str:
@@ -150,27 +121,28 @@ def _scope(params: Mapping[str, Any]) -> str:
 
 
 def _items(folder: Path, noun: str) -> tuple[Items | None, str, tuple[Stage, Stage]]:
-    """The counts, the table they come from, and how the stages that write these tables ended."""
-    recorded, catalog = folder / "recorded.parquet", folder / "catalog.parquet"
+    """The counts, their table, and the outcome of the stages that write these tables."""
+    place = RunFolder(folder)
+    recorded, catalog = place.recorded, place.catalog
     first = Stage("annotations", "ran" if catalog.exists() else "not run")
     last = Stage("record", "not run")
     if recorded.exists():
         try:
-            items = tally(recorded, catalog if catalog.exists() else None)
+            items = aggregate(recorded, catalog if catalog.exists() else None)
             return items, "recorded", (first, Stage("record", "ran", plural(items.total.expected, noun)))
         except ClipquarryError as error:
             last = Stage("record", "failed", str(error))
     if catalog.exists():
         try:
-            return tally_catalog(catalog), "catalog", (first, last)
+            return aggregate_catalog(catalog), "catalog", (first, last)
         except ClipquarryError as error:
             first = Stage("annotations", "failed", str(error))
     return None, "nothing", (first, last)
 
 
 def _failures(folder: Path, stages: Iterable[Stage]) -> tuple[Failure, ...]:
-    """What the run's parts noted when they failed, first failure first; then what their results and tables tell."""
-    notes = [_mapping(_document(path)) for path in (folder / "failures").glob("[!.]*.json")]
+    """The errors that the run's tasks noted, first failure first; then those from their results and tables."""
+    notes = [known_object(path) for path in RunFolder(folder).failures()]
     noted = [Failure(str(note["part"]), str(note.get("sentence"))) for note in sorted(notes, key=_at) if "part" in note]
     names = {failure.part for failure in noted}
     told = (Failure(stage.name, stage.sentence) for stage in stages if stage.state == "failed")
@@ -179,7 +151,7 @@ def _failures(folder: Path, stages: Iterable[Stage]) -> tuple[Failure, ...]:
 
 def _stops(told: Mapping[str, Any]) -> tuple[Stop, ...]:
     found, stops = told.get("stops"), []
-    for one in map(_mapping, found if isinstance(found, list) else []):
+    for one in map(as_object, found if isinstance(found, list) else []):
         at, until = parse_time(one.get("at")), parse_time(one.get("until"))
         if at is not None and until is not None:
             texts = (str(one.get(name, "")) for name in ("reason", "why", "evidence", "todo"))
@@ -192,30 +164,31 @@ def _at(note: Mapping[str, Any]) -> str:
 
 
 def _with_failures(stages: Iterable[Stage], failures: Iterable[Failure]) -> tuple[Stage, ...]:
-    """The stages, those that failed as such; one that is not in the list, such as ``release``, stands at its end."""
+    """The stages, with those that failed marked; one that is not in the list, such as ``release``, comes last."""
     why = {failure.part: failure.sentence for failure in failures}
     shown = [Stage(one.name, "failed", why.pop(one.name)) if one.name in why else one for one in stages]
     return (*shown, *(Stage(name, "failed", sentence) for name, sentence in why.items()))
 
 
-def _stages(folder: Path, kind: str) -> list[Stage]:
-    """Stages in the worker, by what they leave."""
-    return [Stage(name, "ran" if any(folder.glob(pattern)) else "not run") for name, pattern in TABLES.get(kind, ())]
+def _stages(folder: Path, leaves: Iterable[tuple[str, str]]) -> list[Stage]:
+    """Stages in the worker, by the files that they leave."""
+    return [Stage(name, "ran" if any(folder.glob(pattern)) else "not run") for name, pattern in leaves]
 
 
-def _steps(folder: Path, kind: str) -> list[Stage]:
-    """The steps in containers or processes, by the result files of their shards."""
-    stages = []
-    for step in STEPS:
-        results = [_mapping(_document(path)) for path in sorted((folder / step).glob("[!.]*.result.json"))]
+def _steps(folder: Path, expected: Collection[str]) -> list[Stage]:
+    """The steps in containers or processes, by the result files of their shards; ``expected`` ones are always shown."""
+    place, stages = RunFolder(folder), []
+    others = {path.parent.name for path in place.results_of()} - set(expected)
+    for step in (*expected, *sorted(others)):
+        results = [known_object(path) for path in place.results_of(step)]
         if not results:
-            if step in EXPECTED_STEPS.get(kind, STEPS):
+            if step in expected:
                 stages.append(Stage(step, "not run"))
             continue
         bad = [result for result in results if result.get("exit") != 0]
         counts: Counter[str] = Counter()
         for result in results:
-            counts.update({str(k): v for k, v in _mapping(result.get("counts")).items() if isinstance(v, int)})
+            counts.update({str(k): v for k, v in as_object(result.get("counts")).items() if isinstance(v, int)})
         said = f"{plural(len(results), 'shard')}: " + ", ".join(f"{number(n)} {name}" for name, n in counts.items())
         if bad:
             said = f"{len(bad)} of {plural(len(results), 'shard')}: {bad[0].get('sentence', 'no sentence')}"
@@ -236,8 +209,8 @@ def _trend(dataset: str, earlier: list[Path]) -> tuple[TrendRow, ...]:
 
 
 def _lists(value: Any) -> tuple[tuple[str, str], ...]:
-    """List file and its numbers."""
-    rows = [_mapping(one) for one in value] if isinstance(value, list) else []
+    """Each list file with its numbers."""
+    rows = [as_object(one) for one in value] if isinstance(value, list) else []
     return tuple(
         (
             Path(str(row.get("path"))).name,
@@ -248,12 +221,12 @@ def _lists(value: Any) -> tuple[tuple[str, str], ...]:
 
 
 def _annotations(catalog: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Split, and the sha256 of its annotation file; then the other files that were obtained."""
+    """Each split with the sha256 of its annotation file; then the other downloaded files."""
     splits = {
-        str(name): str(_mapping(part).get("sha256", "?")) for name, part in _mapping(catalog.get("splits")).items()
+        str(name): str(as_object(part).get("sha256", "?")) for name, part in as_object(catalog.get("splits")).items()
     }
     files = catalog.get("obtained")
-    others = [_mapping(one) for one in files] if isinstance(files, list) else []
+    others = [as_object(one) for one in files] if isinstance(files, list) else []
     rows = [(name, value) for name, value in splits.items() if value]
     rows += [
         (str(one.get("part")), str(one["sha256"]))

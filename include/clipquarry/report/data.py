@@ -1,24 +1,21 @@
-"""Everything a report shows, as plain values: dataclasses of numbers, strings and times, and nothing else.
+"""The data of a report, as plain values: dataclasses of numbers, strings and times.
 
-A part whose source is absent (a stage that never ran, a ledger that cannot be reached) is ``None`` or empty and is
-shown as "not run"; a report can be written at any point of a run.
+A piece without its source (a stage that never ran, a ledger that cannot be reached) is ``None`` or empty, and is
+shown as "not run". A report can be written at any point of a run.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from clipquarry.report.box_data import Boxes
+from typing import Any, Literal
 
 Level = Literal["good", "info", "warn", "bad"]
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Items by how they ended. ``expected`` is their number; ``not_asked`` is a part of ``missing``."""
+    """Items by outcome. ``expected`` is their number; ``not_asked`` is included in ``missing``."""
 
     expected: int = 0
     present: int = 0
@@ -44,7 +41,7 @@ class Counts:
 
     @property
     def coverage(self) -> float:
-        """Present items as a share, 0..1; 1 for nothing expected."""
+        """Share of present items, 0..1; 1 if nothing is expected."""
         return self.present / self.expected if self.expected else 1.0
 
 
@@ -78,7 +75,9 @@ class Histogram:
 
 @dataclass(frozen=True)
 class HeightRow:
-    """Clips of which one height was asked (None: none was): how many came as high (the short side), and the heights that came."""
+    """Clips for which one height was asked (None: no height). How many came with it (the short side), and the
+    heights of the others.
+    """
 
     asked: int | None
     clips: int
@@ -88,7 +87,7 @@ class HeightRow:
 
 @dataclass(frozen=True)
 class Media:
-    """Facts of the clips that are present, in bytes and seconds; values with their counts, commonest first."""
+    """Media facts of the present clips, in bytes and seconds; values with their counts, most common first."""
 
     clips: int
     bytes: int
@@ -101,12 +100,12 @@ class Media:
     sources: tuple[tuple[str, int], ...] = ()
     heights: tuple[HeightRow, ...] = ()
     looked_at: int = 0
-    """Clips of which was measured what they show."""
+    """Number of clips with content measurements."""
 
 
 @dataclass(frozen=True)
 class Items:
-    """What became of the items of a run. ``unusable`` are csv rows that were rejected and so are not expected."""
+    """Outcome of the items of a run. ``unusable`` are rejected csv rows, which are therefore not expected."""
 
     total: Counts
     unusable: int
@@ -133,7 +132,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class Check:
-    """One check of a gate. ``level`` is ``good`` when it held, else what it did: ``bad`` blocks, ``info`` only tells.
+    """One check of a gate. ``level`` is ``good`` if it held, else its effect: ``bad`` blocks, ``info`` is only
+    reported.
 
     ``before`` is ``unexpected`` in the run before; ``worst`` are rows that broke it (item id, the rest as text).
     """
@@ -172,7 +172,7 @@ class Gate:
 
     @property
     def broken(self) -> tuple[Check, ...]:
-        """Checks that did not hold, heaviest first."""
+        """Checks that did not hold, most severe first."""
         return tuple(check for check in self.checks if check.level != "good")
 
     @property
@@ -182,7 +182,9 @@ class Gate:
 
 @dataclass(frozen=True)
 class OddClip:
-    """A clip that a check named: what it said of it, its file relative to the data root (``""``: not known), seconds."""
+    """A clip that a check named: the check's remark, its file relative to the data root (``""``: not known),
+    seconds.
+    """
 
     item_id: str
     said: str
@@ -192,7 +194,7 @@ class OddClip:
 
 @dataclass(frozen=True)
 class OddClips:
-    """A check of what clips show, what they are, and some that it named; ``level`` is ``good`` for a few among many."""
+    """A content check, its title, and some clips that it named; ``level`` is ``good`` if they are few among many."""
 
     name: str
     title: str
@@ -213,7 +215,7 @@ class TrendRow:
 
 @dataclass(frozen=True)
 class Retry:
-    """``count`` items of one reason fall due for another try in one bucket of time (``now``, ``week``, ...)."""
+    """``count`` items of one reason that are due for another try in one period (``now``, ``week``, ...)."""
 
     bucket: str
     reason: str
@@ -222,7 +224,7 @@ class Retry:
 
 @dataclass(frozen=True)
 class Point:
-    """What the ledger knew at one time."""
+    """The ledger's counts at one time."""
 
     at: datetime
     present: int
@@ -231,7 +233,7 @@ class Point:
 
 @dataclass(frozen=True)
 class History:
-    """The ledger's view of the whole data set; ``problem`` says why a part of it is absent."""
+    """The ledger's view of the whole data set; ``problem`` says why a piece of it is absent."""
 
     total: Counts | None = None
     points: tuple[Point, ...] = ()
@@ -239,7 +241,7 @@ class History:
     next_day: date | None = None
     problem: str | None = None
     notes: tuple[str, ...] = ()
-    """What is odd about the ledger, one sentence each."""
+    """Oddities of the ledger, one sentence each."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +255,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Failure:
-    """A stage or step that failed, and its own sentence."""
+    """A failed stage or step, and its own sentence."""
 
     part: str
     sentence: str
@@ -261,7 +263,9 @@ class Failure:
 
 @dataclass(frozen=True)
 class Stop:
-    """A time in which the breaker let nobody ask YouTube. ``closed`` is None while nobody has been let in again."""
+    """A period in which the breaker allowed no request to YouTube. ``closed`` is None until requests are allowed
+    again.
+    """
 
     at: datetime
     until: datetime
@@ -287,8 +291,9 @@ class Verdict:
 class Report:
     """One run of one data set.
 
-    ``noun`` is what an item is: ``clip``, or ``video`` where whole videos are fetched. ``boxes`` is None for a data set without boxes, and
-    for one with them (``with_boxes``) whose run has not read its annotation.
+    ``noun`` is what an item is: ``clip``, or ``video`` for whole videos. ``section`` is the data of the family's own
+    section; None for a family without one, and for a run without data for it. ``wants_lists``: runs write list
+    files.
     """
 
     dataset: str
@@ -314,16 +319,16 @@ class Report:
     limit_error: float
     annotations: tuple[tuple[str, str], ...] = field(default=())
     noun: str = "clip"
-    with_boxes: bool = False
-    boxes: Boxes | None = None
+    wants_lists: bool = True
+    section: Any = None
     failures: tuple[Failure, ...] = ()
     nothing_due: bool = False
-    """A refresh that asked for nothing: what it reports is what the newest release holds."""
+    """A refresh without requests: it reports the newest release."""
     stops: tuple[Stop, ...] = ()
     """Oldest first."""
     left_unasked: int = 0
-    """Items for which the breaker's time was not over when the run ended."""
+    """Items that still waited for the breaker when the run ended."""
     odd: tuple[OddClips, ...] = ()
-    """Clips that the checks of what clips show have named."""
+    """Clips that content checks named."""
     part: str = ""
-    """What makes the run one that tells little of the whole data set: ``dry run``, ``trial``; else empty."""
+    """Why the run says little about the whole data set: ``dry run``, ``trial``; else empty."""

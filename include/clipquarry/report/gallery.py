@@ -1,4 +1,4 @@
-"""Thumbnails of sample clips, as data URIs' payloads. A clip that cannot be read is shown with the reason why not."""
+"""Thumbnails of sample clips, as base64 for data URIs. An unreadable clip is shown with the reason."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from clipquarry.report.data import Sample
 WIDTH = 256
 """Pixels. Twelve of them weigh about 150 kB."""
 MAX_BYTES = 60_000
-"""A thumbnail that is larger (it should not be) is left out, so that the page stays small."""
+"""Bytes. A larger thumbnail (there should be none) is left out, so that the page stays small."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A sample and its picture: base64 of a JPEG, or the sentence that says why there is none."""
+    """A sample and its thumbnail: base64 of a JPEG, or the sentence that says why there is none."""
 
     sample: Sample
     name: str
@@ -28,7 +28,7 @@ class Shot:
 
 
 def shots(samples: tuple[Sample, ...], root: Path) -> list[Shot]:
-    """One picture from the middle of each sample. ``root`` is the data root; no path may leave it."""
+    """One frame from the middle of each sample. ``root`` is the data root; no path may leave it."""
     return [_shot(sample, root) for sample in samples]
 
 
@@ -42,13 +42,13 @@ def _shot(sample: Sample, root: Path) -> Shot:
             return Shot(sample, name, None, "The file is no longer there.")
         jpeg = _jpeg(path, (sample.duration or 0.0) / 2)
     except (ClipquarryError, MediaError, OSError) as error:
-        return Shot(sample, name, None, f"No picture: {error}")
+        return Shot(sample, name, None, f"No thumbnail: {error}")
     if len(jpeg) > MAX_BYTES:
-        return Shot(sample, name, None, "The picture is too large for this page.")
+        return Shot(sample, name, None, "The thumbnail is too large for this page.")
     return Shot(sample, name, base64.b64encode(jpeg).decode("ascii"))
 
 
 def _jpeg(path: Path, at: float) -> bytes:
-    from clipquarry.media.thumbnail import thumbnail_jpeg  # decodes: not needed to import a report
+    from clipquarry.media.thumbnail import thumbnail_jpeg  # decodes videos: not needed to import a report
 
     return thumbnail_jpeg(path, at, WIDTH)

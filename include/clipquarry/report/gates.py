@@ -1,13 +1,13 @@
-"""Read the gates' stored results (``gates/{gate}.json``, form ``gate-result/v1``) for showing.
+"""Reader of the gates' stored results (``gates/{gate}.json``, form ``gate-result/v1``) for the page.
 
-Only the stored form is read, not the code that made it. A result that this version cannot read is shown as unreadable,
-which counts as blocked, because nobody knows what it said.
+It reads the stored form only, without the code that wrote it. A result that this version cannot read is shown as
+unreadable, and counts as blocked, because its content is unknown.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +15,28 @@ from clipquarry.errors import UserError
 from clipquarry.files import read_json
 from clipquarry.report.data import Check, Gate, Level
 from clipquarry.report.text import number, share
+from clipquarry.run_documents import GATE_SCHEMA
+from clipquarry.run_folder import GATES, PACKED, RunFolder
 
-SCHEMA = "gate-result/v1"
-ORDER = ("annotations", "clips", "frames", "boxes", "proposals", "merged", "lists")
 WORST = 10
 _VERDICTS = {"pass": "passed", "warn": "warned", "block": "blocked"}
 _LEVELS: dict[str, Level] = {"error": "bad", "warn": "warn", "info": "info"}
 
 
-def read_gates(folder: Path, previous: Path | None = None) -> tuple[Gate, ...]:
-    """All gates of the run in ``folder``, in the order of a run. ``previous`` is the run before, for comparison."""
-    paths = sorted((folder / "gates").glob("[!.]*.json"), key=lambda path: _order(path.stem))
-    return tuple(_gate(path, previous / "gates" / path.name if previous else None) for path in paths)
+def read_gates(folder: Path, previous: Path | None = None, order: Sequence[str] = ()) -> tuple[Gate, ...]:
+    """All gates of the run in ``folder``, in the ``order`` of a run. ``previous`` is the run before, for comparison."""
+    paths = sorted(RunFolder(folder).gates(), key=lambda path: _place(path.stem, order))
+    return tuple(_gate(path, RunFolder(previous).gate(path.stem) if previous else None) for path in paths)
 
 
-def _order(name: str) -> tuple[int, str]:
-    return (ORDER.index(name) if name in ORDER else len(ORDER), name)
+def _place(name: str, order: Sequence[str]) -> tuple[int, str]:
+    return (order.index(name) if name in order else len(order), name)
 
 
 def _load(path: Path) -> dict[str, Any]:
     value = read_json(path)
-    if not isinstance(value, dict) or value.get("schema") != SCHEMA or value.get("verdict") not in _VERDICTS:
-        raise UserError(f"{path.name} is not a gate's result of the form {SCHEMA}: run the gate again.")
+    if not isinstance(value, dict) or value.get("schema") != GATE_SCHEMA or value.get("verdict") not in _VERDICTS:
+        raise UserError(f"{path.name} is not a gate's result of the form {GATE_SCHEMA}: run the gate again.")
     return value
 
 
@@ -45,15 +45,16 @@ def _gate(path: Path, before: Path | None) -> Gate:
         value = _load(path)
         old = _unexpected(before)
         checks = tuple(_check(check, old) for check in value["checks"])
-        name = f"{path.stem}.rows.csv"
-        rows = path.with_name(name if value.get("rows_file") != f"{name}.gz" else f"{name}.gz")
+        rows = RunFolder(path.parents[1]).gate_rows(path.stem)
+        packed = rows.with_name(f"{rows.name}{PACKED}")
+        rows = packed if value.get("rows_file") == packed.name else rows
         kept = rows.is_file() and any(check.unexpected for check in checks)
         return Gate(
             name=path.stem,
             verdict=_VERDICTS[value["verdict"]],
             seconds=float(value.get("seconds") or 0),
             checks=tuple(sorted(checks, key=lambda check: ("bad", "warn", "info", "good").index(check.level))),
-            rows_file=f"../gates/{rows.name}" if kept else None,
+            rows_file=f"../{GATES}/{rows.name}" if kept else None,
             rows_bytes=rows.stat().st_size if kept else 0,
         )
     except (UserError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -62,7 +63,7 @@ def _gate(path: Path, before: Path | None) -> Gate:
 
 
 def _unexpected(path: Path | None) -> dict[str, int]:
-    """Rows that broke each check in the run before; empty when that is not known."""
+    """Rows that broke each check in the run before; empty if that is not known."""
     if path is None:
         return {}
     try:
@@ -93,7 +94,7 @@ def _check(check: Mapping[str, Any], old: Mapping[str, int]) -> Check:
 
 
 def _observed(check: Mapping[str, Any]) -> str:
-    """``1,842 of 19,906 rows (9.2 %)``, or the value that a check of a whole table saw."""
+    """``1,842 of 19,906 rows (9.2 %)``, or the observed value of a check of a whole table."""
     unexpected, checked = check.get("unexpected"), check.get("checked")
     if unexpected is not None and checked:
         return f"{number(unexpected)} of {number(checked)} rows ({share(unexpected, checked)})"

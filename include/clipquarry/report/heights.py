@@ -1,4 +1,4 @@
-"""Which heights were asked for and which came: a source may give half a data set at 360 lines."""
+"""Heights of clips, as requested and as received: a source may give half a data set at 360 lines."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import pyarrow.compute as pc
 from clipquarry.report.data import HeightRow
 
 MOST = 6
-"""Heights that are told of each; the rest is summed up."""
+"""Heights that are listed for each request; the others are summed up."""
 
 
 def heights(present: pa.Table) -> tuple[HeightRow, ...]:
-    """Of clips that are there, by the height asked for (the short side, pixels), highest first; last those of which none was asked."""
+    """Present clips by the height asked for (the short side, pixels), highest first; last the clips without such a
+    request.
+    """
     names = present.column_names
     if not {"width", "height"} <= set(names):
         return ()

@@ -1,4 +1,4 @@
-"""What the ledger adds to a report: how the whole data set stands, how that came, what is asked again and when."""
+"""The ledger's share of a report: the state of the whole data set, its history, and the next tries."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from clipquarry.ledger import Ledger
 
 MAX_POINTS = 400
-"""Moments in the plot; more are thinned, the newest is always kept."""
+"""Points in the plot; more are thinned, and the newest is always kept."""
 
 
 def read_history(ledger: Ledger | None, dataset: str, run: str, now: datetime) -> History:
-    """Ask the ledger. Without one, or when it cannot answer, the history says why and holds nothing."""
+    """Ask the ledger. If there is none, or it cannot answer, the history is empty and says why."""
     if ledger is None:
         return History(problem="The ledger was not asked, so history and next tries are not known.")
     try:
@@ -51,9 +51,9 @@ def read_history(ledger: Ledger | None, dataset: str, run: str, now: datetime) -
 
 
 def bucket(day: date | None, today: date, *, due: bool) -> str:
-    """Which column of the table of next tries a day belongs to; None is never (from this egress).
+    """The column of the table of next tries for a day; None is never (from this egress).
 
-    Only what is ``due`` would be asked for now: a later hour of today is no earlier than tomorrow.
+    Only ``due`` items count as now: a later hour of today counts as tomorrow.
     """
     if day is None:
         return "never"
@@ -66,7 +66,7 @@ def bucket(day: date | None, today: date, *, due: bool) -> str:
 
 
 def _points(rows: list[tuple[datetime, Status, int]]) -> tuple[Point, ...]:
-    """Moments, oldest first; rejected rows are not expected and so neither here nor absent."""
+    """Points in time, oldest first. Rejected rows are not expected, so they count neither as present nor as absent."""
     here: Counter[datetime] = Counter()
     absent: Counter[datetime] = Counter()
     for at, status, items in rows:

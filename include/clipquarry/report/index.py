@@ -1,7 +1,8 @@
-"""Pages over many runs: all data sets as the ledger knows them, and all runs of one data set. A run's line is its ``summary.json``.
+"""Pages over many runs: all data sets by the ledger, and all runs of one data set. ``summary.json`` holds a run's
+line.
 
-Links are relative and the same on disk (``{data}/.clipquarry/index.html``) and in the Airflow UI, whose routes mirror the
-folders below ``.clipquarry``.
+Links are relative, and the same on disk (``{data}/.clipquarry/index.html``) and in the Airflow UI, whose routes
+mirror the folders below ``.clipquarry``.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from clipquarry.datasets.model import DatasetSpec
 from clipquarry.errors import ClipquarryError, SpecError, UserError
 from clipquarry.files import read_json, writing
 from clipquarry.reasons import Reason, Status
+from clipquarry.report.aggregate import counts_of, split_order
 from clipquarry.report.data import Counts, Level, Report, Verdict
 from clipquarry.report.render import render
-from clipquarry.report.tally import counts_of, split_order
 from clipquarry.report.text import plural
+from clipquarry.run_documents import known_run_facts
+from clipquarry.run_folder import PAGE, REPORT, RunFolder
 from clipquarry.run_order import run_order
 from clipquarry.settings import DataRoot, slug
 
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from clipquarry.ledger import Ledger
 
 _MOST = 10**12
-"""No data set has so many items."""
+"""More items than any data set has."""
 MAX_RUNS = 100
 """Runs on one page; older ones stay on disk."""
 
@@ -40,7 +43,7 @@ MAX_RUNS = 100
 class Summary:
     """One run in one line. ``level`` is ``none`` and ``counts`` is None for a run without a report.
 
-    ``part`` says what makes the run a trial that tells nothing of the whole data set (a limit, a dry run), else ``""``.
+    ``part`` says why the run says nothing about the whole data set (a limit, a dry run), else ``""``.
     """
 
     dataset: str
@@ -59,9 +62,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class Standing:
-    """A data set as it stands. ``counts`` are those of the splits that were ever asked for, ``unasked`` the other splits.
+    """The state of a data set. ``counts`` are those of the splits with any request so far, ``unasked`` the other
+    splits.
 
-    ``counts`` is None when the ledger does not know the data set, or cannot be asked (``problem``).
+    ``counts`` is None if the ledger does not know the data set, or cannot be asked (``problem``).
     """
 
     counts: Counts | None = None
@@ -71,7 +75,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Line:
-    """One data set in one line: how it stands, its last run that tells of the whole, and what ran last."""
+    """One data set in one line: its state, its last run that covers the whole, and its last run."""
 
     dataset: str
     title: str
@@ -82,7 +86,7 @@ class Line:
 
     @property
     def sentence(self) -> str:
-        """How the data set stands, beside its numbers."""
+        """The state of the data set in words, beside its numbers."""
         counts = self.standing.counts
         if counts is None:
             return self.standing.problem or self.judged.headline
@@ -116,19 +120,16 @@ def parse_time(text: object) -> datetime | None:
 
 
 def run_time(folder: Path) -> datetime:
-    """When a run began, by its ``run.json``; the folder's own time when that says nothing."""
-    try:
-        said = parse_time(read_json(folder / "run.json").get("started"))
-    except (UserError, OSError, AttributeError):
-        said = None
+    """Start of a run, by its ``run.json``; else the folder's own time."""
+    said = parse_time(known_run_facts(folder).get("started"))
     return said or datetime.fromtimestamp(folder.stat().st_mtime, UTC)
 
 
 def read_summary(folder: Path, dataset: str) -> Summary:
     """One run's line; a run without a readable report gets a line that says so."""
-    href = f"runs/{quote(dataset)}/{quote(folder.name)}/report/index.html"
+    href = f"runs/{quote(dataset)}/{quote(folder.name)}/{REPORT}/{PAGE}"
     try:
-        value = read_json(folder / "report" / "summary.json")
+        value = read_json(RunFolder(folder).report_summary)
         numbers = value["counts"]
         counts = None if numbers is None else _counts(numbers)
         level = value["level"] if value["level"] in ("good", "warn", "bad") else "none"
@@ -145,7 +146,7 @@ def read_summary(folder: Path, dataset: str) -> Summary:
 
 
 def _counts(value: Any) -> Counts:
-    """Counts as they were written; ValueError or TypeError for anything else, which the page could not show."""
+    """Counts from a stored summary. Raises ValueError or TypeError for anything that the page could not show."""
     if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < _MOST for n in value.values()):
         raise ValueError("counts are whole numbers")
     return Counts(**value)
@@ -157,11 +158,11 @@ def list_runs(data: DataRoot, dataset: str) -> list[Path]:
     if not folder.is_dir():
         return []
     runs = [path for path in folder.iterdir() if _is_run(path)]
-    return sorted(runs, key=run_order, reverse=True)  # by their numbers: a clock may have been ahead
+    return sorted(runs, key=run_order, reverse=True)  # by number: a clock may have been ahead
 
 
 def _is_run(path: Path) -> bool:
-    """A folder (not a link to one, which could lead anywhere) with a name that a run can have."""
+    """Whether this is a folder (not a link to one, which could lead anywhere) with a valid name of a run."""
     return path.is_dir() and not path.is_symlink() and path.name == slug_or_none(path.name)
 
 
@@ -174,9 +175,9 @@ def slug_or_none(name: str) -> str | None:
 
 
 def data_set_lines(data: DataRoot, specs: Iterable[DatasetSpec], ledger: Ledger | None) -> list[Line]:
-    """One line a data set: those with runs first by name, then those that are defined and never ran."""
+    """One line per data set: those with runs first by name, then those that are defined and never ran."""
     titles = {spec.name: spec.title for spec in specs}
-    runs = data.private / "runs"
+    runs = data.all_runs
     seen = {path.name for path in runs.iterdir() if path.is_dir()} if runs.is_dir() else set()
     lines = []
     for name in sorted(name for name in titles.keys() | seen if slug_or_none(name) == name):
@@ -200,12 +201,12 @@ def data_set_lines(data: DataRoot, specs: Iterable[DatasetSpec], ledger: Ledger 
 
 
 def _tells_little(summary: Summary) -> bool:
-    """A dry run or a trial, which says nothing of the whole data set, or a run that goes on."""
+    """A dry run or a trial, which says nothing about the whole data set, or a run in progress."""
     return bool(summary.part) or summary.word == "No report"
 
 
 def _standing(ledger: Ledger | None, dataset: str) -> Standing:
-    """What the ledger says of the data set: the splits of which anything was ever asked for."""
+    """The data set's state by the ledger: the splits with any request so far."""
     if ledger is None:
         return Standing(problem="The ledger was not asked, so the state of the data set is not known.")
     try:
@@ -225,7 +226,9 @@ def _standing(ledger: Ledger | None, dataset: str) -> Standing:
 
 
 def _asked(reason: Reason) -> str:
-    """Only what nobody ever asked for counts as such here: what waits for its time was."""
+    """Here, only items that were never asked for count as not asked. Items that wait for their time were asked
+    before.
+    """
     return str(reason) if reason is Reason.NOT_ASKED else str(Reason.OK)
 
 
@@ -245,7 +248,7 @@ def write_index(
     data: DataRoot, specs: Iterable[DatasetSpec], now: datetime | None = None, ledger: Ledger | None = None
 ) -> Path:
     """Write ``{data}/.clipquarry/index.html``: every data set as the ledger knows it, with its last run."""
-    target = data.private / "index.html"
+    target = data.private / PAGE
     with writing(target) as handle:
         handle.write(render_index(data_set_lines(data, specs, ledger), now or datetime.now(UTC)))
     return target

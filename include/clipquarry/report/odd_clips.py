@@ -1,4 +1,4 @@
-"""Clips that the checks of contents named, with strips of pictures: what is odd about them is seen, not read."""
+"""Clips that content checks named, with strips of frames that show what is odd about them."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from clipquarry.media.errors import MediaError
 from clipquarry.report.data import Check, Gate, OddClip, OddClips
 
 CHECKS = {
-    "clips.black": "Black", "clips.one_colour": "Of one colour", "clips.frozen": "One frozen picture",
-    "clips.slide_show": "Rows of still pictures", "clips.near_copy": "The same film under two ids",
+    "clips.black": "Black", "clips.one_colour": "Of one colour", "clips.frozen": "One frozen frame",
+    "clips.slide_show": "Slide shows", "clips.near_copy": "The same video under two ids",
     "clips.uneven_rate": "Of a variable rate", "clips.silent": "Without a sound",
 }  # fmt: skip
-"""Of which clips are shown, in this order, and what they are."""
+"""Checks whose clips are shown, in this order, with their titles."""
 SHOWN = 4
-"""Clips of one check."""
-PICTURES = 5
+"""Clips shown per check."""
+FRAMES = 5
 WIDTH = 96
 """Pixels. A whole strip weighs about 10 kB."""
 MAX_BYTES = 12_000
-"""Of one picture."""
+"""Bytes of one frame."""
 
 _COPY = re.compile(r"copy_of (?P<id>\S+) \([^()]*\)")
 
 
 def odd_clips(recorded: Path, gates: Iterable[Gate]) -> tuple[OddClips, ...]:
-    """What the gates' checks of contents named, and where it lies by ``recorded.parquet``; empty without that table."""
+    """The clips that content checks named, and their paths by ``recorded.parquet``; empty without that table."""
     named = [
         check for name in CHECKS for gate in gates for check in gate.checks if check.name == name and check.unexpected
     ]
@@ -52,7 +52,7 @@ def odd_clips(recorded: Path, gates: Iterable[Gate]) -> tuple[OddClips, ...]:
 
 
 def _copy(text: str) -> str:
-    """The id of the clip that a row is a copy of; ``""`` when it names none of this data set."""
+    """The id of the clip that a row copies; ``""`` if it names none of this data set."""
     match = _COPY.search(text)
     return match["id"] if match else ""
 
@@ -74,7 +74,7 @@ def _clip(item: str, text: str, found: dict[str, dict[str, object]]) -> OddClip:
 
 @dataclass(frozen=True)
 class Strip:
-    """Pictures of a clip from beginning to end, base64 of JPEGs; or the sentence that says why there are none."""
+    """Frames of a clip from beginning to end, base64 of JPEGs; or the sentence that says why there are none."""
 
     clip: OddClip
     images: tuple[str, ...] = ()
@@ -82,12 +82,12 @@ class Strip:
 
 
 def strips(odd: Sequence[OddClips], root: Path) -> list[tuple[OddClips, list[Strip]]]:
-    """The pictures of all. ``root`` is the data root; no path may leave it."""
+    """The strips of all clips. ``root`` is the data root; no path may leave it."""
     return [(one, [_strip(clip, root) for clip in one.clips]) for one in odd]
 
 
 def _strip(clip: OddClip, root: Path) -> Strip:
-    from clipquarry.media.thumbnail import thumbnail_jpeg  # decodes: not needed to import a report
+    from clipquarry.media.thumbnail import thumbnail_jpeg  # decodes videos: not needed to import a report
 
     if not clip.path:
         return Strip(clip, problem="Its file is not known.")
@@ -97,8 +97,8 @@ def _strip(clip: OddClip, root: Path) -> Strip:
             return Strip(clip, problem="The file lies outside the data root.")
         if not path.is_file():
             return Strip(clip, problem="The file is no longer there.")
-        times = [(number + 0.5) / PICTURES * clip.duration for number in range(PICTURES)]
-        pictures = [thumbnail_jpeg(path, at, WIDTH) for at in times]
+        times = [(number + 0.5) / FRAMES * clip.duration for number in range(FRAMES)]
+        thumbnails = [thumbnail_jpeg(path, at, WIDTH) for at in times]
     except (ClipquarryError, MediaError, OSError) as error:
-        return Strip(clip, problem=f"No picture: {error}")
-    return Strip(clip, tuple(base64.b64encode(one).decode("ascii") for one in pictures if len(one) <= MAX_BYTES))
+        return Strip(clip, problem=f"No thumbnail: {error}")
+    return Strip(clip, tuple(base64.b64encode(one).decode("ascii") for one in thumbnails if len(one) <= MAX_BYTES))

@@ -1,7 +1,7 @@
 """Plots as inline SVG that follows the page's colours: light, dark and print.
 
-matplotlib draws with marker colours which are then replaced by the page's CSS variables. Text stays text, in the page's
-font. Matplotlib is imported only here and only when something is drawn; pyplot and its global state are not used.
+matplotlib draws with marker colours, which are then replaced by the page's CSS variables. Text stays text, in the
+page's font. Matplotlib is imported only here, when something is drawn; pyplot and its global state are not used.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def _font(points: str | None) -> str:
 
 
 def coverage_by_class(classes: Sequence[ClassRow]) -> str:
-    """One bar a class, best first: here, missing and the rest, as shares of what is expected of the class.
+    """One bar per class, best first: present, missing and the rest, as shares of the class's expected items.
 
-    Up to 1,200 classes each bar tells its class when hovered.
+    Up to 1,200 classes, each bar shows its class when hovered.
     """
     rows = sorted((row for row in classes if row.name), key=lambda row: (-row.counts.coverage, row.name))
     parts: list[tuple[str, list[int]]] = [
@@ -118,7 +118,9 @@ def coverage_by_class(classes: Sequence[ClassRow]) -> str:
 
 
 def attrition(points: Sequence[Point], noun: str = "clip") -> str:
-    """Absent clips (or what else ``noun`` says) over time, one step a moment. Alone, because beside the present ones a few per cent would not show."""
+    """Absent clips (or another ``noun``) over time, one step per point. Drawn alone, because a few per cent would be
+    invisible beside the present ones.
+    """
     from matplotlib import dates as untyped
 
     dates: Any = untyped

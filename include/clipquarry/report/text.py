@@ -1,7 +1,7 @@
-"""Numbers, times and foreign text as a person reads them.
+"""Numbers, times and untrusted text in readable form.
 
-Labels, ids and evidence come from annotation files and from strangers' servers. :func:`clean` makes every invisible or
-direction-changing character visible and cuts what is too long; escaping for HTML is left to the template (autoescape).
+Labels, ids and evidence come from annotation files and from other servers. :func:`clean` makes every invisible or
+direction-changing character visible and shortens long text. The template escapes HTML (autoescape).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def number(value: float) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """A percentage that says 0 % and 100 % only when that is exact: ``19,905 of 19,906`` gives ``99.9 %``."""
+    """A percentage that is 0 % or 100 % only if that is exact: ``19,905 of 19,906`` gives ``99.9 %``."""
     if whole <= 0:
         return "–"
     tenths = 1000 * part / whole

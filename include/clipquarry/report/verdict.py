@@ -1,22 +1,22 @@
-"""The first screen of a report: how complete is it, what is wrong, what happens next."""
+"""The first screen of a report: how complete the data set is, what is wrong, and what happens next."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from clipquarry.report.data import Check, Gate, Level, Report, Verdict
+from clipquarry.report.reason_texts import reason_text
 from clipquarry.report.text import clean, day, moment, number, plural, share
-from clipquarry.report.words import words
 
 _MAX_SENTENCES = 5
 _DOES = {"bad": "blocks", "warn": "warns"}
 
 
 def verdict_of(report: Report) -> Verdict:
-    """Judge a report; its own verdict is not looked at.
+    """Judge a report; its own verdict is not used.
 
-    Red: a gate blocked, a stage or step failed, or the run ended before anything was recorded. Amber: something is missing, or a
-    gate warned. Green: everything that was asked for is here and every check held.
+    Red: a gate blocked, a stage or step failed, or the run ended before anything was recorded. Amber: something is
+    missing, or a gate warned. Green: everything that was asked for is here, and every check held.
     """
     return Verdict(*_level(report), wrong=tuple(_wrong(report)), next=tuple(_next(report)))
 
@@ -81,10 +81,10 @@ def _wrong(report: Report) -> list[str]:
     said += _stopped(report)
     if report.items is not None and report.items_from == "recorded":
         for row in report.items.reasons[:3]:
-            about = words(row.reason, report.noun)
+            about = reason_text(row.reason, report.noun)
             said.append(f"{plural(row.count, report.noun)}: {clean(about.title, 60)}. {about.means}")
     said += _broken(report, "warn")
-    if report.history.problem and not (report.failures and report.items is None):  # then nobody told the ledger yet
+    if report.history.problem and not (report.failures and report.items is None):  # then the ledger was not told yet
         said.append(report.history.problem)
     said += report.history.notes
     if len(said) > _MAX_SENTENCES:
@@ -93,7 +93,7 @@ def _wrong(report: Report) -> list[str]:
 
 
 def _stopped(report: Report) -> list[str]:
-    """What the breaker did: the last stop, and how many there were."""
+    """The breaker's last stop, and the number of stops."""
     if not report.stops:
         return []
     stop, more = report.stops[-1], len(report.stops) - 1
@@ -104,7 +104,7 @@ def _stopped(report: Report) -> list[str]:
 
 
 def _heaviest(gates: Iterable[Gate]) -> Check | None:
-    """The check that blocks, which the headline tells."""
+    """The check that blocks, which the headline names."""
     return next((check for gate in gates for check in gate.broken if check.level == "bad"), None)
 
 
@@ -113,14 +113,13 @@ def _said(check: Check, limit: int) -> str:
 
 
 def _rule(check: Check) -> str:
-    """The check's id: what is used on several splits is one rule."""
+    """The check's id: a check that is used on several splits is one rule."""
     return check.name.partition(" [")[0]
 
 
 def _broken(report: Report, level: Level) -> list[str]:
-    """Checks that did not hold, each once: coverage is checked for every split, and the first line says enough here.
-
-    The one that the headline tells is left out.
+    """Checks that did not hold, each once. Coverage is checked for every split, but the first line says enough here,
+    and the headline's check is left out.
     """
     told = _heaviest(gate for gate in report.gates if gate.level == "bad")
     seen = {_rule(told)} if told is not None else set()

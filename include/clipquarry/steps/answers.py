@@ -1,14 +1,14 @@
-"""Which of several sources' reasons becomes the item's: the one that says most about when to ask again.
+"""Choice of an item's reason from its sources' failures: the one that says most about when to retry.
 
-The rule, best first:
+The order, best first:
 
-1. we were stopped (``waiting``, ``bot_check``, ``rate_limit``): the question is still open;
-2. the authoritative source (YouTube) said something about the video (``private``, ``removed``, ``too_short`` ...):
-   that is the last word, whatever mirrors lack;
-3. anything that passes (no network, 429, 5xx, a refusal of us, a stale tool): a mirror's 404 must not hide that
-   the question was not really answered, or the item would be looked at again much too late;
-4. something came but could not be used (``too_short``, ``truncated``, ``corrupt``, ``not_a_video``);
-5. a mirror lacks it (``not_found``, ``gone``, ``forbidden_media``).
+1. we were stopped (``waiting``, ``bot_check``, ``rate_limit``): the request was not answered yet;
+2. the authoritative source (YouTube) gave a reason about the video (``private``, ``removed``, ``too_short`` ...):
+   that is final, whatever mirrors lack;
+3. any temporary failure (no network, 429, 5xx, a refusal of us, a stale tool): a mirror's 404 must not hide that the
+   request was not really answered, or the item would be tried again much too late;
+4. a file came but cannot be used (``too_short``, ``truncated``, ``corrupt``, ``not_a_video``);
+5. a mirror lacks the item (``not_found``, ``gone``, ``forbidden_media``).
 
 Within a rank the later source wins, YouTube above all. The evidence names the other sources' reasons.
 """
@@ -19,23 +19,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from clipquarry.reasons import Reason, Status
+from clipquarry.reasons import Reason, Status, Trait
 from clipquarry.steps.base import now
-
-STOPPED = frozenset({Reason.WAITING, Reason.BOT_CHECK, Reason.RATE_LIMIT})
-_PASSING = frozenset(
-    {
-        Reason.NO_NETWORK, Reason.TRANSPORT, Reason.HTTP_429, Reason.HTTP_5XX, Reason.TOOL_STALE, Reason.TOOL_FAILED,
-        Reason.EGRESS_REFUSED,
-    }
-)  # fmt: skip
-_UNUSABLE = frozenset({Reason.TOO_SHORT, Reason.TRUNCATED, Reason.CORRUPT, Reason.NOT_A_VIDEO})
-_OUR_FAULT = frozenset({Reason.TOOL_STALE, Reason.TOOL_FAILED})
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A source's no."""
+    """A source's failure to deliver an item, with its reason."""
 
     source: str
     reason: Reason
@@ -44,28 +34,28 @@ class Answer:
 
 
 def moment() -> str:
-    """The time of an attempt."""
+    """The current time in UTC, as the text of an attempt's ``at``."""
     return now().isoformat(timespec="milliseconds")
 
 
 @dataclass(kw_only=True)
 class Questions:
-    """What was asked for one item: an attempt for every question, an answer for every no."""
+    """The requests for one item: an attempt for every request, an answer for every failed one."""
 
     evidence: str = ""
-    """What else must be said about the item, such as a file that was moved away."""
+    """Further evidence about the item, such as a file that was moved away."""
     attempts: list[dict[str, Any]] = field(default_factory=list)
     """The column ``attempts`` of the manifests."""
     answers: list[Answer] = field(default_factory=list)
 
     note: Callable[[dict[str, Any]], None] | None = None
-    """Told of every attempt at once, so that none is lost with the process."""
+    """Called for every attempt at once, so that none is lost when the process is killed."""
 
     def attempt(
         self, source: str, reason: Reason, evidence: str, seconds: float = 0.0, size: int = 0, at: str | None = None
     ) -> None:
-        """A question that was asked, and how it ended. ``seconds`` and ``size`` (bytes): what it cost. ``at``: the time of a
-        question that another process asked (ISO 8601, UTC).
+        """Record a request and how it ended. ``seconds`` and ``size`` (bytes): its cost. ``at``: the time of a request that
+        another process made (ISO 8601, UTC).
         """
         made = {
             "source": source, "at": at or moment(), "reason": str(reason),
@@ -76,12 +66,12 @@ class Questions:
             self.note(made)
 
     def no(self, answer: Answer, *, seconds: float = 0.0, size: int = 0, at: str | None = None) -> None:
-        """A question that was asked in vain."""
+        """Record a request that failed."""
         self.attempt(answer.source, answer.reason, answer.evidence, seconds, size, at)
         self.answers.append(answer)
 
     def decision(self, off: Mapping[str, str]) -> Answer:
-        """Why the item is missing. ``off``: the sources that were not asked, and why not."""
+        """Why the item is missing. ``off``: the sources that are off, and why."""
         if self.answers:
             answer = decisive(self.answers)
         else:
@@ -93,20 +83,21 @@ class Questions:
 
 
 def _rank(answer: Answer) -> int:
-    if answer.reason in STOPPED:
+    traits = answer.reason.traits
+    if Trait.STOPPED in traits:
         return 0
-    passing = answer.reason in _PASSING or (answer.authoritative and answer.reason is Reason.FORBIDDEN_MEDIA)
+    passing = Trait.PASSES in traits or (answer.authoritative and answer.reason is Reason.FORBIDDEN_MEDIA)
     if answer.authoritative and not passing and answer.reason is not Reason.TRUNCATED:
         return 1
     if passing:
         return 2
-    return 3 if answer.reason in _UNUSABLE else 4
+    return 3 if Trait.UNUSABLE in traits else 4
 
 
 def decisive(answers: Sequence[Answer]) -> Answer:
     """The answer that decides, with the other sources' reasons added to its evidence."""
     if not answers:
-        raise ValueError("no source was asked")
+        raise ValueError("there is no answer of a source")
     order = sorted(enumerate(answers), key=lambda pair: (_rank(pair[1]), not pair[1].authoritative, -pair[0]))
     best = order[0][1]
     others = [f"{a.source}: {a.reason}" for a in answers if a is not best]
@@ -115,5 +106,5 @@ def decisive(answers: Sequence[Answer]) -> Answer:
 
 
 def status_of(reason: Reason) -> Status:
-    """``failed`` for what is our own fault, ``missing`` for all else."""
-    return Status.FAILED if reason in _OUR_FAULT else Status.MISSING
+    """``failed`` for faults on our side, ``missing`` for all others."""
+    return Status.FAILED if Trait.OUR_FAULT in reason.traits else Status.MISSING

@@ -1,8 +1,8 @@
-"""What a step is: a verb over a table, one row in and one row out.
+"""Base class of a step: a verb over a table, one row in and one row out.
 
-A step declares its name, its version (raise it whenever its output changes), its parameters (a pydantic model: unknown ones
-are refused) and the columns it adds. The runner (:mod:`clipquarry.steps.runner`) does the rest: order, journal, threads,
-progress, the result file.
+A step declares its name, its version (raise it whenever its output changes), its parameters (a pydantic model that
+refuses unknown ones) and the columns that it adds. The runner (:mod:`clipquarry.steps.runner`) does the rest: order,
+journal, threads, progress, the result file.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from clipquarry.errors import RetryLater
 from clipquarry.manifest import RESULT_FIELDS, Row, schema_of
+from clipquarry.microseconds import in_key
 from clipquarry.reasons import Reason, Status
 from clipquarry.settings import DataRoot
 from clipquarry.store import Store, content_key
@@ -32,15 +33,19 @@ class StepParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_MOMENTS = ("start", "end")
+_IN_KEY = ("item_id", "video_id", "clip_id", "split", "label", "class_dir", "label_index", *_MOMENTS, "row")
+"""Columns that identify an item. The annotation's own text of its times is not one of them."""
+
 P = TypeVar("P", bound=StepParams)
 K = TypeVar("K")
 
 
 @dataclass(frozen=True)
 class StepContext(Generic[P]):
-    """What a step may use. ``cancelled`` is set when the step must stop soon.
+    """Everything that a step may use. ``cancelled`` is set when the step must stop soon.
 
-    ``note`` keeps an attempt (for an item id) over the death of the process, before the item has a result.
+    ``note`` writes an attempt (for an item id) to disk before the item has a result, so that it survives a kill.
     """
 
     data: DataRoot
@@ -73,7 +78,7 @@ class Outcome:
 
 
 class Step(ABC, Generic[P]):
-    """A verb. Steps hold no state: everything is in the context and the rows."""
+    """A step. Steps hold no state of items: everything is in the context and the rows."""
 
     name: ClassVar[str]
     version: ClassVar[int]
@@ -84,7 +89,7 @@ class Step(ABC, Generic[P]):
         """Raise MachineError or RetryLater when the machine cannot do this step."""
 
     def group_of(self, row: Row) -> str:
-        """Neighbouring rows of one group are handed over together (clips of one video are fetched once)."""
+        """Group of a row. Neighbouring rows of one group are passed together, so that one video is fetched once."""
         return str(row["item_id"])
 
     @abstractmethod
@@ -103,12 +108,15 @@ class Step(ABC, Generic[P]):
         """Called after the last row and before the manifest appears; may raise WaitUntil or RetryLater."""
 
     def still_holds(self, row: Row, result: Row, ctx: StepContext[P]) -> bool:
-        """True when the journal's ``result`` for ``row`` (a present one) still verifies after a restart."""
+        """True when the journal's ``result`` for ``row`` (done or kept) still verifies after a restart."""
         return False
 
     def key(self, row: Row, ctx: StepContext[P]) -> str:
         """Hash of the row, the params and the step's version. Params that do not change the output may be left out."""
-        item = {f.name: row.get(f.name) for f in RESULT_FIELDS[:10]}
+        item = {name: row.get(name) for name in _IN_KEY}
+        item |= {name: in_key(row[name]) for name in _MOMENTS if row.get(name) is not None}
+        if row.get("parent") is not None:  # left out otherwise, so that existing keys do not change
+            item["parent"] = row["parent"]
         return content_key(step=self.name, version=self.version, item=item, params=self.key_params(ctx.params))
 
     def key_params(self, params: P) -> dict[str, Any]:
@@ -121,7 +129,7 @@ class Step(ABC, Generic[P]):
 
 
 class PerRun(Generic[K]):
-    """What all groups of one run of a step share, such as connections: made once for a data root and its parameters."""
+    """Objects that all groups of one run of a step share, such as connections: made once per data root and parameters."""
 
     def __init__(self, make: Callable[[StepContext[Any]], K]) -> None:
         self._make, self._made = make, dict[str, K]()
@@ -135,8 +143,12 @@ class PerRun(Generic[K]):
             return self._made[name]
 
 
+TOLD_TO_STOP = "The step was told to stop: run it again to go on; finished work is kept."
+"""The sentence of a step whose ``cancelled`` is set."""
+
+
 def require_space(data: DataRoot, gigabytes: float) -> None:
-    """RetryLater with less free space than that at the data root, whose private folder is made."""
+    """Raise RetryLater when the data root has less free space than ``gigabytes``. Creates its private folder."""
     data.private.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(data.private).free
     if free < gigabytes * 1e9:
@@ -147,5 +159,5 @@ def require_space(data: DataRoot, gigabytes: float) -> None:
 
 
 def now() -> datetime:
-    """The time, aware, UTC."""
+    """The current time, aware, UTC."""
     return datetime.now(UTC)

@@ -1,28 +1,33 @@
-"""What a clip in the store is: one window of one source video, verified, wherever it came from.
+"""Clips in the store: each is one window of one source video, verified, from any source.
 
-The key holds the video, the window and the recipe of the pixels; neither the source nor the data set, so that data
+The key holds the video, the window and the encoding recipe. It holds neither the source nor the data set, so that data
 sets that need the same window share one file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import glob
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+from clipquarry import microseconds
 from clipquarry.datasets.model import Recipe
 from clipquarry.errors import ClipquarryError
 from clipquarry.files import disk_errors, link_or_copy, read_json, temporary_beside
-from clipquarry.ids import clip_id
+from clipquarry.ids import YOUTUBE, window_name
 from clipquarry.layout import set_aside
 from clipquarry.media.cut import allowance
 from clipquarry.media.cutters import cut_clip
+from clipquarry.media.display import remarks
 from clipquarry.media.errors import MediaError
-from clipquarry.media.picture import remarks
 from clipquarry.media.probe import MediaFacts, header, probe
 from clipquarry.media.timeline import constant_rate
+from clipquarry.microseconds import in_key
 from clipquarry.reasons import Reason
 from clipquarry.settings import DataRoot
 from clipquarry.steps.fields import CONTENT_FIELDS, MEDIA_FIELDS
@@ -30,38 +35,58 @@ from clipquarry.store import Facts, Store, content_key
 
 KIND = "clips"
 VERSION = 1
-"""Raise when what is made for a window changes."""
+"""Raise it when the file that is made for a window changes."""
 
 _AS_IT_CAME = "as it came"
 _READY_PIXELS = frozenset({"yuv420p", "yuvj420p"})
 _SHORTEST = 1.0
-"""Seconds: what is shorter is no clip, even where short ones are accepted."""
+"""Seconds. A shorter file is not a clip, even where short clips are accepted."""
 
 
 Got = Callable[[], None]
-"""Called when a clip is made and verified, and before it is in the store: a question that was answered is noted before anybody
-can find the clip, or a kill between the two would forget the question."""
+"""Called when a clip is made and verified, before it is in the store. It records the attempt; if the clip were stored
+first, a kill between the two would lose the attempt."""
 
 
-def _nobody() -> None:
-    """Nobody asked."""
+def _no_attempt() -> None:
+    """Record nothing: no request was made for this clip."""
 
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """Seconds of the original video, end exclusive."""
+    """The time window of a clip in an original video."""
 
     video_id: str
     start: int
+    """Microseconds."""
     end: int
+    """Microseconds, exclusive."""
+    namespace: str = YOUTUBE
 
     @property
-    def clip_id(self) -> str:
-        return clip_id(self.video_id, self.start, self.end)
+    def video(self) -> str:
+        """The video's name in the cache of source videos and its locks: a valid file name."""
+        return self.video_id if self.namespace == YOUTUBE else f"{self.namespace}+{self.video_id}"
 
     @property
-    def seconds(self) -> int:
-        return self.end - self.start
+    def name(self) -> str:
+        """The name of the window's clips in the store, independent of their names in a data set."""
+        return window_name(self.video_id, self.start, self.end)
+
+    @property
+    def begins(self) -> int | float:
+        """Seconds."""
+        return microseconds.seconds(self.start)
+
+    @property
+    def ends(self) -> int | float:
+        """Seconds."""
+        return microseconds.seconds(self.end)
+
+    @property
+    def seconds(self) -> int | float:
+        """Length in seconds."""
+        return microseconds.seconds(self.end - self.start)
 
 
 @dataclass(frozen=True)
@@ -77,25 +102,26 @@ class Clips:
         return Store(self.data.store)
 
     def key(self, window: Window) -> str:
-        """The content key. The tolerance is not in it: it decides what is taken, not what is made."""
+        """The content key. The tolerance is not in it: it decides which files are accepted, not what is made."""
         recipe: dict[str, Any] = {"preset": self.recipe.preset, "crf": self.recipe.crf, "audio": self.recipe.audio}
-        if self.recipe.fps is not None:  # left out otherwise: keys that exist stay what they are
+        if self.recipe.fps is not None:  # left out otherwise, so that existing keys do not change
             recipe["fps"] = self.recipe.fps
-        return content_key(
-            kind=KIND, version=VERSION, video=window.video_id, start=window.start, end=window.end, recipe=recipe
-        )
+        # The namespace of YouTube is left out for the same reason.
+        whose = {} if window.namespace == YOUTUBE else {"namespace": window.namespace}
+        parts = {"video": window.video_id, "start": in_key(window.start), "end": in_key(window.end), "recipe": recipe}
+        return content_key(kind=KIND, version=VERSION, **parts, **whose)
 
     def get(self, window: Window, *, full: bool = False) -> Facts | None:
-        """The facts of a clip that is there, unchanged and long enough."""
-        facts = self.store.get(KIND, window.clip_id, self.key(window), full=full)
+        """The facts of a stored clip that is unchanged and long enough, else None."""
+        facts = self.store.get(KIND, window.name, self.key(window), full=full)
         if facts is None or self._stored_problem(facts, window) is not None:
             return None
         if facts.get("made") == _AS_IT_CAME and not facts.get("plain") and remarks(self.path(window)):
-            return None  # taken by a version that did not look
+            return None  # stored by a version that did not check the display instructions
         return facts
 
     def path(self, window: Window) -> Path:
-        return self.store.path(KIND, window.clip_id, self.key(window))
+        return self.store.path(KIND, window.name, self.key(window))
 
     def _tolerance(self, window: Window) -> float:
         """Seconds that a clip may be too short."""
@@ -103,7 +129,7 @@ class Clips:
         return max(tolerance, window.seconds - _SHORTEST) if self.accept_short else tolerance
 
     def _length_problem(self, duration: float, fps: float, window: Window) -> MediaError | None:
-        measured = f"{duration:.2f} s where {window.seconds} s were wanted"
+        measured = f"{duration:.2f} s where {microseconds.text(window.end - window.start)} s were wanted"
         if duration < window.seconds - allowance(self._tolerance(window), fps):
             return MediaError(Reason.TOO_SHORT, measured)
         if duration > window.seconds + allowance(self.recipe.duration_tolerance, fps):
@@ -113,8 +139,10 @@ class Clips:
     def _stored_problem(self, facts: Facts, window: Window) -> MediaError | None:
         return self._length_problem(float(facts.get("duration") or 0), float(facts.get("fps") or 0), window)
 
-    def adopt(self, window: Window, file: Path, source: str, work: Path, cancelled: Event, got: Got = _nobody) -> Facts:
-        """Take a file that should be the clip already: as it is when it is H.264 in mp4, else encoded. ``got``: see :data:`Got`.
+    def adopt(
+        self, window: Window, file: Path, source: str, work: Path, cancelled: Event, got: Got = _no_attempt
+    ) -> Facts:
+        """Store a file that should be the clip already: unchanged when it is H.264 in mp4, else encoded. ``got``: see :data:`Got`.
 
         ``file`` lies on the store's file system and is moved away, or removed on failure. Raises MediaError:
         NOT_A_VIDEO, TRUNCATED, CORRUPT (also: longer than the window), TOO_SHORT with the seconds measured.
@@ -122,7 +150,7 @@ class Clips:
         try:
             times: list[float] = []
             facts = probe(file, times=times, look=True)
-            # A last picture that lasts beyond the window is cut there; only frames make another window.
+            # A last frame that lasts beyond the window is cut there. Only frames after its end make it another window.
             shown = min(facts.duration, max(times[-1] - times[0], float(window.seconds)) if times else facts.duration)
             if problem := self._length_problem(shown, facts.fps, window):
                 raise problem
@@ -130,14 +158,14 @@ class Clips:
                 return self._put(window, file, facts, source, _AS_IT_CAME, got)
             seconds = float(window.seconds)
             if self.recipe.fps is None:  # a rate's frames are counted from the whole window
-                seconds = min(seconds, facts.start_time + facts.duration)
+                seconds = min(seconds, facts.start_time - header(file).start_time + facts.duration)
             return self._encode(window, file, 0.0, seconds, source, work, cancelled, got)
         finally:
             file.unlink(missing_ok=True)
 
     def _is_ready(self, file: Path, facts: MediaFacts, times: list[float]) -> bool:
-        """True when a file needs no encode: H.264 in mp4 that looks the same to every reader, and at the recipe's rate if
-        that has one. Raises MediaError CORRUPT for another look where the recipe rejects that.
+        """True when a file needs no encode: H.264 in mp4 that every reader shows alike, and at the recipe's rate if it has
+        one. Raises MediaError CORRUPT for a file that readers show differently, where the recipe rejects that.
         """
         told = header(file)
         if seen := remarks(file):
@@ -153,15 +181,23 @@ class Clips:
         return ready and not late and steady
 
     def cut(
-        self, window: Window, video: Path, offset: float, source: str, work: Path, cancelled: Event, got: Got = _nobody
+        self,
+        window: Window,
+        video: Path,
+        offset: float,
+        source: str,
+        work: Path,
+        cancelled: Event,
+        got: Got = _no_attempt,
     ) -> Facts:
         """Cut the window out of a source video whose first frame is second ``offset`` of the original. Raises
         MediaError.
         """
-        start = window.start - offset
+        start = window.begins - offset
         if start < 0:
             raise MediaError(
-                Reason.TOO_SHORT, f"the part begins at {offset:.2f} s, after the window's {window.start} s"
+                Reason.TOO_SHORT,
+                f"the section begins at {offset:.2f} s, after the window's {microseconds.text(window.start)} s",
             )
         return self._encode(window, video, start, float(window.seconds), source, work, cancelled, got)
 
@@ -195,9 +231,11 @@ class Clips:
             "made": made,
             "codec": facts.video_codec,
         }
+        if window.namespace != YOUTUBE:
+            told["namespace"] = window.namespace
         if made == _AS_IT_CAME:
             told["plain"] = True
-        return self.store.put(KIND, window.clip_id, self.key(window), file, told)
+        return self.store.put(KIND, window.name, self.key(window), file, told)
 
     def place(self, file: Path, target: Path) -> None:
         """Link a stored clip into a data set's layout, over whatever is there."""
@@ -207,7 +245,7 @@ class Clips:
         """True when ``target`` is the stored clip: the same file, or a copy on another file system of the same size."""
         try:
             there, stored = target.stat(), self.path(window).stat()
-        except OSError:  # nothing there, or a link that leads nowhere
+        except OSError:  # nothing there, or a broken link
             return False
         same = (there.st_dev, there.st_ino) == (stored.st_dev, stored.st_ino)
         return same or (there.st_dev != stored.st_dev and there.st_size == facts["bytes"])
@@ -220,6 +258,8 @@ class Clips:
         """
         if not target.is_file():
             return None
+        if window.namespace != YOUTUBE and self._own(replace(window, namespace=YOUTUBE), target) is not None:
+            return None  # stored before ids said whose they are, and in another data set's layout too: nobody knows whose it is
         before = self._own(window, target)
         if before is not None and before.get("made") != _AS_IT_CAME:
             return None  # encoded by another recipe: that is what the new key is for
@@ -230,20 +270,50 @@ class Clips:
             link_or_copy(target.resolve(), file)
         return self.adopt(window, file, str((before or {}).get("source", "existing")), work, cancelled)
 
-    def _entries(self, window: Window) -> list[Path]:
-        """The store's entries for this clip, of any recipe, the last made first (their facts' paths)."""
-        facts = self.path(window).parent.glob(f"{window.clip_id}.*.json")
-        return sorted(facts, key=lambda path: path.stat().st_mtime, reverse=True)
-
-    def _own(self, window: Window, target: Path) -> dict[str, Any] | None:
-        """The facts of the store's entry for this clip, of any recipe, that is the same file as ``target``."""
-        for path in self._entries(window):
-            try:
+    def _entries(self, window: Window) -> Iterator[tuple[Path, Facts]]:
+        """The store's entries for this clip, of any recipe, the last made first: their facts, and these facts' paths."""
+        found = self.path(window).parent.glob(f"{glob.escape(window.name)}.*.json")
+        for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
+            with suppress(OSError, ClipquarryError, ValueError, TypeError):  # damaged by hand
                 facts = dict(read_json(path))
+                if facts.get("namespace", YOUTUBE) == window.namespace:
+                    yield path, facts
+
+    def take_over(self, window: Window, targets: Sequence[Path]) -> Facts | None:
+        """Make a clip that was stored before ids said whose they are this data set's own: the same file, under its key.
+
+        Only where no other layout has it: its links are the store's and those at ``targets``. Else nobody knows whose it is.
+        """
+        if window.namespace == YOUTUBE:
+            return None
+        before = replace(window, namespace=YOUTUBE)
+        facts = self.get(before)
+        if facts is None:
+            return None
+        stored = self.path(before)
+        # The new name may exist already: a kill came between the link and its facts.
+        places = [*targets, self.path(window)]
+        links = {path.resolve() for path in places if path.exists() and path.samefile(stored)}
+        if not any(path.exists() and path.samefile(stored) for path in targets) or stored.stat().st_nlink != 1 + len(
+            links
+        ):
+            return None
+        temporary = self.store.unfinished(stored.suffix)
+        try:
+            os.link(stored, temporary)
+            told = {**facts, "namespace": window.namespace}
+            taken = self.store.put(KIND, window.name, self.key(window), temporary, told)
+        finally:
+            temporary.unlink(missing_ok=True)  # a rename onto the same file does nothing
+        self.store.forget(KIND, window.name, self.key(before))
+        return taken
+
+    def _own(self, window: Window, target: Path) -> Facts | None:
+        """The facts of the store's entry for this clip, of any recipe, that is the same file as ``target``."""
+        for path, facts in self._entries(window):
+            with suppress(OSError):
                 if path.with_suffix(".mp4").samefile(target):
                     return facts
-            except (OSError, ClipquarryError, ValueError, TypeError):
-                continue  # damaged by hand
         return None
 
     def is_own(self, window: Window, target: Path) -> bool:
@@ -252,15 +322,15 @@ class Clips:
 
     def older(self, window: Window) -> tuple[Path, Facts] | None:
         """The last clip of this window that was made with another recipe and still verifies."""
-        for path in self._entries(window):
+        for path, _ in self._entries(window):
             key = path.name.rsplit(".", 2)[1]
-            facts = self.store.get(KIND, window.clip_id, key)
+            facts = self.store.get(KIND, window.name, key)
             if facts and self._stored_problem(facts, window) is None:
                 return path.with_suffix(".mp4"), facts
         return None
 
     def set_aside(self, target: Path) -> Path:
-        """Move a file that cannot be used out of the data set's layout; nothing of a person's is ever deleted."""
+        """Move a file that cannot be used out of the data set's layout. A person's file is never deleted."""
         return set_aside(self.data, target)
 
 
@@ -270,5 +340,5 @@ def media_columns(facts: Facts) -> dict[str, Any]:
 
 
 def content_columns(facts: Facts) -> dict[str, Any]:
-    """The columns of ``CONTENT_FIELDS`` from noted facts; those that an earlier version noted have none."""
+    """The columns of ``CONTENT_FIELDS`` from noted facts; null where an earlier version noted the facts."""
     return {field.name: facts.get(field.name) for field in CONTENT_FIELDS}

@@ -1,7 +1,8 @@
-"""The step ``detect``: who is in the picture at a second of a clip; the boxes that proposals are made of.
+"""The step ``detect``: detects people in the key frame of each annotated second; proposals are made of its boxes.
 
-A row is a key: a second (``start``) of the original video, and the frame folder (``clip_id``) of the clip that shows it. Its picture is
-image ``30 (second - first) + 1 + offset`` of the folder, where ``first`` is the second at which the folder begins.
+A row is a key frame: a second (``start``, in microseconds) of the original video, and the frame folder (``clip_id``) of
+its clip. The key frame is frame ``30 (second - first) + 1 + offset`` of the folder (numbered from 1), where ``first`` is
+the second at which the folder begins.
 """
 
 from __future__ import annotations
@@ -18,33 +19,35 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
+from clipquarry.annotations.ava_time import FPS
 from clipquarry.errors import RetryLater, UserError
 from clipquarry.files import inside
 from clipquarry.ids import parse_clip_id
 from clipquarry.manifest import Row
+from clipquarry.microseconds import SECOND
+from clipquarry.people.frame_file import FrameError, read_frame
 from clipquarry.people.make import make_detector
-from clipquarry.people.picture import PictureError, read_picture
 from clipquarry.people.shared import SharedDetector
 from clipquarry.reasons import Reason, Status
 from clipquarry.settings import DataRoot
-from clipquarry.steps.base import Outcome, Step, StepContext, StepParams
+from clipquarry.steps.base import TOLD_TO_STOP, Outcome, Step, StepContext, StepParams
 from clipquarry.store import Facts, content_key
 
 KIND = "people"
-FPS = 30
-"""Images a second in a frame folder of AVA and AVA-Kinetics."""
+"""The store's kind of noted detections."""
 BLOCK = 32
-"""Seconds of one clip that are looked at together: so much is done anew after a kill."""
+"""Seconds of one clip that are processed together: after a kill at most so many are processed again."""
 
 _PATTERN = re.compile(r"[A-Za-z0-9_.-]*\{:0?[0-9]{0,2}d?\}[A-Za-z0-9_.-]*\.(?:jpe?g|png)")
 
 
 class DetectParams(StepParams):
-    """``frames`` is a folder below ``root``, with a folder ``clip_id`` for each clip, with images called ``pattern``.
+    """``frames`` is a folder below ``root``, with a folder ``clip_id`` for each clip, which holds frames named by ``pattern``.
 
-    ``start``: the second at which all folders begin (AVA: 900); null: the start in the clip's name. ``offset`` is added to the
-    image's number. ``checkpoint`` and a ``config`` ending in ``.py`` are paths below the data root, or absolute. ``sha256`` is what the
-    checkpoint's must be. ``device``, ``batch``, ``half``: see :mod:`clipquarry.people.mmdet`. A box's score must be above ``least``.
+    ``start``: the second at which all folders begin (AVA: 900); null: the start in the clip's name. ``offset`` is added to
+    the frame's number. ``checkpoint`` and a ``config`` ending in ``.py`` are paths below the data root, or absolute.
+    ``sha256``: the required sum of the checkpoint. ``device``, ``batch``, ``half``: see :mod:`clipquarry.people.mmdet`. A
+    box's score must be above ``least``.
     """
 
     root: str
@@ -65,7 +68,7 @@ class DetectParams(StepParams):
     @classmethod
     def _is_pattern(cls, value: str) -> str:
         if not _PATTERN.fullmatch(value):
-            raise ValueError(f"{value!r} is no name of images; write img_{{:05d}}.jpg")
+            raise ValueError(f"{value!r} is not a pattern of frame names; write img_{{:05d}}.jpg")
         return value
 
     @model_validator(mode="after")
@@ -97,7 +100,7 @@ def _place(data: str, path: str) -> Path:
 
 
 def _detector(ctx: StepContext[DetectParams]) -> SharedDetector:
-    """The process's detector: made once, whatever the number of threads; other parameters replace it."""
+    """The process's detector, made once for all threads. Other parameters replace it."""
     names = {"backend", "config", "checkpoint", "sha256", "device", "batch", "half", "least"}
     chosen = ctx.params.model_dump(include=names) | {"root": ""}
     with _making:
@@ -105,7 +108,7 @@ def _detector(ctx: StepContext[DetectParams]) -> SharedDetector:
 
 
 class _Key:
-    """One row's picture: where it is, and what it is known by. ``problem``: the outcome where there is none."""
+    """One row's key frame: its path and its state (size, time). ``problem``: the outcome where there is no such frame."""
 
     def __init__(self, row: Row, data: DataRoot, params: DetectParams) -> None:
         self.path: Path | None = None
@@ -119,43 +122,48 @@ class _Key:
         path = folder / params.pattern.format(max(0, number))
         self.image = str(path.relative_to(data.root))
         if number < 1:
-            self.problem = Outcome.missing(Reason.NO_FRAMES, f"second {row['start']} lies before the first image")
+            self.problem = Outcome.missing(Reason.NO_FRAMES, f"second {_second(row)} lies before the first frame")
             return
         try:
             stat = path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            what = f"second {row['start']} is image {number}: {path.name} is not" if folder.is_dir() else "there is no"
+            what = f"second {_second(row)} is frame {number}: {path.name} is not" if folder.is_dir() else "there is no"
             where = str(folder.relative_to(data.root))
             self.problem = Outcome.missing(
                 Reason.NO_FRAMES, f"{what} in {where}" if folder.is_dir() else f"{what} folder {where}"
             )
             return
-        if not S_ISREG(stat.st_mode):  # a pipe would be waited for without end
+        if not S_ISREG(stat.st_mode):  # the read of a pipe would never end
             self.problem = Outcome.failed(Reason.CORRUPT, f"{path.name} is not a file", image=self.image)
             return
         self.path, self.state = path, [stat.st_size, stat.st_mtime_ns]
 
     def content(self) -> str:
-        """Which picture it is."""
+        """Hash that identifies the frame's content."""
         return content_key(image=self.image, state=self.state)
 
     @staticmethod
     def _where(row: Row, data: DataRoot, params: DetectParams) -> tuple[Path, int]:
-        """Folder and number of the image."""
-        clip, second = row["clip_id"], row["start"]
-        if not clip or second is None:
+        """Folder and number of the frame."""
+        clip = row["clip_id"]
+        if not clip or row["start"] is None:
             raise UserError(f"The row {row['item_id']!r} has no clip or no second.")
         if "/" in clip:
             raise UserError(f"The row {row['item_id']!r} has a '/' in its clip's name.")
         first = parse_clip_id(clip).start if params.start is None else params.start
         folder = inside(data.root, params.root, params.frames, clip)
-        return folder, FPS * (int(second) - first) + 1 + params.offset
+        return folder, FPS * (_second(row) - first) + 1 + params.offset
+
+
+def _second(row: Row) -> int:
+    """The row's key second; 0 where it has none."""
+    return int(row["start"] or 0) // SECOND
 
 
 class DetectStep(Step[DetectParams]):
-    """Boxes of people, as fractions of width and height, best first. Nobody in the picture is ``done``, with no boxes.
+    """Boxes of people, as fractions of width and height, best score first. A frame without people is ``done``, with no boxes.
 
-    What was found is noted in the store by picture, detector and parameters: a later run keeps it.
+    Results are noted in the store by frame, detector and parameters, so that a later run keeps them.
     """
 
     name = "detect"
@@ -173,7 +181,7 @@ class DetectStep(Step[DetectParams]):
         _detector(ctx)
 
     def group_of(self, row: Row) -> str:
-        return f"{row['clip_id']}/{(row['start'] or 0) // BLOCK}"
+        return f"{row['clip_id']}/{_second(row) // BLOCK}"
 
     def run_group(self, rows: Sequence[Row], ctx: StepContext[DetectParams]) -> list[Outcome]:
         keys = [_Key(row, ctx.data, ctx.params) for row in rows]
@@ -185,7 +193,7 @@ class DetectStep(Step[DetectParams]):
         left = [place for place in range(len(rows)) if place not in outcomes]
         for begin in range(0, len(left), ctx.params.batch):
             if ctx.cancelled.is_set():
-                raise RetryLater("The step was told to stop: run it again.")
+                raise RetryLater(TOLD_TO_STOP)
             places = left[begin : begin + ctx.params.batch]
             outcomes |= self._look(places, keys, ctx)
         done = [place for place in left if outcomes[place].status is Status.DONE]
@@ -194,42 +202,42 @@ class DetectStep(Step[DetectParams]):
 
     @staticmethod
     def _look(places: Sequence[int], keys: Sequence[_Key], ctx: StepContext[DetectParams]) -> dict[int, Outcome]:
-        """One batch of pictures, read and looked at."""
-        outcomes, pictures = {}, {}
+        """Read one batch of frames and detect the people in them."""
+        outcomes, frames = {}, {}
         for place in places:
             path = keys[place].path
             assert path is not None
             try:
-                pictures[place] = read_picture(path)
-            except PictureError as error:
+                frames[place] = read_frame(path)
+            except FrameError as error:
                 outcomes[place] = Outcome.failed(Reason.CORRUPT, str(error), image=keys[place].image)
         detector = _detector(ctx)
-        found = detector.detect(list(pictures.values())) if pictures else []
-        for (place, picture), boxes in zip(pictures.items(), found, strict=True):
+        found = detector.detect(list(frames.values())) if frames else []
+        for (place, frame), boxes in zip(frames.items(), found, strict=True):
             columns = {
-                "image": keys[place].image, "width": picture.shape[1], "height": picture.shape[0],
+                "image": keys[place].image, "width": frame.shape[1], "height": frame.shape[0],
                 "boxes": boxes.tolist(), "detector": detector.name,
             }  # fmt: skip
             outcomes[place] = Outcome(Status.DONE, columns=columns)
         return outcomes
 
     def still_holds(self, row: Row, result: Row, ctx: StepContext[DetectParams]) -> bool:
-        return True  # the key, by which the result was found, holds the picture's size and time
+        return True  # the result's key holds the frame's size and time
 
     def key(self, row: Row, ctx: StepContext[DetectParams]) -> str:
-        picture = _Key(row, ctx.data, ctx.params).state
-        where = {"row": super().key(row, ctx), "picture": picture, "detector": _detector(ctx).name}
+        frame = _Key(row, ctx.data, ctx.params).state
+        where = {"row": super().key(row, ctx), "picture": frame, "detector": _detector(ctx).name}
         return content_key(**where)
 
     def key_params(self, params: DetectParams) -> dict[str, Any]:
-        # Which model, and where it computes: the detector's name says what of it changes the answer.
+        # The model and the device are left out: the detector's name holds everything that changes the result.
         return params.model_dump(
             mode="json", exclude={"backend", "config", "checkpoint", "sha256", "device", "batch", "half"}
         )
 
 
 class _Notes:
-    """What the store knows of one block of seconds of one clip: results by picture, in one file."""
+    """The noted results of one block of seconds of one clip: by frame, in one file of the store."""
 
     def __init__(self, row: Row, ctx: StepContext[DetectParams], detector: str) -> None:
         self._store = ctx.store
@@ -238,17 +246,17 @@ class _Notes:
         self._key = content_key(kind=KIND, detector=detector, least=ctx.params.least, **where)
         self._known: Facts = {}
         if row["clip_id"] and "/" not in row["clip_id"] and row["clip_id"] not in (".", ".."):
-            self._name = f"{row['clip_id']}@{(row['start'] or 0) // BLOCK}"
+            self._name = f"{row['clip_id']}@{_second(row) // BLOCK}"
             known = (self._store.noted(KIND, self._name, self._key) or {}).get("pictures")
             self._known = known if isinstance(known, dict) else {}
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """The step's columns, when they were noted."""
+        """The step's columns for a frame, when they were noted, else None."""
         facts = self._known.get(key)
         return dict(facts) if isinstance(facts, dict) else None
 
     def add(self, found: dict[str, dict[str, Any]]) -> None:
-        """Note new results; older ones of the same picture go."""
+        """Note new results. They replace older ones of the same frame."""
         if not found or not self._name:
             return
         images = {facts["image"] for facts in found.values()}

@@ -1,4 +1,4 @@
-"""The step ``excerpt``: of every film the annotated part, as a video of constant rate and as a folder of images."""
+"""The step ``excerpt``: cuts the annotated section of every video, as a video of constant rate and as a folder of frames."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from clipquarry.annotations.ava_time import FPS
 from clipquarry.datasets.model import Recipe
 from clipquarry.files import disk_errors, publish, sha256_of
 from clipquarry.layout import set_aside
 from clipquarry.manifest import Row
 from clipquarry.media.errors import MediaError
-from clipquarry.media.excerpt import ExcerptFacts, Part, container_of, make_excerpt
-from clipquarry.media.image_folder import count_images, replace_folder, sweep, unfinished
-from clipquarry.media.likeness import same_images, same_video
+from clipquarry.media.excerpt import ExcerptFacts, Section, container_of, make_excerpt
+from clipquarry.media.frame_folder import count_frames, replace_folder, sweep, unfinished
+from clipquarry.media.likeness import same_frames, same_video
 from clipquarry.media.stretches import Encoders
 from clipquarry.media.tools import ffmpeg
 from clipquarry.reasons import Reason, Status
 from clipquarry.steps.base import Outcome, PerRun, Step, StepContext, StepParams
 from clipquarry.steps.fields import CONTENT_FIELDS, MEDIA_FIELDS, PATH_FIELD
-from clipquarry.steps.source_clip import SourceClip, find_clip, item_path
+from clipquarry.steps.source_clip import SourceClip, find_video, item_path
 from clipquarry.store import Facts, content_key
 
 KIND = "excerpts"
 _SLACK = 1
-"""Frames: where two of the film are as near to an instant, another tool takes the other one."""
+"""Frames of tolerance: where two frames of the video are equally near to an instant, another tool may take the other one."""
 _FITS = "what lay there fits and was kept"
 
 
 class ExcerptParams(StepParams):
-    """``videos`` (the films), ``out`` (their parts) and ``frames`` (the images) are folders below ``root``.
+    """``videos`` (the source videos), ``out`` (their sections) and ``frames`` (the frames) are folders below ``root``.
 
-    ``start`` and ``seconds`` say which part; ``quality`` is ffmpeg's JPEG scale, 1 (best) to 31. ``recipe`` encodes the
+    ``start`` and ``seconds`` give the section; ``quality`` is ffmpeg's JPEG scale, 1 (best) to 31. ``recipe`` encodes the
     video; of it ``preset``, ``crf`` and ``audio`` count.
     """
 
@@ -48,7 +49,7 @@ class ExcerptParams(StepParams):
     frames: str = "rawframes"
     start: int = Field(default=900, ge=0, le=1_000_000)
     seconds: int = Field(default=901, ge=1, le=86_400)
-    fps: int = Field(default=30, ge=1, le=240)
+    fps: int = Field(default=FPS, ge=1, le=240)
     quality: int = Field(default=1, ge=1, le=31)
     recipe: Recipe = Recipe()
     make_video: bool = True
@@ -57,26 +58,26 @@ class ExcerptParams(StepParams):
     @model_validator(mode="after")
     def _something(self) -> ExcerptParams:
         if not (self.make_video or self.make_frames):
-            raise ValueError("neither a video nor frames are asked for")
+            raise ValueError("both make_video and make_frames are off: turn one on")
         return self
 
     @property
-    def part(self) -> Part:
-        return Part(self.start, self.seconds, self.fps, self.quality)
+    def section(self) -> Section:
+        return Section(self.start, self.seconds, self.fps, self.quality)
 
 
 @dataclass(frozen=True)
 class _Places:
-    """Where the film lies and where its parts go; None for what is not asked for."""
+    """Paths of the source video and of its outputs; None for an output that is off."""
 
-    film: Path
+    source: Path
     video: Path | None
     frames: Path | None
 
 
 class ExcerptStep(Step[ExcerptParams]):
-    """One video and one folder of images per film, in the data set's layout; the facts about them are noted in the
-    store, one note a place. The row's ``clip_id`` is the film's file name with its extension.
+    """One video and one folder of frames per source video, in the data set's layout. Their facts are noted in the
+    store, one note per place. The row's ``clip_id`` is the source video's file name with its extension.
     """
 
     name = "excerpt"
@@ -88,8 +89,8 @@ class ExcerptStep(Step[ExcerptParams]):
         pa.field("image_path", pa.string()),  # the folder, relative to the data root
         pa.field("image_width", pa.int32()),
         pa.field("image_height", pa.int32()),
-        pa.field("source_duration", pa.float64()),  # seconds, of the film
-        *CONTENT_FIELDS,  # of the images
+        pa.field("source_duration", pa.float64()),  # seconds, of the source video
+        *CONTENT_FIELDS,  # of the frames
     )
     params_model = ExcerptParams
 
@@ -104,15 +105,15 @@ class ExcerptStep(Step[ExcerptParams]):
 
     def _one(self, row: Row, ctx: StepContext[ExcerptParams]) -> Outcome:
         places = self._places(row, ctx)
-        film = find_clip(ctx.store, row["clip_id"], places.film)
-        if film is None:
-            return Outcome.missing(Reason.NO_SOURCE, "the film is not there")
-        video = self._intact_video(row, film, places, ctx)
-        frames = self._intact_frames(row, film, places, ctx)
+        source = find_video(ctx.store, row["clip_id"], places.source)
+        if source is None:
+            return Outcome.missing(Reason.NO_SOURCE, "the video is not there")
+        video = self._intact_video(row, source, places, ctx)
+        frames = self._intact_frames(row, source, places, ctx)
         if video is not None and frames is not None:
             return Outcome(Status.KEPT, evidence=self._evidence(video, frames), columns=self._columns(video, frames))
         try:
-            video, frames, told = self._make(row, film, places, video, frames, ctx)
+            video, frames, told = self._make(row, source, places, video, frames, ctx)
         except MediaError as error:
             if error.reason is Reason.TOO_SHORT:
                 return Outcome.missing(error.reason, error.evidence)
@@ -124,7 +125,7 @@ class ExcerptStep(Step[ExcerptParams]):
     def _make(
         self,
         row: Row,
-        film: SourceClip,
+        source: SourceClip,
         places: _Places,
         video: Facts | None,
         frames: Facts | None,
@@ -135,25 +136,25 @@ class ExcerptStep(Step[ExcerptParams]):
         new_video = unfinished(places.video) if places.video and video is None else None
         new_frames = unfinished(places.frames) if places.frames and frames is None else None
         try:
-            with disk_errors(places.film):
+            with disk_errors(places.source):
                 for target in (places.video, places.frames):
                     if target is not None:
                         target.parent.mkdir(parents=True, exist_ok=True)
                         sweep(target)
                 made = make_excerpt(
-                    film.path,
+                    source.path,
                     video=new_video,
                     frames=new_frames,
-                    part=ctx.params.part,
+                    section=ctx.params.section,
                     recipe=ctx.params.recipe,
                     cancelled=ctx.cancelled,
                     encoders=self._encoders(ctx),
                 )
                 if new_video is not None:
-                    video, what = self._publish_video(row, film, places.video, new_video, made, ctx)
+                    video, what = self._publish_video(row, source, places.video, new_video, made, ctx)
                     told.append(what)
                 if new_frames is not None:
-                    frames, what = self._publish_frames(row, film, places.frames, new_frames, made, ctx)
+                    frames, what = self._publish_frames(row, source, places.frames, new_frames, made, ctx)
                     told.append(what)
         finally:
             if new_video is not None:
@@ -170,7 +171,7 @@ class ExcerptStep(Step[ExcerptParams]):
     def _publish_video(
         self,
         row: Row,
-        film: SourceClip,
+        source: SourceClip,
         place: Path | None,
         new: Path,
         made: ExcerptFacts,
@@ -186,7 +187,7 @@ class ExcerptStep(Step[ExcerptParams]):
                 told = _moved("file", error, set_aside(ctx.data, place))
         file = place if told == _FITS else new
         stat = file.stat()
-        facts = self._told(film, made) | kept.columns() | {
+        facts = self._told(source, made) | kept.columns() | {
             "path": _relative(place, ctx), "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "before": before,
             "sha256": sha256_of(file), "made": self._video_recipe(ctx.params),
         }  # fmt: skip
@@ -198,7 +199,7 @@ class ExcerptStep(Step[ExcerptParams]):
     def _publish_frames(
         self,
         row: Row,
-        film: SourceClip,
+        source: SourceClip,
         place: Path | None,
         new: Path,
         made: ExcerptFacts,
@@ -210,11 +211,11 @@ class ExcerptStep(Step[ExcerptParams]):
         before = self._own_frames(row, place, ctx)
         if os.path.lexists(place) and before is None:
             try:
-                (count, size), told = same_images(place, new, made.frames, slack=_SLACK), _FITS
+                (count, size), told = same_frames(place, new, made.frames, slack=_SLACK), _FITS
             except (MediaError, OSError) as error:
                 told = _moved("folder", error, set_aside(ctx.data, place))
         path = _relative(place, ctx)
-        facts = self._told(film, made) | {
+        facts = self._told(source, made) | {
             "image_path": path, "images": count, "image_width": made.frames.width, "image_height": made.frames.height,
             "image_bytes": size, "before": before, "made": self._frames_recipe(ctx.params), **made.frames.content.columns(),
         }  # fmt: skip
@@ -234,25 +235,25 @@ class ExcerptStep(Step[ExcerptParams]):
 
     @staticmethod
     def _own_frames(row: Row, place: Path, ctx: StepContext[ExcerptParams]) -> list[int] | None:
-        """Count and bytes of the images at ``place`` when they are what we noted, or what was there before; else None."""
+        """Count and bytes of the frames at ``place`` when they are what we noted, or what was there before; else None."""
         with suppress(MediaError, OSError):
-            there = list(count_images(place))
+            there = list(count_frames(place))
             facts = ctx.store.noted(KIND, row["clip_id"], _key(_relative(place, ctx))) or {}
             return there if there in ([facts.get("images"), facts.get("image_bytes")], facts.get("before")) else None
         return None
 
     @staticmethod
-    def _told(film: SourceClip, made: ExcerptFacts) -> Facts:
-        return {"source_sha256": film.sha256, "source_duration": made.source_duration, "evidence": made.evidence}
+    def _told(source: SourceClip, made: ExcerptFacts) -> Facts:
+        return {"source_sha256": source.sha256, "source_duration": made.source_duration, "evidence": made.evidence}
 
     def _intact_video(
-        self, row: Row, film: SourceClip, places: _Places, ctx: StepContext[ExcerptParams]
+        self, row: Row, source: SourceClip, places: _Places, ctx: StepContext[ExcerptParams]
     ) -> Facts | None:
         """The noted facts of an excerpt that is there, unchanged and of this recipe; {} when none is asked for."""
         if places.video is None:
             return {}
         facts = self._is_noted(row, places.video, ctx)
-        if facts is None or facts.get("source_sha256") != film.sha256:
+        if facts is None or facts.get("source_sha256") != source.sha256:
             return None
         return facts if facts.get("made") == self._video_recipe(ctx.params) else None
 
@@ -267,18 +268,18 @@ class ExcerptStep(Step[ExcerptParams]):
         return None
 
     def _intact_frames(
-        self, row: Row, film: SourceClip, places: _Places, ctx: StepContext[ExcerptParams]
+        self, row: Row, source: SourceClip, places: _Places, ctx: StepContext[ExcerptParams]
     ) -> Facts | None:
-        """The noted facts when the folder still has all its images, contiguous and of the same size together."""
+        """The noted facts when the folder still has all its frames, contiguous and of the same size together."""
         if places.frames is None:
             return {}
         facts = ctx.store.noted(KIND, row["clip_id"], _key(_relative(places.frames, ctx)))
-        if facts is None or facts.get("source_sha256") != film.sha256:
+        if facts is None or facts.get("source_sha256") != source.sha256:
             return None
         if facts.get("made") != self._frames_recipe(ctx.params):
             return None
         try:
-            there = count_images(places.frames)
+            there = count_frames(places.frames)
         except (MediaError, OSError):
             return None
         return facts if there == (facts.get("images"), facts.get("image_bytes")) else None
@@ -288,16 +289,16 @@ class ExcerptStep(Step[ExcerptParams]):
         return {"version": self.version, "start": params.start, "seconds": params.seconds, "fps": params.fps} | recipe
 
     def _frames_recipe(self, params: ExcerptParams) -> dict[str, Any]:
-        return {"version": self.version} | asdict(params.part)
+        return {"version": self.version} | asdict(params.section)
 
     @staticmethod
     def _places(row: Row, ctx: StepContext[ExcerptParams]) -> _Places:
         params = ctx.params
-        film = item_path(ctx.data, params.root, params.videos, row)
-        container_of(film)  # an extension that cannot be kept is told before any work
+        source = item_path(ctx.data, params.root, params.videos, row)
+        container_of(source)  # reports an extension that cannot be kept before any work
         video = item_path(ctx.data, params.root, params.out, row)
         frames = item_path(ctx.data, params.root, params.frames, row).with_suffix("")
-        return _Places(film, video if params.make_video else None, frames if params.make_frames else None)
+        return _Places(source, video if params.make_video else None, frames if params.make_frames else None)
 
     @staticmethod
     def _evidence(video: Facts, frames: Facts) -> str:
@@ -309,11 +310,11 @@ class ExcerptStep(Step[ExcerptParams]):
 
     def still_holds(self, row: Row, result: Row, ctx: StepContext[ExcerptParams]) -> bool:
         places = self._places(row, ctx)
-        film = find_clip(ctx.store, row["clip_id"], places.film)
-        if film is None:
+        source = find_video(ctx.store, row["clip_id"], places.source)
+        if source is None:
             return False
-        video = self._intact_video(row, film, places, ctx)
-        return video is not None and self._intact_frames(row, film, places, ctx) is not None
+        video = self._intact_video(row, source, places, ctx)
+        return video is not None and self._intact_frames(row, source, places, ctx) is not None
 
 
 def _moved(what: str, why: MediaError | OSError, aside: Path) -> str:
@@ -326,5 +327,5 @@ def _relative(path: Path, ctx: StepContext[ExcerptParams]) -> str:
 
 
 def _key(path: str) -> str:
-    """One note a place: what another recipe left there must not be found."""
+    """One note per place, so that facts of another recipe at this place are never found."""
     return content_key(kind=KIND, path=path)

@@ -1,4 +1,4 @@
-"""The step ``fetch``: every wanted clip from the store, from what lies there already, or from the sources in order.
+"""The step ``fetch``: gets every wanted clip from the store, from an existing file, or from the sources in order.
 
 Rows of one video are handled together under the video's lock, so that no two tasks, splits or data sets fetch the
 same video at the same time, and a source video is fetched once for all its windows. For each clip, in this order:
@@ -6,97 +6,100 @@ same video at the same time, and a source video is fetched once for all its wind
 1. the store has it: linked into the layout (``kept``);
 2. a file lies at its place: adopted when it decodes and has the window's length (``kept``), else moved to
    ``.clipquarry/set-aside/``;
-3. the sources, in order. Clips of mirrors are verified by decoding; source videos are cut exactly. Every question is
-   an attempt.
+3. the sources, in order. Clips of mirrors are verified by decoding; source videos are cut exactly. Every request is
+   recorded as an attempt.
 
-:mod:`clipquarry.steps.answers` says which source's reason a missing clip gets. While YouTube's breaker is open
-everything that does not need YouTube is still done, the rest is ``missing`` / ``waiting``, and the step ends by
-asking to be resumed.
+:mod:`clipquarry.steps.answers` says which source's reason a missing clip gets. While YouTube's breaker is open, everything
+that does not need YouTube is still done. The rest is ``missing`` / ``waiting``, and the step ends with WaitUntil.
 """
 
 from __future__ import annotations
 
 import re
-import threading
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import pyarrow as pa
 from pydantic import Field
 
+from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.breaker import ROW
 from clipquarry.acquire.cache import SourceCache
 from clipquarry.acquire.preflight import preflight_youtube
 from clipquarry.acquire.sources import Egress, Sources, make_sources
 from clipquarry.acquire.youtube import YouTubeOptions
 from clipquarry.datasets.model import Recipe, Source
-from clipquarry.errors import MachineError, ToolOutdated, WaitUntil
-from clipquarry.ids import is_youtube_id
+from clipquarry.errors import MachineError, ToolOutdated
+from clipquarry.ids import YOUTUBE, id_problem, is_youtube_id, window_name
 from clipquarry.manifest import Row
 from clipquarry.media.tools import ffmpeg
-from clipquarry.reasons import Reason, Status
-from clipquarry.settings import PRIVATE
-from clipquarry.steps.answers import STOPPED
+from clipquarry.microseconds import text
+from clipquarry.reasons import Reason, Status, Trait, with_trait
+from clipquarry.steps.asking import Pause, folder_problem, wait_until, with_attempts_of
 from clipquarry.steps.base import Outcome, PerRun, Step, StepContext, StepParams, now, require_space
 from clipquarry.steps.clips import Clips, Window, content_columns, media_columns
 from clipquarry.steps.fetching import Fetching, Wanted
 from clipquarry.steps.fields import ASKED_HEIGHT_FIELD, ATTEMPTS_FIELD, CONTENT_FIELDS, MEDIA_FIELDS, PATH_FIELD
+from clipquarry.steps.source_clip import split_folder
 
 _GB = 1_000_000_000
 _ONE_SECOND = re.compile(r"_\d{6,9}", re.ASCII)
 """A clip that is named by the one second that is annotated in it (AVA-Kinetics, flat layout)."""
 _NOT_IN_KEY = {
-    "cookies", "egress", "budget_pause", "budget_per_hour", "breaker_factor", "source_cache_gb", "min_free_gb", "wait",
+    "names", "cookies", "egress", "budget_pause", "budget_per_hour", "breaker_factor", "source_cache_gb", "min_free_gb", "wait",
     "breaker_row", "canary", "plugins", "extractor_args",
 }  # fmt: skip
 
 
 class FetchParams(StepParams):
-    """What is fetched, and from where. Sources are tried in the order given."""
+    """Parameters of ``fetch``. Sources are tried in the order given."""
 
     root: str
     """The data set's folder, below the data root."""
-    videos: str = "videos_{part}"
+    namespace: str = Field(default=YOUTUBE, pattern=r"^[a-z0-9_]{1,60}$")
+    """Namespace of the video ids: ``youtube``, or the data set's own (its name)."""
+    names: Literal["window", "own"] = "window"
+    """``window``: a clip's name must state its window, or the one second that is annotated in it. ``own``: any name."""
+    videos: str = "videos_{split}"
     """Folder of a split's clips, below ``root``."""
     sources: tuple[Source, ...]
     order: tuple[str, ...] = ()
-    """Ids of the sources to ask, in order; empty: all, as given."""
+    """Ids of the sources to use, in order; empty: all, as given."""
     overrides: dict[str, str] = Field(default_factory=dict)
     """Source id to address, in place of the YAML's."""
     recipe: Recipe = Recipe()
     accept_short: bool = False
     """Take clips shorter than their window when the source ends early."""
     source_attempts: int | None = Field(default=None, ge=1, le=20)
-    """Tries per question to an http source, in place of the YAML's."""
+    """Tries per request to an http source, in place of the YAML's."""
     egress: str = "default"
     cookies: str | None = None
     youtube: YouTubeOptions = YouTubeOptions()
     budget_pause: float = Field(default=2.0, ge=0)
-    """Seconds between two questions to YouTube, over all tasks of the egress."""
+    """Seconds between two requests to YouTube, over all tasks of the egress."""
     budget_per_hour: int | None = Field(default=300, ge=1)
     breaker_factor: float = Field(default=1.0, gt=0)
     """Scales the breaker's cool-downs."""
     breaker_row: int = Field(default=ROW, ge=1)
-    """Questions to YouTube in a row without bytes after which nothing more is asked."""
+    """Requests to YouTube in a row without bytes after which the breaker opens."""
     canary: str | None = None
-    """Id of a known-good video that is asked when in doubt; empty: none; None: the built-in one."""
+    """Id of a known-good video that the breaker tests before it opens; empty: none; None: the built-in one."""
     plugins: tuple[str, ...] = ()
     """Modules of yt-dlp's plug-ins that may be loaded."""
     extractor_args: tuple[str, ...] = ()
     """As yt-dlp's ``--extractor-args``."""
     source_cache_gb: float = Field(default=10.0, ge=0)
     min_free_gb: float = Field(default=1.0, ge=0)
-    """With less free space the step does not begin."""
+    """The step does not begin with less free space."""
     wait: bool = True
-    """Ask to be resumed when YouTube stopped us; False: end with the rows ``waiting``."""
+    """End with WaitUntil when YouTube stopped us; False: end normally with the rows ``waiting``."""
 
 
-class _Kit:
-    """What all groups of one run of the step share: connections, what was learned of hosts, and when to come back."""
+class _Resources:
+    """Objects that all groups of one run of the step share: connections, back-off per host, and when to resume."""
 
     def __init__(self, ctx: StepContext[FetchParams]) -> None:
         params = ctx.params
@@ -124,14 +127,12 @@ class _Kit:
         self.youtube = frozenset(source.id for source in params.sources if source.kind == "youtube")
         self.cache = SourceCache(ctx.data.scratch, int(params.source_cache_gb * _GB))
         self.clips = Clips(ctx.data, params.recipe, params.accept_short)
-        self.resume_at: datetime | None = None
-        self._lock = threading.Lock()
+        self.pause = Pause()
 
-    def stopped(self, retry_after: float | None) -> None:
-        """A source told us to come back; the latest time counts."""
-        when = datetime.now(UTC) + timedelta(seconds=retry_after or 0.0)
-        with self._lock:
-            self.resume_at = max(when, self.resume_at or when)
+    def stopped(self, error: FetchFailed) -> None:
+        """Record when to resume, if a source stopped us."""
+        if Trait.STOPPED in error.reason.traits:
+            self.pause.begin(error.retry_after)
 
 
 class FetchStep(Step[FetchParams]):
@@ -150,19 +151,19 @@ class FetchStep(Step[FetchParams]):
     params_model = FetchParams
 
     def __init__(self) -> None:
-        self._kit = PerRun(_Kit)
+        self._resources = PerRun(_Resources)
 
     def preflight(self, ctx: StepContext[FetchParams]) -> None:
         """MachineError without ffmpeg or what YouTube needs; RetryLater with too little disk; UserError for a wrong
         source.
         """
-        kit = self._kit(ctx)
+        resources = self._resources(ctx)
         require_space(ctx.data, ctx.params.min_free_gb)
-        if kit.sources.has_youtube:
-            for finding in preflight_youtube(cookies=kit.egress.cookies):
+        if resources.sources.has_youtube:
+            for finding in preflight_youtube(cookies=resources.egress.cookies):
                 if finding.level == "fail":
                     raise MachineError(f"{finding.sentence} (Or leave the source 'youtube' out of this run.)")
-        kit.cache.sweep()
+        resources.cache.sweep()
 
     def group_of(self, row: Row) -> str:
         return str(row["video_id"])
@@ -171,48 +172,51 @@ class FetchStep(Step[FetchParams]):
         return params.model_dump(mode="json", exclude=_NOT_IN_KEY)
 
     def run_group(self, rows: Sequence[Row], ctx: StepContext[FetchParams]) -> list[Outcome]:
-        kit = self._kit(ctx)
+        resources = self._resources(ctx)
         outcomes: dict[int, Outcome] = {}
         wanted: dict[Window, Wanted] = {}
         for index, row in enumerate(rows):
-            if problem := _row_problem(row):
+            if problem := _row_problem(row, ctx.params):
                 outcomes[index] = Outcome(Status.REJECTED, *problem)
                 continue
-            window = Window(row["video_id"], row["start"], row["end"])
+            window = Window(row["video_id"], row["start"], row["end"], ctx.params.namespace)
             one = wanted.setdefault(window, Wanted(window, note=partial(ctx.note, row["item_id"])))
             one.rows.append((index, row))
-        todo = [one for one in wanted.values() if not self._is_done(one, kit, ctx)]
+        todo = [one for one in wanted.values() if not self._is_done(one, resources, ctx)]
         if todo:
-            with kit.cache.video(todo[0].window.video_id, ctx.cancelled) as work:
-                Fetching(kit.clips, kit.sources, kit.cache, work, ctx.cancelled, kit.stopped).run(
-                    todo, lambda row: self._target(row, ctx)
-                )
+            with resources.cache.video(todo[0].window.video, ctx.cancelled) as work:
+                Fetching(
+                    resources.clips, resources.sources, resources.cache, work, ctx.cancelled, resources.stopped
+                ).run(todo, lambda row: self._target(row, ctx))
         for one in wanted.values():
             for place, (index, row) in enumerate(one.rows):
-                outcomes[index] = self._outcome(one, row, first=place == 0, kit=kit, ctx=ctx)
+                outcomes[index] = self._outcome(one, row, first=place == 0, resources=resources, ctx=ctx)
         return [outcomes[index] for index in range(len(rows))]
 
     def _target(self, row: Row, ctx: StepContext[FetchParams]) -> Path:
-        folder = ctx.params.videos.format(part=row["split"])
+        folder = split_folder(ctx.params.videos, row["split"])
         within = [row["class_dir"]] if row["class_dir"] else []
         return ctx.data.dataset(ctx.params.root, folder, *within, f"{row['clip_id']}.mp4")
 
-    def _is_done(self, one: Wanted, kit: _Kit, ctx: StepContext[FetchParams]) -> bool:
-        """The usual case of a second run: everything is in its place; no lock is needed to see that."""
-        facts = kit.clips.get(one.window)
-        if facts is None or not all(kit.clips.is_placed(one.window, facts, self._target(r, ctx)) for _, r in one.rows):
+    def _is_done(self, one: Wanted, resources: _Resources, ctx: StepContext[FetchParams]) -> bool:
+        """Whether every file is in its place, as usual in a second run. This check needs no lock."""
+        targets = [self._target(row, ctx) for _, row in one.rows]
+        facts = resources.clips.get(one.window) or resources.clips.take_over(one.window, targets)
+        if facts is None or not all(resources.clips.is_placed(one.window, facts, target) for target in targets):
             return False
         one.facts, one.kept = facts, True
         return True
 
-    def _outcome(self, one: Wanted, row: Row, *, first: bool, kit: _Kit, ctx: StepContext[FetchParams]) -> Outcome:
+    def _outcome(
+        self, one: Wanted, row: Row, *, first: bool, resources: _Resources, ctx: StepContext[FetchParams]
+    ) -> Outcome:
         attempts = one.attempts if first else [{**a, "seconds": 0.0, "bytes": 0} for a in one.attempts]
         if one.facts is None:
-            answer = one.decision(kit.sources.off)
+            answer = one.decision(resources.sources.off)
             return Outcome(one.status(answer), answer.reason, answer.evidence, {"attempts": attempts})
         path = self._target(row, ctx).relative_to(ctx.data.root).as_posix()
         source = str(one.facts["source"])
-        asked = ctx.params.youtube.max_height if source in kit.youtube else None
+        asked = ctx.params.youtube.max_height if source in resources.youtube else None
         columns = {
             **media_columns(one.facts), **content_columns(one.facts), "path": path, "source": source,
             "asked_height": asked, "attempts": attempts,
@@ -220,55 +224,53 @@ class FetchStep(Step[FetchParams]):
         return Outcome(Status.KEPT if one.kept else Status.DONE, Reason.OK, one.evidence, columns)
 
     def merge(self, previous: Row, outcome: Outcome) -> Outcome:
-        """Attempts of the interrupted run come first."""
-        attempts = [*(previous.get("attempts") or []), *outcome.columns.get("attempts", [])]
-        return Outcome(outcome.status, outcome.reason, outcome.evidence, {**outcome.columns, "attempts": attempts})
+        return with_attempts_of(previous, outcome)
 
     def still_holds(self, row: Row, result: Row, ctx: StepContext[FetchParams]) -> bool:
-        """The store's facts match the file, and the layout holds that file."""
-        window = Window(row["video_id"], row["start"], row["end"])
+        """Whether the store's facts match the file, and the layout holds that file."""
+        window = Window(row["video_id"], row["start"], row["end"], ctx.params.namespace)
         clips = Clips(ctx.data, ctx.params.recipe, ctx.params.accept_short)
         facts = clips.get(window)
         return facts is not None and clips.is_placed(window, facts, self._target(row, ctx))
 
     def finish(self, reasons: Counter[Reason], ctx: StepContext[FetchParams]) -> None:
-        """While YouTube's breaker keeps rows: ToolOutdated when only an upgrade helps, else WaitUntil."""
-        kit = self._kit(ctx)
-        stopped = kit.egress.breaker.peek() if kit.sources.has_youtube else None
-        waiting = sum(reasons[reason] for reason in STOPPED | ({stopped.reason} if stopped else set()))
+        """While rows wait for YouTube: raise ToolOutdated when only an upgrade helps, else WaitUntil."""
+        resources = self._resources(ctx)
+        stopped = resources.egress.breaker.peek() if resources.sources.has_youtube else None
+        waiting = sum(
+            reasons[reason] for reason in with_trait(Trait.STOPPED) | ({stopped.reason} if stopped else set())
+        )
         if not waiting or not ctx.params.wait:
             return
         if stopped and stopped.reason is Reason.TOOL_STALE:
             raise ToolOutdated(
-                f"{waiting} clips wait for a newer yt-dlp; everything else is done. Upgrade yt-dlp, yt-dlp-ejs and deno "
-                f"(docs/operating.md), then start this again. The last word was: {stopped.evidence}"
+                f"{waiting} clips wait for a newer yt-dlp; everything else is done. Upgrade yt-dlp, yt-dlp-ejs and deno, "
+                f"then start this again. The last error was: {stopped.evidence}"
             )
-        times = [when for when in (kit.resume_at, stopped.resume_at if stopped else None) if when is not None]
-        resume_at = max(times, default=now())
+        times = [
+            when for when in (resources.pause.resume_at, stopped.resume_at if stopped else None) if when is not None
+        ]
         reason = stopped.reason if stopped else Reason.WAITING
-        raise WaitUntil(
-            f"{waiting} clips wait for YouTube ({reason}); everything else is done. "
-            f"Resume at {resume_at:%Y-%m-%d %H:%M:%S} UTC.",
-            resume_at=resume_at,
-            reason=reason,
-        )
+        raise wait_until(f"{waiting} clips", f"YouTube ({reason})", max(times, default=now()), reason)
 
 
-def _row_problem(row: Row) -> tuple[Reason, str] | None:
-    """Rows come from the catalog, which has checked them; a table made by hand has not."""
-    if not isinstance(row["video_id"], str) or not is_youtube_id(row["video_id"]):
-        return Reason.BAD_ID, f"{str(row['video_id'])[:40]!r} is not a YouTube id"
+def _row_problem(row: Row, params: FetchParams) -> tuple[Reason, str] | None:
+    """Why a row is rejected, or None. The catalog has checked its rows; a table that was made by hand is not checked."""
+    video_id = row["video_id"]
+    if params.namespace == YOUTUBE and not (isinstance(video_id, str) and is_youtube_id(video_id)):
+        return Reason.BAD_ID, f"{str(video_id)[:40]!r} is not a YouTube id"
+    for name in ("video_id", "clip_id"):
+        if problem := id_problem(row[name]):
+            return Reason.BAD_ID, f"{name} {str(row[name])[:60]!r} {problem}"
     start, end = row["start"], row["end"]
     if start is None or end is None or not 0 <= start < end:
-        return Reason.BAD_TIME, f"{start} to {end} is no window"
-    name = str(row["clip_id"])
-    flat = name.startswith(row["video_id"]) and _ONE_SECOND.fullmatch(name[len(row["video_id"]) :])
-    if not flat and name != Window(row["video_id"], start, end).clip_id:
-        return Reason.BAD_ROW, f"the clip id {name[:60]!r} does not belong to the window"
-    for name in ("class_dir", "split"):
-        value = row[name] or ""
-        if not value and name == "class_dir":  # no class folders
-            continue
-        if not value or "/" in value or "\\" in value or "\x00" in value or value in (".", "..", PRIVATE):
-            return Reason.BAD_LABEL, f"{name} {value[:60]!r} cannot name a folder"
-    return None
+        told = " to ".join("nothing" if moment is None else text(moment) for moment in (start, end))
+        return Reason.BAD_TIME, f"{told} s is no window"
+    if params.names == "window" and not _tells_window(str(row["clip_id"]), video_id, start, end):
+        return Reason.BAD_ROW, f"the clip id {row['clip_id'][:60]!r} does not belong to the window"
+    return folder_problem(row)
+
+
+def _tells_window(clip: str, video: str, start: int, end: int) -> bool:
+    flat = clip.startswith(video) and _ONE_SECOND.fullmatch(clip[len(video) :])
+    return bool(flat) or clip == window_name(video, start, end)

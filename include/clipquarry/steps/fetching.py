@@ -1,4 +1,4 @@
-"""The order of questions for the clips of one video; used by :mod:`clipquarry.steps.fetch` under the video's lock."""
+"""Requests to the sources for the clips of one video, in order; :mod:`clipquarry.steps.fetch` holds the video's lock."""
 
 from __future__ import annotations
 
@@ -9,43 +9,37 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from clipquarry.acquire.answer import Fetched, NotHad, Want
+from clipquarry.acquire.answer import ClipRequest, Fetched, FetchFailed
 from clipquarry.acquire.cache import CachedVideo, SourceCache
 from clipquarry.acquire.sources import Asked, Sources
-from clipquarry.errors import RetryLater
 from clipquarry.manifest import Row
 from clipquarry.media.errors import MediaError
 from clipquarry.media.probe import header
-from clipquarry.reasons import Reason, Status
-from clipquarry.steps.answers import STOPPED, Answer, Questions, decisive, status_of
-from clipquarry.steps.base import now
+from clipquarry.reasons import Reason, Status, Trait
+from clipquarry.steps.answers import Answer, Questions, decisive, status_of
+from clipquarry.steps.asking import ask, other_aside, unusable_aside
 from clipquarry.steps.clips import Clips, Window
 from clipquarry.store import Facts
 
 _NEAR_SECONDS = 120
-"""Windows closer than this are asked for as one part of a video."""
-_OF_ONE_WINDOW = frozenset({Reason.TOO_SHORT})
-"""A no that holds for the window asked for only, not for the video."""
-_LACKS = frozenset({Reason.NOT_FOUND, Reason.GONE, Reason.FORBIDDEN_MEDIA})
-"""A no that holds for one address: another folder of the same mirror may have it."""
-_BAD_FILE = frozenset({Reason.CORRUPT, Reason.TRUNCATED, Reason.NOT_A_VIDEO})
+"""Seconds. Windows closer than this are requested as one section of a video."""
 
 
 @dataclass
 class Wanted(Questions):
-    """One window, the rows that want it, and what became of it."""
+    """One window, the rows that want it, and its result."""
 
     window: Window
     rows: list[tuple[int, Row]] = field(default_factory=list)
     facts: Facts | None = None
     kept: bool = False
 
-    def wants(self) -> list[Want]:
-        """The questions for this clip: a mirror may hold it below the folder of any of its splits and classes."""
+    def wants(self) -> list[ClipRequest]:
+        """The requests for this clip: a mirror may hold it in the folder of any of its splits and classes."""
         distinct = {(row["split"], row["class_dir"], row["label"], row["clip_id"]): row for _, row in self.rows}
         return [
-            Want(
-                self.window.video_id, self.window.start, self.window.end, clip_id=row["clip_id"],
+            ClipRequest(
+                self.window.video_id, self.window.begins, self.window.ends, clip_id=row["clip_id"],
                 split=row["split"], class_dir=row["class_dir"] or "", label=row["label"],
             )
             for row in distinct.values()
@@ -57,19 +51,17 @@ class Wanted(Questions):
 
 @dataclass(frozen=True)
 class Fetching:
-    """Everything that is needed to ask for the windows of one video. ``stopped`` is told when we are told to come
-    back.
-    """
+    """Fetches the windows of one video. ``stopped`` gets every failure of a source."""
 
     clips: Clips
     sources: Sources
     cache: SourceCache
     work: Path
     cancelled: Event
-    stopped: Callable[[float | None], None]
+    stopped: Callable[[FetchFailed], None]
 
     def run(self, wanted: Sequence[Wanted], target: Callable[[Row], Path]) -> None:
-        """Settle every window: its facts and links in the layout, or its answers."""
+        """Fetch every window: it gets facts and links in the layout, or the answers of the sources."""
         for one in wanted:
             self._from_disk(one, target)
         for asked in self.sources.asked:
@@ -84,7 +76,7 @@ class Fetching:
             self._finish(one, [target(row) for _, row in one.rows])
 
     def _finish(self, one: Wanted, places: Sequence[Path]) -> None:
-        """Links into the layout; nothing that was not verified stays there."""
+        """Link the clip into the layout. A file that could not be verified is moved away."""
         file = self.clips.path(one.window)
         if one.facts is None and (older := self.clips.older(one.window)):
             file, one.facts = older
@@ -101,11 +93,11 @@ class Fetching:
             if file == self.clips.path(one.window) and self.clips.is_placed(one.window, one.facts, place):
                 continue
             if os.path.lexists(place) and not self.clips.is_own(one.window, place):
-                one.evidence = f"another file lay there and was moved to {self.clips.set_aside(place)}"
+                one.evidence = other_aside(self.clips.set_aside(place))
             self.clips.place(file, place)
 
     def _from_disk(self, one: Wanted, target: Callable[[Row], Path]) -> None:
-        """The store, else a file that lies in one of the places; files there that cannot be used are set aside."""
+        """Take the clip from the store, else from a file at one of its places. Unusable files there are set aside."""
         one.facts = self.clips.get(one.window)
         one.kept = one.facts is not None
         for _, row in one.rows:
@@ -115,21 +107,20 @@ class Fetching:
             try:
                 found = self.clips.take_existing(one.window, path, self.work, self.cancelled) if not one.facts else None
             except MediaError as error:
-                aside = self.clips.set_aside(path)
-                one.evidence = f"the file that lay there was {error.reason} ({error.evidence}) and was moved to {aside}"
+                one.evidence = unusable_aside(error, self.clips.set_aside(path))
                 continue
             if found is not None:
                 one.facts, one.kept = found, True
 
     def _ask_for_clips(self, asked: Asked, open_: Sequence[Wanted]) -> None:
-        """One question per window and folder. A local folder may answer with the whole video, which then serves all."""
+        """One request per window and folder. A local folder may return the whole video, which then serves all windows."""
         for one in open_:
             for want in one.wants():
                 if one.facts is not None:
                     break
                 fetched = self._ask(asked, want, [one])
                 if fetched is None:
-                    if one.answers[-1].reason not in _LACKS:
+                    if Trait.LACKS not in one.answers[-1].reason.traits:
                         break
                 elif fetched.content == "clip":
                     self._adopt(asked, one, fetched)
@@ -137,42 +128,30 @@ class Fetching:
                     self._cut_all(asked, fetched, [one], [o for o in open_ if o.facts is None and o is not one])
 
     def _ask_for_video(self, asked: Asked, open_: Sequence[Wanted]) -> None:
-        """One question per neighbourhood of windows; what is in the cache is not asked for again."""
+        """One request per group of near windows. Windows in the cache need no request."""
         for one in open_:
             window = one.window
             slack = self.clips.recipe.duration_tolerance
-            cached = self.cache.get(window.video_id, window.start, window.end, slack=slack)
+            cached = self.cache.get(window.video, window.begins, window.ends, slack=slack)
             if cached is not None:
                 self._cut(asked, cached.source, one, cached, "from the cache of source videos", 0.0, 0)
         for near in _neighbours([one for one in open_ if one.facts is None]):
             left = [one for one in near if one.facts is None]  # an earlier answer may have covered them
             if not left:
                 continue
-            hull = replace(left[0].wants()[0], end=max(one.window.end for one in left))
+            hull = replace(left[0].wants()[0], end=max(one.window.ends for one in left))
             rest = [one for one in open_ if one.facts is None and one not in left]
             before = len(left[0].answers)
             fetched = self._ask(asked, hull, left)
             if fetched is not None:
                 self._cut_all(asked, fetched, left, rest)
-            elif left[0].answers[before].reason not in _OF_ONE_WINDOW:
+            elif left[0].answers[before].reason is not Reason.TOO_SHORT:
                 for one in rest:  # private, removed, no network ...: the same for the other windows of the video
                     self._no(asked, one, left[0].answers[before].reason, left[0].answers[before].evidence)
                 return
 
-    def _ask(self, asked: Asked, want: Want, for_: Sequence[Wanted]) -> Fetched | None:
-        begun = now()
-        try:
-            return asked.fetch(want, self.work, self.cancelled)
-        except NotHad as error:
-            if self.cancelled.is_set():
-                raise RetryLater("The step was told to stop: run it again to go on; finished work is kept.") from error
-            if error.reason in STOPPED:
-                self.stopped(error.retry_after)
-            seconds = (now() - begun).total_seconds()
-            for one in for_:
-                self._no(asked, one, error.reason, error.evidence, seconds=seconds)
-                seconds = 0.0
-            return None
+    def _ask(self, asked: Asked, want: ClipRequest, for_: Sequence[Wanted]) -> Fetched | None:
+        return ask(asked, want, self.work, self.cancelled, self.stopped, for_)
 
     def _no(
         self, asked: Asked, one: Wanted, reason: Reason, evidence: str, *, seconds: float = 0.0, size: int = 0
@@ -188,7 +167,7 @@ class Fetching:
             self._no(asked, one, error.reason, evidence, seconds=fetched.seconds, size=fetched.bytes)
 
     def _cut_all(self, asked: Asked, fetched: Fetched, asked_for: Sequence[Wanted], others: Sequence[Wanted]) -> None:
-        """Cut the windows that were asked for, and of the others those that the file happens to cover."""
+        """Cut the requested windows, and of the others those that the file covers too."""
         seconds, size = fetched.seconds, fetched.bytes
         try:
             length = header(fetched.path).duration or 0.0
@@ -200,12 +179,12 @@ class Fetching:
             return
         video = CachedVideo(fetched.path, fetched.offset, length, asked.id)
         if asked.remote:
-            video = self.cache.put(asked_for[0].window.video_id, fetched.path, fetched.offset, length, asked.id)
+            video = self.cache.put(asked_for[0].window.video, fetched.path, fetched.offset, length, asked.id)
         for one in asked_for:
             self._cut(asked, asked.id, one, video, fetched.evidence, seconds, size)
             seconds, size = 0.0, 0
         for one in others:
-            if video.offset <= one.window.start and one.window.end <= video.offset + video.seconds:
+            if video.offset <= one.window.begins and one.window.ends <= video.offset + video.seconds:
                 self._cut(asked, asked.id, one, video, f"{fetched.evidence}; shared", 0.0, 0)
         if video.path == fetched.path:  # not in the cache
             fetched.path.unlink(missing_ok=True)
@@ -217,16 +196,16 @@ class Fetching:
             got = partial(one.attempt, source, Reason.OK, evidence, seconds, size)
             one.facts = self.clips.cut(one.window, video.path, video.offset, source, self.work, self.cancelled, got)
         except MediaError as error:
-            if error.reason in _BAD_FILE:
+            if Trait.BROKEN in error.reason.traits:
                 self.cache.forget(video)
             self._no(asked, one, error.reason, f"{error.evidence} ({evidence})", seconds=seconds, size=size)
 
 
 def _neighbours(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
-    """Windows by start, in runs without large gaps."""
+    """Windows in order of their start, in groups without large gaps."""
     near: list[Wanted] = []
     for one in sorted(wanted, key=lambda o: o.window):
-        if near and one.window.start - max(o.window.end for o in near) > _NEAR_SECONDS:
+        if near and one.window.begins - max(o.window.ends for o in near) > _NEAR_SECONDS:
             yield near
             near = []
         near.append(one)

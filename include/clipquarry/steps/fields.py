@@ -8,7 +8,7 @@ MEDIA_FIELDS: tuple[pa.Field, ...] = (
     pa.field("bytes", pa.int64()),
     pa.field("sha256", pa.string()),
     pa.field("duration", pa.float64()),  # seconds, of the video stream
-    pa.field("frames", pa.int32()),  # decoded, not promised by the header
+    pa.field("frames", pa.int32()),  # counted by decoding, not taken from the header
     pa.field("fps", pa.float64()),
     pa.field("width", pa.int32()),
     pa.field("height", pa.int32()),
@@ -17,23 +17,23 @@ MEDIA_FIELDS: tuple[pa.Field, ...] = (
 
 CONTENT_FIELDS: tuple[pa.Field, ...] = (
     pa.field("brightness", pa.float32()),  # mean level, 0 to 255
-    pa.field("contrast", pa.float32()),  # largest standard deviation within a picture; 0: one colour
+    pa.field("contrast", pa.float32()),  # largest standard deviation within a frame; 0: one colour
     pa.field("still", pa.float32()),  # share of moments after which nothing has moved 0.1 s later
     pa.field("changes", pa.float32()),  # share of steps of an eighth of the clip in which anything changes
-    pa.field("jumps", pa.float32()),  # share of those in which the whole picture changes
+    pa.field("jumps", pa.float32()),  # share of those in which the whole frame changes
     pa.field("uneven", pa.float32()),  # share of frames that come half a frame early or late
     pa.field("sound", pa.string()),  # heard, silent, none
-    pa.field("fingerprint", pa.string()),  # clipquarry.fingerprint; "" when the pictures show too little
+    pa.field("fingerprint", pa.string()),  # clipquarry.fingerprint; "" when the frames show too little
 )
-"""What is seen and heard (:class:`clipquarry.media.content.Content`); null where nobody looked: made by an earlier version, or not
-decoded.
+"""Measurements of video and sound (:class:`clipquarry.media.content.Content`). They are null where a clip was made by an
+earlier version or was not decoded.
 """
 
 PATH_FIELD = pa.field("path", pa.string())
 """Relative to the data root."""
 
 ASKED_HEIGHT_FIELD = pa.field("asked_height", pa.int32())
-"""Pixels of the short side that YouTube was asked for; null for what came from elsewhere."""
+"""Pixels of the short side that were requested from YouTube; null for clips from other sources."""
 
 ATTEMPTS_FIELD = pa.field(
     "attempts",
@@ -50,4 +50,4 @@ ATTEMPTS_FIELD = pa.field(
         )
     ),
 )
-"""Every question asked of a source for this item, in order."""
+"""Every request to a source for this item, in order."""

@@ -1,4 +1,4 @@
-"""The step ``frames``: a folder of JPEGs for every clip. Images only; optical flow is another step's work."""
+"""The step ``frames``: extracts the frames of every clip as a folder of JPEGs. It makes no optical flow."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from clipquarry.files import disk_errors
 from clipquarry.layout import set_aside
 from clipquarry.manifest import Row
 from clipquarry.media.errors import MediaError
+from clipquarry.media.frame_folder import IMG, Pattern, count_frames, replace_folder, sweep, unfinished
 from clipquarry.media.frames import FrameFacts, FrameRecipe, extract_frames
-from clipquarry.media.image_folder import IMG, Pattern, count_images, replace_folder, sweep, unfinished
-from clipquarry.media.likeness import same_images
+from clipquarry.media.likeness import same_frames
 from clipquarry.media.tools import ffmpeg
 from clipquarry.reasons import Reason, Status
 from clipquarry.steps.base import Outcome, Step, StepContext, StepParams
@@ -29,9 +29,9 @@ from clipquarry.store import Facts, content_key
 
 KIND = "frames"
 
-_FITS = "the images that lay there fit and were kept"
+_FITS = "the frames that lay there fit and were kept"
 _LATER = ("pattern", "enlarge", "even")
-"""Fields of the recipe that came later: at their defaults they are not in the key, so that keys stay what they were."""
+"""Fields that were added to the recipe later. At their defaults they are not in the key, so that keys do not change."""
 
 
 def _in_key(recipe: FrameRecipe) -> dict[str, Any]:
@@ -40,16 +40,16 @@ def _in_key(recipe: FrameRecipe) -> dict[str, Any]:
 
 
 class FramesParams(StepParams):
-    """``videos`` and ``out`` are folders below ``root``; ``{part}`` is the split.
+    """``videos`` and ``out`` are folders below ``root``; ``{split}`` in them is the split.
 
     ``width`` and ``height`` (both) come before ``short_edge``; ``short_edge`` 0 without them keeps the clip's size.
-    ``fps`` 0 keeps every frame. ``quality`` is ffmpeg's JPEG scale, 1 (best) to 31. ``pattern`` names the images.
+    ``fps`` 0 keeps every frame. ``quality`` is ffmpeg's JPEG scale, 1 (best) to 31. ``pattern`` names the frame files.
     ``enlarge`` false leaves smaller clips as they are; ``even`` rounds the long side to an even number instead of down.
     """
 
     root: str
-    videos: str = "videos_{part}"
-    out: str = "rawframes_{part}"
+    videos: str = "videos_{split}"
+    out: str = "rawframes_{split}"
     short_edge: int = Field(default=256, ge=0, le=4320)
     width: int = Field(default=0, ge=0, le=8192)
     height: int = Field(default=0, ge=0, le=8192)
@@ -73,7 +73,7 @@ class FramesParams(StepParams):
 
 
 class FramesStep(Step[FramesParams]):
-    """One folder of images per clip, in the data set's layout; the facts about it are noted in the store."""
+    """One frame folder per clip, in the data set's layout; the facts about it are noted in the store."""
 
     name = "frames"
     version = 1
@@ -82,7 +82,7 @@ class FramesStep(Step[FramesParams]):
         pa.field("frames", pa.int32()),
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
-        pa.field("fps", pa.float64()),  # images per second of film
+        pa.field("fps", pa.float64()),  # frames per second of the clip
         pa.field("source_duration", pa.float64()),  # seconds
         *CONTENT_FIELDS,
     )
@@ -115,7 +115,7 @@ class FramesStep(Step[FramesParams]):
     def _make(
         self, clip_id: str, source: SourceClip, folder: Path, ctx: StepContext[FramesParams]
     ) -> tuple[FrameFacts, str]:
-        """The folder's facts and what became of one that lay there and is not ours: kept when it fits, else moved away."""
+        """The folder's facts, and evidence about an existing folder that no run made: kept when it fits, else moved away."""
         recipe = ctx.params.recipe
         if not os.path.lexists(folder) or self._is_ours(clip_id, folder, ctx):
             return extract_frames(source.path, folder, recipe=recipe, cancelled=ctx.cancelled), ""
@@ -124,7 +124,7 @@ class FramesStep(Step[FramesParams]):
         try:
             made = extract_frames(source.path, beside, recipe=recipe, cancelled=ctx.cancelled)
             try:
-                count, size = same_images(folder, beside, made, recipe.pattern)
+                count, size = same_frames(folder, beside, made, recipe.pattern)
             except (MediaError, OSError) as error:
                 why = error.evidence if isinstance(error, MediaError) else error.strerror
                 told = f"the folder that lay there does not fit ({why}) and was moved to {set_aside(ctx.data, folder)}"
@@ -136,12 +136,12 @@ class FramesStep(Step[FramesParams]):
 
     @staticmethod
     def _is_ours(clip_id: str, folder: Path, ctx: StepContext[FramesParams]) -> bool:
-        """Whether the folder is what a run noted of it, with whatever recipe and source."""
+        """Whether the folder matches the facts that a run noted of it, with any recipe and source."""
         where = str(folder.relative_to(ctx.data.root))
         there: list[tuple[int, int]] = []
         for pattern in get_args(Pattern):
             with suppress(MediaError, OSError):
-                there.append(count_images(folder, pattern))
+                there.append(count_frames(folder, pattern))
         return any(
             facts.get("path") == where and (facts.get("frames"), facts.get("bytes")) in there
             for facts in ctx.store.all_noted(KIND, clip_id)
@@ -149,12 +149,12 @@ class FramesStep(Step[FramesParams]):
 
     @staticmethod
     def _intact(clip_id: str, key: str, folder: Path, ctx: StepContext[FramesParams]) -> Facts | None:
-        """The noted facts when the folder still has all its images, contiguous and of the same size together."""
+        """The noted facts when the folder still has all its frames, contiguous and of the same total size, else None."""
         facts = ctx.store.noted(KIND, clip_id, key)
         if facts is None:
             return None
         try:
-            there = count_images(folder, ctx.params.pattern)
+            there = count_frames(folder, ctx.params.pattern)
         except (MediaError, OSError):
             return None
         return facts if there == (facts.get("frames"), facts.get("bytes")) else None
@@ -162,14 +162,14 @@ class FramesStep(Step[FramesParams]):
     @staticmethod
     def _source(row: Row, ctx: StepContext[FramesParams]) -> SourceClip | None:
         path = item_path(ctx.data, ctx.params.root, ctx.params.videos, row, ".mp4")
-        return find_clip(ctx.store, row["clip_id"], path)
+        return find_clip(ctx.store, row, path)
 
     @staticmethod
     def _folder(row: Row, ctx: StepContext[FramesParams]) -> Path:
         return item_path(ctx.data, ctx.params.root, ctx.params.out, row)
 
     def _store_key(self, source: SourceClip, folder: Path, ctx: StepContext[FramesParams]) -> str:
-        # One note per folder: other images in the same folder must not find facts of an earlier recipe.
+        # One note per folder: other frames in the same folder must not match facts of an earlier recipe.
         where = str(folder.relative_to(ctx.data.root))
         return content_key(
             kind=KIND, version=self.version, source=source.sha256, folder=where, recipe=_in_key(ctx.params.recipe)

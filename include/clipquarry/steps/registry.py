@@ -1,43 +1,56 @@
-"""The steps by name. Each is imported only when it is asked for: a step's tools may be heavy."""
+"""Registry of the steps by name. A step is imported only when it is used, because its libraries may be heavy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from clipquarry.errors import UserError
 
 if TYPE_CHECKING:  # DAG files read the names below, and must not wait for pyarrow
     from clipquarry.steps.base import Step
 
-    StepFactory = Callable[[], Step[Any]]
+
+@dataclass(frozen=True)
+class StepFacts:
+    """Facts about a step without its import. ``module`` and ``name`` say where its class is.
+
+    ``network``: it uses the network; a container of any other step has none. ``gpu``: it can use a GPU, and it has an image
+    of its own name. ``brings``: the items that it fetches, ``windows`` (clips) or whole ``files``; empty: none.
+    """
+
+    module: str
+    name: str
+    network: bool = False
+    gpu: bool = False
+    brings: Literal["", "windows", "files"] = ""
 
 
-def _lazy(module: str, name: str) -> StepFactory:
-    def make() -> Step[Any]:
-        step: Step[Any] = getattr(import_module(f"clipquarry.steps.{module}"), name)()
-        return step
-
-    return make
-
-
-STEPS: dict[str, StepFactory] = {
-    "fetch": _lazy("fetch", "FetchStep"),
-    "unpack": _lazy("unpack", "UnpackStep"),
-    "resize": _lazy("resize", "ResizeStep"),
-    "frames": _lazy("frames", "FramesStep"),
-    "download": _lazy("download", "DownloadStep"),
-    "excerpt": _lazy("excerpt", "ExcerptStep"),
-    "detect": _lazy("detect", "DetectStep"),
+STEPS: dict[str, StepFacts] = {
+    "fetch": StepFacts("fetch", "FetchStep", network=True, brings="windows"),
+    "unpack": StepFacts("unpack", "UnpackStep", network=True),
+    "resize": StepFacts("resize", "ResizeStep"),
+    "frames": StepFacts("frames", "FramesStep"),
+    "download": StepFacts("download", "DownloadStep", network=True, brings="files"),
+    "excerpt": StepFacts("excerpt", "ExcerptStep"),
+    "detect": StepFacts("detect", "DetectStep", gpu=True),
 }
-
-NETWORK_STEPS = frozenset({"fetch", "unpack", "download"})
-"""Steps that reach out. A container of any other step has no network."""
 
 
 def make_step(name: str) -> Step[Any]:
-    """The step called ``name``; an unknown one is a sentence with the names that exist."""
+    """The step called ``name``. Raises UserError for an unknown one (with the known names), and where its packages are not installed."""
     if name not in STEPS:
         raise UserError(f"There is no step '{name}'. Known: {', '.join(sorted(STEPS))}.")
-    return STEPS[name]()
+    facts = STEPS[name]
+    try:
+        step: Step[Any] = getattr(import_module(f"clipquarry.steps.{facts.module}"), facts.name)()
+    except ModuleNotFoundError as error:
+        if (error.name or "clipquarry").startswith("clipquarry"):
+            raise
+        image = f"clipquarry-{name if facts.gpu else 'media'}"
+        raise UserError(
+            f"The step '{name}' needs the package {error.name}, which is not installed here: run it in the image {image}, or install "
+            "the project's dependencies with 'make setup'."
+        ) from error
+    return step

@@ -1,4 +1,4 @@
-"""The step ``resize``: a copy of every clip with a given short side, for fast reading in training."""
+"""The step ``resize``: makes a copy of every clip with a given short side, for fast reading in training."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ KIND = "resized"
 
 
 class ResizeParams(StepParams):
-    """``videos`` and ``out`` are folders below ``root``; ``{part}`` is the split."""
+    """``videos`` and ``out`` are folders below ``root``; ``{split}`` in them is the split."""
 
     root: str
-    videos: str = "videos_{part}"
-    out: str = "videos_{part}_256p_dense_cache"
+    videos: str = "videos_{split}"
+    out: str = "videos_{split}_256p_dense_cache"
     short_edge: int = Field(default=256, ge=16, le=4320)
     dense: bool = True
     remove_dup: bool = False
@@ -90,11 +90,11 @@ class ResizeStep(Step[ResizeParams]):
 
     @staticmethod
     def _is_ours(clip_id: str, target: Path, ctx: StepContext[ResizeParams]) -> bool:
-        """Whether the file is a link to a copy of the store, made with whatever recipe, or on another disk a copy of one."""
-        with suppress(OSError):  # a link that leads nowhere
+        """Whether the file is a link to a stored copy of any recipe, or on another disk a copy of one."""
+        with suppress(OSError):  # a broken link
             there = target.stat()
             for facts in ctx.store.all_noted(KIND, clip_id):
-                with suppress(OSError, UserError):  # facts of what has gone, or damaged by hand
+                with suppress(OSError, UserError):  # facts of a deleted file, or edited by hand
                     stored = ctx.store.path(KIND, clip_id, str(facts.get("key"))).stat()
                     same = (there.st_dev, there.st_ino) == (stored.st_dev, stored.st_ino)
                     if same or (there.st_dev != stored.st_dev and there.st_size == stored.st_size):
@@ -103,7 +103,7 @@ class ResizeStep(Step[ResizeParams]):
 
     @staticmethod
     def _adopt(clip_id: str, key: str, source: SourceClip, target: Path, ctx: StepContext[ResizeParams]) -> Facts:
-        """Take a copy that somebody made into the store. Raises MediaError that says why it does not fit."""
+        """Store a resized copy that another program made. Raises MediaError that says why it does not fit."""
         params = ctx.params
         if not target.is_file():
             raise MediaError(Reason.NOT_A_VIDEO, "not a file")
@@ -144,7 +144,7 @@ class ResizeStep(Step[ResizeParams]):
 
     @staticmethod
     def _place(stored: Path, target: Path) -> bool:
-        """Link the stored copy into the layout; True when something changed there."""
+        """Link the stored copy into the layout; True when the layout changed."""
         try:
             there, ours = target.stat(), stored.stat()
             if (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino):
@@ -158,7 +158,7 @@ class ResizeStep(Step[ResizeParams]):
     @staticmethod
     def _source(row: Row, ctx: StepContext[ResizeParams]) -> SourceClip | None:
         path = item_path(ctx.data, ctx.params.root, ctx.params.videos, row, ".mp4")
-        return find_clip(ctx.store, row["clip_id"], path)
+        return find_clip(ctx.store, row, path)
 
     @staticmethod
     def _target(row: Row, ctx: StepContext[ResizeParams]) -> Path:

@@ -1,15 +1,14 @@
-"""Runs a step over a shard: the step contract of ``ARCHITECTURE.md`` for any step.
+"""Runner of any step over a shard, by the step contract of ``ARCHITECTURE.md``.
 
-* one row in, one row out, same order; bad rows are in the table with their reason;
-* what finished is journalled beside the output, so that a killed step goes on where it was;
-* a bad environment stops the shard at once with an exit code that says fail, retry or wait;
-* the output manifest appears whole or not at all, and then ``{out stem}.result.json`` says how it went.
+* One row in, one row out, in the same order. Bad rows are in the table with their reason.
+* Finished rows are journalled beside the output, so that a killed step continues where it was.
+* A fault of the machine stops the shard at once, with an exit code that says fail, retry or wait.
+* The output manifest appears whole or not at all. Then ``{out stem}.result.json`` holds the outcome.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import time
@@ -25,22 +24,15 @@ from pydantic import ValidationError
 
 from clipquarry import __version__
 from clipquarry.errors import ClipquarryError, Exit, RetryLater, UserError, WaitUntil
+from clipquarry.file_lock import FileLock
 from clipquarry.files import disk_errors, write_json
 from clipquarry.manifest import ITEM_FIELDS, ManifestWriter, Row, count_rows, read_rows
 from clipquarry.progress import Progress
-from clipquarry.reasons import Reason, Status
+from clipquarry.reasons import Reason, Status, Trait
+from clipquarry.run_folder import journal_path, result_path
 from clipquarry.settings import DataRoot
 from clipquarry.steps.base import Outcome, Step, StepContext
 from clipquarry.steps.tools import tool_versions
-
-_SETTLED = frozenset(
-    {
-        Reason.PRIVATE, Reason.REMOVED, Reason.TERMINATED, Reason.VIOLATION, Reason.COPYRIGHT, Reason.GEO, Reason.AGE,
-        Reason.MEMBERS, Reason.NOT_YET, Reason.UNAVAILABLE, Reason.NOT_FOUND, Reason.GONE, Reason.TOO_SHORT,
-        Reason.NOT_A_VIDEO, Reason.CORRUPT,
-    }
-)  # fmt: skip
-"""A restarted shard does not ask again about these; anything softer is tried again."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +46,7 @@ class StepResult:
     resume_at: str | None = None
     seconds: float = 0.0
     tools: dict[str, str] = field(default_factory=dict)
-    """Versions of what did the work: a container's may differ from the worker's."""
+    """Versions of the tools that did the work: a container's may differ from the worker's."""
 
     def as_json(self, step: Step[Any]) -> dict[str, Any]:
         return {
@@ -64,20 +56,10 @@ class StepResult:
         }  # fmt: skip
 
 
-def result_path(out: Path) -> Path:
-    """Where the outcome of the step that writes ``out`` is told."""
-    return out.with_name(f"{out.stem}.result.json")
-
-
-def journal_path(out: Path) -> Path:
-    """Where the finished rows of ``out`` stand until all are."""
-    return out.with_name(f"{out.stem}.journal.jsonl")
-
-
 class _Journal:
     """Finished rows of an unfinished shard, one JSON line each. A torn last line is ignored.
 
-    It is locked while the step runs: a worker that was thought dead and its successor must not both write the shard.
+    It is locked while the step runs: a worker that was taken for dead and its successor must not both write the shard.
     """
 
     def __init__(self, out: Path) -> None:
@@ -85,15 +67,11 @@ class _Journal:
         self.is_needed = True
         self._known: dict[str, tuple[int, int]] = {}
         self._noted: dict[str, list[Row]] = {}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._handle = open(self._path, "ab", buffering=0)  # noqa: SIM115  closed by close()
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(self._handle.fileno()).st_nlink == 0:  # its owner ended between our open and our lock
-                raise BlockingIOError
-        except BlockingIOError as error:
-            self._handle.close()
-            raise RetryLater(f"Another process is still working on {out}; it is tried again when that ends.") from error
+        lock = FileLock.attempt(self._path, holder="")
+        if lock is None:
+            raise RetryLater(f"Another process is still working on {out}; this task is retried when that ends.")
+        self._lock = lock
+        self._handle = open(self._path, "ab", buffering=0)  # noqa: SIM115  closed when the block ends
         self._index()
 
     def _index(self) -> None:
@@ -124,20 +102,19 @@ class _Journal:
             self._handle.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
     def note(self, item_id: str, attempt: Row) -> None:
-        """An attempt for an item that has no result yet."""
+        """Write an attempt for an item that has no result yet."""
         self.add({"noted": item_id, "attempt": attempt})
 
     def noted(self, item_id: str) -> list[Row]:
-        """What was noted of an item before this start."""
+        """The attempts that were noted for an item before this start."""
         return self._noted.get(item_id, [])
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self.is_needed:  # while we hold the lock: the next owner must not index a journal that is about to go
-            self._path.unlink(missing_ok=True)
         self._handle.close()
+        self._lock.release(remove=not self.is_needed)
 
 
 def _item(row: Row) -> Row:
@@ -150,11 +127,11 @@ class Runner:
     def __init__(self, step: Step[Any], ctx: StepContext[Any], items: Path, out: Path) -> None:
         self._step, self._ctx, self._items, self._out = step, ctx, items, out
         self._told: StepContext[Any] = ctx
-        """With a way to note attempts."""
+        """The context with a journal for attempts."""
 
     def run(self) -> StepResult:
-        """Do the shard. Errors of :mod:`clipquarry.errors` become the result; the result file is always written."""
-        # The journal goes last: whoever dies before the result is told has it still, and nobody is asked again.
+        """Run the shard. Errors of :mod:`clipquarry.errors` become the result; the result file is always written."""
+        # The journal is deleted last: after a kill before the result is written, no request is made again.
         with contextlib.ExitStack() as journal:
             result = self._run(journal)
             write_json(result_path(self._out), result.as_json(self._step))
@@ -233,23 +210,24 @@ class Runner:
         result = journal.get(key)
         if result is None:
             return None
+        result |= _item(row)  # the current values of the items: an earlier version wrote seconds
         status = Status(result["status"])
         if status.is_present:
             return result if self._step.still_holds(row, result, self._ctx) else None
-        if status is Status.REJECTED or (status is Status.MISSING and Reason(result["reason"]) in _SETTLED):
+        if status is Status.REJECTED or (status is Status.MISSING and Trait.SETTLES in Reason(result["reason"]).traits):
             return result
         return None
 
     def _outcomes(self, rows: list[Row]) -> list[Outcome]:
         try:
-            # A full disk is no property of a row, wherever in a step it shows.
+            # A full disk is a fault of the machine, not of a row, wherever in a step it occurs.
             with disk_errors(self._ctx.data.root):
                 outcomes = self._step.run_group(rows, self._told)
         except ClipquarryError as error:
             if error.exit_code in (Exit.FAIL, Exit.RETRY, Exit.WAIT):
                 raise
             outcomes = [Outcome.failed(Reason.TOOL_FAILED, str(error)) for _ in rows]
-        except Exception as error:  # noqa: BLE001  a defect must not lose the other rows; it is in the table, by name
+        except Exception as error:  # noqa: BLE001  a defect must not lose the other rows; the table names it
             text = f"{type(error).__name__}: {error}"
             outcomes = [Outcome.failed(Reason.TOOL_FAILED, text) for _ in rows]
         if len(outcomes) != len(rows):
@@ -258,7 +236,7 @@ class Runner:
 
 
 def parse_params(step: Step[Any], text: str) -> Any:
-    """``--params``: a JSON object, or ``@file``; a wrong one is one sentence."""
+    """Parse ``--params``: a JSON object, or ``@file``. Raises UserError with one sentence."""
     if text.startswith("@"):
         try:
             text = Path(text[1:]).read_text(encoding="utf-8")
@@ -275,6 +253,6 @@ def parse_params(step: Step[Any], text: str) -> Any:
 
 
 def run_step(step: Step[Any], *, items: Path, params: str, out: Path, data: Path, jobs: int = 1) -> StepResult:
-    """What ``clipquarry step`` does, in every runtime."""
+    """Run a step as ``clipquarry step`` does in every runtime."""
     ctx = StepContext(DataRoot(data.absolute()), parse_params(step, params), max(1, jobs))
     return Runner(step, ctx, items, out).run()

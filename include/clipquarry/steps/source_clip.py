@@ -1,4 +1,4 @@
-"""The clip or film that a later step works on: where the layout has it, and its sha256 without reading it again."""
+"""Lookup of the clip or video that a later step works on: its path in the layout, and its noted sha256."""
 
 from __future__ import annotations
 
@@ -11,38 +11,49 @@ from pathlib import Path
 
 from clipquarry.errors import ClipquarryError, UserError
 from clipquarry.files import inside, read_json, sha256_of
+from clipquarry.ids import window_name
 from clipquarry.manifest import Row
 from clipquarry.settings import DataRoot
 from clipquarry.store import Facts, Store
 
 CLIPS = "clips"
-"""The store's kind of what ``fetch`` puts there."""
-FILMS = "films"
-"""The store's kind of facts about whole files, which ``download`` puts into the layout; the files are not in the store."""
+"""The store's kind of the clips that ``fetch`` stores."""
+VIDEOS = "films"
+"""The store's kind of facts about the videos that ``download`` puts into the layout; the files are not in the store."""
 
 
 @dataclass(frozen=True)
 class SourceClip:
-    """A clip that is there."""
+    """An existing clip or video."""
 
     path: Path
     sha256: str
 
 
+def split_folder(folder: str, split: str) -> str:
+    """The folder of a split. Plans of earlier versions have ``{part}`` in the place of ``{split}``."""
+    return folder.replace("{split}", split).replace("{part}", split)
+
+
 def item_path(data: DataRoot, root: str, folder: str, row: Row, suffix: str = "") -> Path:
-    """``{data}/{root}/{folder}/{class_dir}/{clip_id}{suffix}``; ``folder`` may hold ``{part}``; without a ``class_dir``
-    there is no class folder. Hostile names are a UserError.
+    """``{data}/{root}/{folder}/{class_dir}/{clip_id}{suffix}``; ``folder`` may hold ``{split}``; without a
+    ``class_dir`` there is no class folder. Hostile names are a UserError.
     """
     if not row["clip_id"]:
         raise UserError(f"The row {row['item_id']!r} has no clip: leave rejected rows out of the items.")
     class_dir, name = row["class_dir"] or "", f"{row['clip_id']}{suffix}"
     if "/" in class_dir or "/" in name:
         raise UserError(f"The row {row['item_id']!r} has a '/' in its class folder or clip name.")
-    return inside(data.root, root, folder.replace("{part}", row["split"]), *([class_dir] if class_dir else []), name)
+    return inside(data.root, root, split_folder(folder, row["split"]), *([class_dir] if class_dir else []), name)
+
+
+def download_work(name: str) -> str:
+    """What the cache of source videos calls the unfinished download of the file ``name``."""
+    return f"download-{name}"
 
 
 def _regular(path: Path) -> os.stat_result | None:
-    """What is known of a file. A folder, a pipe or a link that leads nowhere is none: a pipe would be waited for without end."""
+    """Status of a regular file; None for a folder, a pipe or a broken link. The read of a pipe would never end."""
     try:
         found = path.stat()
     except OSError as error:
@@ -52,18 +63,16 @@ def _regular(path: Path) -> os.stat_result | None:
     return found if stat.S_ISREG(found.st_mode) else None
 
 
-def noted_film(store: Store, name: str, path: Path) -> Facts | None:
-    """What was noted of the whole file at ``path`` (``download`` calls it ``name``), while it is unchanged (size and
-    time); else None.
-    """
+def noted_video(store: Store, name: str, path: Path) -> Facts | None:
+    """The noted facts of the video at ``path`` (``name`` in ``download``) while it is unchanged (size and time), else None."""
     there = _regular(path)
     if there is None:
         return None
-    for facts_path in store.path(FILMS, name, "any").parent.glob(f"{glob.escape(name)}.*.json"):
+    for facts_path in store.path(VIDEOS, name, "any").parent.glob(f"{glob.escape(name)}.*.json"):
         try:
             facts = read_json(facts_path)
         except (ClipquarryError, OSError):
-            continue  # damaged by hand, or just replaced
+            continue  # edited by hand, or just replaced
         if isinstance(facts, dict) and (facts.get("bytes"), facts.get("mtime_ns")) == (
             there.st_size,
             there.st_mtime_ns,
@@ -72,16 +81,22 @@ def noted_film(store: Store, name: str, path: Path) -> Facts | None:
     return None
 
 
-def find_clip(store: Store, clip_id: str, path: Path) -> SourceClip | None:
-    """The clip or film at ``path``, or None. The sha256 comes from the store's facts when they are about this very
+def find_video(store: Store, name: str, path: Path) -> SourceClip | None:
+    """The video ``name`` at ``path``, or None. Its sha256 was noted at the download, else it is computed from the bytes."""
+    if (video := noted_video(store, name, path)) is not None:
+        return SourceClip(path, str(video["sha256"]))
+    return None if _regular(path) is None else SourceClip(path, sha256_of(path))
+
+
+def find_clip(store: Store, row: Row, path: Path) -> SourceClip | None:
+    """The clip of ``row`` at ``path``, or None. The sha256 comes from the store's facts when they are about this very
     file, else from its bytes.
     """
-    if "." in clip_id and (film := noted_film(store, clip_id, path)) is not None:  # a clip's name has no extension
-        return SourceClip(path, str(film["sha256"]))
     there = _regular(path)
     if there is None:
         return None
-    for facts_path in store.path(CLIPS, clip_id, "any").parent.glob(f"{glob.escape(clip_id)}.*.json"):
+    name = window_name(row["video_id"], row["start"], row["end"])
+    for facts_path in store.path(CLIPS, name, "any").parent.glob(f"{glob.escape(name)}.*.json"):
         try:
             facts = read_json(facts_path)
             stored = facts_path.with_suffix(".mp4").stat()

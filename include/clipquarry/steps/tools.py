@@ -1,4 +1,4 @@
-"""Versions of the tools that shape the output: part of every step's result, lock file and report."""
+"""Versions of the tools that affect the output, for every step's result, lock file and report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clipquarry import __version__
 
 @cache
 def tool_versions() -> dict[str, str]:
-    """Name to version; ffmpeg's origin (system, wheel or environment) is said too."""
+    """Name to version, with ffmpeg's origin (system, wheel or environment)."""
     from clipquarry.media.tools import ffmpeg
 
     tool = ffmpeg()

@@ -1,12 +1,14 @@
-"""The step ``unpack``: archives of many clips (CVDF's ``part_N.tar.gz``) into the store, from where ``fetch`` takes
+"""The step ``unpack``: unpacks archives of many clips (CVDF's ``part_N.tar.gz``) into the store, where ``fetch`` finds
 them.
 
-One row is one archive part, not one clip: a part is read once from front to back, whatever it holds. The table of
+One row is one archive volume, not one clip: a volume is read once from front to back, whatever it holds. The table of
 items has the usual columns (``item_id`` ``{split}/{file name}``, ``split``) and ``url``: an http address or a path.
-:func:`write_parts` makes it from the lists of a data set's YAML. The wanted clips are a table too (``params.wanted``,
-any manifest with ``clip_id``); in memory they take about 32 bytes each, and everything else is bounded by one part.
-Every wanted clip that is found is verified by decoding and stored under the same key that ``fetch`` asks for; what
-cannot be used is named in ``unusable``, and ``fetch`` asks the next source for it.
+:func:`write_volumes` makes it from the lists of a data set's YAML. The wanted clips are a table too (``params.wanted``,
+any manifest with the columns of items). A member is a wanted clip when its name without the video suffix is the clip's
+name. The clip's row gives the window; the name is not parsed. A wanted clip takes some 100 bytes of memory; all other
+memory is bounded by one volume.
+Every wanted clip that is found is verified by decoding and stored under the key that ``fetch`` looks up. Unusable clips
+are listed in ``unusable``, and ``fetch`` tries the next source for them.
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
-from clipquarry.acquire.answer import NotHad, one_line
-from clipquarry.acquire.archive import Member, clip_members, list_parts
+from clipquarry.acquire.answer import FetchFailed, one_line
+from clipquarry.acquire.archive import Member, clip_members, list_volumes
 from clipquarry.acquire.cache import SourceCache
 from clipquarry.acquire.connection import Nearness, Reach
 from clipquarry.acquire.download import Downloader, Limits
@@ -31,17 +34,17 @@ from clipquarry.acquire.hosts import Hosts
 from clipquarry.acquire.template import expand_environment, unset_variables
 from clipquarry.datasets.model import Recipe, Source
 from clipquarry.errors import RetryLater, UserError
-from clipquarry.ids import is_youtube_id, parse_clip_id
-from clipquarry.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
+from clipquarry.ids import YOUTUBE
+from clipquarry.manifest import ITEM_FIELDS, Row, read_table, schema_of, write_rows
 from clipquarry.media.errors import MediaError
 from clipquarry.media.tools import ffmpeg
 from clipquarry.reasons import Reason, Status
 from clipquarry.settings import DataRoot
-from clipquarry.steps.base import Outcome, Step, StepContext, StepParams
+from clipquarry.steps.base import TOLD_TO_STOP, Outcome, Step, StepContext, StepParams
 from clipquarry.steps.clips import Clips, Window
 from clipquarry.store import content_key
 
-PART_FIELDS: tuple[pa.Field, ...] = (
+VOLUME_FIELDS: tuple[pa.Field, ...] = (
     *ITEM_FIELDS,
     pa.field("url", pa.string(), nullable=False),
     pa.field("led_by", pa.int8()),  # Nearness of the server that named the url; null: the data set's YAML did
@@ -49,13 +52,18 @@ PART_FIELDS: tuple[pa.Field, ...] = (
 """The step's items."""
 
 
+_WANTED = ("clip_id", "video_id", "start", "end")
+
+
 class UnpackParams(StepParams):
-    """Which clips are wanted, and how they are kept."""
+    """The wanted clips, and how they are stored."""
 
     source: str
     """Id of the source, for the clips' provenance."""
+    namespace: str = Field(default=YOUTUBE, pattern=r"^[a-z0-9_]{1,60}$")
+    """Namespace of the video ids: ``youtube``, or the data set's own (its name)."""
     wanted: str
-    """A manifest with a column ``clip_id``; relative to the data root, or absolute."""
+    """A manifest with ``clip_id, video_id, start, end``; relative to the data root, or absolute."""
     recipe: Recipe = Recipe()
     accept_short: bool = False
     attempts: int = Field(default=3, ge=1, le=20)
@@ -63,29 +71,44 @@ class UnpackParams(StepParams):
 
 
 class WantedClips:
-    """A sorted array of clip ids: 650,000 of them take 20 MB."""
+    """The clips of a manifest by name, each with its window, found by a hash of the name."""
 
     def __init__(self, manifest: Path) -> None:
-        names = [row["clip_id"].encode() for row in read_rows(manifest, ["clip_id"]) if row["clip_id"]]
-        self._names = np.unique(np.array(names or [b""]))
+        table = read_table(manifest, _WANTED)
+        table = table.filter(pc.and_(pc.is_valid(table["clip_id"]), pc.not_equal(table["clip_id"], "")))
+        hashes = np.array([hash(name) for name in table["clip_id"].to_pylist()], dtype=np.int64)
+        self._order = np.argsort(hashes, kind="stable")
+        self._hashes = hashes[self._order]
+        self._table = table.combine_chunks()
 
     def __contains__(self, clip_id: str) -> bool:
-        name = clip_id.encode("utf-8", "replace")
-        place = int(np.searchsorted(self._names, name))
-        return place < len(self._names) and bool(self._names[place] == name)
+        return next(self._rows(clip_id), None) is not None
 
-    def __iter__(self) -> Iterator[str]:
-        return (bytes(name).decode() for name in self._names if name)
+    def _rows(self, clip_id: str) -> Iterator[Row]:
+        wanted = hash(clip_id)
+        place = int(np.searchsorted(self._hashes, wanted))
+        while place < len(self._hashes) and self._hashes[place] == wanted:
+            row: Row = self._table.slice(int(self._order[place]), 1).to_pylist()[0]
+            if row["clip_id"] == clip_id:  # two names may have one hash
+                yield row
+            place += 1
+
+    def window(self, clip_id: str, namespace: str = YOUTUBE) -> Window | str:
+        """The window of the clip of this name, or why it is unknown. ``namespace``: that of the video ids."""
+        windows = {
+            Window(row["video_id"], row["start"], row["end"], namespace)
+            for row in self._rows(clip_id)
+            if _has_window(row)
+        }
+        if len(windows) == 1:
+            return windows.pop()
+        return f"{len(windows)} windows have this name" if windows else "no window has this name"
 
 
-def window_of(clip_id: str) -> Window | None:
-    """The window that a clip's name tells, or None when it is no name of a clip."""
-    try:
-        name = parse_clip_id(clip_id)
-    except ValueError:
-        return None
-    ok = is_youtube_id(name.video_id) and name.start < name.end
-    return Window(name.video_id, name.start, name.end) if ok else None
+def _has_window(row: Row) -> bool:
+    """Whether a row has a valid window. A clip without one cannot be fetched, nor taken from an archive."""
+    times = row["start"], row["end"]
+    return bool(row["video_id"]) and None not in times and 0 <= row["start"] < row["end"]
 
 
 class UnpackStep(Step[UnpackParams]):
@@ -96,16 +119,16 @@ class UnpackStep(Step[UnpackParams]):
     fields: ClassVar[tuple[pa.Field, ...]] = (
         pa.field("url", pa.string()),
         pa.field("source", pa.string()),
-        pa.field("found", pa.int64()),  # wanted clips in this part
-        pa.field("stored", pa.int64()),  # of these, put into the store now
-        pa.field("kept", pa.int64()),  # of these, there already
+        pa.field("found", pa.int64()),  # wanted clips in this volume
+        pa.field("stored", pa.int64()),  # of these, stored by this run
+        pa.field("kept", pa.int64()),  # of these, in the store already
         pa.field("bytes", pa.int64()),  # of the clips stored now
         pa.field(
             "unusable",
             pa.list_(
                 pa.struct([pa.field(name, pa.string()) for name in ("clip_id", "reason", "evidence")]),
             ),
-        ),  # wanted clips of this part that cannot be used
+        ),  # wanted clips of this volume that cannot be used
     )
     params_model = UnpackParams
 
@@ -116,13 +139,13 @@ class UnpackStep(Step[UnpackParams]):
 
     def _wanted_clips(self, ctx: StepContext[UnpackParams]) -> WantedClips:
         path = ctx.data.root / ctx.params.wanted
-        with self._lock:  # read once, whatever the number of parts
+        with self._lock:  # read once for all volumes
             if path not in self._wanted:
                 self._wanted[path] = WantedClips(path)
             return self._wanted[path]
 
     def _downloader(self, row: Row, params: UnpackParams) -> Downloader:
-        """For one part. What is known of hosts is shared, so that one that cannot be reached is not tried for each of them."""
+        """The downloader of one volume. Back-off per host is shared, so that an unreachable host is not tried for each volume."""
         led_by = row.get("led_by")
         reach = Reach.led_by(Nearness(led_by)) if led_by is not None else None
         return Downloader(Limits(attempts=params.attempts, read=params.timeout_s), hosts=self._hosts, reach=reach)
@@ -137,32 +160,32 @@ class UnpackStep(Step[UnpackParams]):
         return content_key(base=super().key(row, ctx), url=row.get("url"))
 
     def still_holds(self, row: Row, result: Row, ctx: StepContext[UnpackParams]) -> bool:
-        """A part that was read is not read again; its clips are verified one by one when ``fetch`` takes them."""
+        """A volume is not read again after it was read; ``fetch`` verifies its clips one by one."""
         return True
 
     def run_group(self, rows: Sequence[Row], ctx: StepContext[UnpackParams]) -> list[Outcome]:
-        return [self._part(row, ctx) for row in rows]
+        return [self._volume(row, ctx) for row in rows]
 
-    def _part(self, row: Row, ctx: StepContext[UnpackParams]) -> Outcome:
+    def _volume(self, row: Row, ctx: StepContext[UnpackParams]) -> Outcome:
         url = row.get("url")
         if not url:
             raise UserError(
-                "The table of archive parts has no column 'url', or an empty one: make it with write_parts."
+                "The table of archive volumes has no column 'url', or an empty one: make it with write_volumes."
             )
         wanted = self._wanted_clips(ctx)
         clips = Clips(ctx.data, ctx.params.recipe, ctx.params.accept_short)
         downloader = self._downloader(row, ctx.params)
-        reading = _Reading(clips, SourceCache(ctx.data.scratch, 0), ctx.params.source, ctx.cancelled)
-        problem: NotHad | None = None
+        reading = _Reading(clips, wanted, SourceCache(ctx.data.scratch, 0), ctx.params, ctx.cancelled)
+        problem: FetchFailed | None = None
         with reading.cache.video(f"unpack-{content_key(url=url)}", ctx.cancelled) as work:
             members = clip_members(str(url), wanted.__contains__, work, downloader, ctx.cancelled)
             try:
                 for member in members:
                     reading.take(member, work)
-            except NotHad as error:
+            except FetchFailed as error:
                 problem = error
         if ctx.cancelled.is_set():
-            raise RetryLater("The step was told to stop: run it again to go on; finished work is kept.")
+            raise RetryLater(TOLD_TO_STOP)
         columns = {"url": one_line(str(url)), "source": ctx.params.source, **reading.columns()}
         told = f"{reading.found} wanted clips: {reading.stored} stored, {reading.kept} kept"
         if problem is not None:
@@ -173,21 +196,24 @@ class UnpackStep(Step[UnpackParams]):
 
 
 class _Reading:
-    """What was found in one part."""
+    """The clips that were found in one volume."""
 
-    def __init__(self, clips: Clips, cache: SourceCache, source: str, cancelled: Event) -> None:
-        self.clips, self.cache, self._source, self._cancelled = clips, cache, source, cancelled
+    def __init__(
+        self, clips: Clips, wanted: WantedClips, cache: SourceCache, params: UnpackParams, cancelled: Event
+    ) -> None:
+        self._wanted, self._source, self._namespace = wanted, params.source, params.namespace
+        self.clips, self.cache, self._cancelled = clips, cache, cancelled
         self.found = self.stored = self.kept = self.bytes = 0
         self.unusable: list[dict[str, str]] = []
 
     def take(self, member: Member, work: Path) -> None:
-        """Verify and store one member; a bad one is noted."""
+        """Verify and store one member; record an unusable one."""
         self.found += 1
-        window = window_of(member.stem)
-        if window is None:
+        window = self._wanted.window(member.stem, self._namespace)
+        if isinstance(window, str):
             member.path.unlink()
-            return self._bad(member.stem, Reason.BAD_ID, "not the name of a clip")
-        with self.cache.video(window.video_id, self._cancelled):
+            return self._bad(member.stem, Reason.BAD_ID, window)
+        with self.cache.video(window.video, self._cancelled):
             if self.clips.get(window) is not None:
                 member.path.unlink()
                 self.kept += 1
@@ -210,19 +236,19 @@ class _Reading:
         }  # fmt: skip
 
 
-def write_parts(
+def write_volumes(
     source: Source, splits: Sequence[str], out: Path, data: DataRoot, *, environ: Mapping[str, str]
 ) -> tuple[int, dict[str, str]]:
-    """Write the step's items for ``splits`` to ``out``: the parts that ``parts_list`` names, else the source's urls.
+    """Write the step's items for ``splits`` to ``out``: the volumes that ``volume_lists`` names, else the source's urls.
 
-    Returns how many parts there are, and by split why a list could not be had (their parts are left out).
+    Returns the number of volumes, and by split why its list could not be read (its volumes are left out).
     """
     hosts = Hosts()
     problems: dict[str, str] = {}
     rows: list[Row] = []
     for split in splits:
-        place = source.parts_list.get(split)
-        addresses = [place] if place else source.all_urls if not source.parts_list else []
+        place = source.volume_lists.get(split)
+        addresses = [place] if place else source.all_urls if not source.volume_lists else []
         if unset := unset_variables(" ".join(addresses), environ):
             problems[split] = f"the variable {unset[0]} is not set"
             continue
@@ -230,19 +256,19 @@ def write_parts(
         reach = Reach().keep()
         downloader = Downloader(Limits(attempts=source.attempts, read=source.timeout_s), hosts=hosts, reach=reach)
         try:
-            parts = list_parts(addresses[0], data.scratch, downloader, Event()) if place else addresses
-        except NotHad as error:
+            volumes = list_volumes(addresses[0], data.scratch, downloader, Event()) if place else addresses
+        except FetchFailed as error:
             problems[split] = str(error)
             continue
-        if not parts:
+        if not volumes:
             problems[split] = "it names no archive of this split"
         led_by = int(reach.farthest) if reach.farthest is not Nearness.SPECIAL else None
-        rows += [_part_row(split, url.replace("{split}", split), led_by) for url in parts]
-    write_rows(out, schema_of(PART_FIELDS, "parts"), rows)
+        rows += [_volume_row(split, url.replace("{split}", split), led_by) for url in volumes]
+    write_rows(out, schema_of(VOLUME_FIELDS, "parts"), rows)
     return len(rows), problems
 
 
-def _part_row(split: str, url: str, led_by: int | None) -> Row:
-    """Two lists may name the same file name in different folders: the address decides."""
+def _volume_row(split: str, url: str, led_by: int | None) -> Row:
+    """The item of one volume. Its id holds a hash of the address: two lists may hold one file name in different folders."""
     name = PurePosixPath(urlsplit(url).path).name or "archive"
     return {"item_id": f"{split}/{name}#{content_key(url=url)[:8]}", "split": split, "url": url, "led_by": led_by}

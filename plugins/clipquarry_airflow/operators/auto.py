@@ -1,4 +1,4 @@
-"""The ``auto`` runtime: each shard runs where :mod:`clipquarry_airflow.choice` says, decided by the worker that has it."""
+"""The ``auto`` runtime: the worker of each shard decides by :mod:`clipquarry_airflow.choice` where it runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clipquarry_airflow.runtimes import operator_class
 
 
 class AutoStepOperator(StepOperator):
-    """Runs the step by the operator of the chosen runtime."""
+    """Runs the step with the operator of the chosen runtime."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -1,4 +1,6 @@
-"""The ``docker`` runtime: a step is a container, made by Airflow's DockerOperator and confined beyond what it has arguments for."""
+"""The ``docker`` runtime: a step is a container, created by Airflow's DockerOperator and confined further than its
+arguments allow.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from clipquarry.errors import UserError
-from clipquarry.settings import PRIVATE, Settings
+from clipquarry.settings import DataRoot, Settings
 from docker.errors import DockerException, ImageNotFound, NotFound
 from docker.types import DeviceRequest, Mount
 
@@ -23,7 +25,7 @@ from clipquarry_airflow.operators.step import StepOperator
 from clipquarry_airflow.orphans import remove_container, remove_orphans, shard_labels
 
 GRACE_SECONDS = 3
-"""Between SIGTERM and SIGKILL when a task is cancelled; a step ends itself within three seconds."""
+"""Seconds between SIGTERM and SIGKILL when a task is cancelled; a step ends itself within three seconds."""
 
 
 def _bind(source: str, target: str, *, read_only: bool = False) -> Mount:
@@ -31,12 +33,12 @@ def _bind(source: str, target: str, *, read_only: bool = False) -> Mount:
 
 
 def _arguments(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The engine's words as docker-py's."""
+    """The engine's terms as docker-py's."""
     return {"count": request["Count"], "device_ids": request["DeviceIDs"], "capabilities": request["Capabilities"]}
 
 
 class _Confining:
-    """The engine's client; what is made through it gets the limits that DockerOperator has no argument for."""
+    """The engine's client; what it creates gets the limits that DockerOperator has no argument for."""
 
     def __init__(self, client: Any, host_config: Mapping[str, Any]) -> None:
         self._client, self._host_config = client, host_config
@@ -49,9 +51,10 @@ class _Confining:
 
 
 class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  # theirs returns its output
-    """Runs the step in a container: read-only root, no capabilities, no new privileges, no network unless the step needs one.
+    """Runs the step in a container: read-only root, no capabilities, no new privileges, no network unless the step
+    needs one.
 
-    The data root is mounted at the path it has in the worker, so that both speak of the same files.
+    The data root is mounted at the worker's path, so that both name the same files.
     """
 
     template_fields = ()
@@ -112,10 +115,10 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
         self.network_mode = docker.network if limits.network else "none"
         self.environment = step_environment(data / self.job["params"], data) | limits.environment
         self.mounts = [_bind(source, target, read_only=fixed) for source, target, fixed in docker.folders(data)]
-        models = data / PRIVATE / "models"
+        models = DataRoot(data).models
         # No step writes weights. A proxy passes no folder below the data root: it cannot tell where a link there leads on the host.
         if docker.data.startswith("/") and models.is_dir() and engine_is_ours():
-            self.mounts.append(_bind(f"{docker.data}/{PRIVATE}/models", str(models), read_only=True))
+            self.mounts.append(_bind(f"{docker.data}/{models.relative_to(data)}", str(models), read_only=True))
         cookies = Settings.from_env().cookies
         if (
             cookies is not None
@@ -163,7 +166,7 @@ class DockerStepOperator(StepOperator, DockerOperator):  # type: ignore[misc]  #
 
 
 def _explained(error: DockerException, image: str) -> AirflowException:
-    """One sentence for what the engine said; an error of the set-up is not retried."""
+    """One sentence for the engine's error; an error of the set-up is not retried."""
     said = str(getattr(error, "explanation", None) or error).strip().rstrip(".")
     if isinstance(error, ImageNotFound) or any(
         word in said for word in ("pull access", "registry", "manifest unknown")

@@ -1,4 +1,4 @@
-"""Removes containers that belong to no running task, by what Airflow says of the tasks."""
+"""Operator that removes containers of tasks that Airflow no longer runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clipquarry.settings import Settings
 
 
 class HousekeepingOperator(BaseOperator):
-    """Looks at the engine that this worker uses. What it removed is its XCom: ids of containers."""
+    """Checks the engine that this worker uses. Its XCom is the list of removed containers' ids."""
 
     ui_color = "#eeeeee"
 

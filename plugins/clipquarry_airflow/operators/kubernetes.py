@@ -1,4 +1,6 @@
-"""The ``kubernetes`` runtime: a step is a pod, made by Airflow's KubernetesPodOperator and confined beyond its defaults."""
+"""The ``kubernetes`` runtime: a step is a pod, created by Airflow's KubernetesPodOperator and confined beyond its
+defaults.
+"""
 
 from __future__ import annotations
 
@@ -29,16 +31,16 @@ from clipquarry_airflow.folders import check_folders
 from clipquarry_airflow.operators.step import StepOperator
 
 GRACE_SECONDS = 5
-"""Between SIGTERM and SIGKILL when a task is cancelled; a step ends itself within three seconds."""
+"""Seconds between SIGTERM and SIGKILL when a task is cancelled; a step ends itself within three seconds."""
 STARTUP_SECONDS = 600
-"""How long a pod may wait for a node, and then for its image: a node that is made first needs minutes."""
+"""Seconds that a pod may wait for a node, and then for its image: a new node needs minutes."""
 LEAVING_SECONDS = 60
-"""How long a new try waits for the end of a pod that is being deleted."""
+"""Seconds that a new try waits for the end of a pod that is being deleted."""
 _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
 
 def _literal(text: str) -> str:
-    """Kubernetes puts variables in for ``$(NAME)`` in arguments and values; ``$$`` stands for one ``$``."""
+    """Escape a text: Kubernetes substitutes ``$(NAME)`` in arguments and values, and ``$$`` stands for one ``$``."""
     return text.replace("$", "$$")
 
 
@@ -47,14 +49,15 @@ def _line(text: Any) -> str:
 
 
 def _log_line(container: str, line: str) -> str:
-    return line.rstrip("\n")  # the pod has one container; its name before each line says nothing
+    return line.rstrip("\n")  # the pod has one container, so its name before each line is superfluous
 
 
 class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
-    """Runs the step in a pod: read-only root, no capabilities, no account of the cluster, cookies only where there is a network.
+    """Runs the step in a pod: read-only root, no capabilities, no account of the cluster, cookies only with a
+    network.
 
-    The claim is mounted at the path that the data root has in the worker, so that both speak of the same files. A pod that a
-    killed worker left running is found again by the next try.
+    The claim is mounted at the worker's data root, so that both name the same files. The next try finds a pod that a
+    killed worker left running.
     """
 
     template_fields = ()
@@ -67,7 +70,7 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
             deferrable=False,
             get_logs=True,
             log_formatter=_log_line,
-            log_events_on_startup=False,  # no right to read events is needed: status says why a pod does not start
+            log_events_on_startup=False,  # needs no right to read events: the pod's status says why it does not start
             log_pod_spec_on_failure=False,
             startup_timeout_seconds=STARTUP_SECONDS,
             termination_grace_period=GRACE_SECONDS,
@@ -83,7 +86,7 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
 
     @cached_property
     def hook(self) -> KubernetesHook:
-        """Access as CLIPQUARRY_KUBERNETES_CONFIG says, never by a connection of Airflow."""
+        """Access by CLIPQUARRY_KUBERNETES_CONFIG, never by a connection of Airflow."""
         return KubernetesHook(
             kubernetes_conn_id=None, config_file=self.config_file, in_cluster=None if self.config_file else True
         )
@@ -128,7 +131,7 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
         environment = {**step_environment(data / self.job["params"], data), **limits.environment}
         self.env_vars = [k8s.V1EnvVar(name=name, value=_literal(value)) for name, value in environment.items()]
         self.config_file, self.service_account_name = cluster.config, cluster.service_account
-        # Airflows with DAGs and runs of the same names may share a namespace; the claim tells them apart.
+        # Several Airflows with DAGs and runs of the same names may share a namespace; the claim distinguishes them.
         deployment = hashlib.sha256(f"{cluster.claim}:{data}".encode()).hexdigest()[:12]
         self.labels = {
             "app.kubernetes.io/name": "clipquarry",
@@ -145,7 +148,7 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
             amounts["nvidia.com/gpu"] = limits.gpu_number()
         self.container_resources = k8s.V1ResourceRequirements(limits=amounts, requests=amounts) if amounts else None
         if self.execution_timeout is not None:
-            # A pod whose worker never comes back ends by itself. The minute is the worker's, to end it first.
+            # A pod whose worker never returns ends by itself. The additional minute lets the worker end it first.
             self.active_deadline_seconds = int(self.execution_timeout.total_seconds()) + 60
         self._confine(cluster)
         cookies = cluster.cookies(Settings.from_env().cookies, data) if limits.network else None
@@ -157,7 +160,8 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
             run_as_group=cluster.group,
             run_as_non_root=cluster.user != 0,
             fs_group=cluster.group,
-            fs_group_change_policy="OnRootMismatch",  # else each pod changes millions of files
+            # else Kubernetes changes the owner of millions of files for each pod
+            fs_group_change_policy="OnRootMismatch",
             seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"),
         )
         self.container_security_context = k8s.V1SecurityContext(
@@ -184,7 +188,7 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
             mount(f"root-{index}", path, persistent_volume_claim=claim(name))
         writable = {cluster.claim, *(name for name, _ in cluster.roots)}
         for index, (name, path) in enumerate(cluster.mounts):
-            # A claim has one access mode in a pod: the data's own is read-only only where it is mounted.
+            # A claim has one access mode in a pod, so the data's own claim is read-only only in its mount.
             source = claim(name, read_only=name not in writable)
             mount(f"mount-{index}", path, read_only=True, persistent_volume_claim=source)
         if cookies is not None:
@@ -199,7 +203,9 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
         return pod
 
     def _one_pod_at_most(self, context: Context) -> None:
-        """A pod of this shard that is being deleted is waited for; of two, which only a lost answer can make, both go."""
+        """Waits for a pod of this shard that is being deleted; of two, which only a lost answer can create, both are
+        deleted.
+        """
         selector = self._build_find_pod_label_selector(context)
         until = time.monotonic() + LEAVING_SECONDS
         while True:
@@ -225,12 +231,12 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
     def cleanup(
         self, pod: k8s.V1Pod, remote_pod: k8s.V1Pod, xcom_result: Any = None, context: Context | None = None
     ) -> None:
-        """Only removes the pod. Theirs raises over the true reason, and needs the right to change pods."""
+        """Only removes the pod. The base class would hide the true reason, and needs the right to change pods."""
         if not self._killed and (remote_pod or self.pod):
             self.process_pod_deletion(remote_pod or self.pod, reraise=False)
 
     def _ended(self, limits: ContainerSettings) -> tuple[int, str]:
-        """Exit status of the container, and what the pod's status knows beyond it."""
+        """Exit status of the container, and further facts from the pod's status."""
         pod: k8s.V1Pod = self.remote_pod
         base = get_container_status(pod, self.base_container_name)
         ended = base.state.terminated if base is not None else None
@@ -252,7 +258,7 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
         return int(ended.exit_code), ""
 
     def _not_started(self, status: k8s.V1PodStatus, error: AirflowException) -> AirflowException:
-        """One sentence for a pod that never ran; a wrong image is not tried again."""
+        """One sentence for a pod that never ran; a wrong image is not retried."""
         base = next((s for s in status.container_statuses or [] if s.name == self.base_container_name), None)
         waiting = base.state.waiting if base is not None and base.state is not None else None
         if waiting is not None and waiting.reason in _IMAGE_REASONS:
@@ -276,7 +282,7 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
         )
 
     def _refused(self, error: ApiException) -> AirflowException:
-        """One sentence for what the API said; an error of the set-up is not tried again."""
+        """One sentence for the API's error; an error of the set-up is not retried."""
         try:
             said = json.loads(error.body)["message"]
         except (TypeError, ValueError, KeyError):
@@ -286,6 +292,6 @@ class KubernetesStepOperator(StepOperator, KubernetesPodOperator):
         )
         kind = AirflowException if passing else AirflowFailException
         return kind(
-            f"The Kubernetes API refuses the step's pod in namespace {self.namespace} ({error.status}: {_line(said)}): see "
-            "docs/kubernetes.md for what must be there and what the worker must be allowed."
+            f"The Kubernetes API refuses the step's pod in namespace {self.namespace} ({error.status}: {_line(said)}). "
+            "Check that the namespace is there, and that the worker's service account may create, get, list and delete pods in it."
         )

@@ -27,7 +27,7 @@ from clipquarry.files import read_json
 
 @dataclass(frozen=True)
 class StepOutcome:
-    """What the result file of a step says; ``resume_at`` only for :attr:`Exit.WAIT`."""
+    """The contents of a step's result file; ``resume_at`` only for :attr:`Exit.WAIT`."""
 
     exit: int
     sentence: str
@@ -36,7 +36,7 @@ class StepOutcome:
 
 
 def read_outcome(result_file: Path, returncode: int, why: str = "") -> StepOutcome:
-    """The step's own word, or, when it left none, what the runtime saw (``why``) or its exit status tells."""
+    """The step's own result or, if it left none, what the runtime saw (``why``) or its exit status tells."""
     if result_file.exists():
         value: dict[str, Any] = read_json(result_file)
         resume = datetime.fromisoformat(value["resume_at"]) if value.get("resume_at") else None
@@ -50,7 +50,7 @@ def read_outcome(result_file: Path, returncode: int, why: str = "") -> StepOutco
 
 
 def raise_for(outcome: StepOutcome) -> None:
-    """Raise what Airflow understands; returns for success and for a wait (the operator defers)."""
+    """Raise the matching Airflow exception; returns for success and for a wait (the operator defers)."""
     if outcome.exit in (Exit.OK, Exit.WAIT):
         return
     if outcome.exit in (Exit.ERROR, Exit.USAGE, Exit.BLOCKED, Exit.FAIL, Exit.UPGRADE):

@@ -1,7 +1,7 @@
-"""How a red task says why: what to do first, then what happened, in lines that fit a screen, and no frames of Python.
+"""Error output of failed tasks: first what to do, then what happened, in short lines without Python frames.
 
-Airflow logs every failure as an exception with its traceback. Of an error whose sentence we wrote ourselves the frames tell nothing;
-those of a defect stay.
+Airflow logs every failure with its traceback. The frames of an error with a sentence of ours tell nothing; those of
+a defect are kept.
 """
 
 from __future__ import annotations
@@ -56,14 +56,16 @@ _VERBS = frozenset(
         "write",
     ]
 )
-"""What a cure begins with, in our sentences."""
+"""Words with which the advice begins in our sentences."""
 
 
 def advice_first(sentence: str) -> tuple[str, str]:
-    """What to do, and what happened. The cure is the end of the sentence, from the first clause that asks for something."""
-    _, mark, after = sentence.partition(" What to do")
+    """What to do, and what happened. The advice is the end of the sentence, from the first clause that asks for
+    something.
+    """
+    _, mark, after = sentence.partition(" What to do: ")
     if mark:
-        return after.partition(":")[2].strip(), sentence[: -len(mark + after)].strip()
+        return after.strip(), sentence[: -len(mark + after)].strip()
     pieces = _PIECES.split(sentence.strip())
     for index, piece in enumerate(pieces):
         word = re.match(r"[A-Za-z]+", piece)
@@ -96,7 +98,7 @@ def explain(say: Callable[..., None], error: BaseException) -> None:
 
 
 def _leave_out_frames() -> None:
-    """Put :func:`_without_frames` before Airflow's processors, once in this process."""
+    """Register :func:`_without_frames` before Airflow's processors, once in this process."""
     import structlog
 
     processors = structlog.get_config()["processors"]
@@ -105,7 +107,7 @@ def _leave_out_frames() -> None:
 
 
 def _without_frames(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A processor of structlog: an exception that was explained is one line."""
+    """A structlog processor that reduces an explained exception to one line."""
     info = event.get("exc_info")
     error = (
         info
@@ -123,7 +125,7 @@ def _without_frames(logger: Any, method: str, event: MutableMapping[str, Any]) -
 
 
 def report_address(dataset: str, run_id: str) -> str:
-    """Where a browser finds a run's report: below the address of Airflow's own pages."""
+    """URL of a run's report, below the address of Airflow's own pages."""
     from airflow.sdk.configuration import conf
     from clipquarry.settings import slug
 

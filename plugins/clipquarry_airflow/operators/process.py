@@ -17,7 +17,7 @@ from clipquarry_airflow.folders import extra_roots
 from clipquarry_airflow.operators.step import StepOperator
 
 GRACE_SECONDS = 10
-"""Between SIGTERM and SIGKILL when a task is cancelled."""
+"""Seconds between SIGTERM and SIGKILL when a task is cancelled."""
 
 
 class ProcessStepOperator(StepOperator):
@@ -35,7 +35,7 @@ class ProcessStepOperator(StepOperator):
                 raise UserError(
                     f"CLIPQUARRY_EXTRA_ROOTS names {folder}, which is no folder that this worker can write."
                 )
-        # Found also where the package is not installed but lies in include/ (the astro CLI).
+        # Works also if the package is not installed but lies in include/ (the astro CLI).
         include = str(Path(clipquarry.__file__).parents[1])
         path = os.pathsep.join(filter(None, [include, os.environ.get("PYTHONPATH", "")]))
         environment = {

@@ -1,4 +1,4 @@
-"""What every runtime's step operator shares: the command line, the result file, the wait."""
+"""The base of every runtime's step operator: the command line, the result file, the wait."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowException
 from clipquarry.errors import ClipquarryError
 from clipquarry.files import read_json, write_json
+from clipquarry.run_folder import result_path
 from clipquarry.settings import Settings
 
 from clipquarry_airflow.operators.outcome import airflow_error, raise_for, read_outcome
@@ -19,7 +20,7 @@ from clipquarry_airflow.operators.plain import explain
 
 
 def _note_runtime(result_file: Path, where: str) -> None:
-    """Say in a step's result where it ran. The file stays its user's: a worker that is root must not take it away."""
+    """Note in a step's result where it ran. The file's owner stays the same, even if the worker is root."""
     owner = result_file.stat()
     write_json(result_file, {**read_json(result_file), "runtime": where})
     if os.geteuid() == 0:
@@ -27,12 +28,12 @@ def _note_runtime(result_file: Path, where: str) -> None:
 
 
 class StepOperator(BaseOperator):
-    """Runs ``clipquarry step`` on one shard; a runtime says where by its :meth:`run_step`.
+    """Runs ``clipquarry step`` on one shard; a runtime implements :meth:`run_step`.
 
-    ``job`` says which shard: paths relative to the data root, ``{"name", "items", "params", "out"}``; the plan makes it. Live output
-    goes to the task's log. On a wait the task is deferred: it holds no worker slot and starts again at the time the step named.
-
-    The result is read from the file that the step leaves in the workspace, never from its output and never unpickled.
+    ``job`` is the shard, with paths relative to the data root: ``{"name", "items", "params", "out"}``; the plan
+    creates it. Live output goes to the task's log. On a wait the task is deferred: it holds no worker slot, and
+    starts again at the step's time. The result is read from the file that the step leaves in the workspace, never
+    from its output, and never unpickled.
     """
 
     ui_color = "#f3e9d8"
@@ -55,20 +56,21 @@ class StepOperator(BaseOperator):
 
     @property
     def where(self) -> str:
-        """The runtime in words, once the step has run: ``process``, ``docker (IMAGE)``. The report shows it."""
+        """The runtime in words, after the step has run: ``process``, ``docker (IMAGE)``. The report shows it."""
         return "unknown"
 
     def run_step(self, data: Path, context: Context) -> tuple[int, str]:
-        """Run :meth:`argv`; the exit status, and what the runtime knows of an end that the step could not tell itself."""
+        """Run :meth:`argv`; returns the exit status, and what the runtime knows about an end that the step could not
+        report.
+        """
         raise NotImplementedError
 
     def execute(self, context: Context, event: Any = None) -> dict[str, int]:
-        from clipquarry.pipeline.finished import finished_part
-        from clipquarry.steps.runner import result_path  # reads tables; not at parse
+        from clipquarry.pipeline.finished import finished_shard
 
         root = Settings.from_env().data
         data, out = root.root, root.root / self.job["out"]
-        if (finished := finished_part(root, self.step, out)) is not None:
+        if (finished := finished_shard(root, self.step, out)) is not None:
             self.log.info("An earlier try finished this shard and could not say so: %s", finished["sentence"])
             return dict(finished["counts"])
         self.jobs = int(context["params"].get("jobs") or self.jobs)

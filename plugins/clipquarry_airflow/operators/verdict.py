@@ -1,4 +1,4 @@
-"""The last task: green or red, in one sentence."""
+"""The last task's operator: success or failure of the whole run, in one sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clipquarry_airflow.operators.plain import explain, report_address
 
 
 class VerdictOperator(BaseOperator):
-    """Fails when any task of the run failed: the report is written in any case, and must not make a broken run green."""
+    """Fails if any task of the run failed. The report is written in any case, and must not make a broken run green."""
 
     ui_color = "#dfe7f3"
 

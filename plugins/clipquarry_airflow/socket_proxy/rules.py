@@ -1,9 +1,11 @@
-"""What a worker may ask of the engine. Whoever has the engine's socket owns the host, so requests are not filtered but made anew.
+"""Rules for a worker's requests to the engine. A process with the engine's socket controls the host, so requests are
+rebuilt instead of filtered.
 
-A request is one of a short list; its path and body are written again from what was understood, so that nothing which the engine would read
-otherwise (names in another case, names twice, odd paths, an old version of the API) reaches it. A container is asked about only after its
-labels have said that it is a step of this deployment. One is made only as the operator of this deployment makes it: every field is
-known from the deployment's own settings, but for the step's arguments, its environment and the values of our labels.
+A request is one of a short list. Its path and body are written again from their parsed form, so that nothing that
+the engine would read differently (names in another case, repeated names, odd paths, an old version of the API)
+reaches it. A container is queried only after its labels show that it is a step of this deployment. A container is
+created only as this deployment's operator creates it: every field is known from the deployment's own settings,
+except the step's arguments, its environment and the values of our labels.
 """
 
 from __future__ import annotations
@@ -24,15 +26,17 @@ from clipquarry_airflow.containers import ContainerSettings
 from clipquarry_airflow.engine import LABELS, PREFIX, DockerSettings, confinement, deployment_of, device_requests
 
 MOST_BYTES = 100_000
-"""Of a body; the operator sends one to two thousand."""
+"""Bytes of a body; the operator sends one to two thousand."""
 _PATH = re.compile(
     r"(?P<version>/v1\.[0-9]{1,3})?/(?:(?P<about>_ping|version)|(?P<list>images|containers)/json|containers/(?P<create>create)"
     r"|containers/(?P<id>[0-9a-f]{12,64})(?:/(?P<verb>json|logs|attach|start|wait|stop|kill))?)"
 )
 _OLDEST = 25
-"""Before API 1.24 the engine takes a container's host configuration once more when it is started; before 1.25 it knows no mounts."""
+"""Before API 1.24 the engine accepts a container's host configuration again at its start; before 1.25 it knows no
+mounts.
+"""
 _HOST = ("/proc", "/sys", "/dev", "/run", "/var/run", "/var/lib/docker")
-"""Folders of the host that are the host."""
+"""Folders that give control of the host."""
 _QUERIES: dict[str, frozenset[str]] = {
     "about": frozenset(),
     "images": frozenset({"only_ids", "all", "filters"}),
@@ -63,7 +67,7 @@ _NEUTRAL: dict[str, Any] = {
     "AttachStderr": True, "NetworkDisabled": False,
 }  # fmt: skip
 _NEUTRAL_HOST: dict[str, Any] = {"PortBindings": {}, "Ulimits": [], "LogConfig": {"Type": None, "Config": {}}}
-"""What docker-py sends besides, always the same: names that may be absent, with the one value that they may have."""
+"""Further fields that docker-py always sends: names that may be absent, with the one value that they may have."""
 _WORDS = {
     "read_only": "ReadonlyRootfs", "cap_drop": "CapDrop", "security_opt": "SecurityOpt", "pids_limit": "PidsLimit", "tmpfs": "Tmpfs",
     "mem_limit": "Memory", "memswap_limit": "MemorySwap", "nano_cpus": "NanoCpus",
@@ -72,12 +76,14 @@ _WORDS = {
 
 
 class Refused(Exception):
-    """A request that is not passed on; the message says which part of it, and never a value that came from outside."""
+    """A request that is not passed on. The message names the refused piece, and never repeats a value from outside."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent to the engine in the worker's place. ``container`` must first be found to be ours; ``target`` has a place for its full id."""
+    """The request to send to the engine. ``container`` must first be verified as ours; ``target`` has a placeholder
+    for its full id.
+    """
 
     method: str
     target: str
@@ -86,7 +92,7 @@ class Request:
     upgrade: bool = False
 
     def of(self, container: str) -> str:
-        """The target, for the container of this full id."""
+        """The target for the container with this full id."""
         return self.target.replace("{id}", container)
 
 
@@ -100,7 +106,7 @@ class Rules:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Rules:
-        """Raises UserError for settings that would give a step more than a folder of its own."""
+        """Raises UserError for settings that would give a step more than its own folders."""
         root = Path(environ.get("CLIPQUARRY_DATA") or "/data")
         docker = DockerSettings.from_env(root, environ)
         if docker.network == "host" or ":" in docker.network:
@@ -113,7 +119,8 @@ class Rules:
                 Path(source).is_relative_to(one) or Path(one).is_relative_to(source) for one in _HOST
             ):
                 raise UserError(f"A step would get {source} of the host; no step may have that folder.")
-            # Whoever may write the upper folder can put a link there, which the engine would follow to anywhere on its host.
+            # A step that may write the upper folder can create a link there, which the engine would follow to anywhere
+            # on its host.
             if any(other != source and source.startswith(f"{other}/") for other in sources):
                 raise UserError(f"{source} lies in another folder that steps have; name folders side by side.")
         return cls(root, docker, {step: ContainerSettings.from_env(step, environ) for step in STEPS})
@@ -134,7 +141,7 @@ class Rules:
         return bool(labels.get(f"{PREFIX}deployment") == self.deployment)
 
     def request(self, method: str, target: str, body: bytes) -> Request:
-        """What to ask the engine for; raises :class:`Refused`."""
+        """The request for the engine; raises :class:`Refused`."""
         path, _, query = target.partition("?")
         found = _PATH.fullmatch(path)
         if found is None:
@@ -162,7 +169,7 @@ class Rules:
         )
 
     def _filters(self, kind: str, text: str) -> dict[str, list[str]]:
-        """Of containers those of this deployment, whatever else is asked; of images one of ours by its name."""
+        """Filters of the request: for containers always this deployment's; for images one of ours by its name."""
         given = _object(text.encode(), "filters") if text else {}
         known = "label" if kind == "containers" else "reference"
         values = given.pop(known, [])
@@ -175,7 +182,7 @@ class Rules:
         return {known: values}
 
     def creates(self, body: dict[str, Any]) -> bytes:
-        """The body that makes a step's container, written anew."""
+        """The rebuilt body that creates a step's container."""
         command = body.get("Cmd")
         if not _texts(command) or len(command) < 2 or command[0] != "step" or command[1] not in STEPS:
             raise Refused("Cmd: it is not 'step' and the name of a step")
@@ -200,7 +207,7 @@ class Rules:
         return json.dumps(body).encode()
 
     def _host(self, limits: ContainerSettings, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The host configuration that the step's container must have."""
+        """The required host configuration of the step's container."""
         wanted = {_WORDS[name]: value for name, value in confinement(limits).items()}
         wanted["NetworkMode"] = self.docker.network if limits.network else "none"
         wanted["CpuShares"] = round((limits.cpus or 1.0) * 1024)
@@ -219,7 +226,7 @@ class Rules:
 
 
 def _only(given: Mapping[str, Any], wanted: Mapping[str, Any], neutral: Mapping[str, Any], where: str) -> None:
-    """Every wanted name has its value, and no other name is there but neutral ones (None: any value) with theirs."""
+    """Every wanted name has its value, and no other name is there except neutral ones (None: any value) with theirs."""
     for name, value in wanted.items():
         if name not in given or not _same(given[name], value):
             raise Refused(f"{where}: {name} is not what the deployment's settings say")
@@ -229,7 +236,7 @@ def _only(given: Mapping[str, Any], wanted: Mapping[str, Any], neutral: Mapping[
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equal as JSON: 1 is not true, and 0 is not false."""
+    """Equal as JSON: 1 differs from true, and 0 from false."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
@@ -251,7 +258,7 @@ def _query(kind: str, text: str) -> dict[str, str]:
 
 
 def _object(text: bytes, what: str) -> dict[str, Any]:
-    """A JSON object in which no name stands twice."""
+    """A JSON object without repeated names."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({name for name, _ in pairs}) != len(pairs):

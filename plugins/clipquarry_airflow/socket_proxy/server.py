@@ -1,7 +1,8 @@
-"""The server: reads one request of a connection, asks the engine in the worker's place, passes the answer on.
+"""The proxy server: reads one request of a connection, asks the engine in the worker's place, passes the answer on.
 
-``python -m clipquarry_airflow.socket_proxy.server`` listens on port 2375. What it refuses is answered with 403 and one line in its log. Each
-request has a connection of its own to the engine, and nothing that a worker sends after its request reaches it.
+``python -m clipquarry_airflow.socket_proxy.server`` listens on port 2375. A refused request is answered with 403 and
+one line in its log. Each request has a connection of its own to the engine, and nothing that a worker sends after
+its request reaches it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from clipquarry_airflow.socket_proxy.rules import MOST_BYTES, Refused, Request, 
 SOCKET = Path("/var/run/docker.sock")
 PORT = 2375
 REQUEST_SECONDS = 10
-"""How long a request may take to arrive."""
+"""Seconds in which a request must arrive."""
 MOST_CONNECTIONS = 512
 
 
@@ -90,14 +91,16 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.status == 404:
             raise _Gone(f"No such container: {request.container}")
         found: Any = json.loads(text)
-        # The id again: the engine also takes names and beginnings of ids, and of two it may mean another one next time.
+        # The full id again: the engine also accepts names and beginnings of ids, and could mean another container next
+        # time.
         if answer.status != 200 or not self.server.rules.owns(found) or not found["Id"].startswith(request.container):
             raise Refused("a container that is no step of this deployment")
         return str(found["Id"])
 
     def _relay(self, request: Request, target: str) -> None:
         headers = ["Host: engine", "User-Agent: clipquarry-socket-proxy", f"Content-Length: {len(request.body)}"]
-        # The engine closes after its answer, be it a stream or an error: what comes next has a connection of its own, and is looked at.
+        # The engine closes after its answer, be it a stream or an error. The next request has a connection of its own,
+        # and is checked.
         headers += ["Connection: Upgrade, close", "Upgrade: tcp"] if request.upgrade else ["Connection: close"]
         if request.body:
             headers.append("Content-Type: application/json")
@@ -110,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
             except OSError as error:
                 self._answer(502, f"The Docker engine does not answer: {error}.")
                 return
-            worker.settimeout(None)  # a step may work for hours without a word
+            worker.settimeout(None)  # a step may work for hours without output
             worker.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             with suppress(OSError):  # the worker, or the engine, has gone away
                 _pass_on(engine, worker)
@@ -127,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Only refusals are told, by :meth:`Proxy.say`."""
+        """Logs only refusals, by :meth:`Proxy.say`."""
 
 
 class _Gone(Exception):
@@ -135,8 +138,8 @@ class _Gone(Exception):
 
 
 def _pass_on(engine: socket.socket, worker: socket.socket) -> None:
-    """The engine's answer to the worker, until either is done. What the worker still sends is thrown away."""
-    ready = select.poll()  # select() knows no descriptor above 1,023
+    """Pass the engine's answer to the worker until either is done. What the worker still sends is discarded."""
+    ready = select.poll()  # select() accepts no descriptor above 1,023
     for one in (engine, worker):
         ready.register(one, select.POLLIN)
     while True:
@@ -167,7 +170,7 @@ class Proxy(ThreadingHTTPServer):
             super().process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that breaks is no news."""
+        """Ignores broken connections."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -182,7 +185,8 @@ def main() -> None:
     except ClipquarryError as error:
         print(f"clipquarry: {error}", file=sys.stderr)
         sys.exit(int(error.exit_code))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the first process of a container is not ended by it else
+    # By default, SIGTERM does not end the first process of a container.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with Proxy(("", PORT), rules) as proxy:
         proxy.say(f"steps of deployment {rules.deployment}: images {', '.join(sorted(rules.images))}; folders "
                   + ", ".join(f"{source}:{target}" for source, target, _ in rules.docker.folders(rules.root)))  # fmt: skip

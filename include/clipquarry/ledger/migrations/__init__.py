@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from alembic import command
@@ -25,6 +26,8 @@ def known() -> frozenset[str]:
     return frozenset(script.revision for script in ScriptDirectory.from_config(config()).walk_revisions())
 
 
-def upgrade(conn: Connection, revision: str = "head") -> None:
-    """Bring the schema to ``revision`` in the connection's transaction: all of it or nothing."""
-    command.upgrade(config(conn), revision)
+def upgrade(conn: Connection, revision: str = "head", *, namespaces: Mapping[str, str] | None = None) -> None:
+    """Bring the schema to ``revision`` in the connection's transaction: all of it or nothing. ``namespaces``: whose ids data sets have."""
+    made = config(conn)
+    made.attributes["namespaces"] = namespaces or {}
+    command.upgrade(made, revision)

@@ -1,0 +1,36 @@
+"""AVA-Kinetics, flat: AVA-Kinetics as six-second clips around each labelled second, all in one folder. No
+Kinetics-700 is needed.
+
+Annotations come from deepmind, cvdf, google, by_hand. Items come from youtube (crawl). Whoever has a copy
+sets up local, mirror: it is asked in the order of the YAML.
+
+What a run does, phase by phase:
+
+prepare
+    annotations: Downloads the annotation files and builds the catalog.
+    gate_annotations: Checks the catalog: counts, ids, times, labels.
+    plan: Chooses the items whose time has come, and cuts them into shards.
+
+acquire
+    fetch: Fetches, cuts and verifies each clip.
+    record: Tells the ledger what came of each item that was asked for.
+    gate_clips: Checks what was fetched, and how much of it.
+
+process
+    frames: Extracts raw frames.
+    gate_frames: Checks the frames.
+    boxes: Writes the annotations of the clips that are there.
+    gate_boxes: Checks these annotations against the official ones and the frames.
+
+publish
+    release: Publishes what is complete, with a lock of checksums.
+    report: Writes the quality report, whatever happened before.
+
+At the end a verdict is green or red. The DAG ava_kinetics_flat_refresh looks again at what is missing.
+
+This file is written by 'clipquarry new-dag ava_kinetics_flat'; the facts stand in ava_kinetics_flat.yaml.
+"""
+
+from clipquarry_airflow.dag_files import data_set_dags
+
+globals().update(data_set_dags("ava_kinetics_flat"))

@@ -1,0 +1,1 @@
+"""Labelled person boxes on key frames: AVA, AVA-Kinetics."""

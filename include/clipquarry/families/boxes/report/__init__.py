@@ -1,0 +1,1 @@
+"""Report section of labelled person boxes."""

@@ -1,0 +1,1 @@
+"""The family's sample: a small AVA with drawn people, as its sources serve it."""

@@ -1,0 +1,1 @@
+"""Labelled clips, one label each: Kinetics and its relatives."""

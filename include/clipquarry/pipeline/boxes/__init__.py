@@ -1,1 +1,0 @@
-"""Runs of data sets of labelled person boxes: AVA and AVA-Kinetics."""

@@ -1,0 +1,48 @@
+"""The parameters of the steps that fetch the items, from the data set's YAML and the run's parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clipquarry.acquire.budget import ACCOUNT_PER_HOUR, GUEST_PER_HOUR
+from clipquarry.datasets.load import find_spec
+from clipquarry.datasets.model import Source
+from clipquarry.datasets.namespace import namespace_of
+from clipquarry.pipeline.context import RunContext
+from clipquarry.pipeline.sources import NEAR, enabled_sources, overrides
+
+
+def fetch_params(ctx: RunContext, *, only: frozenset[str] | None = None) -> dict[str, Any]:
+    """Parameters of the step ``fetch``. They name only sources that are switched on, so that keys do not depend on
+    the others.
+
+    ``only``: ids of the sources that may be requested, besides local ones; None: all of the run.
+    """
+    sources = [s for s in enabled_sources(ctx) if only is None or s.kind in NEAR or s.id in only]
+    replaced = overrides(ctx)
+    return {
+        "root": ctx.spec.root,
+        "namespace": namespace_of(ctx.spec),
+        "videos": ctx.spec.layout["videos"],
+        "sources": [_definition(ctx, source).model_dump(mode="json", exclude_defaults=True) for source in sources],
+        "overrides": {name: address for name, address in replaced.items() if name in {s.id for s in sources}},
+        "recipe": ctx.spec.recipe.model_dump(mode="json"),
+        "egress": ctx.settings.egress,
+        "cookies": str(ctx.settings.cookies) if ctx.settings.cookies else None,
+        "budget_per_hour": ctx.settings.budget_per_hour
+        or (ACCOUNT_PER_HOUR if ctx.settings.cookies else GUEST_PER_HOUR),
+        "budget_pause": ctx.settings.budget_pause,
+        "source_cache_gb": ctx.settings.source_cache_gb,
+        "breaker_row": ctx.settings.breaker_row,
+        "canary": ctx.settings.canary,
+        "plugins": list(ctx.settings.ytdlp_plugins),
+        "extractor_args": list(ctx.settings.ytdlp_args),
+    }
+
+
+def _definition(ctx: RunContext, source: Source) -> Source:
+    """A source in the form for the step: another data set becomes the folder of its clips."""
+    if source.kind != "dataset" or source.path:
+        return source
+    other = find_spec(source.dataset or "", ctx.settings.dataset_folders)
+    return source.model_copy(update={"path": f"{other.root}/{other.layout['videos']}"})
