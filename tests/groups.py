@@ -26,7 +26,10 @@ SLOW_PARAMETERS = frozenset({"postgresql"})
 SLOW_PATHS = (
     "people/test_mmdet.py", "readers/test_readers.py", "readers/test_pipeline_release.py",  # PyTorch
     "operators/test_kubernetes_runtime.py",  # a stand-in for the API server of a cluster
-    "pipeline/test_clocks_of_sources.py", "pipeline/test_two_data_sets.py", "pipeline/test_changes.py", "readers/test_odd_rows.py", "families/boxes/test_boxes_sample.py",  # whole runs
+    "pipeline/test_clocks_of_sources.py", "pipeline/test_two_data_sets.py", "pipeline/test_changes.py", "pipeline/test_own_clips.py",  # whole runs
+    "pipeline/test_inherit.py::test_a_refresh_asks_whom", "readers/test_odd_rows.py", "families/boxes/test_boxes_sample.py",  # whole runs
+    "operators/test_process_runtime.py", "plugins/test_operators.py",  # dozens of processes that load the library
+    "steps/test_detect_step.py",  # people are looked for
     "steps/test_frames_step.py", "steps/test_resize_step.py", "pipeline/test_media.py",  # dozens of encodes
     "plugins/test_local.py",  # programs that are started, killed and started again
     "pipeline/test_ava_run.py", "pipeline/test_run_all.py", "pipeline/test_archive_run.py", "pipeline/test_full_disk.py", "pipeline/test_flat_kinetics.py",  # whole runs
@@ -52,7 +55,7 @@ def tier(item: pytest.Item) -> str:
     asks_for_a_server = fixtures & SLOW_FIXTURES or any(
         value in SLOW_PARAMETERS for value in parameters if isinstance(value, str)
     )
-    takes_long = path.startswith(SLOW_PATHS) or any(word in name for word in SLOW_NAMES)
+    takes_long = f"{path}::{name}".startswith(SLOW_PATHS) or any(word in name for word in SLOW_NAMES)
     return "slow" if asks_for_a_server or takes_long else "quick"
 
 
