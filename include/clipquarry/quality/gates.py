@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from clipquarry import __version__
 from clipquarry.datasets.model import DatasetSpec
@@ -42,6 +44,7 @@ def run_gate(
     the caller raises ``result.error()`` if the result is ``blocked``. ``checks`` is the catalogue, by id. Raises
     :class:`ManifestError` for a table that is absent or damaged.
     """
+    _give_memory_back()
     started, begun = datetime.now(UTC), time.monotonic()
     run, engine = RunTables(run_dir), Engine(checks)
     path = run.place.gate(gate)
@@ -62,6 +65,15 @@ def run_gate(
     )  # fmt: skip
     write_json(path, result.as_json())
     return result
+
+
+def _give_memory_back() -> None:
+    """Take the allocator that returns freed tables to the system: the default one holds 150 MB more over a run's gates.
+
+    A person's own choice (``ARROW_DEFAULT_MEMORY_POOL``) stays.
+    """
+    if "ARROW_DEFAULT_MEMORY_POOL" not in os.environ and "jemalloc" in pa.supported_memory_backends():
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 def _csv_rows(result: CheckResult, rows: pd.DataFrame) -> Iterator[tuple[str, ...]]:

@@ -84,14 +84,17 @@ class RunTables:
         path = table if isinstance(table, Path) else self.place.table(table)
         return path.relative_to(self.run_dir).with_suffix("").as_posix(), path
 
-    def load(self, table: Table | Path, columns: Iterable[str], *, keep_null: Sequence[str] = ()) -> pd.DataFrame:
+    def load(
+        self, table: Table | Path, columns: Iterable[str], *, keep_null: Sequence[str] = (), split: str | None = None
+    ) -> pd.DataFrame:
         """A manifest of one file, such as ``catalog``; ``start`` and ``end`` in seconds. Text becomes ``""``, numbers -1 and bools
         True where null.
 
-        Columns in ``keep_null`` keep their nulls. Raises :class:`ManifestError` for an absent or damaged file.
+        Columns in ``keep_null`` keep their nulls. ``split``: only its rows. Raises :class:`ManifestError` for an absent
+        or damaged file.
         """
         name, path = self._file(table)
-        return self._load(name, [path], list(columns), keep_null)
+        return self._load(name, [path], list(columns), keep_null, split)
 
     def optional(self, table: Table, columns: Sequence[str]) -> pd.DataFrame | None:
         """As :meth:`load`; None if the table lacks one of the columns, as those of earlier versions do."""
@@ -108,7 +111,9 @@ class RunTables:
         whole = all(set(columns) <= set(pq.read_schema(path).names) for path in manifests(self.run_dir, step))
         return self.shards(step, columns) if whole else None
 
-    def _load(self, name: str, paths: list[Path], columns: list[str], keep_null: Sequence[str]) -> pd.DataFrame:
+    def _load(
+        self, name: str, paths: list[Path], columns: list[str], keep_null: Sequence[str], split: str | None = None
+    ) -> pd.DataFrame:
         pieces: list[pa.Table] = []
         for path in paths:
             try:
@@ -117,6 +122,8 @@ class RunTables:
                 raise ManifestError(f"{path} is not a whole {name} manifest ({error}); run its step again.") from error
         table = pa.concat_tables(pieces) if pieces else _empty(columns)
         self.read[name] = table.num_rows
+        if split is not None:
+            table = table.filter(pc.equal(table["split"], split))
         return _filled(in_seconds(table), keep_null)
 
     def plain(self, path: Path, columns: Iterable[str]) -> pd.DataFrame:
@@ -182,10 +189,10 @@ def present(table: pd.DataFrame) -> pd.Series[bool]:
 
 def among(values: pd.Series[str], others: pd.Series[str] | Iterable[str]) -> pd.Series[bool]:
     """``values.isin(others)`` for hundreds of thousands of ids, computed in Arrow."""
-    other = pa.array(others if isinstance(others, pd.Series) else list(others), pa.string(), from_pandas=True)
+    other = pa.array(others if isinstance(others, pd.Series) else list(others), pa.large_string(), from_pandas=True)
     if isinstance(other, pa.ChunkedArray):
         other = other.combine_chunks()
-    found = pc.is_in(pa.array(values, pa.string(), from_pandas=True), value_set=other)
+    found = pc.is_in(pa.array(values, pa.large_string(), from_pandas=True), value_set=other)
     return pd.Series(found.to_numpy(zero_copy_only=False), index=values.index, dtype="bool")
 
 

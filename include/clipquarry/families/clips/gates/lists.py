@@ -52,25 +52,31 @@ class _List:
 
 def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
     """The suites of the gate ``lists``."""
-    catalog = run.load("catalog", ("item_id", "split", "class_dir", "clip_id", "status"))
-    catalog["labels"] = _labels(run, catalog["item_id"])
-    clip = catalog["clip_id"]
-    catalog["key"] = catalog["class_dir"] + "/" + clip if spec.item.level == 2 else clip
-    catalog = catalog.drop(columns=["class_dir", "clip_id"])  # with 650,000 rows each column counts
-    del clip
-    recorded = run.load("recorded", ("item_id", "split", "status", "path", "bytes"))
-    lists = _wanted(spec, run, data, params, set(recorded["split"].unique()))
-    recorded = recorded.loc[present(recorded), ["item_id", "split", "path", "bytes"]]
+    lists = _wanted(spec, run, data, params, set(run.load("recorded", ("split",))["split"].unique()))
     yield _files(lists)
     for one in lists:
         if one.path.is_file():
-            rows = pick(catalog, catalog["split"] == one.split, "item_id", "status", "key", "labels")
+            # A split at a time: with 650,000 rows, the tables of all of them and a copy of one take a fifth more memory.
+            rows, there = _catalog(spec, run, one.split), _recorded(run, one.split)
             lines = _read(one, spec)
             lines["key"] = _keys(one, spec, lines["path"], rows["key"])
             pa.default_memory_pool().release_unused()  # reading leaves a fifth of all memory in Arrow's pool
-            there = recorded.loc[recorded["split"] == one.split, ["item_id", "path", "bytes"]]
             yield _lines(spec, run, data, params, one, lines, pick(rows, rows["status"] != REJECTED), there)
             yield _balance(run, one, rows, lines["key"], there["item_id"])
+
+
+def _catalog(spec: DatasetSpec, run: RunTables, split: str) -> pd.DataFrame:
+    """The rows of a split: ``item_id``, ``status``, the ``labels`` and the ``key`` that a list has for them."""
+    rows = run.load("catalog", ("item_id", "split", "class_dir", "clip_id", "status"), split=split)
+    rows["labels"] = _labels(run, rows["item_id"])
+    rows["key"] = rows["class_dir"] + "/" + rows["clip_id"] if spec.item.level == 2 else rows["clip_id"]
+    return rows[["item_id", "status", "key", "labels"]].copy()
+
+
+def _recorded(run: RunTables, split: str) -> pd.DataFrame:
+    """The clips of a split that are there: ``item_id``, ``path`` and ``bytes``."""
+    rows = run.load("recorded", ("item_id", "split", "status", "path", "bytes"), split=split)
+    return pick(rows, present(rows), "item_id", "path", "bytes")
 
 
 def _wanted(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams, splits: set[str]) -> list[_List]:
