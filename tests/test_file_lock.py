@@ -199,6 +199,31 @@ def test_what_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
     assert holder_of(path) == ""
 
 
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    for path in (tmp_path / "runs/x.lock", tmp_path / "runs/a/x.lock"):
+        with pytest.raises(UserError, match=f"The lock file {path} cannot be made, because a file is in the place"):
+            FileLock.attempt(path)
+
+
+def test_a_damaged_lock_file_is_taken_and_what_does_not_print_is_not_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    path.write_bytes(b"\xff\x1b[31m" * 100)
+    assert holder_of(path) == ""
+    with FileLock.attempt(path) or pytest.fail("it is free"):
+        assert holder_of(path) == f"process {os.getpid()} on {os.uname().nodename}"
+
+
+def test_an_error_of_the_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stale(descriptor: int, how: int) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(fcntl, "flock", stale)
+    with pytest.raises(OSError, match="Stale") as told:
+        FileLock.attempt(tmp_path / "x.lock")
+    assert told.value.filename == str(tmp_path / "x.lock")
+
+
 def test_the_mode_and_the_programs_that_a_holder_starts(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
     before = os.umask(0o002)

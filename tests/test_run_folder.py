@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from inspect import signature
 from pathlib import Path
 
 import pytest
 from clipquarry.errors import UserError
 from clipquarry.families.boxes.run_files import BoxFiles
-from clipquarry.run_documents import known_run_facts, read_lists, read_plan, read_run_facts, verdicts
+from clipquarry.run_documents import (
+    known_run_facts,
+    read_catalog_facts,
+    read_label_names,
+    read_lists,
+    read_plan,
+    read_run_facts,
+    verdicts,
+)
 from clipquarry.run_folder import RunFolder, all_begun_runs, begun_runs, gates_of_runs
 from clipquarry.settings import DataRoot
 
@@ -223,3 +231,24 @@ def test_lists_that_are_none_are_one_sentence(tmp_path: Path) -> None:
     place.lists.write_text("{}")
     with pytest.raises(UserError, match="not a list"):
         read_lists(place)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "read", "key"),
+    [
+        ("lists.json", "[{}]", read_lists, "'split' of list 1"),
+        ("lists.json", "[7]", read_lists, "'split' of list 1"),
+        ("lists.json", '[{"split": "val", "format": "videos", "path": 7}]', read_lists, "'path' of list 1"),
+        ("plan.json", "{}", read_plan, "'counts'"),
+        ("plan.json", '{"counts": {}, "jobs": [], "dry_run": false}', read_plan, "'jobs'"),
+        ("catalog.json", "{}", read_catalog_facts, "'splits'"),
+        ("catalog.json", '{"splits": {"val": null}}', read_catalog_facts, "'sha256' of val"),
+        ("catalog.json", '{"splits": {}}', read_label_names, "'label_names'"),
+    ],
+)
+def test_a_document_without_what_is_needed_is_one_sentence(
+    tmp_path: Path, name: str, content: str, read: Callable[[RunFolder], object], key: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=f"{name} has no usable {key}: it was damaged or edited; run the stage"):
+        read(RunFolder(tmp_path))

@@ -110,6 +110,7 @@ class FileLock:
                     f"The file system of {self.path} has no file locks ({error.strerror}): mount it with locks (NFS: version 4, or "
                     "version 3 with lockd and without 'nolock'; Lustre: with 'flock'), or use a folder on another disk."
                 ) from error
+            error.filename = str(self.path)  # flock knows no names
             raise
         return True
 
@@ -152,13 +153,14 @@ class FileLock:
 
 
 def holder_of(path: Path) -> str:
-    """What the lock file says of its holder; empty when it says nothing. It may be of the holder before."""
+    """What the lock file says of its holder; empty when it says nothing, or what does not print. It may be of the holder before."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
     try:
-        return os.read(descriptor, _HOLDER_BYTES).partition(b"\n")[0].decode("utf-8", "replace").strip()
+        said = os.read(descriptor, _HOLDER_BYTES).partition(b"\n")[0].decode("utf-8", "replace").strip()
+        return said if said.isprintable() else ""
     except OSError:
         return ""
     finally:
@@ -182,6 +184,11 @@ def _open(path: Path) -> int:
                 raise UserError(f"The lock file {path} is a link: delete it, then run this again.") from error
             if error.errno in (errno.EISDIR, errno.ENXIO):
                 raise _odd(path) from error
+            if isinstance(error, NotADirectoryError | FileExistsError):
+                raise UserError(
+                    f"The lock file {path} cannot be made, because a file is in the place of one of its folders: "
+                    "move that away, then run this again."
+                ) from error
             if error.errno in (errno.EACCES, errno.EPERM):
                 raise _refused(path, error.strerror) from error
             raise

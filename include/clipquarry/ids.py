@@ -66,8 +66,13 @@ MAX_ID_BYTES = 150
 """An id becomes part of a file's name, with times and a hash beside it; file systems allow 255 bytes."""
 
 
+_PLAIN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}\Z")
+
+
 def id_problem(name: object) -> str | None:
     """Why an id of a video or clip cannot be part of a file name, or None if it can. Dots have no meaning."""
+    if isinstance(name, str) and _PLAIN_ID.match(name):  # nearly all of millions
+        return None
     if not isinstance(name, str) or not name.strip():
         return "is empty"
     if problem := _unfit(name):
@@ -139,3 +144,12 @@ def label_problem(label: str) -> str | None:
     if len(folder.encode()) > MAX_LABEL_BYTES:
         return f"the label is longer than {MAX_LABEL_BYTES} bytes"
     return None
+
+
+def folder_problem(name: object) -> str | None:
+    """Why a text cannot be the name of a class folder as :func:`normalise_label` makes them, or None when it can."""
+    if not isinstance(name, str) or not name:
+        return "is empty"
+    if (problem := label_problem(name)) is not None:
+        return problem.removeprefix("the label ")
+    return "holds white space or a quote" if normalise_label(name) != name else None

@@ -96,11 +96,27 @@ def known_run_facts(folder: Path) -> RunFacts:
 
 
 def read_plan(place: RunFolder) -> PlanFacts:
-    return cast(PlanFacts, _object(place.plan_file))
+    path = place.plan_file
+    value = _object(path)
+    _needs(path, value, counts=dict, jobs=dict, dry_run=bool)
+    return cast(PlanFacts, value)
 
 
 def read_catalog_facts(place: RunFolder) -> CatalogFacts:
-    return cast(CatalogFacts, _object(place.catalog_file))
+    path = place.catalog_file
+    value = _object(path)
+    _needs(path, value, splits=dict)
+    for name, split in value["splits"].items():
+        _needs(path, split, name, sha256=str)
+    return cast(CatalogFacts, value)
+
+
+def read_label_names(place: RunFolder) -> list[str]:
+    """The names of the classes, in the order of their numbers."""
+    path = place.catalog_file
+    value = _object(path)
+    _needs(path, value, label_names=list)
+    return [str(name) for name in value["label_names"]]
 
 
 def read_lists(place: RunFolder) -> list[ListFacts]:
@@ -108,7 +124,19 @@ def read_lists(place: RunFolder) -> list[ListFacts]:
     value = read_json(path)
     if not isinstance(value, list):
         raise UserError(f"{path} holds a {type(value).__name__}, not a list: write the lists again.")
+    for number, one in enumerate(value, 1):
+        _needs(path, one, f"list {number}", split=str, format=str, path=str)
     return cast("list[ListFacts]", value)
+
+
+def _needs(path: Path, value: Any, where: str = "", /, **kinds: type) -> None:
+    """Raise :class:`UserError` unless ``value`` is an object with these keys, of these kinds."""
+    for key, kind in kinds.items():
+        if not isinstance(value, dict) or not isinstance(value.get(key), kind):
+            of = f" of {where}" if where else ""
+            raise UserError(
+                f"{path} has no usable '{key}'{of}: it was damaged or edited; run the stage that writes it again."
+            )
 
 
 def verdicts(place: RunFolder) -> dict[str, str]:

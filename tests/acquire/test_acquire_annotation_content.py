@@ -62,3 +62,21 @@ def test_a_file_of_rows_that_may_be_absent_may_be_empty(tmp_path: Path) -> None:
 def test_a_csv_has_the_separator_that_its_reader_says(tmp_path: Path, body: bytes, separator: str, good: bool) -> None:
     (tmp_path / "a.csv").write_bytes(body)
     assert (file_problem(tmp_path / "a.csv", "a.csv", separator=separator) is None) == good
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        (b'{"id": "a"}\n{"id": "b"}\n', None),
+        (b'{"id": "a"}\n', None),
+        (b'{"error": "no"}\n', "a server's error message"),
+        (b"<html>\n<p>\n", "a web page"),
+        (b'{"id": \n "a"}\n', "its first line is no JSON"),
+        (b"", "it is empty"),
+    ],
+)
+def test_a_format_may_have_json_in_each_line(tmp_path: Path, body: bytes, wrong: str | None) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(body)
+    problem = file_problem(path, "train.jsonl")
+    assert problem is None if wrong is None else wrong in str(problem)

@@ -56,20 +56,48 @@ def test_person_boxes(tmp_path: Path) -> None:
     [
         (
             old(BOXES, "ava_kinetics_csv"),
-            "'annotation_format: ava_kinetics_csv' is of an older version: write 'family'",
+            "key 'annotation_format': 'ava_kinetics_csv' is of an older version: write 'family'",
         ),
-        (CLIPS + "annotation_format: kinetics_csv\n", "the key 'annotation_format' is that of an older version"),
-        (CLIPS + "arrangement: flat\n", "the key 'arrangement' is that of an older version"),
-        (old(CLIPS, "kinetics_csv", "detection: {backend: hog}\n"), "key 'options.detection': unknown key"),
+        (
+            CLIPS + "annotation_format: kinetics_csv\n",
+            "key 'annotation_format': it is of an older version: leave it out",
+        ),
+        (CLIPS + "arrangement: flat\n", "key 'arrangement': it is of an older version: leave it out"),
+        (
+            CLIPS.replace("family: clips\n", f"{THEN}annotation_format: kinetics_csv\n"),
+            "key 'annotation_format': it is of an older version: leave it out, because 'options' is there",
+        ),
+        (
+            CLIPS.replace("options: {reader: kinetics_csv}\n", "detection: {backend: hog}\n"),
+            "key 'detection': it is of an older version: write 'options' now",
+        ),
+        (
+            old(CLIPS, "kinetics_csv", "arrangement: Flat\n"),
+            "key 'arrangement': 'Flat' is neither 'windows' nor 'flat'",
+        ),
+        (old(CLIPS, "kinetics_csv", "detection: {backend: hog}\n"), "key 'detection': unknown key"),
+        (old(BOXES, "ava_csv", "detection: {backend: hok}\n"), "key 'detection.backend': Input should be 'hog'"),
     ],
-    ids=["windows", "both", "arrangement", "detection of clips"],
+    ids=[
+        "windows",
+        "both",
+        "arrangement",
+        "crawl with options",
+        "clips with detection",
+        "misspelt arrangement",
+        "detection of clips",
+        "wrong detection",
+    ],
 )
 def test_what_only_a_person_can_translate(text: str, says: str, tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(text)
     with pytest.raises(SpecError) as caught:
         load_spec(path)
-    assert says in str(caught.value) and str(path) in str(caught.value)
+    sentence = str(caught.value)
+    assert says in sentence and str(path) in sentence, sentence
+    key = re.search(r"line (\d+): key '([\w.]+)'", sentence)
+    assert key and key[2].rpartition(".")[2] in text.splitlines()[int(key[1]) - 1], sentence
 
 
 @pytest.mark.parametrize("name", ["lab_a", "lab_b"])
@@ -151,13 +179,13 @@ def test_an_error_names_the_key_as_it_was_written(old_text: str, new: str, key: 
     ("text", "says"),
     [
         (GOOD + "default_parts: [train]\ndefault_splits: [val]\n", "line 26: key 'default_parts': it is the former name of 'default_splits'"),
-        (GOOD.replace("volume_lists:", "parts_list: {val: x}, volume_lists:"), "key 'sources.2': it is the former name of 'volume_lists'"),
+        (GOOD.replace("volume_lists:", "parts_list: {val: x}, volume_lists:"), "key 'sources.2.parts_list': it is the former name of 'volume_lists'"),
         (GOOD + "expected: {rows: {}, parts: {}}\n", "line 26: key 'expected.parts': it is the former name of 'rows'"),
         (GOOD.replace(FORMER[0][0], "splits: [{name: a, parts: {train: a.csv}}]"), "line 16: key 'splits.0.name': unknown key"),
         (GOOD.replace(FORMER[0][0], "splits: [{}]"), "line 16: key 'splits.0': it names no annotation file"),
         (GOOD.replace(FORMER[0][0], "splits: [{parts: {a: a.csv}}, {parts: {b: b.csv}}, {parts: {a: c.csv}}]"),
          "key 'splits.2.parts.a': the split 'a' is given twice"),
-        (GOOD + "expected: {parts: {train: {count: x}}}\n", "line 26: key 'expected.parts.train.count"),
+        (GOOD + "expected: {parts: {train: {count: x}}}\n", "line 26: key 'expected.parts.train.count': "),
         (GOOD + "expected: {variants: {v1: {parts: {train: {n: 1}}}}}\n", "key 'expected.variants.v1.parts.train.n': unknown key"),
         (GOOD + "expected: {videos: {parts: {train: {n: 1}}}}\n", "key 'expected.videos.parts.train.n': unknown key"),
         (GOOD + "default_parts: [test]\n", "line 26: key 'default_parts': it names 'test', which is no split of the data set"),

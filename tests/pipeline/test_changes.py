@@ -176,3 +176,30 @@ def test_missing_and_coverage_are_of_what_was_asked_for(world: World, monkeypatc
     assert rows("coverage", "kinetics_demo") == [["val", "", "2", "1", "0.5000"]]
     assert [row[0] for row in rows("coverage", "kinetics_demo", "--all")] == ["train", "val"]
     assert {(row[1], row[2]) for row in rows("coverage", "kinetics_demo", "--classes")} == {("", "2"), ("zumba", "2")}
+
+
+def test_a_release_is_published_whatever_a_person_wrote_into_latest_or_a_result(world: World) -> None:
+    ctx = run(world, "one")
+    for text in ("{}", "../../elsewhere", "x\0"):
+        ctx.data.release(ctx.spec.name).mkdir(parents=True, exist_ok=True)
+        ctx.data.latest_release(ctx.spec.name).write_text(text)
+        for result in ("[]", "null", '{"tools": [1]}'):
+            path = ctx.place.step("fetch") / "part-00000.result.json"
+            path.write_text(result)
+            assert publish(ctx).name == "one"
+            assert latest(ctx) == "one"
+
+
+@pytest.mark.parametrize("change", [{"run": "other"}, {"run": "../one"}, {"kind": "half"}])
+def test_the_folder_of_another_run_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
+) -> None:
+    """A copied or edited folder must not make the command work on another run's."""
+    ctx = run(world, "one")
+    update_run_file(ctx)
+    write_json(ctx.place.run_file, read_json(ctx.place.run_file) | change)
+    monkeypatch.setenv("CLIPQUARRY_DATA", str(world.root))
+    for command in ("report", "release"):
+        done = CliRunner().invoke(main, [command, "kinetics_demo"])
+        assert done.exit_code == 2 and isinstance(done.exception, SystemExit), done.output
+        assert "run.json" in done.output or "cannot name a run" in done.output

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
+from clipquarry.errors import ManifestError
 from clipquarry.manifest import read_rows
 from clipquarry.pipeline.record import record
 from clipquarry.pipeline.state import STATE_SCHEMA, check_files, locked, merged, read_state, write_table
+from families.made_run import CATALOG, write_manifest
 from pipeline_world import World
 
 OLD_SCHEMA = STATE_SCHEMA.remove(STATE_SCHEMA.get_field_index("asked_height"))
@@ -93,3 +96,10 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
         order.append("first")
     thread.join(60)
     assert order == ["first", "second"]
+
+
+def test_a_table_of_another_kind_is_no_state(tmp_path: Path) -> None:
+    """All its columns would be empty."""
+    write_manifest(tmp_path / "state.parquet", CATALOG, [])
+    with pytest.raises(ManifestError, match="is a table of 'catalog', not of the state of a data set"):
+        read_state(tmp_path / "state.parquet")

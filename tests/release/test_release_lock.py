@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import random
 import tracemalloc
 from dataclasses import replace
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import clipquarry.release.lock as lock_module
 import pytest
+from click.testing import CliRunner
 from clipquarry import former
+from clipquarry.cli import main
 from clipquarry.datasets.load import find_spec
 from clipquarry.errors import GateBlocked, UserError
 from clipquarry.release.diff import diff_locks
@@ -147,8 +150,24 @@ def test_a_path_twice_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
         (lambda lines: [lines[0].replace('"version": 2', '"version": 3'), *lines[1:]], "lock format 3.*upgrade"),
         (lambda lines: [lines[0].replace('"version": 2', '"version": "x"'), *lines[1:]], "not a lock file"),
         (lambda lines: [lines[0].replace('"version": 2', '"version": true'), *lines[1:]], "not a lock file"),
-        (lambda lines: [lines[0].replace('"namespace": "kinetics400"', '"namespace": 7'), *lines[1:]], "whose the ids"),
-        (lambda lines: [lines[0].replace('"namespace": "kinetics400", ', ""), *lines[1:]], "whose the ids"),
+        (
+            lambda lines: [lines[0].replace('"namespace": "kinetics400"', '"namespace": 7'), *lines[1:]],
+            "'namespace' is no text",
+        ),
+        (lambda lines: [lines[0].replace('"namespace": "kinetics400", ', ""), *lines[1:]], "'namespace' is no text"),
+        (lambda lines: [lines[0].replace('"spec": "s1"', '"spec": ["s1"]'), *lines[1:]], "'spec' is no text"),
+        (lambda lines: [lines[0].replace('{"crf": 20}', "[20]"), *lines[1:]], "'settings' is no object"),
+        (lambda lines: [lines[0].replace('"clips": 3', '"clips": "3"'), *lines[1:]], "'clips' is no whole number"),
+        (
+            lambda lines: [lines[0].replace('"version": 2', f'"version": {"9" * 400}'), *lines[1:]],
+            "lock format 9{40}, this",
+        ),
+        (
+            lambda lines: [*lines[:3], lines[3].replace('"label_index":3', '"label_index":3.5')],
+            "'label_index' is no whole",
+        ),
+        (lambda lines: [*lines[:3], lines[3].replace(',"frames":300', "")], "it has no 'frames'"),
+        (lambda lines: [*lines[:3], lines[3].replace('"frames"', '"more":1,"frames"')], "the unknown key 'more'"),
         (lambda lines: lines[1:], "not a lock file"),
         (lambda lines: [], "not a lock file"),
         (lambda lines: ["<html>", *lines], "not a lock file"),
@@ -245,3 +264,27 @@ def test_a_damaged_lock_leaves_no_list_of_differences(tmp_path: Path) -> None:
     assert not (tmp_path / "all.csv").exists()
     with pytest.raises(UserError, match="cannot be read"):
         diff_locks(a, tmp_path / "absent.lock")
+
+
+def test_the_csv_never_replaces_a_lock(tmp_path: Path) -> None:
+    a, b = written(tmp_path, "a.lock", [clip(1)]), written(tmp_path, "b.lock", [clip(2)])
+    (tmp_path / "link.csv").hardlink_to(b)
+    before = a.read_bytes(), b.read_bytes()
+    for full in (a, tmp_path / "link.csv"):
+        with pytest.raises(UserError, match="is one of the two lock files"):
+            diff_locks(a, b, full=full)
+    assert (a.read_bytes(), b.read_bytes()) == before
+
+
+def test_a_pipe_is_no_lock(tmp_path: Path) -> None:
+    """Reading it would never end."""
+    os.mkfifo(tmp_path / "a.lock")
+    with pytest.raises(UserError, match="is a pipe"):
+        diff_locks(tmp_path / "a.lock", tmp_path / "a.lock")
+
+
+def test_an_error_of_a_rename_names_the_target(tmp_path: Path) -> None:
+    a = written(tmp_path, "a.lock", [clip(1)])
+    (tmp_path / "folder").mkdir()
+    done = CliRunner().invoke(main, ["diff", str(a), str(a), "--csv", str(tmp_path / "folder")])
+    assert (done.exit_code, done.output) == (1, f"clipquarry: {tmp_path}/folder: Is a directory.\n")

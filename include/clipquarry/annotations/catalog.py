@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clipquarry.annotations.items import Item, RejectedRow
+from clipquarry.annotations.csv_records import visible
+from clipquarry.annotations.items import Item, RejectedRow, item_problem
 from clipquarry.annotations.label_table import LabelWriter
 from clipquarry.annotations.labels import LabelIndex
 from clipquarry.errors import UserError
@@ -18,6 +19,8 @@ from clipquarry.reasons import Reason, Status
 from clipquarry.run_folder import labels_beside
 
 KIND = "catalog"
+_EVIDENCE = 3000
+"""Characters; a reader shortens its texts itself."""
 _DONE, _OK = str(Status.DONE), str(Reason.OK)
 
 Read = Callable[[str, Path], Iterator[Item | RejectedRow]]
@@ -69,11 +72,49 @@ def _good(item: Item, split: str) -> Row:
     }  # fmt: skip
 
 
-def _rejected(row: RejectedRow, split: str) -> Row:
+def _rejected(row: RejectedRow, split: str, before: int) -> Row:
+    """``before``: rejected rows of the same line, which a format without a line per row may have."""
+    again = f"-{before + 1}" if before else ""
     return {
-        "item_id": f"{split}/#row-{row.line}", "split": split, "row": row.line, "status": str(Status.REJECTED),
-        "reason": str(row.reason), "evidence": f"{row.sentence}: {row.raw}",
+        "item_id": f"{split}/#row-{row.line}{again}", "split": split, "row": row.line, "status": str(Status.REJECTED),
+        "reason": str(row.reason), "evidence": visible(f"{row.sentence}: {row.raw}", _EVIDENCE),
     }  # fmt: skip
+
+
+class _Checked:
+    """The rows of one split as its reader gives them; items that no run could use, or that were given before, are
+    rejected.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self._classes, self._seen = classes, set[int]()
+
+    def __call__(self, row: Item | RejectedRow) -> Item | RejectedRow:
+        if isinstance(row, RejectedRow):
+            return row
+        if (problem := item_problem(row, self._classes)) is None:
+            # As in read_kinetics_csv: a keyed hash instead of the text.
+            key = hash((row.class_dir, row.clip_id))
+            if key not in self._seen:
+                self._seen.add(key)
+                return row
+            problem = Reason.DUPLICATE, "a clip of this name and class was given before"
+        reason, sentence = problem
+        return RejectedRow(
+            row.line, reason, sentence, f"{row.class_dir}/{row.clip_id}, {row.start} to {row.end} microseconds"
+        )
+
+
+def _noted(rows: Iterator[Item | RejectedRow], path: Path) -> Iterator[Item | RejectedRow]:
+    """The rows; an error gets a note that says in which file, and after which line."""
+    line = 0
+    try:
+        for row in rows:
+            line = row.line
+            yield row
+    except Exception as error:
+        error.add_note(f"{path}, after line {line}")
+        raise
 
 
 def write_catalog(
@@ -82,14 +123,15 @@ def write_catalog(
     read: Read,
     labels: LabelIndex,
     *,
-    why_none: Callable[[str, Path], str] = lambda split, path: "no row of it can be used",
+    why_none: Callable[[str, Path], str] | None = None,
 ) -> CatalogSummary:
     """Write the catalog of the annotation files by split (in that order, rows in the files' order) to ``out``, and
     its labels beside it.
 
     The catalog's ``label`` and ``label_index`` are set for items with exactly one label. ``why_none`` returns a
-    phrase that says why a file has no usable row. Raises :class:`UserError` for such a file, and all errors of
-    ``read``.
+    phrase that says why a file has no usable row; by default it is what is wrong with the first one. An item that no run could use (:func:`item_problem`), or whose
+    name and class were given before, is rejected whatever ``read`` says of it. Raises :class:`UserError` for a file
+    without a usable row, and all errors of ``read``, with a note that says where it was.
     """
     summaries: dict[str, SplitSummary] = {}
     # The labels are written before the catalog.
@@ -98,7 +140,9 @@ def write_catalog(
             summary = summaries[split] = SplitSummary(str(path), sha256_of(path))
             rejected: Counter[str] = Counter()
             classes: set[int] = set()
-            for row in read(split, path):
+            lines: Counter[int] = Counter()
+            first = ""
+            for row in map(_Checked(len(labels)), _noted(read(split, path), path)):
                 summary.rows += 1
                 if isinstance(row, Item):
                     summary.good += 1
@@ -108,9 +152,11 @@ def write_catalog(
                     labelled.add(good["item_id"], row.labels)
                 else:
                     rejected[str(row.reason)] += 1
-                    writer.write(_rejected(row, split))
+                    writer.write(_rejected(row, split, lines[row.line]))
+                    lines[row.line] += 1
+                    first = first or f"no row of it can be used, the first because {visible(row.sentence)}"
             summary.rejected = dict(sorted(rejected.items()))
             summary.labels = len(classes)
             if summary.rows and not summary.good:
-                raise UserError(f"{path}: {why_none(split, path)}.")
+                raise UserError(f"{path}: {why_none(split, path) if why_none else first}.")
     return CatalogSummary(summaries, labels.names, labels.origin)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from numbers import Integral
 from typing import NamedTuple
 
 from clipquarry.annotations.label_table import Label
+from clipquarry.ids import folder_problem, id_problem, label_problem
+from clipquarry.microseconds import SECOND, text
 from clipquarry.reasons import Reason
+
+MAX_SECONDS = 10_000_000
+"""Times from here on are errors, not video (the longest published one is 14,856)."""
+_LATEST = MAX_SECONDS * SECOND
+_folder_problem = lru_cache(maxsize=2048)(folder_problem)
+_label_problem = lru_cache(maxsize=2048)(label_problem)
 
 
 class Item(NamedTuple):
@@ -37,3 +47,40 @@ class RejectedRow(NamedTuple):
     reason: Reason
     sentence: str
     raw: str
+
+
+def item_problem(item: Item, classes: int) -> tuple[Reason, str] | None:
+    """Why no run can use an item, whatever reader made it, or None. ``classes``: number of labels that there are.
+
+    Its names become names of files and folders, its times a window of a video, and its labels lines of lists.
+    """
+    for what, name in (("the id", item.video_id), ("the clip's name", item.clip_id)):
+        if problem := id_problem(name):
+            return Reason.BAD_ID, f"{what} {problem}"
+    if problem := _folder_problem(item.class_dir):
+        return Reason.BAD_LABEL, f"the class folder {problem}"
+    return _time_problem(item) or _labels_problem(item.labels, classes)
+
+
+def _time_problem(item: Item) -> tuple[Reason, str] | None:
+    start, end = item.start, item.end
+    if not (_is_moment(start) and _is_moment(end)):
+        return Reason.BAD_TIME, f"a time is no whole number of microseconds from 0 to {MAX_SECONDS} seconds"
+    if start >= end:
+        return Reason.BAD_TIME, f"the window ends ({text(end)}) before or where it starts ({text(start)})"
+    if any(not told.isprintable() for told in (item.start_text, item.end_text) if told is not None):
+        return Reason.BAD_TIME, "the text of a time holds a control character"
+    return None
+
+
+def _labels_problem(labels: tuple[Label, ...], classes: int) -> tuple[Reason, str] | None:
+    for label in labels:
+        if problem := _label_problem(label.name):
+            return Reason.BAD_LABEL, problem
+        if not 0 <= label.index < classes:
+            return Reason.UNKNOWN_LABEL, f"the class {label.index} is not one of the {classes} that there are"
+    return None
+
+
+def _is_moment(value: object) -> bool:
+    return isinstance(value, Integral) and 0 <= int(value) <= _LATEST

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from clipquarry.annotations.csv_records import BOM, Lines, Record, records, visible
-from clipquarry.annotations.items import RejectedRow
+from clipquarry.annotations.items import MAX_SECONDS, RejectedRow
 from clipquarry.errors import UserError
 from clipquarry.ids import clip_id, id_problem, is_youtube_id, label_problem, normalise_label
 from clipquarry.reasons import Reason
@@ -39,8 +39,6 @@ HEADERS = (
 )
 """The published headers. The order of the columns is free, and there may be others, which are not looked at."""
 
-MAX_SECONDS = 10_000_000
-"""Times from here on are errors, not video (the longest published one is 14,856)."""
 UNLABELLED_DIR = "test"
 """The crawler's folder for rows of a csv without labels."""
 

@@ -76,7 +76,8 @@ class _Group(click.Group):
         except BrokenPipeError:
             sys.exit(int(Exit.OK))
         except OSError as error:  # a data root that is a file, no permission, no space
-            where = f"{error.filename}: " if error.filename else ""
+            place = error.filename2 or error.filename  # of a rename the target: nobody knows the temporary name
+            where = f"{place}: " if place else ""
             click.echo(f"clipquarry: {where}{error.strerror or error}.", err=True)
             sys.exit(int(Exit.ERROR))
 

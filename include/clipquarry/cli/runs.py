@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -149,6 +149,11 @@ def _existing(dataset: str, run_name: str | None, data: Path | None) -> RunConte
         run, params, kind = str(about["run"]), dict(about["params"]), about["kind"]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not the file of a run ({error!r}): start the run again under its name.") from error
+    if settings.data.run(dataset, run) != chosen or kind not in get_args(Kind):
+        raise UserError(
+            f"{path} is of the run {run[:60]!r} ({str(kind)[:20]}), but lies in the folder {chosen.name}: it was moved or "
+            "edited; restore it, or start the run again under its name."
+        )
     return make_context(dataset, run, params, kind=kind, settings=settings, started=True)
 
 

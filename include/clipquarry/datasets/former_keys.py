@@ -6,6 +6,7 @@ called splits and archive volumes ``parts``. ``docs/upgrading.md`` shows the new
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 Where = tuple[str | int, ...]
@@ -18,7 +19,7 @@ _FORMER, _NOW = "{part}", "{split}"
 class FormerKeyError(ValueError):
     """A former key that only a person can translate: the end of a sentence, and the key's place as it was written."""
 
-    def __init__(self, text: str, where: Where = ()) -> None:
+    def __init__(self, text: str, where: Where) -> None:
         super().__init__(text)
         self.where = where
 
@@ -30,14 +31,18 @@ def translated(value: dict[str, Any]) -> dict[str, Any]:
 
 def _with_family(value: dict[str, Any]) -> dict[str, Any]:
     format_ = value.get("annotation_format")
-    if value.get("family") != "crawl" or format_ is None:
+    if value.get("family") != "crawl" or format_ is None or "options" in value:
         if found := next((key for key in _KEYS if key in value), None):
-            raise FormerKeyError(
-                f"the key '{found}' is that of an older version: write 'options' now, whose keys 'clipquarry spec --json-schema' prints"
-            )
+            todo = "write 'options' now, whose keys 'clipquarry spec --json-schema' prints"
+            if "options" in value:
+                todo = "leave it out, because 'options' is there, which has its place now"
+            raise FormerKeyError(f"it is of an older version: {todo}", (found,))
         return value
+    arrangement = value.get("arrangement", "windows")
+    if arrangement not in ("windows", "flat"):
+        raise FormerKeyError(f"{str(arrangement)[:60]!r} is neither 'windows' nor 'flat'", ("arrangement",))
     new = {key: one for key, one in value.items() if key not in _KEYS}
-    flat = value.get("arrangement", "windows") == "flat"
+    flat = arrangement == "flat"
     detection = {"detection": value["detection"]} if "detection" in value else {}
     if format_ == "kinetics_csv":
         options = {"reader": "kinetics_csv", **({"frames": _FLAT_FRAMES} if flat else {}), **detection}
@@ -47,7 +52,8 @@ def _with_family(value: dict[str, Any]) -> dict[str, Any]:
     if format_ == "ava_kinetics_csv" and flat:
         return {**new, "family": "boxes", "options": {"items": "key_frames", **detection}}
     raise FormerKeyError(
-        f"'annotation_format: {str(format_)[:60]}' is of an older version: write 'family' and 'options', whose keys 'clipquarry spec --json-schema' prints"
+        f"{str(format_)[:60]!r} is of an older version: write 'family' and 'options', whose keys 'clipquarry spec --json-schema' prints",
+        ("annotation_format",),
     )
 
 
@@ -118,8 +124,22 @@ def _videos(value: Any) -> Any:
     return value["parts"] if former and "count" not in value["parts"] else value
 
 
+def place_of_error(value: dict[str, Any], error: Mapping[str, Any]) -> Where:
+    """As :func:`as_written`, of one of pydantic's errors: its ``loc`` also names the branches of unions, which nobody wrote."""
+    found: Where = ()
+    for index, step in enumerate(error["loc"]):
+        ahead = error["loc"][index + 1 :]
+        is_absent_key = error["type"] == "missing" and not ahead
+        if _holds(value, as_written(value, (*found, step))) or is_absent_key or ahead == ("[key]",):
+            found = (*found, step)
+    raised = (error.get("ctx") or {}).get("error")
+    return (*as_written(value, found), *(raised.where if isinstance(raised, FormerKeyError) else ()))
+
+
 def as_written(value: dict[str, Any], where: Where) -> Where:
     """The place of a key in the content ``value`` of a YAML before its translation; ``where`` is the place after it."""
+    if where[:1] == ("options",) and "options" not in value and "annotation_format" in value:
+        where = where[1:] if where[1:2] == ("detection",) else ("annotation_format",)
     found: list[str | int] = []
     here: Any = value
     for step in where:

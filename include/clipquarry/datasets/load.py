@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from clipquarry.datasets.checks import problems
 from clipquarry.datasets.families import find_family, spec_model
-from clipquarry.datasets.former_keys import FormerKeyError, as_written, translated
+from clipquarry.datasets.former_keys import FormerKeyError, as_written, place_of_error, translated
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.datasets.namespace import namespace_of
 from clipquarry.datasets.needs import run_needs
@@ -73,15 +73,15 @@ def load_spec(path: Path) -> DatasetSpec:
     try:
         value = dict(translated(value))
     except FormerKeyError as error:
-        key = f" key '{'.'.join(map(str, error.where))}':" if error.where else ""
-        raise SpecError(f"{path}, line {_line_of(node, error.where)}:{key} {error}.") from error
+        key = ".".join(map(str, error.where))
+        raise SpecError(f"{path}, line {_line_of(node, error.where)}: key '{key}': {error}.") from error
     try:
         spec = _model(path, node, value).model_validate(value)
     except ValidationError as error:
         found = error.errors(include_url=False)
         # A misspelt key is also a missing one; the misspelling says more.
         first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
-        where = as_written(written, tuple(step for step in first["loc"] if step != "[key]"))
+        where = place_of_error(written, first)
         key = ".".join(map(str, where)) or "(top)"
         reason = str(first["msg"]).removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":

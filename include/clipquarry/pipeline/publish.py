@@ -25,7 +25,7 @@ from clipquarry.pipeline.nothing import NothingToDo
 from clipquarry.pipeline.state import PRESENT, read_state
 from clipquarry.release.lock import LockHeader, LockRow, open_lock, spec_hash, write_lock
 from clipquarry.release.verify import verified
-from clipquarry.run_documents import read_catalog_facts
+from clipquarry.run_documents import as_object, read_catalog_facts
 from clipquarry.settings import slug
 from clipquarry.steps.tools import tool_versions
 
@@ -46,7 +46,7 @@ def _tools(ctx: RunContext) -> dict[str, str]:
     """Tools by the run's steps (a container's are not the worker's); several versions are all named."""
     seen: dict[str, set[str]] = {name: set() for name in tool_versions()}
     for path in ctx.place.results_of():
-        for name, version in read_json(path).get("tools", {}).items():
+        for name, version in as_object(as_object(read_json(path)).get("tools")).items():
             seen.setdefault(name, set()).add(str(version))
     return {name: ", ".join(sorted(found)) or tool_versions()[name] for name, found in seen.items()}
 
@@ -79,8 +79,9 @@ def latest_name(ctx: RunContext) -> str:
     """The run of the newest release, by the file ``latest``; "" if there is none, or if something else lies there."""
     latest = ctx.data.latest_release(ctx.spec.name)
     try:
-        return latest.read_text(encoding="utf-8").strip() if latest.is_file() else ""
-    except (OSError, UnicodeDecodeError):
+        name = latest.read_text(encoding="utf-8").strip() if latest.is_file() else ""
+        return name if name and slug(name) == name else ""
+    except (OSError, UnicodeDecodeError, UserError):
         return ""
 
 
@@ -93,7 +94,7 @@ def latest_release(ctx: RunContext) -> Path | None:
     """The newest release's folder."""
     name = latest_name(ctx)
     folder = ctx.data.release(ctx.spec.name) / name
-    return folder if name and slug(name) == name and folder.is_dir() else None
+    return folder if name and folder.is_dir() else None
 
 
 def release_is_current(ctx: RunContext) -> bool:

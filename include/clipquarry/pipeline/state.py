@@ -9,8 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clipquarry.errors import ManifestError
 from clipquarry.file_lock import FileLock
-from clipquarry.manifest import RESULT_FIELDS, ManifestWriter, Row, read_table, schema_of
+from clipquarry.manifest import RESULT_FIELDS, ManifestWriter, Row, kind_of, read_table, schema_of
 from clipquarry.reasons import Reason, Status
 from clipquarry.steps.fields import ASKED_HEIGHT_FIELD, ATTEMPTS_FIELD, CONTENT_FIELDS, MEDIA_FIELDS, PATH_FIELD
 
@@ -20,10 +21,12 @@ PRESENT = pa.array([str(Status.DONE), str(Status.KEPT)], pa.string())
 GONE = "the file was here and has gone from the disk; it is fetched again"
 """Evidence of an item whose file has gone."""
 
+STATE = "state"
+"""The kind of its table."""
 SOURCE_FIELD = pa.field("source", pa.string())
 
 STATE_SCHEMA = schema_of(
-    (*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, SOURCE_FIELD, ASKED_HEIGHT_FIELD, *CONTENT_FIELDS), "state"
+    (*RESULT_FIELDS, *MEDIA_FIELDS, PATH_FIELD, SOURCE_FIELD, ASKED_HEIGHT_FIELD, *CONTENT_FIELDS), STATE
 )
 RESULTS_SCHEMA = schema_of((*STATE_SCHEMA, ATTEMPTS_FIELD), "results")
 
@@ -36,9 +39,16 @@ def locked(state: Path) -> Iterator[None]:
 
 
 def read_state(state: Path) -> pa.Table:
-    """The state as a table; empty before the first run. A column that an older version lacked is null."""
+    """The state as a table; empty before the first run. A column that an older version lacked is null.
+
+    Raises :class:`ManifestError` for a table of another kind, which has none of them.
+    """
     if not state.exists():
         return STATE_SCHEMA.empty_table()
+    if (kind := kind_of(state)) != STATE:
+        raise ManifestError(
+            f"{state} is a table of '{kind}', not of the state of a data set: put the right one in its place."
+        )
     table = read_table(state)
     for field in STATE_SCHEMA:
         if field.name not in table.column_names:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from clipquarry.errors import UserError
 from clipquarry.files import writing
 from clipquarry.release.lock import Lock, LockHeader, LockRow, open_lock
 
@@ -138,8 +139,11 @@ def _differences(a: LockRow | None, b: LockRow | None, whose: tuple[str, str]) -
 def diff_locks(a: Path, b: Path, *, examples: int = 5, full: Path | None = None) -> LockDiff:
     """Compare two lock files. Memory does not grow with their length; ``full`` is a csv of every difference.
 
-    Raises :class:`UserError` when one of them is no lock file, is damaged, or has a newer format.
+    Raises :class:`UserError` when one of them is no lock file, is damaged, or has a newer format, and when ``full``
+    is one of them.
     """
+    if full is not None and any(full.exists() and one.exists() and full.samefile(one) for one in (a, b)):
+        raise UserError(f"{full} is one of the two lock files, and would be replaced by the csv: name another file.")
     diff = LockDiff(str(a), str(b))
     with ExitStack() as stack:
         lock_a, lock_b = stack.enter_context(open_lock(a)), stack.enter_context(open_lock(b))

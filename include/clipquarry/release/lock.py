@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import heapq
 import json
-import math
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -22,12 +21,14 @@ from typing import IO, Any, NamedTuple
 from clipquarry import former
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.errors import UserError
-from clipquarry.files import disk_errors, writing
+from clipquarry.files import disk_errors, refuse_pipe, writing
 from clipquarry.store import content_key
 
 LOCK_VERSION = 2
 PRODUCT = "clipquarry"
 _MAX_LINE = 1 << 20
+_LONGEST = 1e9
+"""Seconds; more are an error, and so is NaN."""
 _CHUNK = 50_000
 """Rows that are sorted in memory at a time."""
 
@@ -82,18 +83,36 @@ def spec_hash(spec: DatasetSpec) -> str:
     return content_key(spec=spec.content())
 
 
+_TEXTS = ("path", "clip_id", "split", "sha256")
+_COUNTS = ("label_index", "bytes", "frames")
+
+
 def _row(line: bytes, number: int, path: Path) -> LockRow:
     try:
-        row = LockRow(**json.loads(line))
-        numbers = (row.label_index, row.bytes, row.duration, row.frames)
-        if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
-            raise TypeError("a number is none")
-        if not all(text.isprintable() for text in (row.path, row.clip_id, row.split, row.sha256)):
-            raise ValueError("a name does not print")
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise UserError(f"{path}, line {number} is not a clip of a lock file ({said}): get the file again.") from error
-    return row
+        values = json.loads(line)
+        problem = _row_problem(values)
+    except (ValueError, RecursionError) as error:
+        problem = " ".join(str(error).split())[:200]
+    if problem:
+        raise UserError(f"{path}, line {number} is not a clip of a lock file ({problem}): get the file again.")
+    return LockRow(**values)
+
+
+def _row_problem(values: Any) -> str:
+    if not isinstance(values, dict):
+        return "it is no object"
+    if odd := sorted(values.keys() ^ set(LockRow._fields)):
+        return f"it has {'the unknown key' if odd[0] in values else 'no'} {odd[0][:60]!r}"
+    for name in _TEXTS:
+        if not isinstance(values[name], str) or not values[name].isprintable():
+            return f"'{name}' is no text that prints"
+    for name in _COUNTS:
+        if type(values[name]) is not int or abs(values[name]) >= 1 << 63:
+            return f"'{name}' is no whole number"
+    duration = values["duration"]
+    if type(duration) not in (int, float) or not abs(duration) < _LONGEST:
+        return "'duration' is no number of seconds"
+    return ""
 
 
 @contextmanager
@@ -149,34 +168,42 @@ def write_lock(target: Path, header: LockHeader, rows: Iterable[LockRow]) -> int
     return count
 
 
+_ANEW = "give the .lock file of a release, or get it again"
+
+
 def _header(line: bytes, path: Path) -> LockHeader:
     try:
         values = json.loads(line)
         version = values["version"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise UserError(f"{path} is not a lock file: its first line is not a header.") from error
+        raise UserError(f"{path} is not a lock file: its first line is not a header; {_ANEW}.") from error
     if type(version) is not int or version < 1:
-        raise UserError(f"{path} is not a lock file: its header has the version {str(version)[:40]!r}.")
+        raise UserError(f"{path} is not a lock file: its header has the version {str(version)[:40]!r}; {_ANEW}.")
     if version > LOCK_VERSION:
         raise UserError(
-            f"{path} has lock format {version}, this Clipquarry knows up to {LOCK_VERSION}: upgrade Clipquarry to read it."
+            f"{path} has lock format {str(version)[:40]}, this Clipquarry knows up to {LOCK_VERSION}: upgrade Clipquarry to read it."
         )
     known = {column.name for column in fields(LockHeader)} - ({"namespace"} if version == 1 else set())
-    try:
-        header = LockHeader(**{key: value for key, value in values.items() if key in known})
-        if version > 1 and not (
-            isinstance(header.namespace, str) and header.namespace.isprintable() and header.namespace
-        ):
-            raise TypeError("namespace does not say whose the ids are")
-        return _renamed(header) if version == 1 else header
-    except TypeError as error:
-        raise UserError(f"{path} is not a lock file: its header is not complete ({str(error)[:200]}).") from error
+    if problem := _header_problem(values):
+        raise UserError(f"{path} is not a lock file: its header is not complete ({problem}); {_ANEW}.")
+    header = LockHeader(**{key: value for key, value in values.items() if key in known})
+    return _renamed(header) if version == 1 else header
+
+
+def _header_problem(values: dict[str, Any]) -> str:
+    for name in ("dataset", "spec", *(("namespace",) if values["version"] > 1 else ())):
+        if not isinstance(text := values.get(name), str) or not text.isprintable() or not text:
+            return f"'{name}' is no text that prints"
+    for name in ("annotations", "tools", "settings"):
+        if not isinstance(values.get(name, {}), dict):
+            return f"'{name}' is no object"
+    return "" if type(values.get("clips")) is int else "'clips' is no whole number"
 
 
 def _renamed(header: LockHeader) -> LockHeader:
     """Clipquarry among the tools may have its former name."""
     tools = header.tools
-    if not isinstance(tools, dict) or former.NAME not in tools:
+    if former.NAME not in tools:
         return header
     return replace(header, tools={PRODUCT if name == former.NAME else name: told for name, told in tools.items()})
 
@@ -209,6 +236,7 @@ class Lock:
 def open_lock(path: Path) -> Iterator[Lock]:
     """Open a lock file and read its header; an unknown format version is refused with a sentence."""
     try:
+        refuse_pipe(path)
         handle = open(path, "rb")  # noqa: SIM115 - closed below
     except OSError as error:
         raise UserError(f"The lock file {path} cannot be read: {error.strerror}.") from error

@@ -11,7 +11,7 @@ from typing import Any
 from clipquarry.datasets.namespace import namespace_of
 from clipquarry.families.clips.options import clips_options
 from clipquarry.families.clips.params import ClipsParams
-from clipquarry.families.clips.readers import reader_of
+from clipquarry.families.clips.readers import write_catalog
 from clipquarry.files import sha256_of, write_json
 from clipquarry.pipeline.context import RunContext
 from clipquarry.pipeline.ledgers import namespaces
@@ -27,7 +27,7 @@ from clipquarry.pipeline.stage import (
 from clipquarry.pipeline.stage import gate as run_gate
 from clipquarry.pipeline.stage import plan as make_plan
 from clipquarry.quality.params import GateParams
-from clipquarry.run_documents import read_catalog_facts, read_lists
+from clipquarry.run_documents import read_label_names, read_lists
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 def read_annotations(ctx: RunContext) -> dict[str, Any]:
     """Download the annotation files, write the catalog, begin the run in the ledger."""
     begin(ctx)
-    told = reader_of(ctx.spec).write_catalog(ctx)
+    told = write_catalog(ctx)
     write_json(ctx.place.catalog_file, told)
     tell_ledger(ctx)
     return {"rows": told["rows"]}
@@ -125,8 +125,7 @@ def release(ctx: RunContext) -> str:
             shutil.copy2(ctx.place.missing_csv(form), folder)
         for split in ctx.splits:
             write_download_report(ctx.recorded, split, folder)
-        names = read_catalog_facts(ctx.place)["label_names"]
-        write_label_map(LabelIndex(tuple(names)), folder / "label_map.txt")
+        write_label_map(LabelIndex(tuple(read_label_names(ctx.place))), folder / "label_map.txt")
 
     needs_plan(ctx)
     needs_made(ctx.recorded, "record")
