@@ -26,10 +26,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from clipquarry.demo.origin import Origin
 from clipquarry.families.clips.sample import make_kinetics
@@ -61,38 +63,41 @@ def until(database: Path, query: str, wanted: tuple[str, ...], seconds: float = 
     raise SystemExit(f"not within {seconds:g} s: {query}")
 
 
-def in_airflow(home: Path, data: Path, shards: int) -> list[float]:
-    """Seconds of each fetch task, from queued to its end."""
+@contextmanager
+def live_airflow(home: Path, data: Path, **settings: str) -> Iterator[tuple[int, Callable[..., None]]]:
+    """An Airflow that knows the DAG: its process id, and a function that runs a command of its."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     environment = {
         **os.environ, "AIRFLOW__API__PORT": str(port), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "AIRFLOW_HOME": str(home), "CLIPQUARRY_DATA": str(data), "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
-        "CLIPQUARRY_RUNTIME": "process", "CLIPQUARRY_ONLY": DATASET,
+        "AIRFLOW_HOME": str(home), "CLIPQUARRY_DATA": str(data), "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"), **settings,
     }  # fmt: skip
-    database = home / "airflow.db"
     with open(home.with_suffix(".log"), "wb") as log:
-        up = subprocess.Popen(
-            [PROJECT / "docker/local/up.sh", home, data],
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        to_log: dict[str, Any] = {"env": environment, "stdout": log, "stderr": log}
+        up = subprocess.Popen([PROJECT / "docker/local/up.sh", home, data], start_new_session=True, **to_log)
+
+        def command(*arguments: str) -> None:
+            subprocess.run([sys.executable, "-m", "airflow", *arguments], check=True, **to_log)
+
         try:
-            until(database, f"SELECT dag_id FROM dag WHERE dag_id = '{DATASET}'", (DATASET,))
-            conf = json.dumps({"shards": shards})
-            argv = [sys.executable, "-m", "airflow", "dags", "trigger", DATASET, "--run-id", RUN, "--conf", conf]
-            subprocess.run(argv, env=environment, check=True, stdout=log, stderr=log)
-            until(database, f"SELECT state FROM dag_run WHERE run_id = '{RUN}'", ("success", "failed"))
-            times = rows(
-                database,
-                f"SELECT queued_dttm, end_date FROM task_instance WHERE run_id = '{RUN}' AND task_id = 'fetch'",
-            )
+            dataset = settings["CLIPQUARRY_ONLY"]
+            until(home / "airflow.db", f"SELECT dag_id FROM dag WHERE dag_id = '{dataset}'", (dataset,))
+            yield up.pid, command
         finally:
-            up.send_signal(signal.SIGINT)
+            up.send_signal(signal.SIGTERM)
             up.wait(60)
+
+
+def in_airflow(home: Path, data: Path, shards: int) -> list[float]:
+    """Seconds of each fetch task, from queued to its end."""
+    database = home / "airflow.db"
+    with live_airflow(home, data, CLIPQUARRY_RUNTIME="process", CLIPQUARRY_ONLY=DATASET) as (_, command):
+        command("dags", "trigger", DATASET, "--run-id", RUN, "--conf", json.dumps({"shards": shards}))
+        until(database, f"SELECT state FROM dag_run WHERE run_id = '{RUN}'", ("success", "failed"))
+        times = rows(
+            database, f"SELECT queued_dttm, end_date FROM task_instance WHERE run_id = '{RUN}' AND task_id = 'fetch'"
+        )
     assert len(times) > 1, times
     return [(datetime.fromisoformat(end) - datetime.fromisoformat(begun)).total_seconds() for begun, end in times]
 
@@ -133,13 +138,14 @@ def cycles_cpu(home: Path, cycles: int, only: str) -> float:
 
 
 def dag_files(folder: Path, cycles: int, *, every_data_set: bool = True) -> None:
-    """Print what a cycle over ``dags/`` costs, and a DAG of it."""
+    """Print what a cycle over ``dags/`` costs, and a DAG of it; of 0 cycles, the first one with Airflow's start."""
     every: dict[str, tuple[float, int]] = {}
     for only in ("", DATASET) if every_data_set else (DATASET,):
         home = folder / f"airflow-{only}"
         home.mkdir()
-        cycles_cpu(home, 1, only)  # the first writes into Airflow's database what the next ones find unchanged
-        cost = (cycles_cpu(home, 1 + cycles, only) - cycles_cpu(home, 1, only)) / cycles
+        cost = cycles_cpu(home, 1, only)  # it writes into Airflow's database what the next ones find unchanged
+        if cycles:
+            cost = (cycles_cpu(home, 1 + cycles, only) - cycles_cpu(home, 1, only)) / cycles
         (number,) = rows(home / "airflow.db", "SELECT count(*) FROM dag")[0]
         every[only] = cost, int(number)
     files = len(list((PROJECT / "dags").glob("*.py")))
@@ -160,7 +166,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two shards, and the DAG files of one data set read once")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.shards, arguments.cycles = 2, 1
+        arguments.shards, arguments.cycles = 2, 0
     with tempfile.TemporaryDirectory(prefix="clipquarry-bench-", ignore_cleanup_errors=True) as name:
         dag_files(Path(name), arguments.cycles, every_data_set=not arguments.quick)
     if arguments.only_files:

@@ -77,14 +77,14 @@ def quality(video: Path, folder: Path) -> None:
         print(f"| {name} | {psnr:.2f} | {ssim:.4f} | {out.stat().st_size:,} | {used:.2f} |")
 
 
-def compare(windows: int, sources: int, seconds: int, noise: int, folder: Path) -> None:
+def compare(
+    windows: int, sources: int, seconds: int, noise: int, folder: Path, size: tuple[int, int] = (1280, 720)
+) -> None:
     """The row of the table; ends with an error when a clip differs."""
     films = []
     for n in range(sources):
         path = folder / f"source{n}.mp4"
-        films.append(
-            make_video(path, seconds, size=(1280, 720), label=f"bench {n}", preset="veryfast", gop=150, noise=noise)
-        )
+        films.append(make_video(path, seconds, size=size, label=f"bench {n}", preset="veryfast", gop=150, noise=noise))
     cuts = [(films[n % sources], seconds - SECONDS - 1 - n // sources % 17) for n in range(windows)]
     recipe = Recipe()
     ours = theirs = our_wall = their_wall = 0.0
@@ -104,7 +104,7 @@ def compare(windows: int, sources: int, seconds: int, noise: int, folder: Path) 
     print(f"{ffmpeg()}; recipe {recipe.preset}, crf {recipe.crf}, sound {recipe.audio}; noise {noise}")
     print("| cut | reference | Clipquarry | ratio | at least |\n|---|---|---|---|---|")
     print(
-        f"| {windows} windows of {SECONDS} s near the end of {seconds} s 720p sources, clips per CPU second;"
+        f"| {windows} windows of {SECONDS} s near the end of {seconds} s {size[1]}p sources, clips per CPU second;"
         " same first frame, same length ± 1 frame"
         f" | {windows / theirs:.3f} | {windows / ours:.3f} | {theirs / ours:.1f}x | 4x |"
     )
@@ -116,14 +116,14 @@ def compare(windows: int, sources: int, seconds: int, noise: int, folder: Path) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="two windows of one 16 second source")
+    parser.add_argument("--quick", action="store_true", help="two windows of one small 16 second source")
     parser.add_argument("--windows", type=int, default=50, help="how many windows (50)")
     parser.add_argument("--noise", type=int, default=3, help="how noisy the camera is (3; 0: a drawn film)")
     parser.add_argument("--quality", type=Path, metavar="VIDEO", help="also compare the encodes of this video")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="clipquarry-bench-") as folder:
         if arguments.quick:
-            compare(2, 1, 16, arguments.noise, Path(folder))
+            compare(2, 1, 16, arguments.noise, Path(folder), (320, 180))
         else:
             compare(arguments.windows, 3, 120, arguments.noise, Path(folder))
         if arguments.quality:

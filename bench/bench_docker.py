@@ -12,8 +12,6 @@ import argparse
 import json
 import os
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from bench_airflow import PROJECT, rows, until
+from bench_airflow import PROJECT, live_airflow, rows
 from clipquarry.demo.origin import Origin
 from clipquarry.demo.videos import make_video
 
@@ -93,58 +91,29 @@ def hundred(folder: Path, origin: Origin, shards: int) -> tuple[str, int, float,
     """State of the run, shards, seconds of all fetch tasks, and the scheduler's memory every second of them."""
     home, data = folder / "airflow", folder / "data"
     data.mkdir()
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    environment = {
-        **os.environ, "AIRFLOW__API__PORT": str(port), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "AIRFLOW_HOME": str(home), "CLIPQUARRY_DATA": str(data), "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+    database = home / "airflow.db"
+    memory: list[float] = []
+    settings = {
         "CLIPQUARRY_RUNTIME": "docker", "CLIPQUARRY_DOCKER_NETWORK": "host", "BENCH_URL": origin.url, "CLIPQUARRY_ONLY": DATASET,
         "CLIPQUARRY_DATASETS": str(folder / "specs"),
     }  # fmt: skip
-    database = home / "airflow.db"
-    memory: list[float] = []
-    with open(folder / "airflow.log", "wb") as log:
-        up = subprocess.Popen(
-            [PROJECT / "docker/local/up.sh", home, data],
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
+    with live_airflow(home, data, **settings) as (pid, command):
+        command("pools", "set", "clipquarry_egress", str(AT_ONCE), "")
+        command("dags", "trigger", DATASET, "--run-id", RUN, "--conf", json.dumps({"shards": shards}))
+        done = (
+            f"SELECT count(*) FROM task_instance WHERE run_id = '{RUN}' AND task_id = 'fetch' AND end_date IS NOT NULL"
         )
-        airflow = [sys.executable, "-m", "airflow"]
-        try:
-            until(database, f"SELECT dag_id FROM dag WHERE dag_id = '{DATASET}'", (DATASET,))
-            subprocess.run(
-                [*airflow, "pools", "set", "clipquarry_egress", str(AT_ONCE), ""],
-                env=environment,
-                check=True,
-                stdout=log,
-                stderr=log,
-            )
-            conf = json.dumps({"shards": shards})
-            subprocess.run(
-                [*airflow, "dags", "trigger", DATASET, "--run-id", RUN, "--conf", conf],
-                env=environment,
-                check=True,
-                stdout=log,
-                stderr=log,
-            )
-            done = f"SELECT count(*) FROM task_instance WHERE run_id = '{RUN}' AND task_id = 'fetch' AND end_date IS NOT NULL"
-            ended = f"SELECT state FROM dag_run WHERE run_id = '{RUN}'"
-            while rows(database, ended)[0][0] not in ("success", "failed"):
-                if int(rows(database, done)[0][0]) > 0:
-                    memory.append(scheduler_megabytes(psutil.Process(up.pid)))
-                time.sleep(1)
-            (state,) = rows(database, ended)[0]
-            query = (
-                "SELECT count(*), (julianday(max(end_date)) - julianday(min(start_date))) * 86400 FROM task_instance "
-                f"WHERE run_id = '{RUN}' AND task_id = 'fetch' AND state = 'success'"
-            )
-            count, seconds = rows(database, query)[0]
-        finally:
-            up.send_signal(signal.SIGTERM)
-            up.wait(60)
+        ended = f"SELECT state FROM dag_run WHERE run_id = '{RUN}'"
+        while rows(database, ended)[0][0] not in ("success", "failed"):
+            if int(rows(database, done)[0][0]) > 0:
+                memory.append(scheduler_megabytes(psutil.Process(pid)))
+            time.sleep(1)
+        (state,) = rows(database, ended)[0]
+        query = (
+            "SELECT count(*), (julianday(max(end_date)) - julianday(min(start_date))) * 86400 FROM task_instance "
+            f"WHERE run_id = '{RUN}' AND task_id = 'fetch' AND state = 'success'"
+        )
+        count, seconds = rows(database, query)[0]
     return state, int(count), float(seconds), memory
 
 
@@ -152,10 +121,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=8, help="how often either runtime makes the shard (8)")
     parser.add_argument("--shards", type=int, default=100, help="tasks of the run (100)")
-    parser.add_argument("--quick", action="store_true", help="one pair, and two shards")
+    parser.add_argument("--quick", action="store_true", help="one pair, and no run through Airflow")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.pairs, arguments.shards = 1, 2
+        arguments.pairs, arguments.shards = 1, 0
     with tempfile.TemporaryDirectory(prefix="clipquarry-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         process, docker = overhead(folder, arguments.pairs)
@@ -164,7 +133,8 @@ def main() -> None:
             f"| median of {arguments.pairs}, in turn | {process:.2f} | {docker:.2f} | {docker - process:+.2f} | 2 |",
             flush=True,
         )
-
+        if not arguments.shards:
+            return
         count = arguments.shards * VIDEOS_A_SHARD
         served = folder / "served"
         (served / "videos").mkdir(parents=True)

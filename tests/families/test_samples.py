@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,7 +26,9 @@ from toy_package import install, toy_family, toy_tasks
 
 SAME_EACH_TIME = ("404", "410", "html")
 """Dead links that say the same as often as they are asked, without a wait."""
-KILLS = 3
+KILLS = 4
+IN_WORK = 16
+"""Requests that may be made, and attempts that may be told, once more: two jobs were in work, four groups each, at two kills."""
 OF_THIS_TRY = ("attempts", "evidence", "status", "signature")
 """Columns that tell in which try an item came, or when its frames were written; the ``key`` of a look at a frame says that too."""
 
@@ -38,6 +41,9 @@ class Made:
     served: Served
     tasks: tuple[Task, ...]
     calm: Killed
+    origin: Origin
+    asked: Counter[str]
+    """What the undisturbed run asked of the server."""
 
     def run_in(self, data: Path) -> Killed:
         """The same run in another data root."""
@@ -56,7 +62,7 @@ def _undisturbed(
         calm = Killed(data, sample.dataset, tuple(arguments), environment=found_by)
         served.place(calm.layout)
         calm.finish()
-        yield Made(sample, served, tasks, calm)
+        yield Made(sample, served, tasks, calm, origin, origin.asked.copy())
 
 
 @pytest.fixture(scope="module", params=[*packaged_families(), "toy"])
@@ -122,7 +128,7 @@ def _recorded(run: Killed) -> str:
 
 @pytest.mark.timeout(600)
 def test_a_kill_in_the_middle_changes_nothing(made: Made, tmp_path: Path) -> None:
-    calm, disturbed = made.calm, made.run_in(tmp_path / "disturbed")
+    calm, disturbed, before = made.calm, made.run_in(tmp_path / "disturbed"), made.origin.asked.copy()
     rng = random.Random(made.sample.dataset)
     moments = _moments(made.tasks)
     for number in sorted(rng.sample(range(len(moments)), min(KILLS, len(moments)))):
@@ -135,3 +141,8 @@ def test_a_kill_in_the_middle_changes_nothing(made: Made, tmp_path: Path) -> Non
     assert [name for name in mine if mine[name] != theirs[name]] == []
     assert verdicts(RunFolder(disturbed.folder)) == verdicts(RunFolder(calm.folder))
     assert disturbed.leftovers() == calm.leftovers() == []
+    again = made.origin.asked - before - made.asked
+    assert sum(count for path, count in again.items() if "annotations" not in path) <= IN_WORK, again
+    told, wanted = disturbed.attempts(), calm.attempts()
+    assert (told - wanted).total() <= IN_WORK, "what was finished is told once"
+    assert len(wanted.keys() - told.keys()) <= 4, "nothing is forgotten, but for what was in work at the very moment"
