@@ -84,6 +84,12 @@ def library() -> Any:
     return ffi
 
 
+def version() -> str:
+    """libarchive's version, such as 3.6.2. Raises MachineError as :func:`library` does."""
+    number = int(library().version_number())
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+
 @cache
 def _utf8_locale() -> tuple[Any, int] | None:
     """``uselocale`` and a UTF-8 locale for it; None where the process has one already.
@@ -167,7 +173,7 @@ class Archive:
             code = _FATAL
         if code != self._ffi.ARCHIVE_OK:  # a warning: it would start another program
             raise MachineError(
-                f"This machine's libarchive ({self._ffi.version_number()}) cannot read {name}: install version 3.4 or newer of it."
+                f"This machine's libarchive ({version()}) cannot read {name}: install version 3.4 or newer of it."
             )
 
     def __exit__(self, *_: object) -> None:

@@ -119,7 +119,7 @@ class Joined(io.RawIOBase):
 
 def _open(path: Path) -> BinaryIO:
     try:
-        return open(path, "rb", buffering=0)  # type: ignore[return-value]
+        return open(path, "rb", buffering=0)
     except OSError as error:
         raise FetchFailed(Reason.NOT_FOUND, f"{path}: {error.strerror}") from error
 

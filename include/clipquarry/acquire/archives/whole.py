@@ -67,7 +67,7 @@ def _seven_zip(file: _Bytes) -> None:
 
 
 def _rar4(file: _Bytes) -> None:
-    place, files, is_solid = len(_RAR4), 0, False
+    place = len(_RAR4)
     while True:
         if place >= file.total:
             raise _cut("the rar has no end mark")
@@ -83,9 +83,7 @@ def _rar4(file: _Bytes) -> None:
             data = _number(header, 7) + (_number(header, 32) << 32 if kind == 0x74 and flags & 0x100 else 0)
         if (kind == 0x73 and flags & 0x80) or (kind == 0x74 and flags & 0x04):
             raise Damaged(_LOCKED)
-        files += kind == 0x74
-        is_solid |= kind == 0x73 and bool(flags & 0x08)
-        if is_solid and files > 1:
+        if kind in (0x74, 0x7A) and flags & 0x10:
             raise Damaged("solid rar of version 4 is not supported")
         place += size + data
         if place > file.total:
