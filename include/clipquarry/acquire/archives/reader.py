@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from threading import Event
+from typing import IO
 
 from pydantic import SecretStr
 
@@ -232,10 +233,12 @@ def _spooled(stream: Stream, reading: Reading, counter: Counter) -> Iterator[Joi
         target.unlink(missing_ok=True)
 
 
-def write(out: object, piece: bytes | memoryview, target: Path) -> None:
-    """Write a piece of a member. A write error is a fault of the machine, never of the archive."""
+def write(out: IO[bytes], piece: bytes | memoryview, target: Path) -> None:
+    """Write a whole piece of a member. A write error is a fault of the machine, never of the archive."""
+    left = memoryview(piece)
     try:
         with disk_errors(target):
-            out.write(piece)  # type: ignore[attr-defined]
+            while left:
+                left = left[out.write(left) :]
     except OSError as error:
         raise MachineError(f"{target.parent} cannot be written to ({error.strerror}).") from error

@@ -10,13 +10,16 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import accumulate
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from threading import Event
 from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit
 
 from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.archives.content import HEAD, Blocks, Format, format_of
 from clipquarry.acquire.archives.native import Archive, Kind
-from clipquarry.acquire.download import page_like
+from clipquarry.acquire.download import Downloader, page_like
+from clipquarry.files import inside, publish
 from clipquarry.reasons import Reason
 
 _NUMBER = re.compile(r"(\d+)(?=\D*$)")
@@ -47,6 +50,24 @@ def in_order(parts: Sequence[Path]) -> list[Path]:
             f"the parts of {parts[0].name} have a gap: number {some} of 0 to {max(numbered)} is missing",
         )
     return [numbered[number] for number in sorted(numbered)]
+
+
+def downloaded(urls: Sequence[str], folder: Path, downloader: Downloader, cancelled: Event) -> list[Path]:
+    """The volumes at ``urls``, in ``folder`` under the names of their addresses; those that are there are not fetched again.
+
+    A download that was killed goes on by byte range where it was. Raises :class:`FetchFailed`, for a web page too.
+    """
+    names = [PurePosixPath(unquote(urlsplit(url).path)).name for url in urls]
+    if len(set(names)) < len(names):
+        raise FetchFailed(Reason.DUPLICATE, "two addresses of one archive have the same file name")
+    paths = []
+    for url, name in zip(urls, names, strict=True):
+        target = inside(folder, name)
+        if not target.exists():
+            got = downloader.download(url, folder, ".volume", cancelled)
+            publish(got.path, target)
+        paths.append(target)
+    return paths
 
 
 class Joined(io.RawIOBase):
