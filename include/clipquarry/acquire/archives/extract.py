@@ -8,6 +8,7 @@ Files that were there before are never replaced: one with the same bytes counts 
 
 from __future__ import annotations
 
+import errno
 import filecmp
 import os
 import shutil
@@ -18,7 +19,7 @@ from pathlib import Path
 from clipquarry.acquire.answer import FetchFailed, one_line
 from clipquarry.acquire.archives.names import Names, Refused, Seen, parts_of
 from clipquarry.acquire.archives.native import Kind
-from clipquarry.acquire.archives.reader import Member, Reading, members_of, write
+from clipquarry.acquire.archives.reader import Member, Reading, members_of
 from clipquarry.acquire.archives.record import Record, Refusal, Unpacked
 from clipquarry.acquire.archives.volumes import Joined
 from clipquarry.errors import MachineError, UserError
@@ -84,7 +85,7 @@ def extract(
             run.read(volumes)
             run.resolve_links()
             run.place()
-        return record.finish(run.refused, about, run.files, run.kept, run.bytes)
+        return record.finish(run.refused, about, run.files, run.kept, run.size)
 
 
 def _compare(volumes: Sequence[Path], sha256: str) -> None:
@@ -131,13 +132,15 @@ class _Extraction:
     refused: list[Refusal] = field(default_factory=list)
     files: int = 0
     kept: int = 0
-    bytes: int = 0
+    size: int = 0
     names: Names = field(default_factory=Names)
     links: list[tuple[Member, list[str]]] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     """Paths where another file lies."""
-    folder: list[str] = field(default_factory=list)
+    folder: list[str] | None = None
     is_below_a_file: bool = False
+    is_new_folder: bool = False
+    """Of ``folder``, the last one that was looked at."""
 
     def refuse(self, member: str, reason: Reason, evidence: str) -> None:
         """Add a row to the table of what was refused."""
@@ -151,6 +154,10 @@ class _Extraction:
 
     def read(self, volumes: Sequence[Path]) -> None:
         """Unpack all members into the staging folder, to the archive's end."""
+        with disk_errors(self.into):
+            self._read(volumes)
+
+    def _read(self, volumes: Sequence[Path]) -> None:
         for member in members_of(volumes, self.reading):
             if member.kind is not Kind.FOLDER:
                 self._take(member)
@@ -185,11 +192,12 @@ class _Extraction:
             self.folder = folder
             places = (self.into.joinpath(*folder[:depth]) for depth in range(1, len(folder) + 1))
             self.is_below_a_file = any(os.path.lexists(place) and not place.is_dir() for place in places)
+            self.is_new_folder = not self.into.joinpath(*folder).is_dir()
         return self.is_below_a_file
 
     def _write(self, member: Member, path: str) -> None:
         there = f"{self.into}/{path}"
-        if os.path.lexists(there):
+        if not self.is_new_folder and os.path.lexists(there):
             if not _has_bytes(there, member.blocks()):
                 return self._is_taken(member, path)
             self.kept += 1
@@ -200,15 +208,27 @@ class _Extraction:
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
             return self.refuse(member.name, Reason.DUPLICATE, "the archive holds a file and a folder of this name")
         size = 0
-        with open(descriptor, "wb", buffering=0) as out:
+        try:
             for block in member.blocks():
-                write(out, block, Path(staged))
                 size += len(block)
+                self._append(descriptor, block)
+        finally:
+            os.close(descriptor)
         return self._note(path, size)
+
+    def _append(self, descriptor: int, block: bytes) -> None:
+        try:
+            written = os.write(descriptor, block)
+            while written < len(block):
+                written += os.write(descriptor, block[written:])
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise  # read says what to do
+            raise MachineError(f"{self.into} cannot be written to ({error.strerror}).") from error
 
     def _note(self, path: str, size: int) -> None:
         self.files += 1
-        self.bytes += size
+        self.size += size
         self.table.write({"path": path, "bytes": size})
 
     def resolve_links(self) -> None:
@@ -315,12 +335,11 @@ def _renamed(folder: str, to: Path) -> bool:
 
 def _create(path: str) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with disk_errors(Path(path)):
-        try:
-            return os.open(path, flags, 0o666)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH120 — once for each of very many folders
-            return os.open(path, flags, 0o666)
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, flags, 0o666)
 
 
 def _same_file(source: Path, target: Path) -> None:

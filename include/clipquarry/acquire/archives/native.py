@@ -159,8 +159,8 @@ class Archive:
                 self._switch_on(ffi.get_read_format_function, name)
             if self._stream.seekable():
                 ffi.read_set_seek_callback(self._pointer, self._on_seek)
-            with self._errors(), _names_are_utf8():
-                ffi.read_open(self._pointer, None, ffi.NO_OPEN_CB, self._on_read, ffi.NO_CLOSE_CB)
+            with _names_are_utf8():
+                self._call(ffi.read_open, None, ffi.NO_OPEN_CB, self._on_read, ffi.NO_CLOSE_CB)
         except BaseException:
             self.__exit__()
             raise
@@ -200,14 +200,16 @@ class Archive:
             self._failure = error
             return _FATAL
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _call(self, function: Any, *arguments: Any) -> int:
+        """Call a function of libarchive on this archive; what the stream raised meanwhile goes first."""
         try:
-            yield
+            code = function(self._pointer, *arguments)
         except self._ffi.ArchiveError as error:
             self._raise_failure()
             raise Damaged(error.msg or "libarchive cannot read it") from None
-        self._raise_failure()
+        if self._failure is not None:
+            self._raise_failure()
+        return int(code)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -216,13 +218,20 @@ class Archive:
 
     def headers(self) -> Iterator[Header]:
         """The members in the archive's order; the data of those that are not read is skipped."""
-        ffi = self._ffi
+        end = self._ffi.ARCHIVE_EOF
+        has_utf8 = _utf8_locale() is None
         while True:
-            with self._errors(), _names_are_utf8():
-                if ffi.read_next_header2(self._pointer, self._entry) == ffi.ARCHIVE_EOF:
-                    return
-                header = self._header()
+            if has_utf8:
+                header = self._header() if self._next() != end else None
+            else:
+                with _names_are_utf8():
+                    header = self._header() if self._next() != end else None
+            if header is None:
+                return
             yield header
+
+    def _next(self) -> int:
+        return self._call(self._ffi.read_next_header2, self._entry)
 
     def _header(self) -> Header:
         ffi, entry = self._ffi, self._entry
@@ -244,8 +253,7 @@ class Archive:
         places = ctypes.byref(block), ctypes.byref(size), ctypes.byref(offset)
         position = 0
         while True:
-            with self._errors():
-                code = ffi.read_data_block(pointer, *places)
+            code = self._call(ffi.read_data_block, *places)
             while position < offset.value:
                 zeros = bytes(min(BLOCK, offset.value - position))
                 position += len(zeros)

@@ -57,7 +57,7 @@ class Reading:
 class Member:
     """A member of an archive. Its data can be read once, before the next member is asked for."""
 
-    __slots__ = ("_archive", "_passed", "kind", "limits", "link", "name", "size")
+    __slots__ = ("_archive", "_checksum", "_passed", "kind", "limits", "link", "name", "size")
 
     def __init__(
         self, header: Header, folder: str, archive: Archive, reading: Reading, counter: Counter | None
@@ -66,7 +66,7 @@ class Member:
         """The path that the archive gives, behind the folder of the archive that it is in. Untrusted."""
         self.kind, self.size = header.kind, header.size
         self.link = folder + header.link if header.kind is Kind.HARD_LINK else header.link
-        self._archive, self.limits, self._passed = archive, reading.limits, counter
+        self._archive, self.limits, self._passed, self._checksum = archive, reading.limits, counter, checksum
 
     @property
     def is_too_large(self) -> bool:
@@ -74,19 +74,19 @@ class Member:
 
     def blocks(self) -> Iterator[bytes]:
         """The data. Raises :class:`FetchFailed` above the limit of a member, whatever size was announced."""
-        count = 0
-        with _damage():
+        count, most, passed = 0, self.limits.member, self._passed
+        try:
             for block in self._archive.blocks():
                 count += len(block)
-                if self._passed is not None:
-                    self._passed.bytes(len(block))
-                if count > self.limits.member:
-                    raise FetchFailed(
-                        Reason.CORRUPT, f"{self.name[-100:]!r} unpacks to more than {self.limits.member} bytes"
-                    )
+                if passed is not None:
+                    passed.bytes(len(block))
+                if count > most:
+                    raise FetchFailed(Reason.CORRUPT, f"{self.name[-100:]!r} unpacks to more than {most} bytes")
                 yield block
-            if self.size is not None and count != self.size:
-                raise Damaged(f"a member has {count} of {self.size} bytes", is_short=count < self.size)
+        except Damaged as error:
+            raise _told(error) from None
+        if self.size is not None and count != self.size:
+            raise _told(Damaged(f"a member has {count} of {self.size} bytes", is_short=count < self.size))
 
 
 def members_of(source: Readable | Sequence[Path], reading: Reading) -> Iterator[Member]:
@@ -116,21 +116,22 @@ def _damage() -> Iterator[None]:
     try:
         yield
     except Damaged as error:
-        text = str(error)
-        if _UNABLE.search(text):
-            raise FetchFailed(
-                Reason.TOOL_FAILED,
-                f"libarchive cannot read this archive ({text}): unpack it with another program (unar, 7z) into the data set's folder",
-            ) from None
-        if _LOCKED.search(text):
-            raise FetchFailed(
-                Reason.CORRUPT, f"the archive is encrypted, and the password is missing or wrong ({text})"
-            ) from None
-        is_short = error.is_short or bool(_SHORT.search(text))
-        raise FetchFailed(
-            Reason.TRUNCATED if is_short else Reason.CORRUPT,
-            f"the archive breaks off: {text}" if is_short else f"the archive is damaged: {text}",
-        ) from None
+        raise _told(error) from None
+
+
+def _told(error: Damaged) -> FetchFailed:
+    """The reason for what libarchive said."""
+    text = str(error)
+    if _UNABLE.search(text):
+        what = f"libarchive cannot read this archive ({text})"
+        return FetchFailed(
+            Reason.TOOL_FAILED, f"{what}: unpack it with another program (unar, 7z) into the data set's folder"
+        )
+    if _LOCKED.search(text):
+        return FetchFailed(Reason.CORRUPT, f"the archive is encrypted, and the password is missing or wrong ({text})")
+    if error.is_short or _SHORT.search(text):
+        return FetchFailed(Reason.TRUNCATED, f"the archive breaks off: {text}")
+    return FetchFailed(Reason.CORRUPT, f"the archive is damaged: {text}")
 
 
 def _members(stream: Stream, reading: Reading, counter: Counter, folder: str, depth: int) -> Iterator[Member]:
@@ -171,13 +172,14 @@ def _read(
     stream: Stream, kind: Format, reading: Reading, counter: Counter, folder: str, depth: int
 ) -> Iterator[Member]:
     passed = None if kind is Format.TAR else counter  # a tar counts all that it reads, what is skipped too
-    check_whole(stream, kind)
+    checksums = check_whole(stream, kind)
     with _opened(stream, kind, reading) as archive:
-        for header in archive.headers():
+        for number, header in enumerate(archive.headers()):
             if reading.cancelled.is_set():
                 raise FetchFailed(Reason.TRANSPORT, "the step was stopped while it read an archive")
             counter.member()
-            member = Member(header, folder, archive, reading, passed)
+            checksum = checksums[number] if number < len(checksums) else None
+            member = Member(header, folder, archive, reading, passed, checksum)
             if depth and header.kind is Kind.FILE and _is_nested(header.name, reading.nested):
                 yield from _inner(member, reading, counter, depth - 1)
             else:

@@ -1,6 +1,6 @@
 """Whether a rar or 7z file is whole, by its own account: read before libarchive, which ends silently where some are cut off.
 
-Only headers are read. What libarchive cannot read (solid rar of version 4, encrypted rar) is told here too, before the first
+libarchive does not compare the checksums of stored rar members either: they are read here. Only headers are read. What libarchive cannot read (solid rar of version 4, encrypted rar) is told here too, before the first
 member is written.
 """
 
@@ -25,15 +25,20 @@ def _cut(text: str) -> Damaged:
     return Damaged(text, is_short=True)
 
 
-def check_whole(stream: Stream, kind: Format) -> None:
+Checksums = list[int | None]
+"""CRC-32 of each member of a rar, in their order."""
+
+
+def check_whole(stream: Stream, kind: Format) -> Checksums:
     """Raise :class:`Damaged` for a file that is cut off or that libarchive cannot read. The stream is at its beginning afterwards."""
     check = _CHECKS.get(kind)
     if check is None:
-        return
+        return []
     total = stream.seek(0, io.SEEK_END)
     stream.seek(0)
-    check(_Bytes(stream, total))
+    checksums = check(_Bytes(stream, total))
     stream.seek(0)
+    return checksums
 
 
 @dataclass
@@ -60,13 +65,15 @@ def _number(data: bytes, place: int = 0, count: int = 4) -> int:
     return int.from_bytes(data[place : place + count], "little")
 
 
-def _seven_zip(file: _Bytes) -> None:
+def _seven_zip(file: _Bytes) -> Checksums:
     start = file.at(0, 32)
     if 32 + _number(start, 12, 8) + _number(start, 20, 8) > file.total:
         raise _cut("the 7z is without its directory, which stands at its end")
+    return []  # libarchive compares them
 
 
-def _rar4(file: _Bytes) -> None:
+def _rar4(file: _Bytes) -> Checksums:
+    found: Checksums = []
     place = len(_RAR4)
     while True:
         if place >= file.total:
@@ -88,10 +95,20 @@ def _rar4(file: _Bytes) -> None:
         place += size + data
         if place > file.total:
             raise _cut("the rar's last member is not whole")
+        if kind == 0x74:
+            _note(found, _number(header, 16), goes_on=bool(flags & 1))
         if kind == 0x7B:
             if not flags & 1:
-                return
+                return found
             place = _next_volume(file, place, _RAR4)
+
+
+def _note(found: Checksums, checksum: int | None, *, goes_on: bool) -> None:
+    """The last part of a member that is split over volumes has the checksum of all."""
+    if goes_on and found:
+        found[-1] = checksum
+    else:
+        found.append(checksum)
 
 
 def _next_volume(file: _Bytes, place: int, magic: bytes) -> int:
@@ -102,7 +119,8 @@ def _next_volume(file: _Bytes, place: int, magic: bytes) -> int:
     return place + found + len(magic)
 
 
-def _rar5(file: _Bytes) -> None:
+def _rar5(file: _Bytes) -> Checksums:
+    found: Checksums = []
     place = len(_RAR5)
     while True:
         if place >= file.total:
@@ -122,10 +140,21 @@ def _rar5(file: _Bytes) -> None:
         place = begin + size + data
         if place > file.total:
             raise _cut("the rar's last member is not whole")
+        if kind == 2:
+            _note(found, _checksum5(header, at), goes_on=bool(flags & 8))
         if kind == 5:
             if not _vint(header, at)[0] & 1:
-                return
+                return found
             place = _next_volume(file, place, _RAR5)
+
+
+def _checksum5(header: bytes, at: int) -> int | None:
+    """The CRC-32 in a file's header, whose own fields begin at ``at``; None: it has another hash."""
+    flags, at = _vint(header, at)
+    for _ in ("size", "attributes"):
+        _, at = _vint(header, at)
+    at += 4 if flags & 2 else 0  # a time
+    return _number(header, at) if flags & 4 else None
 
 
 def _records(extra: bytes) -> set[int]:
@@ -151,7 +180,7 @@ def _vint(data: bytes, place: int) -> tuple[int, int]:
     raise Damaged("a number in a header of the rar is too long")
 
 
-_CHECKS: dict[Format, Callable[[_Bytes], None]] = {
+_CHECKS: dict[Format, Callable[[_Bytes], Checksums]] = {
     Format.SEVEN_ZIP: _seven_zip,
     Format.RAR: _rar4,
     Format.RAR5: _rar5,
