@@ -8,6 +8,7 @@ connection. The other formats need a file: what comes from a connection or out o
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,8 +61,9 @@ class Member:
     __slots__ = ("_archive", "_checksum", "_passed", "kind", "limits", "link", "name", "size")
 
     def __init__(
-        self, header: Header, folder: str, archive: Archive, reading: Reading, counter: Counter | None
-    ) -> None:
+        self, header: Header, folder: str, archive: Archive, reading: Reading, counter: Counter | None,
+        checksum: int | None,
+    ) -> None:  # fmt: skip
         self.name = folder + header.name
         """The path that the archive gives, behind the folder of the archive that it is in. Untrusted."""
         self.kind, self.size = header.kind, header.size
@@ -74,10 +76,12 @@ class Member:
 
     def blocks(self) -> Iterator[bytes]:
         """The data. Raises :class:`FetchFailed` above the limit of a member, whatever size was announced."""
-        count, most, passed = 0, self.limits.member, self._passed
+        count, crc, most, passed = 0, 0, self.limits.member, self._passed
         try:
             for block in self._archive.blocks():
                 count += len(block)
+                if self._checksum is not None:
+                    crc = zlib.crc32(block, crc)
                 if passed is not None:
                     passed.bytes(len(block))
                 if count > most:
@@ -87,6 +91,8 @@ class Member:
             raise _told(error) from None
         if self.size is not None and count != self.size:
             raise _told(Damaged(f"a member has {count} of {self.size} bytes", is_short=count < self.size))
+        if self._checksum not in (None, crc):
+            raise _told(Damaged("the checksum of a member is wrong"))
 
 
 def members_of(source: Readable | Sequence[Path], reading: Reading) -> Iterator[Member]:
