@@ -61,7 +61,9 @@ class Header:
     """What an archive says of one member. All of it is untrusted."""
 
     name: str
-    """With surrogates where its bytes are not UTF-8; empty where it has none."""
+    """With surrogates where its bytes are not UTF-8; empty where it has none. Names that the format declares as UTF-8 or UTF-16 (pax,
+    zip, 7z, rar) come in the normal form C, because libarchive converts them.
+    """
     kind: Kind
     size: int | None
     link: str = ""
