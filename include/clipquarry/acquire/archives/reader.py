@@ -7,6 +7,7 @@ connection. The other formats need a file: what comes from a connection or out o
 
 from __future__ import annotations
 
+import io
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,7 @@ _SHORT = re.compile(
 )
 _UNABLE = re.compile(r"support unavailable|not supported|unsupported (zip|rar|7|compression|method|filter)", re.I)
 _LOCKED = re.compile(r"passphrase|encrypt|password", re.I)
+_END_OF_ZIP = (1 << 16) + 22
 _MOST_FILTERS = 2
 """Compressions of one file inside each other."""
 
@@ -199,12 +201,21 @@ def _opened(stream: Stream, kind: Format, reading: Reading) -> Iterator[Archive]
         archive.__enter__()
     except Damaged as error:
         if kind is Format.ZIP:
-            raise Damaged("the zip is without its directory, which stands at its end", is_short=True) from error
+            raise _without_directory(stream) from error
         raise
     try:
         yield archive
     finally:
         archive.__exit__()
+
+
+def _without_directory(stream: Stream) -> Damaged:
+    """What is wrong with a zip whose directory libarchive does not find."""
+    total = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, total - _END_OF_ZIP))
+    if b"PK\x05\x06" in io.BufferedReader(stream, 1 << 16).read():
+        return Damaged("the directory of the zip is not where its end says")
+    return Damaged("the zip is without its directory, which stands at its end", is_short=True)
 
 
 def _is_nested(name: str, patterns: tuple[str, ...]) -> bool:
