@@ -72,7 +72,9 @@ def _copy(packed: Packed, scratch: Path, suffix: str) -> tuple[Path, int]:
 
 
 @contextmanager
-def _opened(place: str, downloader: Downloader, cancelled: Event) -> Iterator[tuple[io.BufferedReader[Any], Path | None]]:
+def _opened(
+    place: str, downloader: Downloader, cancelled: Event
+) -> Iterator[tuple[io.BufferedReader[Any], Path | None]]:
     """A stream over a url or a local path; for a local file the path too."""
     if urlsplit(place).scheme in ("http", "https"):
         with io.BufferedReader(HttpStream(downloader, place, cancelled), 1 << 20) as stream:
