@@ -6,6 +6,7 @@ came from outside are checked before they become paths.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import json
@@ -118,6 +119,22 @@ def sync_file(path: Path) -> None:
         os.close(fd)
 
 
+def sync_file_system(path: Path) -> None:
+    """Flush everything that was written to ``path``'s file system: one call for very many files."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            failed = ctypes.CDLL(None, use_errno=True).syncfs(fd) != 0
+        except AttributeError:  # another libc
+            os.sync()
+            return
+        if failed:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(path))
+    finally:
+        os.close(fd)
+
+
 def publish(temporary: Path, target: Path) -> None:
     """Rename a finished, verified temporary file to its target (same folder), durably."""
     sync_file(temporary)
@@ -149,6 +166,12 @@ def writing(target: Path, mode: str = "w") -> Iterator[IO[Any]]:
 def publish_new(temporary: Path, target: Path) -> None:
     """As :func:`publish`, for a target that is not there yet. Raises FileExistsError: what lies there is never replaced."""
     sync_file(temporary)
+    place_new(temporary, target)
+    sync_folder(target.parent)
+
+
+def place_new(temporary: Path, target: Path) -> None:
+    """Rename a file to a target that is not there yet, on the same file system. Raises FileExistsError. Nothing is flushed."""
     try:
         os.link(temporary, target)
         temporary.unlink()
@@ -158,7 +181,6 @@ def publish_new(temporary: Path, target: Path) -> None:
         if os.path.lexists(target):  # a file system without hard links: as good as it gets
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
         os.replace(temporary, target)
-    sync_folder(target.parent)
 
 
 def write_new(target: Path, text: str) -> None:

@@ -123,6 +123,11 @@ class DataRoot:
         return self.private / "store"
 
     @property
+    def archives(self) -> Path:
+        """What was unpacked out of each archive, and what was refused."""
+        return self.private / "archives"
+
+    @property
     def scratch(self) -> Path:
         """Unfinished downloads; same file system as the store, so that finishing is a rename."""
         return self.private / SCRATCH

@@ -22,6 +22,7 @@ ROWS = {
     "bench_gates": ("| gates of ava_kinetics, 7,000 rows", "| gates of kinetics700, 3,000 rows"),
     "bench_ledger": ("| plan_refresh |", "| record, again |"),
     "bench_lists": ("| lists of 2,800 clips, 15% missing",),
+    "bench_unpack": ("| unpack 1,000 files of 4,000 bytes",),
     "bench_nowhere": ("| a run of 2,800 rows",),
 }
 """Beginnings of the rows that a benchmark prints with ``--quick``."""
