@@ -11,7 +11,22 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import pytest
+from clipquarry.acquire.archives.native import library
+from clipquarry.errors import MachineError
+
 Files = dict[str, bytes]
+
+
+def _why_not() -> str:
+    try:
+        library()
+    except MachineError as error:
+        return str(error)
+    return ""
+
+
+needs_libarchive = pytest.mark.skipif(bool(_why_not()), reason=_why_not())
 
 
 def tar(files: Files, *, links: dict[str, tuple[bytes, str]] | None = None, fmt: int = tarfile.GNU_FORMAT) -> bytes:

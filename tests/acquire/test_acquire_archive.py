@@ -14,8 +14,7 @@ from threading import Event
 
 import pytest
 from clipquarry.acquire.answer import FetchFailed
-from clipquarry.acquire.archive import clip_members, list_volumes, members
-from clipquarry.acquire.archives.limits import ArchiveLimits
+from clipquarry.acquire.archive import ArchiveLimits, clip_members, list_volumes, members
 from clipquarry.acquire.download import Downloader, Limits
 from clipquarry.demo.origin import Origin
 from clipquarry.errors import UserError
@@ -280,8 +279,8 @@ def test_damaged_archives_end_with_a_reason_and_leave_nothing(folder: Path, tmp_
         assert not list((tmp_path / "s").glob("*"))
 
 
-def test_a_zip_whose_directory_is_elsewhere_is_damaged(folder: Path, tmp_path: Path) -> None:
-    """Its end says that the directory lies ten bytes further."""
+def test_whatever_a_zip_makes_python_raise_is_an_answer(folder: Path, tmp_path: Path) -> None:
+    """Its directory says that it lies ten bytes further: Python seeks to before the beginning (EINVAL)."""
     path = save(folder, "zip")
     data = bytearray(path.read_bytes())
     end = data.rindex(b"PK\x05\x06")
@@ -290,13 +289,13 @@ def test_a_zip_whose_directory_is_elsewhere_is_damaged(folder: Path, tmp_path: P
     found, error = read(str(path), tmp_path / "scratch")
     assert found == {}
     assert error is not None and error.reason is Reason.CORRUPT
-    assert "is not where its end says" in error.evidence
+    assert "Invalid argument" in error.evidence
     assert not list((tmp_path / "scratch").glob("*")) if (tmp_path / "scratch").exists() else True
 
 
 def test_a_scratch_folder_that_takes_nothing_is_not_the_archives_fault(folder: Path, tmp_path: Path) -> None:
-    from clipquarry.acquire.archives import reader
+    from clipquarry.acquire import archive
     from clipquarry.errors import RetryLater
 
     with open("/dev/full", "wb", buffering=0) as full, pytest.raises(RetryLater):
-        reader.write(full, b"x", tmp_path / "x")
+        archive._write(full, b"x", tmp_path / "x")

@@ -15,7 +15,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from acquire.made_archives import KINDS, Files, rar4, save, tar, zipped
+from acquire.made_archives import KINDS, Files, needs_libarchive, rar4, save, tar, zipped
 from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.archives.extract import Placement, extract
 from clipquarry.acquire.archives.limits import ArchiveLimits
@@ -26,6 +26,8 @@ from clipquarry.errors import RetryLater, UserError
 from clipquarry.manifest import read_rows
 from clipquarry.reasons import Reason
 from clipquarry.settings import DataRoot
+
+pytestmark = needs_libarchive
 
 FILES: Files = {f"top/{n % 7}/{n:05}.jpg": random.Random(n).randbytes(n + 1) for n in range(300)}
 

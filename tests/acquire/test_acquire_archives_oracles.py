@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from acquire.made_archives import needs_libarchive
 from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.archives.extract import Placement, extract
 from clipquarry.acquire.archives.reader import Reading
@@ -18,6 +19,7 @@ ORACLES = Path(__file__).parents[2].parent / "shared" / "oracles"
 pytestmark = [
     pytest.mark.shared,
     pytest.mark.skipif(not ORACLES.is_dir(), reason="the folder with the reference cases is not there"),
+    needs_libarchive,
 ]
 
 

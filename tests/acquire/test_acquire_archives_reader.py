@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from acquire.made_archives import KINDS, Files, rar4, rar5, save, tar, zip_crypto, zipped
+from acquire.made_archives import KINDS, Files, needs_libarchive, rar4, rar5, save, tar, zip_crypto, zipped
 from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.archives import native
 from clipquarry.acquire.archives.limits import ArchiveLimits
@@ -27,6 +27,8 @@ from clipquarry.demo.origin import Origin
 from clipquarry.errors import MachineError
 from clipquarry.reasons import Reason
 from pydantic import SecretStr
+
+pytestmark = needs_libarchive
 
 FILES: Files = {f"top/é {n}/#1 (a);&'[b].jpg": random.Random(n).randbytes(900 * n + 1) for n in range(6)}
 QUICK = Limits(attempts=2, connect=1, read=1, backoff=0.01)

@@ -135,18 +135,3 @@ def test_free_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free))
     (finding,) = topic(preflight_youtube(folder=tmp_path), "disk")
     assert finding.level == level and f"{free >> 30}.0 GiB" in finding.sentence
-
-
-def test_doctor_names_libarchive(monkeypatch: pytest.MonkeyPatch) -> None:
-    from clipquarry.acquire import preflight
-    from clipquarry.errors import MachineError
-
-    assert [one.level for one in preflight.preflight_archives()] == ["ok"]
-
-    def none() -> str:
-        raise MachineError("There is none: install libarchive13.")
-
-    monkeypatch.setattr(preflight, "version", none)
-    assert [(one.level, one.sentence) for one in preflight.preflight_archives()] == [
-        ("fail", "There is none: install libarchive13.")
-    ]

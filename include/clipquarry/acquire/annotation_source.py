@@ -29,8 +29,7 @@ from urllib.parse import urlsplit
 
 from clipquarry.acquire.annotation_content import file_problem
 from clipquarry.acquire.answer import ClipRequest, FetchFailed
-from clipquarry.acquire.archive import members
-from clipquarry.acquire.archives.limits import ArchiveLimits
+from clipquarry.acquire.archive import ArchiveLimits, members
 from clipquarry.acquire.download import Downloader
 from clipquarry.acquire.template import Template, expand_environment, unset_variables
 from clipquarry.datasets.model import Source

@@ -18,7 +18,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from clipquarry.acquire.archives.native import version
 from clipquarry.acquire.plugins import providers
 from clipquarry.errors import ClipquarryError
 
@@ -63,14 +62,6 @@ def preflight_youtube(
         *([] if folder is None else _space(folder)),
         *([] if plugins is None else _providers(plugins, extractor_args)),
     ]
-
-
-def preflight_archives() -> list[Finding]:
-    """Check that archives can be read. Never raises."""
-    try:
-        return [Finding("ok", "libarchive", f"libarchive {version()} reads archives.")]
-    except ClipquarryError as error:
-        return [Finding("fail", "libarchive", str(error))]
 
 
 @cache

@@ -101,16 +101,15 @@ def _ledger(settings: Settings) -> list[tuple[str, str]]:
 @click.command()
 @data_option
 def doctor(data: Path | None) -> None:
-    """Say whether this machine can do the work: ffmpeg, libarchive, yt-dlp, a JavaScript runtime, disk, ledger."""
-    from clipquarry.acquire.preflight import preflight_archives, preflight_youtube
+    """Say whether this machine can do the work: ffmpeg, yt-dlp, a JavaScript runtime, disk, ledger."""
+    from clipquarry.acquire.preflight import preflight_youtube
     from clipquarry.media.tools import ffmpeg
 
     settings = settings_for(data)
     tool = ffmpeg()
     rows = [("ok", f"ffmpeg {tool.version} ({tool.origin}, {tool.path})")]
     settings.data.root.mkdir(parents=True, exist_ok=True)
-    found = preflight_archives()
-    found += preflight_youtube(
+    found = preflight_youtube(
         cookies=settings.cookies,
         folder=settings.data.root,
         plugins=settings.ytdlp_plugins,

@@ -27,7 +27,6 @@ from pydantic import Field
 
 from clipquarry.acquire.answer import FetchFailed, one_line
 from clipquarry.acquire.archive import Member, clip_members, list_volumes
-from clipquarry.acquire.archives.native import library
 from clipquarry.acquire.cache import SourceCache
 from clipquarry.acquire.connection import Nearness, Reach
 from clipquarry.acquire.download import Downloader, Limits
@@ -152,9 +151,8 @@ class UnpackStep(Step[UnpackParams]):
         return Downloader(Limits(attempts=params.attempts, read=params.timeout_s), hosts=self._hosts, reach=reach)
 
     def preflight(self, ctx: StepContext[UnpackParams]) -> None:
-        """MachineError without ffmpeg or libarchive; ManifestError when the wanted table cannot be read."""
+        """MachineError without ffmpeg; ManifestError when the wanted table cannot be read."""
         ffmpeg()
-        library()
         self._wanted_clips(ctx)
 
     def key(self, row: Row, ctx: StepContext[UnpackParams]) -> str:
