@@ -235,8 +235,9 @@ def _inner(member: Member, reading: Reading, counter: Counter, depth: int) -> It
 @contextmanager
 def _spooled(stream: Stream, reading: Reading, counter: Counter) -> Iterator[Joined]:
     """A file in scratch with what is left of ``stream``."""
-    reading.scratch.mkdir(parents=True, exist_ok=True)
-    target = temporary_beside(reading.scratch / "archive")
+    scratch = reading.scratch
+    scratch.mkdir(parents=True, exist_ok=True)
+    target = temporary_beside(scratch / "archive")
     count, most = 0, reading.limits.total
     try:
         with disk_errors(target), open(target, "wb") as out:
