@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from clipquarry.acquire.answer import ClipRequest, FetchFailed
 from clipquarry.acquire.breaker import Breaker
 from clipquarry.acquire.budget import Budget
+from clipquarry.acquire.download import Limits
 from clipquarry.acquire.network import Network
 from clipquarry.acquire.section import Input, NoSection, copy_section
 from clipquarry.acquire.youtube import YouTubeOptions, YouTubeSource
@@ -59,6 +61,12 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(media: Path) -> Iterator[Server]:
     with serving(media) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def no_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sections are asked for again at once."""
+    monkeypatch.setattr("clipquarry.acquire.section.Limits", partial(Limits, backoff=0.01))
 
 
 @pytest.fixture
