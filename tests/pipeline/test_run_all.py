@@ -241,8 +241,11 @@ def test_what_is_wrong_is_one_sentence(lab: Lab, first: str, arguments: list[str
 
 def test_a_data_root_that_cannot_be_written(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    done = lab("run", DATASET, "--data", str(tmp_path / "file/data"), code=1)
-    assert str(tmp_path / "file") in done.stderr.splitlines()[-1]
+    done = lab("run", DATASET, "--data", str(tmp_path / "file/data"), code=2)
+    assert (
+        f"{tmp_path}/file/" in done.stderr.splitlines()[-1]
+        and "a file is in the place of one of its folders" in done.stderr
+    )
 
 
 def test_a_yaml_that_no_run_could_use_is_told(lab: Lab) -> None:
