@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from queue import Empty
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -204,9 +205,15 @@ def measure(root: Path, dataset: str, gates: tuple[str, ...]) -> tuple[Cost, lis
     answer = context.Queue()
     process = context.Process(target=_child, args=(root, dataset, gates, answer))
     process.start()
-    cost, told = answer.get()
-    process.join()
-    return cost, told
+    while True:
+        try:
+            cost, told = answer.get(timeout=1)
+        except Empty:
+            if process.exitcode:
+                raise SystemExit("a gate failed: see above") from None
+            continue
+        process.join()
+        return cost, told
 
 
 GATES = {

@@ -112,7 +112,7 @@ class MadeRun:
         write_manifest(self.place.missing(form), MISSING, rows)
 
     def lists(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        write_json(self.place.lists, list(entries))
+        write_json(self.place.lists, [{"path": f"{one['split']}_{one['format']}.txt", **one} for one in entries])
 
     def facts(self, **facts: Any) -> None:
         """What the run is; see :class:`clipquarry.run_documents.RunFacts`."""
