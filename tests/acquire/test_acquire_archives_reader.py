@@ -179,12 +179,13 @@ def test_the_password_opens_and_is_never_shown(tmp_path: Path) -> None:
         (b"<!DOCTYPE html><html><form action=login>", Reason.CORRUPT, "page"),
         (b"\xef\xbb\xbf <html>", Reason.CORRUPT, "page"),
         (b'{"error": "login required"}', Reason.CORRUPT, "begins"),
-        (gzip.compress(b"<!DOCTYPE html>"), Reason.CORRUPT, "page"),
-        (gzip.compress(b"x" * 4000), Reason.CORRUPT, "not a tar"),
+        (gzip.compress(b"<!DOCTYPE html>", mtime=0), Reason.CORRUPT, "page"),
+        (gzip.compress(b"x" * 4000, mtime=0), Reason.CORRUPT, "not a tar"),
         (b"x" * 4000, Reason.CORRUPT, "not a tar"),
         (b"\x1f\x8bgarbage", Reason.CORRUPT, "gzip"),
         (b"PK\x03\x04garbage", Reason.TRUNCATED, "directory"),
     ],
+    ids=["empty", "page", "page with a mark", "json", "packed page", "packed text", "text", "gzip", "zip"],
 )
 def test_what_is_no_archive(data: bytes, reason: Reason, what: str, tmp_path: Path) -> None:
     for source in (data, [save(tmp_path / "a", data)]):
