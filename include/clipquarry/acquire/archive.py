@@ -25,6 +25,7 @@ from typing import IO, Any, BinaryIO
 from urllib.parse import urlsplit
 
 from clipquarry.acquire.answer import FetchFailed
+from clipquarry.acquire.archives.content import Format, format_of
 from clipquarry.acquire.download import Downloader, page_like
 from clipquarry.acquire.guard import reasons
 from clipquarry.acquire.stream import HttpStream
@@ -219,7 +220,7 @@ def _members(
                 with gzip.GzipFile(fileobj=stream) as plain:
                     yield from _tar(plain, wanted, scratch, limits, cancelled)  # type: ignore[arg-type]
                 return
-            if head[257:262] == b"ustar" or _old_tar(head):
+            if format_of(head) is Format.TAR:
                 yield from _tar(stream, wanted, scratch, limits, cancelled)
                 return
             if head[:2] != b"PK":
@@ -237,14 +238,6 @@ def _members(
     except _BROKEN as error:
         cut = isinstance(error, EOFError) or "unexpected end" in str(error)
         raise FetchFailed(Reason.TRUNCATED if cut else Reason.CORRUPT, f"the archive breaks off: {error}") from error
-
-
-def _old_tar(head: bytes) -> bool:
-    """Whether ``head`` begins a tar from before POSIX: it has no magic, so the first header's checksum decides."""
-    try:
-        return len(head) >= 512 and any(head) and bool(tarfile.TarInfo.frombuf(head[:512], "utf-8", "replace"))
-    except tarfile.HeaderError:
-        return False
 
 
 def clip_members(
