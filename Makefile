@@ -25,6 +25,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "installing the locked packages into $(VENV)"
 	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/python -c 'import libarchive' 2>/dev/null || echo "this machine has no libarchive; data sets in archives and make demo-ava need it (Debian: apt-get install libarchive13)"
 	@touch $@
 
 setup: $(STAMP)  ## install the locked packages into .venv

@@ -8,7 +8,7 @@ many at a time as the pool allows.
 
 The CPU time of DAG files is that of a real DAG processor (``airflow dag-processor --num-runs``), with all that it starts: of many cycles less
 that of one, so that its own start does not count. It is measured with all data sets, and with ``CLIPQUARRY_ONLY`` naming one; the difference is
-that of the other data sets' DAGs.
+that of the other data sets' DAGs. Besides, all files are imported one after the other in one process that has imported Airflow.
 """
 
 from __future__ import annotations
@@ -137,6 +137,39 @@ def cycles_cpu(home: Path, cycles: int, only: str) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+_IMPORT = """
+import importlib.util, pathlib, sys, time
+begun = time.process_time()
+from airflow.sdk import DAG
+import airflow.providers.standard.operators.python
+loaded = time.process_time()
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*.py")):
+    spec = importlib.util.spec_from_file_location(f"dag_file_{path.stem}", path)
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+print("@@", loaded - begun, time.process_time() - loaded)
+"""
+
+
+def in_one_process(folder: Path, tries: int) -> None:
+    """Print the CPU seconds of ``import airflow``, and those of all DAG files after it: medians."""
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(folder / "one"),
+        "CLIPQUARRY_DATA": str(folder / "one"),
+        "CLIPQUARRY_RUNTIME": "process",
+    }
+    both = []
+    for _ in range(tries):
+        asked: list[str | Path] = [sys.executable, "-c", _IMPORT, PROJECT / "dags"]
+        done = subprocess.run(asked, env=environment, check=True, text=True, capture_output=True)
+        both.append([float(word) for word in done.stdout.rpartition("@@")[2].split()])
+    airflow, files = (statistics.median(column) for column in zip(*both, strict=True))
+    print(
+        "| all DAG files in one process | import airflow, CPU s | the files, CPU s more | at most |\n|---|---|---|---|"
+    )
+    print(f"| {len(list((PROJECT / 'dags').glob('*.py')))} files | {airflow:.2f} | {files:.2f} | 2 |")
+
+
 def dag_files(folder: Path, cycles: int, *, every_data_set: bool = True) -> None:
     """Print what a cycle over ``dags/`` costs, and a DAG of it; of 0 cycles, the first one with Airflow's start."""
     every: dict[str, tuple[float, int]] = {}
@@ -168,6 +201,7 @@ def main() -> None:
     if arguments.quick:
         arguments.shards, arguments.cycles = 2, 0
     with tempfile.TemporaryDirectory(prefix="clipquarry-bench-", ignore_cleanup_errors=True) as name:
+        in_one_process(Path(name), 1 if arguments.quick else 5)
         dag_files(Path(name), arguments.cycles, every_data_set=not arguments.quick)
     if arguments.only_files:
         return

@@ -138,7 +138,7 @@ def no(ledger: Ledger) -> str:
 
 QUESTIONS = (
     "plan_refresh", "due", "due: first row", "missing", "missing: one split", "history", "coverage", "reasons",
-    "attrition", "next_due", "runs",
+    "attrition", "next_due", "runs", "questions of a crawl", "rates", "pace", "shared",
 )  # fmt: skip
 
 
@@ -165,6 +165,14 @@ def ask(ledger: Ledger, question: str, clip: str) -> int:
             return len(ledger.attrition("bench"))
         case "next_due":
             return len(ledger.next_due("bench", NOW))
+        case "questions of a crawl":
+            return count(ledger.questions(NOW, "bench", sources=["youtube"]))
+        case "rates":
+            return len(ledger.rates().counts)
+        case "pace":
+            return ledger.pace(NOW).days
+        case "shared":
+            return len(ledger.shared("bench"))
         case _:
             return len(ledger.runs("bench"))
 

@@ -17,6 +17,7 @@ acquire
 
 process
     excerpt: Makes the labelled minutes at a constant rate, and their frames, in one decode.
+    flow: Makes optical flow of the frames, beside them.
     gate_frames: Checks excerpts and frames.
 
 people

@@ -6,6 +6,7 @@ Whoever has a copy sets up local, mirror: it is asked in the order of the YAML.
 What a run does, phase by phase:
 
 prepare
+    made_of: Notes the releases that the data set is made of.
     annotations: Downloads the annotation files and builds the catalog.
     gate_annotations: Checks the catalog: counts, ids, times, labels.
     plan: Chooses the items whose time has come, and cuts them into shards.

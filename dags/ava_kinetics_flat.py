@@ -1,8 +1,9 @@
-"""AVA-Kinetics, flat: AVA-Kinetics as six-second clips around each labelled second, all in one folder. No
-Kinetics-700 is needed.
+"""AVA-Kinetics, flat: AVA-Kinetics as six-second clips around each labelled second, all in one folder.
+Kinetics-700 saves downloads; it is not needed.
 
-Annotations come from deepmind, cvdf, google, by_hand. Items come from youtube (crawl). Whoever has a copy
-sets up local, mirror: it is asked in the order of the YAML.
+Annotations come from deepmind, cvdf, google, by_hand. Items come from kinetics700 (derived), kinetics700_2020
+(derived), kinetics700_2020_flat (derived), youtube (crawl). Whoever has a copy sets up local, mirror: it is
+asked in the order of the YAML.
 
 What a run does, phase by phase:
 

@@ -19,7 +19,9 @@ acquire
 process
     resize: Makes copies with a short edge of fixed size.
     frames: Extracts raw frames.
-    gate_frames: Checks copies and frames.
+    audio: Extracts the sound of each clip.
+    audio_features: Computes log-mel features of the sound.
+    gate_frames: Checks copies and frames, and the sound of clips.
 
 publish
     lists: Writes the list files from the catalog and what is on disk.

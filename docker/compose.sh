@@ -38,17 +38,17 @@ service_image() {
 
 make_images() {
   docker info >/dev/null 2>&1 || { echo "No Docker engine answers here: start one, or set DOCKER_HOST."; exit 1; }
-  ./images.sh media airflow socket-proxy
+  ./images.sh media archives airflow socket-proxy
   service_image postgres CLIPQUARRY_POSTGRES_IMAGE postgres:17-bookworm
   service_image redis CLIPQUARRY_REDIS_IMAGE redis:8-bookworm
 }
 
-# Folders besides the data root are mounted into Airflow's containers too: a second file, made anew each time.
-folders() {
+# Folders besides the data root, and settings that compose.yaml does not name: a second file, made anew each time.
+settings() {
   set -- "$(sed -n 's/^CLIPQUARRY_EXTRA_ROOTS=//p' "$env" 2>/dev/null)" "$(sed -n 's/^CLIPQUARRY_DOCKER_MOUNTS=//p' "$env" 2>/dev/null)"
   CLIPQUARRY_EXTRA_ROOTS=${CLIPQUARRY_EXTRA_ROOTS-$1} CLIPQUARRY_DOCKER_MOUNTS=${CLIPQUARRY_DOCKER_MOUNTS-$2} \
-    PYTHONPATH=../include:../plugins python3 -B -m clipquarry_airflow.compose_folders >.compose.folders.json
-  compose+=(--project-name clipquarry --file compose.yaml --file .compose.folders.json)
+    PYTHONPATH=../include:../plugins python3 -B -m clipquarry_airflow.compose_settings "$env" >.compose.settings.json
+  compose+=(--project-name clipquarry --file compose.yaml --file .compose.settings.json)
 }
 started() { "${compose[@]}" exec -T postgres pg_isready --quiet --username=airflow --host=127.0.0.1; }
 if [ "${1:-}" = adopt ]; then # what a deployment of before the product was renamed left: docs/upgrading.md
@@ -58,7 +58,7 @@ if [ "${1:-}" = adopt ]; then # what a deployment of before the product was rena
   exec 9>"$env.lock"
   flock --nonblock 9 || { echo "Another process adopts this deployment already: wait for it."; exit 2; }
   [ ! -e "$env" ] || "$adopt" adopt --env "$env"
-  folders
+  settings
   make_images
   "$adopt" adopt --volumes "clipquarry-airflow:$CLIPQUARRY_VERSION"
   "${compose[@]}" up --detach postgres
@@ -70,11 +70,11 @@ if [ "${1:-}" = adopt ]; then # what a deployment of before the product was rena
 fi
 PYTHONPATH=../include python3 -B -m clipquarry.former "$env"
 if [ "${1:-}" != up ]; then
-  folders
+  settings
   exec "${compose[@]}" "$@"
 fi
 [ -s "$env" ] || make_env
-folders
+settings
 make_images
 "${compose[@]}" up --detach
 port=$(sed -n 's/^CLIPQUARRY_PORT=//p' "$env")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the images: images.sh [media|detect|action|airflow|socket-proxy ...]. Without names: media, airflow and socket-proxy.
+# Builds the images: images.sh [media|archives|detect|action|airflow|socket-proxy ...]. Without names: media, archives, airflow and socket-proxy.
 #
 # CLIPQUARRY_WHEELS: folders (separated by :) whose wheels of torch and mmcv go into the image detect, TORCH_INDEX and FORCE_CUDA: where
 # its PyTorch comes from else, and whether mmcv is compiled for GPUs (docs/containers.md). TAG: the images' tag, else the version.
@@ -24,15 +24,15 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 # The runtime 'auto' takes an image of the same code only.
 code=$(PYTHONPATH=include:plugins python3 -B -m clipquarry_airflow.code_digest)
-[ $# -gt 0 ] || set -- media airflow socket-proxy
+[ $# -gt 0 ] || set -- media archives airflow socket-proxy
 borrowed=()
 trap 'rm -f ${borrowed[@]+"${borrowed[@]}"}' EXIT
 for name in "$@"; do
   folder=$name
   case $name in
-    media | detect | action) folder=media ;;
+    media | archives | detect | action) folder=media ;;
     airflow | socket-proxy) ;;
-    *) echo "There is no image '$name': media, detect, action, airflow or socket-proxy."; exit 2 ;;
+    *) echo "There is no image '$name': media, archives, detect, action, airflow or socket-proxy."; exit 2 ;;
   esac
   extra=()
   if [ "$name" = detect ]; then

@@ -132,6 +132,32 @@ def place_kinetics(data: Path) -> None:
         make_walk(clip, 10, fps=25, start=start)
 
 
+def place_cut(data: Path) -> None:
+    """The raw csvs for what is cut out of Kinetics-700's clips, and those clips: one whole, one that ends four seconds early,
+    one that is nowhere; and a key frame that fits no clip.
+    """
+    place_kinetics(data)
+    coordinates = ",".join(f"{value:.3f}" for value in box(17.07))
+    rows = {
+        "train": [f"{KINETICS},17.070000,{coordinates},12", f"{KINETICS},13.000000,{coordinates},80", f"{KINETICS},90.000000,{coordinates},12",
+                  f"{NET},58.600000,{coordinates},12", f"{NET},54.400000,{coordinates},12"],
+        "val": [f"{SHORT},20.000000,{coordinates},12", f"{SHORT},25.250000"],
+        "test": ["test_clip-0,7.000000", f"{VAL},20.000000"],
+    }  # fmt: skip
+    csvs = data / "kinetics700/annotations"
+    with open(csvs / "kinetics_val.csv", "a") as handle:
+        handle.write(f"it's (a) class,{SHORT},17,27,val,1\n")
+    with open(csvs / "kinetics_test.csv", "a") as handle:
+        handle.write(f"it's (a) class,{VAL},15,25,test,1\n")
+    make_walk(data / f"kinetics700/videos_train/it's_(a)_class/{NET}_000050_000060.mp4", 6, fps=25, start=50)
+    for name in ("ava_kinetics_flat_700", "ava_kinetics_flat"):
+        folder = data / name / "ava_kinetics_v1_0"
+        folder.mkdir(parents=True)
+        for split, lines in rows.items():
+            (folder / f"kinetics_{split}_v1.0.csv").write_text("".join(f"{line}\n" for line in lines))
+        (folder / "ava_action_list_v2.2.pbtxt").write_text(pbtxt(ACTIONS))
+
+
 class _Kept(logging.Handler):
     def __init__(self, lines: list[str]) -> None:
         super().__init__()

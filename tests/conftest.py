@@ -31,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault(
         "CLIPQUARRY_RUNTIME", "process"
     )  # by itself the machine's engine would decide what a test runs
+    os.environ.setdefault("CLIPQUARRY_NPM", "http://127.0.0.1:9")  # no test fetches the model of the detector `small`
     config.pluginmanager.register(groups)
     costs.register(config)
 

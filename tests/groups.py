@@ -24,25 +24,42 @@ SLOW_FIXTURES = frozenset({"postgres", "chromium"})
 SLOW_PARAMETERS = frozenset({"postgresql"})
 """Of fixtures that ask for the server only in one of their forms."""
 SLOW_PATHS = (
-    "people/test_mmdet.py", "readers/test_readers.py", "readers/test_pipeline_release.py",  # PyTorch
+    "people/test_mmdet.py", "readers/test_readers.py", "readers/test_pipeline_release.py", "readers/test_data_sets.py", "readers/test_skeleton_packages.py", "readers/test_own_ava_config.py",  # PyTorch
+    "acquire/test_acquire_youtube.py",  # yt-dlp against servers of the test, and its waits
+    "images/test_compose.py",  # the program docker compose
     "operators/test_kubernetes_runtime.py",  # a stand-in for the API server of a cluster
-    "pipeline/test_clocks_of_sources.py", "pipeline/test_two_data_sets.py", "pipeline/test_changes.py", "pipeline/test_own_clips.py",  # whole runs
-    "pipeline/test_inherit.py::test_a_refresh_asks_whom", "readers/test_odd_rows.py", "families/boxes/test_boxes_sample.py",  # whole runs
+    "pipeline/test_clocks_of_sources.py", "pipeline/test_two_data_sets.py", "pipeline/test_changes.py", "pipeline/test_own_clips.py", "pipeline/test_sound_run.py",  # whole runs
+    "pipeline/test_params.py::test_a_dry_run_", "pipeline/test_params.py::test_a_refresh_has_a_dry_run", "pipeline/test_crawl.py::test_a_refresh_that_asks_nothing",  # whole runs
+    "pipeline/test_inherit.py::test_a_refresh_asks_whom", "readers/test_odd_rows.py", "families/boxes/test_boxes_sample.py", "families/boxes/own/test_own_ava_small.py", "families/boxes/own/test_own_forms.py",  # whole runs
     "operators/test_process_runtime.py", "plugins/test_operators.py",  # dozens of processes that load the library
-    "steps/test_detect_step.py",  # people are looked for
+    "steps/test_detect_step.py", "steps/test_track_step.py",  # people are looked for
     "report/test_report_page.py", "report/test_report_boxes", "report/test_report_videos.py",  # pages with their plots
     "steps/test_clips.py", "steps/test_one_bad_file.py",  # dozens of encodes
-    "steps/test_frames_step.py", "steps/test_resize_step.py", "pipeline/test_media.py",  # dozens of encodes
+    "steps/test_frames_step.py", "steps/test_resize_step.py", "steps/test_encode_video_step.py", "steps/test_collect_mixed_step.py", "steps/test_audio_step.py", "pipeline/test_media.py",  # dozens of encodes
     "plugins/test_local.py",  # programs that are started, killed and started again
-    "pipeline/test_ava_run.py", "pipeline/test_run_all.py", "pipeline/test_archive_run.py", "pipeline/test_full_disk.py", "pipeline/test_flat_kinetics.py",  # whole runs
-    "quality/",  # hundreds of runs of Great Expectations, of a second each
+    "pipeline/test_ava_run.py", "pipeline/test_run_all.py", "pipeline/test_approving.py", "pipeline/test_archive_run.py", "pipeline/test_full_disk.py", "pipeline/test_chains.py", "pipeline/test_flat_kinetics.py",  # whole runs
+    "quality/", "families/tubes/test_tube_gates.py",  # hundreds of runs of Great Expectations, of a second each
     "media/", "steps/test_excerpt_step.py",  # hundreds of encodes
     "test_documented_commands.py",  # whole runs
     "datasets/test_datasets_read.py",  # mypy over everything
-    "families/test_toy_family.py", "families/test_new_data_set.py", "families/test_samples.py",  # whole runs
+    "families/test_toy_family.py", "families/test_new_data_set.py", "families/test_samples.py", "families/segments/test_thumos14.py", "families/segments/test_activitynet.py", "families/tubes/test_tubes.py", "families/skeletons/test_skeleton_runs.py", "families/clips/",  # whole runs
+    "pipeline/test_flow_run.py", "pipeline/test_own_checks.py", "pipeline/test_resume.py", "pipeline/test_damaged_plan.py",  # whole runs
+    "steps/test_flow_step.py",  # optical flow of dozens of videos
+    "steps/test_collect_youtube.py", "steps/test_fetch_youtube.py",  # yt-dlp, and the breaker's waits
     "test_wheel.py",  # a build
     "bench/",  # programs that measure, with small numbers
 )  # fmt: skip
+QUICK_PATHS = (
+    "quality/test_quality_wording.py", "families/clips/test_own_frames.py::test_keys_that",
+    "families/clips/test_divided.py", "families/clips/test_file_list_oracles.py",
+    "families/clips/test_hvu.py::test_a_table_of_tags_that", "families/clips/test_hvu.py::test_names_are_tenths", "families/clips/test_hvu.py::test_published_numbers",
+    "families/clips/test_kinetics710.py::test_a_label_of_no_release",
+    "families/clips/test_moments.py::test_categories_that", "families/clips/test_moments.py::test_rows_", "families/clips/test_moments.py::test_the_number_of_a_class",
+    "families/clips/test_own_files.py::test_what_cannot_be_described", "families/clips/test_own_files.py::test_names_that_yaml",
+    "families/clips/test_twentybn.py::test_classes_are", "families/clips/test_twentybn.py::test_entries_of_json",
+    "families/clips/test_twentybn.py::test_lists_of_classes", "families/clips/test_twentybn.py::test_rows_of_csv",
+)  # fmt: skip
+"""In slow files and folders, but of milliseconds: words and keys that fail early. Tests with the fixture ``world`` stay slow."""
 SLOW_NAMES = ("kill", "memory_does_not_grow")
 """Whole steps that die and are run again; many thousands of rows."""
 
@@ -57,7 +74,9 @@ def tier(item: pytest.Item) -> str:
     asks_for_a_server = fixtures & SLOW_FIXTURES or any(
         value in SLOW_PARAMETERS for value in parameters if isinstance(value, str)
     )
-    takes_long = f"{path}::{name}".startswith(SLOW_PATHS) or any(word in name for word in SLOW_NAMES)
+    where = f"{path}::{name}"
+    is_cheap = where.startswith(QUICK_PATHS) and "world" not in fixtures
+    takes_long = (where.startswith(SLOW_PATHS) and not is_cheap) or any(word in name for word in SLOW_NAMES)
     return "slow" if asks_for_a_server or takes_long else "quick"
 
 

@@ -26,6 +26,7 @@ GROUND = (
     "file_lock",
     "microseconds",
     "ids",
+    "frame_names",
     "manifest",
     "store",
     "settings",
@@ -33,8 +34,11 @@ GROUND = (
     "run_folder",
     "run_documents",
     "run_order",
+    "waiting",
+    "approvals",
     "overlap",
     "layout",
+    "item_folder",
     "fingerprint",
 )
 
@@ -44,6 +48,8 @@ ROOMS: dict[str, set[str]] = {
     "media": set(),
     "people": set(),
     "ledger": set(),
+    "labelling": set(),
+    "label_exchange": {"annotations", "labelling"},
     "acquire": {"datasets"},
     "quality": {"datasets", "media"},
     "release": {"datasets", "annotations"},
@@ -55,15 +61,18 @@ ROOMS: dict[str, set[str]] = {
         "acquire",
         "annotations",
         "media",
+        "people",
         "quality",
         "release",
         "report",
         "pipeline",
         "demo",
+        "labelling",
+        "label_exchange",
     },
     "adopt": {"ledger"},
     "demo": {"datasets", "media", "pipeline"},
-    "cli": {"datasets", "acquire", "media", "steps", "release", "report", "pipeline", "adopt"},
+    "cli": {"annotations", "datasets", "acquire", "media", "steps", "release", "report", "pipeline", "adopt"},
     "__main__": {"cli"},
 }
 """Room to the rooms it may import; all may import the ground floor. Nobody imports a family: ``datasets.families`` finds it by name."""
@@ -76,32 +85,44 @@ GROUND_ARROWS: dict[str, set[str]] = {
     "file_lock": {"errors", "files"},
     "microseconds": set(),
     "ids": {"microseconds"},
+    "frame_names": {"ids"},
     "manifest": {"errors", "files", "microseconds"},
     "store": {"errors", "files"},
     "settings": {"errors", "files", "former"},
     "progress": set(),
     "run_folder": set(),
-    "run_documents": {"errors", "files", "run_folder"},
+    "approvals": {"errors", "files", "run_folder"},
+    "run_documents": {"approvals", "errors", "files", "run_folder"},
     "run_order": {"file_lock", "files", "run_documents", "run_folder"},
+    "waiting": {"errors", "files", "reasons", "run_folder"},
     "overlap": set(),
     "layout": {"files", "settings", "store"},
+    "item_folder": {"files", "settings", "store"},
     "fingerprint": set(),
 }
 
 NARROW: dict[tuple[str, str], set[str]] = {
     ("acquire", "datasets"): {"datasets.model"},
-    ("quality", "datasets"): {"datasets.model", "datasets.namespace"},
+    ("quality", "datasets"): {"datasets.model", "datasets.namespace", "datasets.safe_yaml", "datasets.splits"},
     ("quality", "media"): {"media.frame_content", "media.errors"},
-    ("release", "datasets"): {"datasets.model"},
-    ("report", "datasets"): {"datasets.model", "datasets.namespace"},
+    ("release", "datasets"): {"datasets.model", "datasets.splits"},
+    ("report", "datasets"): {"datasets.model", "datasets.namespace", "datasets.ways"},
     ("steps", "datasets"): {"datasets.model"},
-    ("release", "annotations"): {"annotations.file_list", "annotations.label_table"},
+    ("release", "annotations"): {"annotations.file_list", "annotations.label_groups", "annotations.label_table"},
     ("adopt", "ledger"): {"ledger.engine"},
     ("report", "media"): {"media.thumbnail", "media.errors"},
-    ("families", "media"): {"media.thumbnail", "media.errors"},
+    ("families", "media"): {"media.thumbnail", "media.errors", "media.skeleton_drawing", "media.frame_folder"},
+    ("families", "people"): {
+        "people.rates",
+        "people.small",
+        "people.small.package",
+        "people.tracking.track_file",
+        "people.tracking",
+    },
     ("families", "demo"): {"demo.videos"},
     ("demo", "media"): {"media.tools", "media.run"},
-    ("cli", "media"): {"media.tools"},
+    ("cli", "media"): {"media.tools", "media.frame_content"},
+    ("cli", "annotations"): {"annotations.file_table", "annotations.own_ava", "annotations.ssn_proposals"},
     ("cli", "acquire"): {"acquire.preflight"},
 }
 """Arrows that are only as wide as these modules: facts and types, never the work of the other room."""
@@ -133,6 +154,7 @@ def _where(path: Path, line: int) -> str:
     return f"{path.relative_to(PROJECT)}:{line}"
 
 
+@cache
 def _inside(name: str) -> str | None:
     """``clipquarry.media.thumbnail.make`` gives ``media.thumbnail``; None for others."""
     parts = name.split(".")

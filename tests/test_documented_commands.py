@@ -13,6 +13,7 @@ from checkout import PROJECT, shell_blocks
 from click.testing import CliRunner
 from clipquarry.cli import main
 from clipquarry.demo.origin import Origin
+from clipquarry.demo.videos import make_video
 from clipquarry.families.clips.sample import GOOD, LABELS
 
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
@@ -37,6 +38,46 @@ ELSEWHERE = {
     "clipquarry run kinetics700 --split train": "pipeline/test_run_all.py",
     "clipquarry run ava_kinetics": "pipeline/test_ava_run.py",
     "clipquarry run ava_kinetics --source youtube": "pipeline/test_ava_run.py",
+    "clipquarry run ava_kinetics_flat_700 --local-folder /data/kinetics700/videos": "pipeline/test_flat_cut.py",
+    "clipquarry run kinetics_flat --split k400_train --split k400_val --split k600_train --split k600_val": "families/clips/test_kinetics_releases.py",
+    "clipquarry run kinetics400 --run mine --set approve_gates=blocked": "pipeline/test_approving.py::test_a_person_releases_all_the_same",
+    'clipquarry approve kinetics400 clips --run mine --because "these videos are gone for good"':
+        "pipeline/test_approving.py::test_a_person_releases_all_the_same",
+    "clipquarry run custom_ava": "families/test_samples.py",
+    "clipquarry run custom_ava --set labels=true --set wait_days=30": "families/test_samples.py",
+    "clipquarry labels convert --from yolo --to via --frames frames labels detection.json":
+        "cli/test_labels_command.py::test_via_to_yolo_and_yolo_to_via",
+    "clipquarry labels convert --from yolo --to via --class 1 --frames frames bodies detection.json":
+        "cli/test_labels_command.py::test_via_to_yolo_and_yolo_to_via",
+    "clipquarry labels convert --from via --to yolo --frames frames detection.json labels_to_train":
+        "cli/test_labels_command.py::test_a_project_of_the_reference_s_form_becomes_texts",
+    "clipquarry labels import custom_ava --from cvat door_1.xml":
+        "cli/test_labels_command.py::test_labels_of_another_tool_become_finished_projects",
+    "clipquarry labels export custom_ava --to coco labels.json":
+        "cli/test_labels_command.py::test_finished_and_proposed_projects_go_out",
+    "clipquarry labels export custom_ava --to cvat --proposed for_cvat":
+        "cli/test_labels_command.py::test_finished_and_proposed_projects_go_out",
+    "clipquarry labels without-heads labels bodies":
+        "cli/test_labels_command.py::test_bodies_that_are_heads_are_taken_out",
+    "clipquarry run gym99 --set frames=true": "families/clips/test_finegym.py",
+    "clipquarry run hvu --set frames=true": "families/clips/test_hvu.py",
+    "clipquarry run omnisource --split kinetics_200_train --split kinetics_200_val": "families/clips/test_omnisource.py",
+    "clipquarry run omnisource --split kinetics_raw_200_train --set delete_source=true": "families/clips/test_omnisource.py",
+    "clipquarry run jester --set flow=true --set encode=true": "families/clips/test_twentybn.py",
+    "clipquarry init ~/gestures --into ~/datasets": "families/clips/test_own_frames.py",
+    "clipquarry run gestures --set flow=true": "families/clips/test_own_frames.py",
+    "export THUMOS14_PASSWORD=...": "families/segments/test_thumos14.py",
+    "clipquarry run thumos14 --set frames=true": "families/segments/test_thumos14.py",
+    "clipquarry run skeleton --set 'packages=[\"ntu60_2d\"]'": "families/skeletons/test_skeleton_runs.py",
+    "clipquarry run skeleton --set 'packages=[\"ntu60_3d_raw\"]'": "families/skeletons/test_skeleton_runs.py",
+    "clipquarry run jhmdb": "families/tubes/test_tubes.py",
+    "clipquarry run ucf101_24 --local-folder /data/of-a-colleague/UCF101_v2": "families/tubes/test_tubes.py",
+    "clipquarry run activitynet_features": "families/segments/test_activitynet.py",
+    "clipquarry run activitynet --set frames=true --set flow=true": "families/segments/test_activitynet.py",
+    "clipquarry run activitynet --set pool_features=true": "families/segments/test_activitynet.py",
+    "clipquarry ssn-proposals results.json --annotation data/ActivityNet/anet_anno_val.json "
+    "--classes data/ActivityNet/anet_activity_indexes_val.txt --out anet_val_formatted_proposal.txt":
+        "annotations/test_ssn_proposals.py",
     "mkdir -p /ssd/kinetics400/rawframes_train data/kinetics400": "operators/test_folders.py::test_frames_on_another_disk_in_a_container",
     "ln -s /ssd/kinetics400/rawframes_train data/kinetics400/rawframes_train": "operators/test_folders.py::test_frames_on_another_disk_in_a_container",
     "export CLIPQUARRY_EXTRA_ROOTS=/ssd": "operators/test_folders.py::test_frames_on_another_disk_in_a_container",
@@ -46,6 +87,8 @@ ELSEWHERE = {
     "ln -s /path/to/data-root data": "readers/test_readers.py",
     "python tools/train.py CONFIG --cfg-options train_dataloader.dataset.ann_file=/data/ava/annotations/ava_train_v2.2.csv "
     "train_dataloader.dataset.data_prefix.img=/data/ava/rawframes": "readers/test_readers.py",
+    "python validate.py data/.clipquarry/runs/kinetics400/manual__2026-11-29/gx/clips":
+        "quality/test_quality_own_page.py::test_the_examples_run_and_give_the_same_verdicts",
     "make test": "test_documented_commands.py::test_make_passes_the_tests_on",
     "make test-quick": "test_documented_commands.py::test_make_passes_the_tests_on",
     "make test-all": "test_documented_commands.py::test_make_passes_the_tests_on",
@@ -128,6 +171,12 @@ def test_documented_clipquarry_commands(demo_origin: Origin, tmp_path: Path, mon
     demo_origin.set_plan({})  # what fails is other tests' story
     failed = world(f"clipquarry run kinetics400 --run {RUN} --limit 1 --resize --set short_edge=128")
 
+    (world.home / "actions/pour water").mkdir(parents=True)
+    make_video(world.home / "actions/pour water/cup 1.mp4", 1, 8)
+    for number in range(2, 61):  # of so many a tenth is some
+        (world.home / f"actions/pour water/cup {number}.mp4").write_bytes(
+            (world.home / "actions/pour water/cup 1.mp4").read_bytes()
+        )
     # What the pages' commands name beside the data set.
     (example,) = re.findall(
         r"^```yaml\n(schema: .*?)^```$", (PROJECT / "docs/dataset-yaml.md").read_text(), re.MULTILINE | re.DOTALL

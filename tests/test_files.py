@@ -30,6 +30,7 @@ from clipquarry.files import (
 from clipquarry.manifest import read_table
 from hypothesis import given
 from hypothesis import strategies as st
+from odd_places import put_odd
 
 
 def test_a_file_appears_when_the_block_ends_well(tmp_path: Path) -> None:
@@ -229,3 +230,21 @@ def test_a_new_file_never_takes_the_place_of_another(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.py"], (
         "no temporary file is left, and no link is followed"
     )
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder", "loop"])
+def test_what_is_no_file_is_one_sentence(tmp_path: Path, what: str) -> None:
+    put_odd(tmp_path / "a.json", what)
+    with pytest.raises(UserError, match=r"a\.json .*delete it or restore the file"):
+        read_json(tmp_path / "a.json")
+
+
+def test_a_folder_in_the_place_of_a_file_is_one_sentence(tmp_path: Path) -> None:
+    put_odd(tmp_path / "a.json", "folder")
+    with pytest.raises(UserError, match=r"a\.json is a folder where a file belongs: move it away"):
+        write_json(tmp_path / "a.json", {})
+    (tmp_path / "b").write_text("")
+    for target in ("b/c.json", "b/c/d.json"):
+        with pytest.raises(UserError, match=r"b(/c)? is no folder, and files belong into it: move it away"):
+            write_json(tmp_path / target, {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b"]

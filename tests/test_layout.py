@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from clipquarry.layout import placing, set_aside
+from clipquarry.layout import place_link, placing, remove_ours, set_aside
 from clipquarry.settings import DataRoot
 
 
@@ -87,3 +87,31 @@ def test_a_dead_link_in_set_aside_is_not_replaced(tmp_path: Path) -> None:
         (tmp_path / "x").symlink_to("/nowhere")
         set_aside(DataRoot(tmp_path), tmp_path / "x")
     assert sorted(path.name for path in (tmp_path / ".clipquarry/set-aside").iterdir()) == ["x", "x+"]
+
+
+def test_a_second_name_is_a_relative_link_and_a_persons_file_is_moved_away(tmp_path: Path) -> None:
+    data = DataRoot(tmp_path)
+    target, link = tmp_path / "toy/annotations/list.txt", tmp_path / "toy/list_of_configs.txt"
+    target.parent.mkdir(parents=True)
+    target.write_text("a 1\n")
+    assert place_link(data, link, target) == ""
+    assert (str(link.readlink()), link.read_text()) == ("annotations/list.txt", "a 1\n")
+    before = link.lstat().st_ino
+    assert place_link(data, link, target) == "" and link.lstat().st_ino == before
+    link.unlink()
+    link.write_text("mine")
+    told = place_link(data, link, target)
+    assert Path(told.rpartition(" ")[2]).read_text() == "mine" and link.is_symlink()
+
+
+def test_only_a_file_of_ours_is_removed(tmp_path: Path) -> None:
+    data = DataRoot(tmp_path)
+    path = tmp_path / "k/list.csv"
+    assert not remove_ours(data, path), "nothing is there"
+    with placing(data, path) as new:
+        new.path.write_text("ours")
+    path.write_text("changed by a person")
+    assert not remove_ours(data, path) and path.exists()
+    with placing(data, path) as new:
+        new.path.write_text("ours")
+    assert remove_ours(data, path) and not path.exists()

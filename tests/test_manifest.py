@@ -16,6 +16,7 @@ from clipquarry.manifest import (
     ITEM_FIELDS,
     RESULT_FIELDS,
     ManifestWriter,
+    check_items,
     count_rows,
     kind_of,
     read_rows,
@@ -149,6 +150,27 @@ def test_seconds_of_version_1_become_microseconds(tmp_path: Path) -> None:
     assert manifest.column_names(path) == {*(f.name for f in ITEM_FIELDS), "status"}
     with pytest.raises(KeyError):
         read_table(path, ["nothing"])
+
+
+def test_a_table_of_another_kind_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_rows(path, SCHEMA, _rows(2))
+    for read in (
+        lambda: read_table(path, ["split"]),
+        lambda: list(read_rows(path, ["split"])),
+        lambda: check_items(path),
+    ):
+        with pytest.raises(
+            ManifestError, match=r"a\.parquet has no column 'split'.*: delete it and run its step again"
+        ):
+            read()
+    write_rows(path, schema_of([pa.field("item_id", pa.int64())], "toy"), [{"item_id": 7}])
+    with pytest.raises(ManifestError, match="has other values in its column 'item_id'"):
+        read_table(path)
+    write_rows(path, schema_of([pa.field("item_id", pa.string())], "toy"), [{}])
+    for read in (lambda: read_table(path), lambda: list(read_rows(path))):
+        with pytest.raises(ManifestError, match="has rows without 'item_id'"):
+            read()
 
 
 @pytest.mark.parametrize("value", [10.5, 10.0, float("nan")])

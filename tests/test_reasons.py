@@ -25,7 +25,7 @@ SETS = {
     Trait.CAME: "ok too_short truncated corrupt",
     Trait.UNUSABLE: "too_short truncated corrupt not_a_video",
     Trait.BROKEN: "truncated corrupt not_a_video",
-    Trait.OF_FILE: "corrupt truncated not_a_video too_short no_frames tool_failed",
+    Trait.OF_FILE: "corrupt truncated not_a_video too_short no_frames no_audio tool_failed",
 }
 
 

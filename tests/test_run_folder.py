@@ -5,16 +5,19 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from inspect import signature
 from pathlib import Path
 
 import pytest
 from clipquarry.errors import UserError
 from clipquarry.families.boxes.run_files import BoxFiles
+from clipquarry.families.segments.run_files import SegmentFiles
+from clipquarry.families.tubes.run_files import TubeFiles
 from clipquarry.run_documents import (
     known_run_facts,
     read_catalog_facts,
-    read_label_names,
+    read_label_maps,
     read_lists,
     read_plan,
     read_run_facts,
@@ -28,6 +31,8 @@ INCLUDE = PROJECT / "include/clipquarry"
 OWNERS = {
     INCLUDE / "run_folder.py": RunFolder,
     INCLUDE / "families/boxes/run_files.py": BoxFiles,
+    INCLUDE / "families/segments/run_files.py": SegmentFiles,
+    INCLUDE / "families/tubes/run_files.py": TubeFiles,
 }
 ELSEWHERE = {
     ("demo/deployment.py", "plan.json"): "what the demo's web server plays; it lies beside the data root",
@@ -42,12 +47,14 @@ _FILE = re.compile(r"[^/]*\.[a-z]+\.(?:json|jsonl|parquet|csv)|[^/]*\w\.(?:json|
 
 def _texts(tree: ast.AST) -> Iterator[ast.Constant]:
     """Strings of a program: those that stand for themselves are docstrings."""
-    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    told = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
             yield node
 
 
+@cache
 def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -69,6 +76,7 @@ def _folders(owner: type) -> set[str]:
     return found
 
 
+@cache
 def _names() -> tuple[set[str], set[str]]:
     """File names (and ends of them), and folders."""
     texts = {node.value for path in OWNERS for node in _texts(_parse(path))}
@@ -84,8 +92,10 @@ def _faults(tree: ast.AST, files: set[str], folders: set[str]) -> Iterator[tuple
     runs = {"folder", "run", "run_dir", "place"}
     for node in ast.walk(tree):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and isinstance(node.right, ast.Constant):
+            if node.right.value not in folders:
+                continue
             left = ast.unparse(node.left)
-            if node.right.value in folders and (left.rpartition(".")[2] in runs or ".run(" in left):
+            if left.rpartition(".")[2] in runs or ".run(" in left:
                 yield node.lineno, f"{left} / {node.right.value!r}"
 
 
@@ -108,9 +118,11 @@ def _private_faults(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Names that a path in the private folder, or in a folder of releases or runs, is joined with; and such paths as text."""
     owned = re.compile(r"\b(private|PRIVATE)$|\.(release|runs|store|scratch|states)(\([^()]*\))?$")
     for node in ast.walk(tree):
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)):
+            continue
+        if isinstance(node.right, ast.Constant | ast.JoinedStr):
             left = ast.unparse(node.left)
-            if owned.search(left) and isinstance(node.right, ast.Constant | ast.JoinedStr):
+            if owned.search(left):
                 yield node.lineno, f"{left} / {ast.unparse(node.right)}"
     for text in _texts(tree):
         if re.match(r"(\.clipquarry/\w|ledger\.sqlite$)", text.value):
@@ -193,8 +205,8 @@ def test_another_place_that_names_a_file_is_found(line: str) -> None:
 
 
 def test_the_owners_name_no_file_twice() -> None:
-    shared, own = ({node.value for node in _texts(_parse(path)) if _FILE.fullmatch(node.value)} for path in OWNERS)
-    assert not shared & own
+    shared, *own = ({node.value for node in _texts(_parse(path)) if _FILE.fullmatch(node.value)} for path in OWNERS)
+    assert not shared & set().union(*own)
 
 
 def test_runs_that_began_are_those_with_a_file(tmp_path: Path) -> None:
@@ -241,9 +253,23 @@ def test_lists_that_are_none_are_one_sentence(tmp_path: Path) -> None:
         ("lists.json", '[{"split": "val", "format": "videos", "path": 7}]', read_lists, "'path' of list 1"),
         ("plan.json", "{}", read_plan, "'counts'"),
         ("plan.json", '{"counts": {}, "jobs": [], "dry_run": false}', read_plan, "'jobs'"),
+        ("plan.json", '{"counts": {}, "jobs": {"fetch": 7}, "dry_run": false}', read_plan, "'fetch' of the jobs"),
+        (
+            "plan.json",
+            '{"counts": {}, "jobs": {"fetch": [{"name": "a"}]}, "dry_run": false}',
+            read_plan,
+            "'items' of a job of fetch",
+        ),
+        ("plan.json", '{"counts": {}, "jobs": {}, "dry_run": false, "files": []}', read_plan, "'files'"),
+        (
+            "plan.json",
+            '{"counts": {}, "jobs": {}, "dry_run": false, "sources": {}}',
+            read_plan,
+            "'keys' of the sources",
+        ),
         ("catalog.json", "{}", read_catalog_facts, "'splits'"),
         ("catalog.json", '{"splits": {"val": null}}', read_catalog_facts, "'sha256' of val"),
-        ("catalog.json", '{"splits": {}}', read_label_names, "'label_names'"),
+        ("catalog.json", '{"splits": {}}', read_label_maps, "'label_names'"),
     ],
 )
 def test_a_document_without_what_is_needed_is_one_sentence(

@@ -6,7 +6,16 @@ import io
 from pathlib import Path
 
 import pytest
-from clipquarry.errors import ClipquarryError, Exit, GateBlocked, MachineError, RetryLater, SpecError, WaitUntil
+from clipquarry.errors import (
+    ClipquarryError,
+    Exit,
+    GateBlocked,
+    MachineError,
+    RetryLater,
+    SpecError,
+    UserError,
+    WaitUntil,
+)
 from clipquarry.progress import Progress, human_seconds
 from clipquarry.reasons import Reason, Status
 from clipquarry.settings import DataRoot, Settings, slug
@@ -24,7 +33,7 @@ def test_everything_from_the_environment(tmp_path: Path) -> None:
     settings = Settings.from_env(
         {
             "CLIPQUARRY_DATA": str(tmp_path), "CLIPQUARRY_LEDGER": "postgresql://host/db", "CLIPQUARRY_EGRESS": "lab",
-            "CLIPQUARRY_DATASETS": "/a::/b", "CLIPQUARRY_COOKIES": "/secret/cookies.txt",
+            "CLIPQUARRY_DATASETS": "/a::/b", "CLIPQUARRY_CHECKS": "/c:/d", "CLIPQUARRY_COOKIES": "/secret/cookies.txt",
             "CLIPQUARRY_ONLY": "kinetics400, own_clips", "CLIPQUARRY_BREAKER_ROW": "5", "CLIPQUARRY_CANARY": "",
             "CLIPQUARRY_YTDLP_PLUGINS": "one, two", "CLIPQUARRY_YTDLP_ARGS": "a:b=c d:e=f",
         }
@@ -32,6 +41,7 @@ def test_everything_from_the_environment(tmp_path: Path) -> None:
     assert settings.data == DataRoot(tmp_path)
     assert settings.ledger_url == "postgresql://host/db"
     assert settings.dataset_folders == (Path("/a"), Path("/b"))
+    assert settings.own_checks == (Path("/c"), Path("/d"))
     assert settings.only == {"kinetics400", "own_clips"}
     assert (settings.egress, settings.cookies) == ("lab", Path("/secret/cookies.txt"))
     assert (settings.breaker_row, settings.canary) == (5, "")
@@ -113,3 +123,24 @@ def test_a_run_never_silently_gets_another_name(name: str, tmp_path: Path, capsy
         assert done.exit_code == Exit.USAGE, done.output
         assert "cannot name a run" in done.output
     assert list(tmp_path.rglob("run.json")) == []
+
+
+def test_checks_of_users_lie_in_the_data_root_or_in_folders_that_exist(tmp_path: Path) -> None:
+    usual = Settings.from_env({"CLIPQUARRY_DATA": str(tmp_path)})
+    assert usual.check_folders == (tmp_path / ".clipquarry/checks",)
+    (tmp_path / "mine").mkdir()
+    named = {"CLIPQUARRY_DATA": str(tmp_path), "CLIPQUARRY_CHECKS": f"{tmp_path}/mine"}
+    assert Settings.from_env(named).check_folders == (tmp_path / "mine",)
+    with pytest.raises(UserError, match=r"CLIPQUARRY_CHECKS names .*/gone, which is no folder"):
+        _ = Settings.from_env({**named, "CLIPQUARRY_CHECKS": f"{tmp_path}/mine:{tmp_path}/gone"}).check_folders
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "\0\0\0\0", '"recorded"'])
+def test_a_damaged_note_of_parameters_says_nothing_of_a_full_run(tmp_path: Path, text: str) -> None:
+    """It said that there was one, with the parameters "none": a chain would have started a whole data set by itself."""
+    data = DataRoot(tmp_path)
+    path = data.last_params("kinetics_demo")
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert not data.had_full_run("kinetics_demo") and data.full_release("kinetics_demo") is None
+    assert data.data_sets_released_in_full() == []

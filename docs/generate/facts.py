@@ -17,8 +17,8 @@ import yaml
 from clipquarry import cli
 from clipquarry.datasets.families import find_family, packaged_families
 from clipquarry.datasets.load import load_all
-from clipquarry.datasets.model import DatasetSpec, Source
-from clipquarry.datasets.ways import can_expire, usual_sources, way_of
+from clipquarry.datasets.model import DatasetSpec, DiskSize, Source
+from clipquarry.datasets.ways import by_hand, by_itself, can_expire, passwords_of, usual_sources, way_of
 from clipquarry.families.boxes.checks import INVARIANTS
 from clipquarry.pipeline import family as families
 from clipquarry.pipeline.family import Task, default_params, params_model
@@ -28,7 +28,7 @@ from clipquarry.quality.params import GateParams
 from clipquarry.steps.registry import STEPS
 from pydantic.fields import FieldInfo
 
-__all__ = ["CATALOGUE", "INVARIANTS", "ROOT", "Check", "DatasetSpec", "Parameter", "Task"]
+__all__ = ["CATALOGUE", "INVARIANTS", "ROOT", "Check", "DatasetSpec", "DiskSize", "Parameter", "Task", "passwords_of"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,6 +68,21 @@ def bytes_of(spec: DatasetSpec) -> str:
     return ", then ".join(dict.fromkeys(map(_way, usual_sources(spec))))
 
 
+def is_demo(spec: DatasetSpec) -> bool:
+    """Whether a data set is only the demo's."""
+    return "demo" in spec.tags
+
+
+def automatic(spec: DatasetSpec) -> list[str]:
+    """What comes without a person."""
+    return [_named(what, spec) for what in by_itself(spec)]
+
+
+def placeable(spec: DatasetSpec) -> list[str]:
+    """What a person can place by hand where its source fails."""
+    return list(dict.fromkeys(_named(one.provides, spec) for one in by_hand(spec)))
+
+
 def refresh_of(spec: DatasetSpec) -> tuple[str, str]:
     """Name and schedule of the refresh DAG; no name where nothing can expire, no schedule where a person starts it."""
     return (f"{spec.name}_refresh", spec.refresh.schedule or "") if can_expire(spec) else ("", "")
@@ -80,7 +95,8 @@ def _way(source: Source) -> str:
     address = next(iter([*source.volume_lists.values(), *source.all_urls]), "")
     setting = re.match(r"\$\{(\w+)\}", address)
     host = f"the server that `{setting[1]}` names" if setting else str(urlsplit(address).hostname)
-    return f"{'archives' if way == 'archive' else 'files'} of {host}"
+    checked = "" if source.verify_certificate else " (whose certificate is not verified)"
+    return f"{'archives' if way == 'archive' else 'files'} of {host}{checked}"
 
 
 @dataclass(frozen=True)
@@ -122,12 +138,14 @@ def pools() -> list[tuple[str, int, str]]:
     ]
 
 
-def options_of(command: str) -> list[tuple[list[str], str]]:
-    """The names of each option, with what it takes (``--run NAME``), and what it does."""
+def options_of(*command: str) -> list[tuple[list[str], str]]:
+    """The names of each option, with what it takes (``--run NAME``), and what it does; of a group's command by both names."""
     context = click.Context(cli.main)
-    found = cli.main.get_command(context, command)
+    found: click.Command | None = cli.main
+    for name in command:
+        found = found.get_command(context, name) if isinstance(found, click.Group) else None
     if found is None:
-        raise SystemExit(f"make docs: there is no command {command}")
+        raise SystemExit(f"make docs: there is no command {' '.join(command)}")
     options = [param for param in found.params if isinstance(param, click.Option)]
     return [
         (
@@ -173,3 +191,9 @@ def by_value(
         else:
             groups.append((value, [spec]))
     return groups
+
+
+def _named(what: str, spec: DatasetSpec) -> str:
+    """What a source provides, in the word for the data set's items."""
+    items = "packages" if spec.item.medium == "package" else "videos"
+    return items if what == "items" else what

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import facts
-from facts import CATALOGUE, INVARIANTS, ROOT, Check, DatasetSpec, Task
+from facts import CATALOGUE, INVARIANTS, ROOT, Check, DatasetSpec, DiskSize, Task
 
 _ROW = 7
 """Arrows in one line of a graph."""
@@ -18,9 +18,19 @@ _ACCESS = {
     "crawl": "everybody; videos disappear",
     "registration": "who registers",
     "request-form": "who asks with a form",
+    "own": "whoever has the files",
     "mixed": "a part is open",
     "closed": "nobody new",
 }
+_NEEDS = "What comes by itself, and the disk for all items of the usual splits (≈: unverified, or [our estimate](docs/disk.md)):"
+_ASKS = {
+    "registration": "register",
+    "request-form": "send a form",
+    "mixed": "ask for a part",
+    "closed": "have an old copy",
+    "own": "bring the files",
+}
+"""What a person must do first, by the kind of access."""
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -70,7 +80,41 @@ def data_sets() -> str:
         return [spec.title, f"`{spec.name}`", facts.sample_of(spec), facts.bytes_of(spec), may + terms]
 
     heads = ["data set", "name", "a sample is", "its videos come as", "who may have it"]
-    return _table(heads, map(row, facts.data_sets()))
+    return f"{_table(heads, map(row, facts.data_sets()))}\n\n{_NEEDS}\n\n{_needs()}"
+
+
+def _needs() -> str:
+    """What comes by itself, what a person must do, and the disk for all items of the usual splits."""
+
+    def row(spec: DatasetSpec) -> list[str]:
+        frames, flow, both = (spec.disk.get(kind) for kind in ("rawframes", "flow", "rawframes_flow"))
+        together = [both] if both else [frames, flow] if frames and flow else []
+        return [
+            f"`{spec.name}`", ", ".join(facts.automatic(spec)) or "nothing", _person(spec), _size(spec.disk.get("videos")), _size(frames),
+            _size(*together),
+        ]  # fmt: skip
+
+    heads = ["name", "automatic", "a person must do", "videos", "frames", "frames and flow"]
+    return _table(heads, (row(spec) for spec in facts.data_sets() if not facts.is_demo(spec)))
+
+
+def _person(spec: DatasetSpec) -> str:
+    asks = [_ASKS[spec.access.kind]] if spec.access.kind in _ASKS else []
+    asks += [f"set `{name}`" for name in facts.passwords_of(spec)]
+    if not asks and not facts.automatic(spec):
+        asks = ["place the files"]
+    placed = facts.placeable(spec)
+    return (", ".join(asks) or "nothing") + (f"; if a site fails: {' and '.join(placed)} by hand" if placed else "")
+
+
+def _size(*sizes: DiskSize | None) -> str:
+    """The sum in GB or TB; a sign before what is our estimate, or not verified."""
+    known = [one for one in sizes if one is not None]
+    if not known:
+        return "not published"
+    total = sum(one.gb for one in known)
+    sure = all(one.provenance not in ("estimate", "memory") for one in known)
+    return f"{'' if sure else '≈ '}{f'{total / 1000:.1f} TB' if total >= 1000 else f'{total:.0f} GB'}"
 
 
 def dags() -> str:
@@ -230,10 +274,10 @@ def _cell(text: str) -> str:
 # --- commands
 
 
-def options(command: str) -> str:
+def options(*command: str) -> str:
     return _table(
         ["option", "meaning"],
-        ([_cell(" / ".join(f"`{name}`" for name in names)), _cell(does)] for names, does in facts.options_of(command)),
+        ([_cell(" / ".join(f"`{name}`" for name in names)), _cell(does)] for names, does in facts.options_of(*command)),
     )
 
 
@@ -299,6 +343,7 @@ def _check(check: Check) -> Iterator[str]:
     above = f"; **error** beyond `{check.blocks_above}`" if check.blocks_above else ""
     stands = f" Stands for {check.invariant}." if check.invariant else ""
     held = f"Gate `{check.gate}`, **{check.severity}** ({_DOES[check.severity]}){above}.{stands}"
+    held += " A person may approve it." if check.may_be_approved else ""
     yield f"{held} Holds when {check.title}.\n{check.why}"
     yield f"What to do: {check.advice}"
     if note := _note("checks", check.id):

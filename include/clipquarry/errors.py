@@ -6,7 +6,9 @@
      +- UserError                     exit 2    the input is wrong: fix it, do not retry
      |   +- SpecError                           a data set's YAML (key and line)
      |   +- ManifestError                       a table of an unknown or newer schema
+     |       +- MissingColumn                   a table without a column; a KeyError too
      +- GateBlocked                   exit 3    a blocking check failed
+     |   +- ApprovalWanted                      a person may release all the same, and nobody has answered yet
      +- MachineError                  exit 10   the machine lacks something (ffmpeg): fail
      +- RetryLater                    exit 11   the machine may recover soon (disk full): retry
      +- WaitUntil                     exit 12   a source asked for a pause: wait without a worker slot
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import IntEnum
+from pathlib import Path
 
 from clipquarry.reasons import Reason
 
@@ -38,6 +41,8 @@ class ClipquarryError(Exception):
     """Base of all errors that are shown as one sentence: what, where, what to do."""
 
     exit_code: Exit = Exit.ERROR
+    places: tuple[Path, ...] = ()
+    """Folders into which a person may put what was not to be had; a run that may wait looks there again."""
 
 
 class UserError(ClipquarryError):
@@ -54,10 +59,23 @@ class ManifestError(UserError):
     """A manifest cannot be read by this version."""
 
 
+class MissingColumn(ManifestError, KeyError):
+    """A manifest lacks a column: it is of another kind, or of an earlier version."""
+
+    def __str__(self) -> str:  # a KeyError would quote the sentence
+        return str(self.args[0])
+
+
 class GateBlocked(ClipquarryError):
     """A blocking check failed."""
 
     exit_code = Exit.BLOCKED
+
+
+class ApprovalWanted(GateBlocked):
+    """A check did not hold, and a person may release all the same: nobody has answered yet."""
+
+    gate: str = ""
 
 
 class MachineError(ClipquarryError):
@@ -73,12 +91,15 @@ class RetryLater(ClipquarryError):
 
 
 class WaitUntil(ClipquarryError):
-    """A source asked for a pause (bot check, rate limit): resume at ``resume_at`` (aware, UTC)."""
+    """A source asked for a pause (bot check, rate limit): resume at ``resume_at`` (aware, UTC). ``page``: where in the UI a person
+    may end the wait, as a path below Airflow's address; empty: nowhere.
+    """
 
     exit_code = Exit.WAIT
 
-    def __init__(self, message: str, *, resume_at: datetime, reason: Reason) -> None:
+    def __init__(self, message: str, *, resume_at: datetime, reason: Reason, page: str = "") -> None:
         super().__init__(message)
+        self.page = page
         self.resume_at = resume_at
         self.reason = reason
 

@@ -15,17 +15,47 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from clipquarry.errors import MachineError, RetryLater, UserError
+from clipquarry.errors import ClipquarryError, MachineError, RetryLater, UserError
 
 TEMPORARY_PREFIX = ".clipquarry-tmp-"
 """Prefix of the names of unfinished files, which any process may delete when they are old."""
 
+_UNFINISHED = (
+    ".part",
+    ".partial",
+    ".crdownload",
+    ".opdownload",
+    ".download",
+    ".aria2",
+    ".filepart",
+    ".tmp",
+    ".!qb",
+    ".!ut",
+    ".bc!",
+    "~",
+)
+"""Ends of the names, in small letters, that programs give to what they have not finished, and to files beside it."""
+_OF_RSYNC = re.compile(r"\..+\.[A-Za-z0-9]{6}\Z")
+_BESIDE = (".part", ".aria2")
+"""Ends of the names of files beside one that has its whole name, and perhaps its whole size, before it is finished."""
+
+_NO_FILE = (errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM)
+"""Errors of reading what is no file of ours; others may pass, or say that there is none."""
+
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+
+
+def is_unfinished(name: str, beside: Container[str] = ()) -> bool:
+    """Whether a program still works on a file of a person's folder, by its name, or by those of the files ``beside`` it: a
+    browser, a torrent, ``aria2c``, ``rsync`` (``.name.XXXXXX``), or a program of ours.
+    """
+    by_name = name.startswith(TEMPORARY_PREFIX) or name.lower().endswith(_UNFINISHED)
+    return by_name or bool(_OF_RSYNC.match(name)) or any(f"{name}{end}" in beside for end in _BESIDE)
 
 
 def temporary_beside(target: Path) -> Path:
@@ -142,13 +172,23 @@ def publish(temporary: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
+def make_parent(target: Path) -> None:
+    """Make the folder of ``target``. Raises :class:`UserError` for a file, or a broken link, in the place of a folder."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(
+            f"{error.filename} is no folder, and files belong into it: move it away, then run this again."
+        ) from error
+
+
 @contextmanager
 def writing(target: Path, mode: str = "w") -> Iterator[IO[Any]]:
     r"""Open a temporary file beside ``target``, which becomes ``target`` only if the block ends without an error.
 
     Text is UTF-8 with ``\n`` line ends. A full disk becomes :class:`RetryLater`.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_parent(target)
     temporary = temporary_beside(target)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     try:
@@ -197,7 +237,7 @@ def write_new(target: Path, text: str) -> None:
 @contextmanager
 def disk_errors(where: Path) -> Iterator[None]:
     """Turn 'no space' and 'quota' errors into one sentence that says to retry, 'read-only' into one that says what
-    to mount.
+    to mount, a folder in a file's place into one that names it.
     """
     try:
         yield
@@ -210,6 +250,9 @@ def disk_errors(where: Path) -> Iterator[None]:
             raise MachineError(
                 f"{error.filename or where} is on a read-only disk: mount it writable, then run this again; finished work is kept."
             ) from error
+        if error.errno == errno.EISDIR:
+            place = error.filename2 or error.filename or where
+            raise UserError(f"{place} is a folder where a file belongs: move it away, then run this again.") from error
         raise
 
 
@@ -227,18 +270,67 @@ def refuse_pipe(path: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON document; a broken one is a :class:`UserError` that names the file."""
+    """Read a JSON document; a broken one, or what is no file, is a :class:`UserError` that names the path."""
     refuse_pipe(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+        raise UserError(f"{path} cannot be read ({error.strerror}): delete it or restore the file.") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not readable as JSON ({error}); delete it or restore it.") from error
+
+
+def known_document(path: Path) -> Any:
+    """A JSON document; None if it is absent or damaged."""
+    try:
+        return read_json(path)
+    except (ClipquarryError, OSError):
+        return None
+
+
+def known_object(path: Path) -> dict[str, Any]:
+    """A JSON object; empty if it is absent, damaged or something else."""
+    return as_object(known_document(path))
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """The value if it is an object; else an empty object."""
+    return dict(value) if isinstance(value, Mapping) else {}
 
 
 def sha256_of(path: Path) -> str:
     """Hex sha256 of a file, read in pieces."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256_of_files(paths: Iterable[Path], look: Callable[[Path, bytes], None] | None = None) -> tuple[str, int]:
+    """One digest of several files together, of their names, sizes and bytes in this order, and their bytes. ``look`` gets
+    every file's content, so that nobody reads it twice.
+    """
+    hashed, size = hashlib.sha256(), 0
+    for path in paths:
+        if look is None:
+            size += _hash_file(path, hashed.update)
+            continue
+        content = path.read_bytes()
+        hashed.update(f"{path.name}\0{len(content)}\0".encode())
+        hashed.update(content)
+        size += len(content)
+        look(path, content)
+    return hashed.hexdigest(), size
+
+
+def _hash_file(path: Path, update: Callable[[bytes], None]) -> int:
+    """Give name, size and bytes of a file to a hash, in pieces; its size."""
+    with open(path, "rb") as handle:
+        size = os.fstat(handle.fileno()).st_size
+        update(f"{path.name}\0{size}\0".encode())
+        while piece := handle.read(1 << 20):
+            update(piece)
+    return size
 
 
 def inside(root: Path, *parts: str) -> Path:

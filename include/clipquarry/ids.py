@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from clipquarry.microseconds import text
@@ -21,6 +21,8 @@ SECOND_FORM = "[0-9]{6,7}"
 YOUTUBE_ID = re.compile(rf"{YOUTUBE_FORM}\Z")
 _SECONDS = re.compile(r"\d{6,}\Z")
 
+FLOW_X, FLOW_Y = "flow_x_", "flow_y_"
+"""Beginnings of the names of images of optical flow, which lie beside the frames of a clip."""
 VIDEO_SUFFIXES = (
     ".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ogv",
 )  # fmt: skip
@@ -128,6 +130,16 @@ def parse_clip_id(name: str) -> ClipName:
 def normalise_label(label: str) -> str:
     """The folder name of a class: every space becomes one ``_``, and ``"`` is dropped; nothing else changes."""
     return label.replace(" ", "_").replace('"', "")
+
+
+def shared_folder(labels: Iterable[str]) -> str | None:
+    """Which two classes would have one folder, as the beginning of a sentence; None where each has its own."""
+    folders: dict[str, str] = {}
+    for label in sorted(set(labels)):
+        other = folders.setdefault(normalise_label(label), label)
+        if other != label:
+            return f"The classes '{other}' and '{label}' would share the folder {normalise_label(label)}"
+    return None
 
 
 def label_problem(label: str) -> str | None:

@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipquarry.files import disk_errors, inside, link_or_copy, publish, sha256_of, temporary_beside
+from clipquarry.files import (
+    disk_errors,
+    inside,
+    link_or_copy,
+    publish,
+    sha256_of,
+    sync_folder,
+    temporary_beside,
+)
 from clipquarry.settings import DataRoot
 from clipquarry.store import Store, content_key
 
@@ -60,6 +68,36 @@ def placing(data: DataRoot, target: Path) -> Iterator[Placing]:
             publish(new.path, target)
     finally:
         new.path.unlink(missing_ok=True)
+
+
+def remove_ours(data: DataRoot, target: Path) -> bool:
+    """Remove a file that :func:`placing` wrote and nobody has changed since; whether it was removed."""
+    if target.is_symlink() or _digest(target) not in _noted(data, target):
+        return False
+    target.unlink(missing_ok=True)
+    return True
+
+
+def place_link(data: DataRoot, link: Path, target: Path) -> str:
+    """Make ``link`` a relative link to ``target``, for names on which documents and configs disagree; returns a sentence if
+    something else lay there and was moved away.
+    """
+    wanted = os.path.relpath(target, link.parent)
+    if link.is_symlink() and str(link.readlink()) == wanted:
+        return ""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    aside = set_aside(data, link) if os.path.lexists(link) else None
+    beside = temporary_beside(link)
+    beside.symlink_to(wanted)
+    os.replace(beside, link)
+    sync_folder(link.parent)
+    return f"what lay at {link.name} was not our link and was moved to {aside}" if aside else ""
+
+
+def drop_link(link: Path, targets: Iterable[Path]) -> None:
+    """Remove a link that :func:`place_link` made to one of the ``targets``, where a file of this name is written now."""
+    if link.is_symlink() and str(link.readlink()) in {os.path.relpath(one, link.parent) for one in targets}:
+        link.unlink()
 
 
 def _keep_aside(data: DataRoot, target: Path) -> Path:

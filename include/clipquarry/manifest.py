@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from clipquarry.errors import ManifestError
-from clipquarry.files import disk_errors, publish, refuse_pipe, temporary_beside
+from clipquarry.errors import ManifestError, MissingColumn
+from clipquarry.files import disk_errors, make_parent, publish, refuse_pipe, temporary_beside
 from clipquarry.microseconds import SECOND
 
 Row = dict[str, Any]
@@ -61,6 +61,12 @@ RESULT_FIELDS: tuple[pa.Field, ...] = (
     pa.field("key", pa.string(), nullable=False),  # hash of the row, the params and the step's version
 )
 """The item's columns again (so that a manifest can be read alone), then its outcome."""
+
+
+_WELL_KNOWN = {f.name: f.type for f in RESULT_FIELDS}
+_ID = ITEM_FIELDS[0].name
+_OF_ITEMS = {f.name for f in ITEM_FIELDS if not f.nullable}
+_ANEW = "delete it and run its step again"
 
 
 def _to_microseconds(table: pa.Table) -> pa.Table:
@@ -116,7 +122,7 @@ class ManifestWriter:
         self._rows: list[Row] = []
 
     def __enter__(self) -> Self:
-        self._target.parent.mkdir(parents=True, exist_ok=True)
+        make_parent(self._target)
         self._temporary = temporary_beside(self._target)
         try:
             with disk_errors(self._target):
@@ -179,14 +185,14 @@ def write_rows(target: Path, schema: pa.Schema, rows: Iterable[Row]) -> int:
 
 @contextmanager
 def _damage(path: Path) -> Iterator[None]:
-    """Turn Arrow's errors about damaged bytes into one sentence. A missing column stays a KeyError."""
+    """Turn Arrow's errors about damaged bytes into one sentence."""
     try:
         yield
-    except KeyError:
+    except ManifestError:
         raise
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
         said = " ".join(str(error).split())[:200]
-        raise ManifestError(f"{path} is not a readable manifest ({said}); delete it and run its step again.") from error
+        raise ManifestError(f"{path} is not a readable manifest ({said}); {_ANEW}.") from error
 
 
 def _checked(path: Path) -> tuple[pq.ParquetFile, int]:
@@ -204,7 +210,44 @@ def _checked(path: Path) -> tuple[pq.ParquetFile, int]:
         raise ManifestError(
             f"{path} has manifest schema {version}, this Clipquarry knows up to {VERSION}: upgrade Clipquarry to read it."
         )
+    if version == VERSION and (odd := _odd_columns(file.schema_arrow)):
+        raise ManifestError(f"{path} has other values in its column {odd!r} than a manifest has: {_ANEW}.")
     return file, version
+
+
+def _odd_columns(schema: pa.Schema) -> str:
+    """The first column of a table of items whose name is that of an item's or a result's, but whose values are of another kind.
+
+    Other tables, such as one of the samples in a package, may call what they like a label.
+    """
+    of_items = set(schema.names) >= _OF_ITEMS
+    for told in schema:
+        wanted = _WELL_KNOWN.get(told.name) if of_items or told.name == _ID else None
+        alike = pa.types.is_integer if wanted is not None and pa.types.is_integer(wanted) else _is_text
+        if wanted is not None and not (alike(told.type) or pa.types.is_null(told.type)):
+            return str(told.name)
+    return ""
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _selected(table: pa.Table, columns: Sequence[str] | None, path: Path) -> pa.Table:
+    """Some columns. A row without an id, of a damaged or foreign table, would join and record nothing."""
+    if _ID in table.column_names and table[_ID].null_count:
+        raise ManifestError(f"{path} has rows without {_ID!r}: {_ANEW}.")
+    if columns is None:
+        return table
+    if absent := [name for name in columns if name not in table.column_names]:
+        raise MissingColumn(f"{path} has no column {absent[0]!r}, so it is another table than was expected: {_ANEW}.")
+    return table.select(list(columns))
+
+
+def check_items(path: Path) -> None:
+    """Raise :class:`ManifestError` unless the table's rows are items."""
+    if absent := _OF_ITEMS - set(column_names(path)):
+        raise MissingColumn(f"{path} has no column {min(absent)!r}, so it holds no items: {_ANEW}.")
 
 
 def kind_of(path: Path) -> str:
@@ -232,8 +275,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     file, version = _checked(path)
     with file, _damage(path):
         table = file.read(columns=list(columns) if columns is not None and version == VERSION else None)
-    table = _migrated(table, version)
-    return table if columns is None else table.select(list(columns))
+    return _selected(_migrated(table, version), columns, path)
 
 
 def _batches(
@@ -251,7 +293,7 @@ def _batches(
                 if piece is None:
                     return
                 table = _migrated(pa.Table.from_batches([piece]), version)
-                rows = rows_of(table if columns is None else table.select(list(columns)))
+                rows = rows_of(_selected(table, columns, path))
             yield rows
 
 
@@ -263,10 +305,22 @@ def read_tuples(path: Path, columns: Sequence[str], *, batch: int = 4096) -> Ite
         yield from zip(*values, strict=True)
 
 
+def read_batches(path: Path, columns: Sequence[str], *, batch: int = 4096) -> Iterator[pa.Table]:
+    """Some columns in tables of at most ``batch`` rows, streamed. For long tables whose rows are not needed one by one."""
+    for tables in _batches(path, columns, batch, lambda table: [table]):
+        yield from tables
+
+
 def read_rows(path: Path, columns: Sequence[str] | None = None, *, batch: int = 4096) -> Iterator[Row]:
     """Rows one by one, streamed, migrated to the current version."""
-    for rows in _batches(path, columns, batch, pa.Table.to_pylist):
+    for rows in _batches(path, columns, batch, _as_rows):
         yield from rows
+
+
+def _as_rows(table: pa.Table) -> list[Row]:
+    """As ``to_pylist``, which takes twice as long."""
+    names, values = table.column_names, [column.to_pylist() for column in table.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def column_names(path: Path) -> frozenset[str]:

@@ -109,9 +109,11 @@ class Reason(StrEnum):
     BAD_LABEL = "bad_label"
     DUPLICATE = "duplicate"
     UNKNOWN_LABEL = "unknown_label"
+    LEFT_OUT = "left_out"
 
     # our own tools and tasks
     NO_FRAMES = "no_frames"
+    NO_AUDIO = "no_audio"
     TOOL_FAILED = "tool_failed"
     TASK_FAILED = "task_failed"
     NOT_DUE = "not_due"
@@ -156,6 +158,7 @@ _TRAITS: dict[Reason, Trait] = {
     Reason.CORRUPT: _T.CAME | _T.UNUSABLE | _T.BROKEN | _T.OF_FILE | _T.SETTLES,
     Reason.TOO_SHORT: _T.CAME | _T.UNUSABLE | _T.OF_FILE | _T.SETTLES,
     Reason.NO_FRAMES: _T.OF_FILE,
+    Reason.NO_AUDIO: _T.OF_FILE,
     Reason.TOOL_FAILED: _T.PASSES | _T.OUR_FAULT | _T.OF_FILE,
     Reason.NOT_DUE: _T.NO_ANSWER,
     Reason.NOT_ASKED: _T.NO_ANSWER,

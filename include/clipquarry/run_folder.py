@@ -6,11 +6,13 @@ What only one family writes has its place in that family's ``run_files.py``; wha
 ::
 
     run.json                          what the run is: its parameters, its number, when it began and ended
+    made_of.json                      the releases of other data sets that the run takes from
     catalog.{parquet,json}            the items of the annotation files; where they come from
     labels.parquet                    the labels of the catalog's items, beside it
     plan.json                         what is asked for, and the jobs of each step
     plan/items/shard-00000.parquet    items that are asked for, one table a task of ``fetch`` (and of what follows it)
     plan/found/local-00000.parquet    items whose time has not come, but that were found on disk
+    plan/samples/shard-00000.parquet  the same without the items of which nothing else is made, where there are such
     plan/archives/{source}/…          archive volumes, one table a task of ``unpack``
     plan/params/{step}-{prefix}.json  what a step is told
     plan/{wanted,held,known,absent}.parquet
@@ -18,7 +20,10 @@ What only one family writes has its place in that family's ``run_files.py``; wha
     {step}/part-00000.parquet         what a task of a step wrote; beside it its result, and until it is finished its journal
     results.parquet                   what the run learned, an item a row; ``recorded.parquet``: what it is judged by
     gates/{gate}.json                 what a gate found; ``{gate}.rows.csv`` (or ``.gz``): every row that broke a check
+    approvals/{gate}.json             what a person was asked about a gate, and the answer
+    gx/{gate}/{suite}.{json,parquet}  a gate's suites as Great Expectations writes them, each beside the table that it ran on
     failures/{task}.json              why a task failed
+    waiting/{task}.json               what a task waits for until a person places it
     lists.json                        the list files that were written; ``missing_{format}.{parquet,csv}``: what is in none
     stops.json                        when and why the breaker stopped the crawl
     report/…                          the page, the same as JSON, the line of the index, the table of what is missing
@@ -30,11 +35,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Table = Literal["catalog", "labels", "recorded", "results"]
+Table = Literal["catalog", "labels", "recorded", "results", "named_files"]
 """Manifests of a run that lie in its folder itself."""
 
 RUN_FILE = "run.json"
-REPORT, GATES, PAGE = "report", "gates", "index.html"
+REPORT, GATES, GX, PAGE = "report", "gates", "gx", "index.html"
 REPORT_JSON, REPORT_MISSING = "report.json", "missing.csv"
 ROWS, PACKED = ".rows.csv", ".gz"
 """Suffixes of a gate's file of rows: ``{gate}.rows.csv``, with gzip ``{gate}.rows.csv.gz``."""
@@ -60,6 +65,11 @@ def result_path(out: Path) -> Path:
 def journal_path(out: Path) -> Path:
     """Path of the journal: the finished rows of ``out`` until all are finished."""
     return out.with_name(f"{out.stem}.journal.jsonl")
+
+
+def table_of_suite(suite: Path) -> Path:
+    """Path of the table that a stored suite ran on."""
+    return suite.with_name(f"{suite.name.removesuffix('.json')}.parquet")
 
 
 def begun_runs(dataset: Path) -> list[Path]:
@@ -88,6 +98,11 @@ class RunFolder:
         """The facts of the run: see :class:`~clipquarry.run_documents.RunFacts`."""
         return self.root / RUN_FILE
 
+    @property
+    def made_of(self) -> Path:
+        """The releases of other data sets that the run takes from: data set to fingerprint."""
+        return self.root / "made_of.json"
+
     # The annotations
 
     def table(self, name: Table) -> Path:
@@ -104,6 +119,11 @@ class RunFolder:
         return self.root / "catalog.json"
 
     # The plan
+
+    @property
+    def named_files(self) -> Path:
+        """Which file of a person's folder belongs to which item; only of data sets whose files have names of their own."""
+        return self.table("named_files")
 
     @property
     def plan_file(self) -> Path:
@@ -124,6 +144,11 @@ class RunFolder:
     def found(self) -> Path:
         """Shards of items that are not due, but were found on disk."""
         return self.plan / "found"
+
+    @property
+    def samples(self) -> Path:
+        """The shards without the items of which nothing else is made; absent where there are none of these."""
+        return self.plan / "samples"
 
     def archive_table(self, source: str) -> Path:
         """The archive volumes of a source."""
@@ -156,6 +181,11 @@ class RunFolder:
     def absent(self) -> Path:
         """Items that are due, but that no source of the run can have, with the reason."""
         return self.plan / "absent.parquet"
+
+    @property
+    def others(self) -> Path:
+        """Windows that other data sets lack of the requested videos."""
+        return self.plan / "others.parquet"
 
     def planned(self) -> list[Path]:
         """The shards of all planned items, in order."""
@@ -225,6 +255,14 @@ class RunFolder:
         """All error messages, in no order."""
         return list((self.root / "failures").glob(_DOCUMENTS))
 
+    def waiting(self, task: str) -> Path:
+        """What a task waits for: see :mod:`clipquarry.waiting`."""
+        return self.root / "waiting" / f"{task}.json"
+
+    def waits(self) -> list[Path]:
+        """The notes of all tasks that wait, by name."""
+        return sorted((self.root / "waiting").glob(_DOCUMENTS))
+
     # The gates
 
     def gate(self, name: str) -> Path:
@@ -238,6 +276,26 @@ class RunFolder:
     def gate_rows(self, name: str) -> Path:
         """Every row that broke a check of a gate; a large file has the suffix :data:`PACKED`."""
         return self.root / GATES / f"{name}{ROWS}"
+
+    def approval(self, gate: str) -> Path:
+        """What a person was asked about a gate, and the answer: see :mod:`clipquarry.approvals`."""
+        return self.root / "approvals" / f"{gate}.json"
+
+    def approvals(self) -> list[Path]:
+        """The same of all gates, by name."""
+        return sorted((self.root / "approvals").glob(_DOCUMENTS))
+
+    def gx(self, gate: str) -> Path:
+        """The suites of a gate for plain Great Expectations, and their tables."""
+        return self.root / GX / gate
+
+    def gx_gates(self) -> list[str]:
+        """The gates whose suites are stored, by name."""
+        return sorted(path.name for path in (self.root / GX).glob("[!.]*"))
+
+    def gx_suites(self, gate: str) -> list[Path]:
+        """The suites of a gate that ran, by name; beside each its table, see :func:`table_of_suite`."""
+        return sorted(self.gx(gate).glob(_DOCUMENTS))
 
     # The report
 

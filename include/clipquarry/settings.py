@@ -7,14 +7,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from clipquarry import former
 from clipquarry.errors import UserError
-from clipquarry.files import inside
+from clipquarry.files import inside, known_object
 
 PRIVATE = ".clipquarry"
 LEDGER = "ledger.sqlite"
 RUNS, RELEASES, SET_ASIDE, MODELS, SCRATCH = "runs", "releases", "set-aside", "models", "scratch"
+LABELLING = "labelling"
 """Names in the private folder; :class:`DataRoot` has them as paths."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~:+ -]{0,149}", re.ASCII)
 """Characters that Airflow accepts in a run id, and blanks."""
@@ -73,6 +75,17 @@ class DataRoot:
         """The file that names the run of the newest release."""
         return self.release(dataset) / "latest"
 
+    # Labelling
+
+    @property
+    def all_labelling(self) -> Path:
+        """The labelling projects of all data sets."""
+        return self.private / LABELLING
+
+    def labelling(self, dataset: str, project: str) -> Path:
+        """A labelling project; see :mod:`clipquarry.labelling.project`."""
+        return self.all_labelling / slug(dataset) / slug(project)
+
     # What a data set keeps over all runs
 
     @property
@@ -97,6 +110,35 @@ class DataRoot:
     def last_params(self, dataset: str) -> Path:
         """The parameters of the last full run, for refreshes."""
         return self.states / f"{slug(dataset)}.params.json"
+
+    def had_full_run(self, dataset: str) -> bool:
+        """Whether a full run of a data set that was no trial recorded its results. An earlier version did not note it,
+        and a planned one counts.
+        """
+        told = known_object(self.last_params(dataset))  # empty: there is none, or a damaged one
+        return bool(told) and told.get("recorded", True) is True
+
+    def full_release(self, dataset: str) -> dict[str, Any] | None:
+        """The last full run that was no trial and came to its release: ``run`` and ``params``; None: there is none.
+
+        An earlier version did not note it, and the last planned one counts.
+        """
+        told = known_object(self.last_params(dataset))
+        made = told.get("released", told)
+        return made if isinstance(made, dict) and made else None
+
+    def data_sets_released_in_full(self) -> list[str]:
+        """Their names, sorted."""
+        names = (path.name.removesuffix(".params.json") for path in self.states.glob("*.params.json"))
+        return sorted(name for name in names if self.full_release(name) is not None)
+
+    def release_note(self, dataset: str) -> Path:
+        """The fingerprint of the newest release, and whether it covers the whole data set."""
+        return self.states / f"{slug(dataset)}.release.json"
+
+    def followed(self, dataset: str) -> Path:
+        """The last run that started because what the data set is made of had changed."""
+        return self.states / f"{slug(dataset)}.follows.json"
 
     def pins(self, dataset: str) -> Path:
         """Checksums of the annotation files when they were first seen."""
@@ -123,6 +165,11 @@ class DataRoot:
         return self.private / "store"
 
     @property
+    def checks(self) -> Path:
+        """Suites that users bring, unless ``CLIPQUARRY_CHECKS`` names other folders."""
+        return self.private / "checks"
+
+    @property
     def archives(self) -> Path:
         """What was unpacked out of each archive, and what was refused."""
         return self.private / "archives"
@@ -141,6 +188,11 @@ class DataRoot:
     def set_aside(self) -> Path:
         """Files of people that lay in the place of ours; never deleted."""
         return self.private / SET_ASIDE
+
+    @property
+    def egresses(self) -> list[str]:
+        """Names of the egresses that were used so far."""
+        return sorted(path.name for path in self.private.glob("egress/*/") if path.is_dir())
 
     def egress(self, name: str) -> Path:
         """State of one egress (network path to the internet): the breaker and the request budget."""
@@ -172,6 +224,13 @@ def _row(environ: Mapping[str, str]) -> int:
     return int(row)
 
 
+def _switch(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name) or "on"
+    if text not in ("on", "off"):
+        raise UserError(f"{name} is '{text}'; it must be on or off.")
+    return text == "on"
+
+
 def _split(text: str) -> tuple[Path, ...]:
     return tuple(Path(part) for part in text.split(os.pathsep) if part)
 
@@ -189,6 +248,8 @@ class Settings:
     ledger_url: str
     egress: str = "default"
     dataset_folders: tuple[Path, ...] = field(default=())
+    own_checks: tuple[Path, ...] = ()
+    """Folders with suites that users bring; see :attr:`check_folders`."""
     only: frozenset[str] = frozenset()
     """The data sets that get DAGs; empty: all."""
     cookies: Path | None = None
@@ -204,6 +265,18 @@ class Settings:
     ytdlp_args: tuple[str, ...] = ()
     keep_runs: int = 0
     """Run folders of a data set that are kept; 0: all."""
+    chains: bool = True
+    """Data sets that are made of others follow them."""
+
+    @property
+    def check_folders(self) -> tuple[Path, ...]:
+        """``CLIPQUARRY_CHECKS``, else the folder in the data root, which may be absent. Raises UserError for another that is absent."""
+        for folder in self.own_checks:
+            if not folder.is_dir():
+                raise UserError(
+                    f"CLIPQUARRY_CHECKS names {folder}, which is no folder: make it, or take it out of the variable."
+                )
+        return self.own_checks or (self.data.checks,)
 
     @property
     def has_ledger(self) -> bool:
@@ -227,6 +300,7 @@ class Settings:
             ledger_url=environ.get("CLIPQUARRY_LEDGER") or f"sqlite:///{DataRoot(root).ledger}",
             egress=environ.get("CLIPQUARRY_EGRESS") or "default",
             dataset_folders=_split(environ.get("CLIPQUARRY_DATASETS", "")),
+            own_checks=_split(environ.get("CLIPQUARRY_CHECKS", "")),
             only=only_of(environ),
             cookies=Path(cookies) if cookies else None,
             budget_per_hour=int(_number(environ, "CLIPQUARRY_BUDGET_PER_HOUR", 0)) or None,
@@ -237,4 +311,5 @@ class Settings:
             ytdlp_plugins=tuple(environ.get("CLIPQUARRY_YTDLP_PLUGINS", "").replace(",", " ").split()),
             ytdlp_args=tuple(environ.get("CLIPQUARRY_YTDLP_ARGS", "").split()),
             keep_runs=int(_number(environ, "CLIPQUARRY_KEEP_RUNS", 0)),
+            chains=_switch(environ, "CLIPQUARRY_CHAINS"),
         )

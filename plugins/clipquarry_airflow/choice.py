@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from http.client import HTTPConnection, HTTPException
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,6 +29,7 @@ from clipquarry_airflow.folders import check_folders, loopback
 
 ENGINE_SECONDS = 3.0
 SOCKET = "unix:///var/run/docker.sock"
+PAGE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,10 @@ class Choice:
     why: str
 
 
-def choose(step: str, environ: Mapping[str, str] = os.environ) -> Choice:
-    """Runtime of a step under ``auto``, as far as this machine decides it."""
+def choose(step: str, environ: Mapping[str, str] = os.environ, *, for_page: bool = False) -> Choice:
+    """Runtime of a step under ``auto``, as far as this machine decides it. ``for_page``: the engine's answer of a few seconds ago will do,
+    because a DAG's page asks for each step of each DAG of the file; a task that begins asks itself.
+    """
     if environ.get("CLIPQUARRY_FFMPEG"):
         return Choice("process", "CLIPQUARRY_FFMPEG names a program of this machine")
     if not engine_is_ours(environ) and not environ.get("CLIPQUARRY_DOCKER_DATA"):
@@ -50,10 +54,10 @@ def choose(step: str, environ: Mapping[str, str] = os.environ) -> Choice:
     if not _has_provider():
         return Choice("process", "apache-airflow-providers-docker is not installed")
     image = ContainerSettings.from_env(step, environ).image
-    try:
-        found = _images(environ.get("DOCKER_HOST") or SOCKET, image)
-    except (OSError, HTTPException, ValueError) as error:
-        return Choice("process", f"no Docker engine answers ({error})")
+    host = environ.get("DOCKER_HOST") or SOCKET
+    found = _recently(host, image, int(time.monotonic() / PAGE_SECONDS)) if for_page else _answer(host, image)
+    if isinstance(found, str):
+        return Choice("process", f"no Docker engine answers ({found})")
     if not found:
         return Choice("process", f"the image {image} is not on the engine")
     if (found[0].get("Labels") or {}).get(LABEL) != code_digest():
@@ -95,6 +99,20 @@ class _Unix(HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(ENGINE_SECONDS)
         self.sock.connect(self._path)
+
+
+@lru_cache(maxsize=16)
+def _recently(host: str, image: str, time_slot: int) -> list[dict[str, Any]] | str:
+    """The same, asked once in a slot of time; nor is an engine that does not answer waited for once per step."""
+    return _answer(host, image)
+
+
+def _answer(host: str, image: str) -> list[dict[str, Any]] | str:
+    """The engine's entries for the image, or why it gives none."""
+    try:
+        return _images(host, image)
+    except (OSError, HTTPException, ValueError) as error:
+        return str(error)
 
 
 def _images(host: str, image: str) -> list[dict[str, Any]]:

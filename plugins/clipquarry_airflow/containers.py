@@ -60,10 +60,10 @@ class ContainerSettings:
     @classmethod
     def from_env(cls, step: str, environ: Mapping[str, str] = os.environ) -> ContainerSettings:
         variable, image = _setting(environ, "IMAGE", step)
-        gpu = STEPS[step].gpu
-        if gpu and not variable.endswith(step.upper()):
-            image = ""  # the other steps' image has no PyTorch
-        image = image or f"clipquarry-{step if gpu else 'media'}:{clipquarry.__version__}"
+        gpu, own = STEPS[step].gpu, STEPS[step].image
+        if own != "media" and not variable.endswith(step.upper()):
+            image = ""  # the other steps' image lacks what this one needs
+        image = image or f"clipquarry-{own}:{clipquarry.__version__}"
         if not _IMAGE.fullmatch(image):
             raise UserError(f"{variable} is {image!r}, which is no name of an image; write registry/name:tag.")
         limits = _memory(*_setting(environ, "MEMORY", step)), _cpus(*_setting(environ, "CPUS", step))
@@ -145,14 +145,20 @@ def read_params(params_file: Path) -> dict[str, Any]:
 
 
 def step_environment(params_file: Path, data: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The variables of a container: those that the step's own parameters name (``${CLIPQUARRY_MIRROR}``), and
-    proxies.
+    """The variables of a container: those that the step's own parameters name (``${CLIPQUARRY_MIRROR}``, the password of
+    its archive), and proxies.
 
     It gets nothing else of the worker's environment, which contains the addresses of Airflow's database and of the
     ledger.
     """
     # Only from the YAML's addresses: a value in the trigger form must not name a secret.
-    sources = read_params(params_file).get("sources", [])
-    named = _VARIABLE.findall(json.dumps(sources))
+    params = read_params(params_file)
+    named = _VARIABLE.findall(json.dumps(params.get("sources", [])))
+    password = (params.get("archive") or {}).get("password_env")  # the step's file has the name, never the password
+    if password and environ.get(password):
+        from airflow.sdk.log import mask_secret
+
+        mask_secret(environ[password], password)  # the provider of Kubernetes logs pods where the level is DEBUG
+        named.append(password)
     passed = {name: environ[name] for name in (*named, *_ALWAYS) if environ.get(name)}
     return {**passed, "CLIPQUARRY_DATA": str(data), "HOME": "/tmp", "USER": "clipquarry"}  # noqa: S108  its own tmpfs

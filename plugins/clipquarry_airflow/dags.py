@@ -11,9 +11,10 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Asset, TaskGroup, TriggerRule, get_parsing_context
+from airflow.sdk import DAG, Asset, AssetAny, TaskGroup, TriggerRule, get_parsing_context
+from airflow.sdk.definitions.param import ParamsDict
 from clipquarry.datasets.model import DatasetSpec
-from clipquarry.datasets.ways import asks_of_a_person, can_expire, ways_of
+from clipquarry.datasets.ways import asks_of_a_person, can_expire, parts_of, ways_of
 from clipquarry.pipeline.family import CPU, Task, tasks_of
 from clipquarry.settings import Settings
 
@@ -53,6 +54,7 @@ _DOC = """### {title}
 | how they come | {ways} |
 | what you must do first | {person} |
 | refresh | {refresh} |
+| made of | {parts} |
 | steps run | {places} |
 | coverage | warns above {warn:.0%} missing, blocks above {error:.0%} |
 
@@ -61,7 +63,7 @@ The **Data quality** tab of this DAG shows the latest report. Nothing is fetched
 
 _ACCESS = {
     "open": "anybody", "crawl": "anybody, as far as the videos are still there", "registration": "who has an account there",
-    "request-form": "who asks by a form", "mixed": "parts of it anybody, others on request", "closed": "nobody outside",
+    "request-form": "who asks by a form", "mixed": "parts of it anybody, others on request", "closed": "nobody outside", "own": "you: they are your own",
 }  # fmt: skip
 
 _WHAT = {
@@ -94,7 +96,7 @@ def dag_doc(spec: DatasetSpec, kind: str) -> str:
         title=_title(spec, kind), description=spec.description, what=_WHAT[kind],
         licence=spec.access.licence or "see the page", access=_ACCESS[spec.access.kind], page=spec.access.page or "", splits=", ".join(spec.splits),
         sources=", ".join(source.id for source in spec.item_sources), ways=", ".join(ways_of(spec)),
-        person=" ".join(" ".join(asks_of_a_person(spec)).split()).replace("|", "/") or "nothing", refresh=_refreshes(spec),
+        person=" ".join(" ".join(asks_of_a_person(spec)).split()).replace("|", "/") or "nothing", refresh=_refreshes(spec), parts=_made_of(spec),
         warn=spec.missing.warn, error=spec.missing.error,
         places=places(task.name for task in tasks_of(spec) if task.is_step),
     )  # fmt: skip
@@ -104,6 +106,14 @@ def _refreshes(spec: DatasetSpec) -> str:
     if not can_expire(spec):
         return "none: nothing in it expires, and another run asks for what is missing"
     return f"by the DAG `{spec.name}_refresh`, {spec.refresh.schedule or 'started by hand'}"
+
+
+def _made_of(spec: DatasetSpec) -> str:
+    if not parts_of(spec):
+        return "no other data set"
+    return (
+        f"{', '.join(parts_of(spec))}: after the first full run, another starts when they are whole and one has changed"
+    )
 
 
 def kinds_of(spec: DatasetSpec) -> dict[str, str]:
@@ -153,13 +163,29 @@ def _rests(spec: DatasetSpec) -> bool:
 
 
 def _schedule(spec: DatasetSpec, kind: str, scheduled: bool | None) -> Any:
-    """A refresh has the YAML's schedule after the first full run. A full run is started by hand, or when all data
-    sets that it is made from are ready again.
+    """A refresh has the YAML's schedule after the first full run. A full run is started by hand. After the first one, one
+    of a data set that is made of others also starts when one of those has changed: its first task then decides.
     """
     if kind == "refresh":
         on = not _rests(spec) if scheduled is None else scheduled
         return spec.refresh.schedule if on else None
-    return [Asset(name=name, uri=f"clipquarry://{name}") for name in spec.made_of] or None
+    on = follows(spec, Settings.from_env()) if scheduled is None else scheduled and bool(parts_of(spec))
+    return AssetAny(*_events(spec)) if on else None
+
+
+def follows(spec: DatasetSpec, settings: Settings) -> bool:
+    """Whether the full DAG of a data set starts when what it is made of has changed."""
+    return settings.chains and bool(parts_of(spec)) and settings.data.full_release(spec.name) is not None
+
+
+def due_asset(spec: DatasetSpec) -> Asset:
+    """``kinetics710/due``: the asset by which the DAG of the chains says that a data set should be made anew."""
+    return asset(spec, "due")
+
+
+def _events(spec: DatasetSpec) -> list[Asset]:
+    names = dict.fromkeys([*spec.made_of, *(f"{part}/release" for part in parts_of(spec))])
+    return [*(Asset(name=name, uri=f"clipquarry://{name}") for name in names), due_asset(spec)]
 
 
 def build_dag(spec: DatasetSpec, kind: str = "full", *, scheduled: bool | None = None) -> DAG:
@@ -183,8 +209,13 @@ def build_dag(spec: DatasetSpec, kind: str = "full", *, scheduled: bool | None =
         on_success_callback=SummaryNotifier(spec.name, "success"),
         on_failure_callback=SummaryNotifier(spec.name, "failed"),
     )
+    # Each task would hold a deep copy of the DAG's parameters, made twice: a third of what parsing costs. A task without any has the DAG's.
+    # Set as Airflow's own converter sets it: by the attribute's setter, all would be validated twice more.
+    params = dag.params
+    object.__setattr__(dag, "params", ParamsDict())
     with dag:
         _tasks(spec, kind)
+    object.__setattr__(dag, "params", params)
     dag.validate()  # type: ignore[no-untyped-call]  # its schedule is looked at only here
     return dag
 

@@ -22,6 +22,7 @@ from airflow.api_fastapi.core_api.security import (
     requires_access_view,
     requires_authenticated,
 )
+from clipquarry.approvals import Approval, found_in
 from clipquarry.datasets.load import load_all
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.errors import ClipquarryError
@@ -41,6 +42,7 @@ from clipquarry.report.page import NAV_MARKER
 from clipquarry.report.render import CSP, render
 from clipquarry.run_folder import GATES, PACKED, PAGE, REPORT, REPORT_JSON, REPORT_MISSING, ROWS, RunFolder
 from clipquarry.settings import DataRoot, Settings
+from clipquarry.waiting import waits_of
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup, escape
@@ -202,8 +204,16 @@ class _Pages:
             return HTMLResponse(_note("Not a data set", [_NOT_OURS.format(dag_id[:80])], []))
         if RunFolder(self._data.run(dataset, run)).report_page.is_file():
             return _redirect(request, dataset, run)
-        sentence = "The report is written at the end of a run, also when a gate blocks it. Open this tab again then."
         nav = _nav(request, (f"/dataset/{dataset}", dataset), (None, run))
+        if asked := found_in(RunFolder(self._data.run(dataset, run)), "asked"):
+            root = request.scope.get("root_path", "")
+            links = [(f"{root}/dag/{dag_id}/gate/{one.gate}/run/{run_id}", f"The gate {one.gate}") for one in asked]
+            return HTMLResponse(
+                _note("The run waits for an answer", [line for one in asked for line in _asks(one)], links, nav)
+            )
+        if waits := waits_of(self._data.run(dataset, run)):
+            return HTMLResponse(_note("The run waits for files", [str(one) for one in waits], [], nav))
+        sentence = "The report is written at the end of a run, also when a gate blocks it. Open this tab again then."
         return HTMLResponse(_note("No report yet", [sentence], [], nav))
 
     def gate(self, request: Request, user: GetUserDep, dag_id: str, gate: str, run_id: str) -> str:
@@ -288,6 +298,12 @@ class _Pages:
         if not path.is_file():
             raise HTTPException(404, "This file has not been written: the run goes on, or was stopped before it.")
         return path
+
+
+def _asks(one: Approval) -> list[str]:
+    """What a person is asked, and where the answer is given."""
+    where = f"Answer on the task gate_{one.gate}, tab Required Actions: Release or Stop, with a reason. The verdict has the code {one.code}."
+    return [one.sentence, *([one.problem] if one.problem else []), where]
 
 
 def _check_dataset(request: Request, user: GetUserDep, dataset: str) -> None:

@@ -10,6 +10,11 @@ from clipquarry.pipeline.family import default_params, params_model
 from clipquarry.pipeline.params import sections_of
 
 _REFRESH_LEAVES_OUT = frozenset({"limit"})
+_WAIT_DAYS = 7
+"""Default of ``wait_days`` where videos come in archives that somebody may have to place: nobody watches a DAG run."""
+
+_LABEL_DAYS = 30
+"""The same where people may label: labels=true from the form pauses for them."""
 
 
 def run_params(spec: DatasetSpec, kind: str) -> dict[str, Param]:
@@ -17,6 +22,10 @@ def run_params(spec: DatasetSpec, kind: str) -> dict[str, Param]:
     model = params_model(spec)
     schema = model.model_json_schema()["properties"]
     chosen = default_params(spec)
+    if kind == "full" and spec.has_files and any(source.archive for source in spec.item_sources):
+        chosen["wait_days"] = _WAIT_DAYS
+    if "labels" in model.model_fields:
+        chosen["wait_days"] = _LABEL_DAYS
     params: dict[str, Param] = {}
     for section, fields in sections_of(model).items():
         for name in fields:

@@ -12,6 +12,7 @@ from typing import Any
 from airflow.plugins_manager import AirflowPlugin
 
 PREFIX = "/clipquarry"
+LABELLING_PREFIX = "/clipquarry-labelling"
 
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='{}' "
@@ -37,6 +38,12 @@ class ClipquarryPlugin(AirflowPlugin):
             "icon_dark_mode": _ICON.format("%23e5e7eb", "none"),
         },
         {
+            "name": "Labelling",
+            "href": f"{LABELLING_PREFIX[1:]}/",
+            "destination": "nav",
+            "url_route": "clipquarry-labelling",
+        },
+        {
             "name": "Data quality",
             "href": f"{PREFIX[1:]}/dag/{{DAG_ID}}",
             "destination": "dag",
@@ -52,9 +59,13 @@ class ClipquarryPlugin(AirflowPlugin):
 
     @property
     def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
+        from clipquarry_airflow.labelling.app import make_app as make_labelling
         from clipquarry_airflow.pages import make_app
 
-        return [{"name": "clipquarry", "app": make_app(), "url_prefix": PREFIX}]
+        return [
+            {"name": "clipquarry", "app": make_app(), "url_prefix": PREFIX},
+            {"name": "clipquarry labelling", "app": make_labelling(), "url_prefix": LABELLING_PREFIX},
+        ]
 
     @property
     def operator_extra_links(self) -> list[Any]:  # type: ignore[override]

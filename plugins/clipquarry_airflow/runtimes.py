@@ -36,9 +36,9 @@ def runtime_of(step: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 def place_of(step: str, environ: Mapping[str, str] = os.environ) -> Choice:
-    """Where a step runs on this machine, and why."""
+    """Where a step runs on this machine, and why, as it was some seconds ago at most."""
     name = runtime_of(step, environ)
-    return choose(step, environ) if name == "auto" else Choice(name, "CLIPQUARRY_RUNTIME says so")
+    return choose(step, environ, for_page=True) if name == "auto" else Choice(name, "CLIPQUARRY_RUNTIME says so")
 
 
 def places(steps: Iterable[str], environ: Mapping[str, str] = os.environ) -> str:

@@ -44,6 +44,17 @@ def tar(files: Files, *, links: dict[str, tuple[bytes, str]] | None = None, fmt:
     return out.getvalue()
 
 
+def sparse(name: str, size: int) -> bytes:
+    """A tar whose one member is all hole, in the old form of GNU: its header says a size, and no data follows."""
+    head = bytearray(tarfile.TarInfo(name).tobuf(tarfile.GNU_FORMAT)[:512])
+    head[156:157] = b"S"
+    head[386:410] = b"%011o\0%011o\0" % (size, 0)
+    head[483:495] = b"%011o\0" % size
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head)
+
+
 def by_libarchive(files: Files, form: str, compression: str | None = None) -> bytes:
     import libarchive
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from annotation_world import (
     CSV,
+    MEMBERS,
     PROPOSALS,
     SPLIT_CSV,
     TRAIN,
@@ -30,11 +32,12 @@ from annotation_world import (
 )
 from clipquarry.acquire.annotation_files import download_annotations
 from clipquarry.acquire.annotation_source import FileWanted
+from clipquarry.acquire.archives import native
 from clipquarry.acquire.cache import SourceCache
 from clipquarry.acquire.download import Downloaded, Downloader, Limits
 from clipquarry.acquire.network import Network
 from clipquarry.demo.origin import Origin
-from clipquarry.errors import Exit, RetryLater, UserError
+from clipquarry.errors import Exit, MachineError, RetryLater, UserError
 from clipquarry.settings import DataRoot
 
 PKL = pickle.dumps({"-5KQ66BBWC4,0902": [0.1] * 5}, protocol=2)
@@ -97,11 +100,22 @@ def test_the_sentence_names_every_file_that_is_missing(origin: Origin, served: P
     with pytest.raises(UserError if plan != "cut" else (UserError, RetryLater)) as caught:
         download(spec, data, TRAIN, PROPOSALS)
     sentence = str(caught.value)
-    assert f"Place it by hand as {data.root}/ava/{TRAIN} (and {PROPOSALS} likewise), then run this again." in sentence
+    assert f"Place it by hand as {data.root}/ava/{TRAIN} (and {PROPOSALS} likewise), or " in sentence
+    assert sentence.endswith("ava_v2.2.zip in the folder ava, then run this again.")
     assert "google: " in sentence
+    assert caught.value.places == (data.root / "ava/annotations", data.root / "ava")
     assert "\n" not in sentence
     assert not (data.root / "ava").exists()
     assert left_in_scratch(data) == []
+
+
+def test_an_archive_that_a_person_placed_is_read_and_stays(origin: Origin, served: Path, data: DataRoot) -> None:
+    data.dataset("ava").mkdir(parents=True)
+    save_zip(data.dataset("ava") / "ava_v2.2.zip")
+    before = (data.dataset("ava") / "ava_v2.2.zip").read_bytes()
+    assert download(boxes_spec(zipped(origin)), data, TRAIN) == {TRAIN: "google"}
+    assert (data.dataset("ava") / "ava_v2.2.zip").read_bytes() == before
+    assert sum(origin.asked.values()) == 0
 
 
 def test_what_could_be_had_is_there_although_another_file_is_missing(
@@ -328,3 +342,19 @@ def test_who_waits_for_the_lock_can_be_stopped(origin: Origin, data: DataRoot) -
         ):
             download_splits(clips_spec(csvs(origin)), data, "val", cancelled=stopped)
     assert not origin.asked
+
+
+def test_without_libarchive_a_source_of_single_files_is_asked(
+    origin: Origin, served: Path, data: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> None:
+        raise MachineError("Archives cannot be read, because this machine has no libarchive.")
+
+    monkeypatch.setattr(native, "library", nowhere)
+    save_zip(served / "ava_v2.2.zip")
+    name = Path(TRAIN).name
+    (served / name).write_bytes(MEMBERS[name])
+    assert download(boxes_spec(zipped(origin), single(origin, "alone", name)), data, TRAIN) == {TRAIN: "alone"}
+    shutil.rmtree(data.root)
+    with pytest.raises(MachineError, match="libarchive"):
+        download(boxes_spec(zipped(origin)), data, TRAIN)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
+import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -36,10 +38,11 @@ from annotation_world import (
 from clipquarry.acquire.annotation_files import download_annotations, files_of_splits
 from clipquarry.acquire.annotation_source import FileWanted
 from clipquarry.acquire.answer import FetchFailed
+from clipquarry.acquire.archives.native import library
 from clipquarry.acquire.download import Downloaded, Downloader
 from clipquarry.datasets.load import find_spec, load_all
 from clipquarry.demo.origin import Origin
-from clipquarry.errors import UserError
+from clipquarry.errors import MachineError, UserError
 from clipquarry.files import sha256_of
 from clipquarry.reasons import Reason
 from clipquarry.settings import DataRoot
@@ -289,8 +292,10 @@ def test_the_packaged_data_sets_ask_the_official_places_in_order(
 def test_every_split_of_the_packaged_clips_has_a_source(data: DataRoot) -> None:
     specs = [spec for spec in load_all()[0].values() if spec.family == "clips"]
     for spec in specs:
+        person = [source.howto[:40] for source in spec.annotation_sources if source.howto]
+        asked = any(source.kind == "http" for source in spec.annotation_sources)
         for one in files_of_splits(spec):
-            with pytest.raises(UserError, match="not asked"):
+            with pytest.raises(UserError, match="not asked" if asked else re.escape(person[0])):
                 download_annotations(
                     spec, data, [one], downloader=Noting(), environ={"CLIPQUARRY_DEMO_URL": "http://127.0.0.1:9"}
                 )
@@ -378,3 +383,18 @@ def test_a_source_that_gives_no_annotations_says_so(data: DataRoot) -> None:
         UserError, match="you: no_source: annotations cannot be fetched from a source of kind 'youtube'"
     ):
         download_splits(clips_spec(source), data, "val")
+
+
+def test_a_machine_without_libarchive_is_no_fault_of_the_source(
+    origin: Origin, served: Path, data: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other sources would not help, and the sentence says what to install."""
+    save_zip(served / "ava_v2.2.zip")
+    monkeypatch.setitem(sys.modules, "libarchive.ffi", None)
+    library.cache_clear()
+    try:
+        with pytest.raises(MachineError, match="libarchive"):
+            download(boxes_spec(zipped(origin)), data, TRAIN)
+    finally:
+        library.cache_clear()
+    assert left_in_scratch(data) == []

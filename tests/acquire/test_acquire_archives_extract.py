@@ -145,6 +145,16 @@ def test_links_inside_become_the_same_file(world: World, tmp_path: Path) -> None
     assert world.tree() == dict.fromkeys(("a/one", "b/hard", "b/soft", "c"), b"1" * 99)
 
 
+def test_links_do_not_take_a_persons_file(world: World, tmp_path: Path) -> None:
+    """The first link to it must not make it a file of the archive for the second."""
+    save(world.into / "private.avi", b"mine")
+    links = dict.fromkeys(("a.avi", "b.avi", "c.avi"), (tarfile.SYMTYPE, "private.avi"))
+    result = world.run(save(tmp_path / "a", tar({"d.avi": b"1"}, links=links)))
+    assert world.tree() == {"private.avi": b"mine", "d.avi": b"1"}
+    assert set(world.refused(result)) == set(links)
+    assert (world.into / "private.avi").stat().st_nlink == 1
+
+
 def test_files_of_other_people_stay(world: World, tmp_path: Path) -> None:
     save(world.into / "top/0/00000.jpg", FILES["top/0/00000.jpg"])
     save(world.into / "top/1/00001.jpg", b"mine")

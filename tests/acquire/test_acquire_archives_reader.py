@@ -14,18 +14,21 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from acquire.made_archives import KINDS, Files, needs_libarchive, rar4, rar5, save, tar, zip_crypto, zipped
+from acquire.made_archives import KINDS, Files, needs_libarchive, rar4, rar5, save, sparse, tar, zip_crypto, zipped
 from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.archives import native
 from clipquarry.acquire.archives.limits import ArchiveLimits
 from clipquarry.acquire.archives.native import Kind
+from clipquarry.acquire.archives.obtain import ArchiveWanted, obtain
 from clipquarry.acquire.archives.reader import Reading, members_of
-from clipquarry.acquire.archives.volumes import downloaded, in_order
+from clipquarry.acquire.archives.volumes import in_order
 from clipquarry.acquire.download import Downloader, Limits
 from clipquarry.acquire.stream import HttpStream
+from clipquarry.datasets.model import Archive
 from clipquarry.demo.origin import Origin
 from clipquarry.errors import MachineError
 from clipquarry.reasons import Reason
+from clipquarry.settings import DataRoot
 from pydantic import SecretStr
 
 pytestmark = needs_libarchive
@@ -217,6 +220,15 @@ def test_bombs(kind: str, tmp_path: Path) -> None:
         assert error is not None and error.reason is Reason.CORRUPT and what in error.evidence
 
 
+def test_the_holes_of_sparse_members_count(tmp_path: Path) -> None:
+    """A tar of some kilobytes may hold any number of zeros."""
+    data = b"".join(sparse(f"{n}", 3_000_000) for n in range(3)) + bytes(1024)
+    assert read([save(tmp_path / "a", data)], tmp_path)[0] == {f"{n}": bytes(3_000_000) for n in range(3)}
+    for limits in (ArchiveLimits(total=5_000_000), ArchiveLimits(ratio_from=1_000_000, ratio=20)):
+        error = read([save(tmp_path / "a", data)], tmp_path, limits=limits)[1]
+        assert error is not None and error.reason is Reason.CORRUPT and "unpacks to more than" in error.evidence
+
+
 def test_downloads_go_on_where_they_were_and_pages_are_refused(tmp_path: Path) -> None:
     data = gzip.compress(tar(FILES))
     save(tmp_path / "served/a-00", data[:4000]), save(tmp_path / "served/a-01", data[4000:])
@@ -224,11 +236,18 @@ def test_downloads_go_on_where_they_were_and_pages_are_refused(tmp_path: Path) -
     with Origin(tmp_path / "served") as origin:
         origin.set_plan({"a-01": {"do": "truncate", "times": 1}})
         urls = [f"{origin.url}/a-00", f"{origin.url}/a-01"]
-        paths = downloaded(urls, tmp_path / "got", Downloader(QUICK), Event())
+        whole, page = (
+            ArchiveWanted("toy", "toy", Archive(into="videos"), tuple(one), limits=QUICK)
+            for one in (urls, [f"{origin.url}/login"])
+        )
+        root = DataRoot(tmp_path / "data")
+        done = obtain(whole, root, Event())
+        paths = [root.dataset("toy", name) for name in ("a-00", "a-01")]
         assert read(paths, tmp_path) == (FILES, None)
         with pytest.raises(FetchFailed):
-            downloaded([f"{origin.url}/login"], tmp_path / "got", Downloader(QUICK), Event())
-    assert downloaded(urls, tmp_path / "got", Downloader(QUICK), Event()) == paths, "nothing is fetched twice"
+            obtain(page, root, Event())
+    again = obtain(whole, root, Event())
+    assert (again.files, again.was_finished) == (done.files, True), "nothing is fetched twice"
 
 
 def test_a_machine_without_libarchive(monkeypatch: pytest.MonkeyPatch) -> None:

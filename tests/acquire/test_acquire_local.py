@@ -163,3 +163,37 @@ def test_what_is_not_there_or_empty_or_hostile_is_said(tmp_path: Path) -> None:
     assert caught.value.reason is Reason.NOT_A_VIDEO
     with pytest.raises(UserError, match="not there"):
         LocalSource("local", str(tmp_path / "unmounted"), "clip")
+
+
+def test_a_folder_below_the_data_root_may_be_absent_and_appear_later(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    source = LocalSource("kept", "gym/videos/{id}.mp4", "video", root=tmp_path / "data{x}")
+    with pytest.raises(FetchFailed) as none:
+        source.fetch(WANT, scratch, Event())
+    assert none.value.reason is Reason.NOT_FOUND
+    file = tmp_path / "data{x}/gym/videos/-aBcDeFgH_1.webm"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"video")
+    found = source.fetch(WANT, scratch, Event())
+    assert (found.content, found.offset, found.path.read_bytes()) == ("video", 0.0, b"video")
+    assert file.exists()
+
+
+def test_longer_clips_that_hold_the_wanted_one_where_the_folder_holds_more(tmp_path: Path) -> None:
+    """A person's folder of another data set's clips, in class folders that nobody named."""
+    file = tmp_path / "mine/whatever/juggling/-aBcDeFgH_1_000005_000015.webm"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"ten seconds")
+    (tmp_path / "mine/-aBcDeFgH_1_000006_000016.mp4").write_bytes(b"")
+    want = ClipRequest("-aBcDeFgH_1", 7.25, 9.75, "-aBcDeFgH_1_05_08_0125", "val")
+    source = LocalSource("local", str(tmp_path / "mine"), "video")
+    fetched = source.fetch(want, tmp_path, Event())
+    assert source.may_have(want)
+    assert (fetched.content, fetched.offset, fetched.until) == ("video", 5.0, 15.0)
+    assert fetched.path.read_bytes() == b"ten seconds" and "whatever/juggling" in fetched.evidence
+    clips_only = LocalSource("local", str(tmp_path / "mine"), "clip")
+    assert not clips_only.may_have(want)
+    with pytest.raises(FetchFailed) as caught:
+        source.fetch(ClipRequest("-aBcDeFgH_1", 3, 9, "x_000006", "val"), tmp_path, Event())
+    assert caught.value.reason is Reason.NOT_FOUND

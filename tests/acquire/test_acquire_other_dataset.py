@@ -57,7 +57,25 @@ def test_the_clip_that_holds_the_window_is_linked_with_its_own_start(source: Dat
     assert f"videos_train/{CLASS}/{ID}_000010_000020.mkv" in fetched.evidence
     fetched.path.unlink()
     assert file.read_bytes() == b"bytes of another data set"
-    assert fetch(source, data, want(10, 20)).offset == 10.0, "its very ends are in it"
+    assert fetched.until == 20.0
+
+
+def test_a_clip_of_the_very_window_is_taken_whole_before_longer_ones(source: DatasetSource, data: Path) -> None:
+    folder = data / "kinetics700/videos_train" / CLASS
+    put(folder, f"{ID}_000005_000025.mp4", b"longer")
+    put(folder, f"{ID}_000010_000020.mp4", b"the very one")
+    fetched = fetch(source, data, want(10, 20))
+    assert (fetched.content, fetched.path.read_bytes(), fetched.until) == ("clip", b"the very one", None)
+
+
+def test_without_a_label_all_classes_are_searched(source: DatasetSource, data: Path) -> None:
+    file = put(data / "kinetics700/videos_train" / CLASS, f"{ID}_000010_000020.mp4")
+    put(data / "kinetics700/videos_val" / CLASS, f"{ID}_000010_000020.mp4")
+    asked = ClipRequest(ID, 13.25, 15.75, f"{ID}_10_14_0125", "train")
+    fetched = fetch(source, data, asked)
+    assert fetched.path.samefile(file) and (fetched.content, fetched.offset, fetched.until) == ("video", 10.0, 20.0)
+    assert source.may_have(asked)
+    assert refused(source, data, ClipRequest(ID, 13.25, 20.25, f"{ID}_10_19_0125", "train")).reason is Reason.NOT_FOUND
 
 
 @pytest.mark.parametrize(("start", "end"), [(9, 13), (17, 21), (30, 34), (5, 25)])
@@ -141,5 +159,24 @@ def test_a_clip_with_a_name_of_its_own_is_taken_as_it_is(source: DatasetSource, 
 def test_a_name_with_times_is_told_by_its_times(source: DatasetSource, data: Path) -> None:
     put(data / "kinetics700/videos_train" / CLASS, "a.b_000010_000020.mp4")
     fetched = fetch(source, data, want(10, 20, video="a.b"))
-    assert (fetched.content, fetched.offset) == ("video", 10.0)
+    assert (fetched.content, fetched.offset) == ("clip", 10.0)
     assert refused(source, data, want(10, 20, video="a")).reason is Reason.NOT_FOUND
+
+
+def test_some_splits_are_searched_in_all_their_classes(data: Path) -> None:
+    source = DatasetSource("k", "kinetics700/videos_{split}", data, in_splits=("train", "test"))
+    asked = ClipRequest(ID, 13, 17, f"{ID}_000130_000170", "val", "", None)
+    assert "videos_test" in refused(source, data, asked).evidence
+    around = put(data / "kinetics700/videos_train" / CLASS, f"{ID}_000010_000020.mp4", b"around")
+    put(data / "kinetics700/videos_val/x", f"{ID}_000013_000017.mp4", b"of a split that is not searched")
+    put(data / "kinetics700/videos_train/x", f"{ID}_000130_000170.mp4", b"other times: the names are in seconds")
+    fresh = DatasetSource("k", "kinetics700/videos_{split}", data, in_splits=("train", "test"))
+    fetched = fetch(fresh, data, asked)
+    assert (fetched.content, fetched.offset, fetched.path.samefile(around)) == ("video", 10.0, True)
+    same = put(data / "kinetics700/videos_test/y", f"{ID}_000013_000017.webm", b"the very window")
+    fresh = DatasetSource("k", "kinetics700/videos_{split}", data, in_splits=("train", "test"))
+    fetched = fetch(fresh, data, asked)
+    assert (fetched.content, fetched.offset, fetched.path.samefile(same)) == ("clip", 13.0, True)
+    assert f"13-17 s of the video in videos_test/y/{ID}_000013_000017.webm" in fetched.evidence
+    half = ClipRequest(ID, 10.5, 11.1, f"{ID}_000105_000111", "val", "", None)
+    assert fetch(fresh, data, half).path.samefile(around)

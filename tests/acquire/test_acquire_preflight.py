@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from clipquarry.acquire import preflight
+from clipquarry.acquire.archives.native import library
 from clipquarry.acquire.preflight import Finding, js_runtimes, preflight_youtube, youtube_cookies
 from yt_dlp.version import __version__
 
@@ -135,3 +137,16 @@ def test_free_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free))
     (finding,) = topic(preflight_youtube(folder=tmp_path), "disk")
     assert finding.level == level and f"{free >> 30}.0 GiB" in finding.sentence
+
+
+def test_archives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without libarchive is told which data sets need it."""
+    monkeypatch.setitem(sys.modules, "libarchive.ffi", None)
+    library.cache_clear()
+    try:
+        found = preflight.preflight_archives(["ava", "ucf101"])
+    finally:
+        library.cache_clear()
+    assert (
+        found.level == "warn" and "libarchive-c" in found.sentence and found.sentence.endswith("need it: ava, ucf101.")
+    )

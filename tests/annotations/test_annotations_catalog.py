@@ -163,6 +163,12 @@ def test_a_written_map_reads_back(tmp_path: Path) -> None:
     assert [index.get(name) for name in ("zumba", "massaging_person's_head", "none")] == [2, 0, None]
 
 
+def test_classes_that_would_share_a_folder_are_an_error() -> None:
+    with pytest.raises(UserError, match="The classes 'a b' and 'a_b' would share the folder a_b"):
+        LabelIndex.from_labels(["a b", "c", "a_b", "a b"])
+    assert LabelIndex.from_labels(["a b", "a b", "a-b"]).names == ("a-b", "a_b")
+
+
 def test_a_damaged_csv_leaves_no_catalog(tmp_path: Path, csvs: dict[str, Path]) -> None:
     csvs["test"].write_text("<html>")
     with pytest.raises(UserError, match="HTML"):

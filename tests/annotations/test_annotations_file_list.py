@@ -28,6 +28,14 @@ def test_exact_text(tmp_path: Path) -> None:
     assert (tmp_path / "r.txt").read_bytes() == b"abseiling/0wR5jVB-WPk_000417_000427 300 0\ntest/x 5\n"
 
 
+def test_some_lists_end_without_a_line_end(tmp_path: Path) -> None:
+    assert write_list(tmp_path / "r.txt", FRAMES, final_newline=False) == 2
+    assert (tmp_path / "r.txt").read_bytes() == b"abseiling/0wR5jVB-WPk_000417_000427 300 0\ntest/x 5"
+    assert list(read_list(tmp_path / "r.txt", "rawframes")) == FRAMES
+    write_list(tmp_path / "r.txt", [], final_newline=False)
+    assert (tmp_path / "r.txt").read_bytes() == b""
+
+
 def test_exact_json(tmp_path: Path) -> None:
     write_list(tmp_path / "v.json", VIDEOS[:1])
     expected = '[{"filename": "abseiling/0wR5jVB-WPk_000417_000427.mp4", "label": [0]}]'
@@ -89,7 +97,7 @@ def test_the_shuffle_of_val_depends_on_the_train_clips_before_it() -> None:
     orders = []
     for before in (0, 6, 7):
         values = list(range(20))
-        reference_shuffle(values, 0, before=before)
+        reference_shuffle(values, 0, before=[before])
         assert sorted(values) == list(range(20))
         orders.append(values)
     assert orders[0] != orders[1]

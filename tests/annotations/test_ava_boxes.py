@@ -341,6 +341,8 @@ def test_frame_folders_passes_over_what_is_no_clip(tmp_path: Path) -> None:
     for number in range(3):
         (clip / f"img_{number + 1:05d}.jpg").touch()
     (clip / "notes.txt").touch()
+    for direction in "xy":
+        (clip / f"flow_{direction}_00001.jpg").touch()  # optical flow is no frame
     (tmp_path / "0f39OWEqJ24").mkdir()
     (tmp_path / "BBBBBBBBBBB_000015_000019").symlink_to(clip)
     assert frame_folders(tmp_path) == {clip.name: 3}

@@ -10,14 +10,14 @@ import pytest
 from clipquarry.annotations.kinetics_catalog import build_catalog
 from clipquarry.annotations.label_table import FIELDS, KIND, Label, LabelWriter, read_labels, with_labels
 from clipquarry.errors import ManifestError
-from clipquarry.manifest import CATALOG_FIELDS, Row, read_rows, read_table, schema_of, write_rows
+from clipquarry.manifest import CATALOG_FIELDS, read_rows, read_table, schema_of, write_rows
 from clipquarry.run_folder import labels_beside
 
 SEVERAL = {"a": [Label(3, "run"), Label(0, "talk (to a person)")], "b": [], "c": [Label(7, "sit")], "d": []}
 
 
-def rows() -> Iterator[Row]:
-    return iter([{"item_id": name} for name in SEVERAL])
+def rows() -> Iterator[tuple[str]]:
+    return iter([(name,) for name in SEVERAL])
 
 
 def save(path: Path) -> Path:
@@ -31,14 +31,14 @@ def test_there_and_back(tmp_path: Path) -> None:
     table = save(tmp_path / "labels.parquet")
     assert list(read_rows(table))[1] == {"item_id": "a", "position": 1, "index": 0, "name": "talk (to a person)"}
     assert dict(read_labels(table)) == {name: tuple(several) for name, several in SEVERAL.items() if several}
-    assert [(row["item_id"], list(found)) for row, found in with_labels(rows(), table)] == list(SEVERAL.items())
+    assert [(row[0], list(found)) for row, found in with_labels(rows(), table)] == list(SEVERAL.items())
 
 
 def test_a_table_of_another_kind_or_another_catalog_is_refused(tmp_path: Path) -> None:
     table = save(tmp_path / "labels.parquet")
     for wrong in (["a"], ["c", "a"], []):
         with pytest.raises(ManifestError, match="is not where the catalog has it"):
-            list(with_labels(({"item_id": name} for name in wrong), table))
+            list(with_labels(((name,) for name in wrong), table))
     write_rows(tmp_path / "other.parquet", schema_of(CATALOG_FIELDS, "catalog"), [])
     with pytest.raises(ManifestError, match="a table of 'catalog', not of labels"):
         list(read_labels(tmp_path / "other.parquet"))
@@ -76,7 +76,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         with LabelWriter(table) as labels:
             for number in range(count):
                 labels.add(f"train/class/{number:011d}_000000_000010", [Label(number % 700, "class")] * (number % 3))
-        pairs = with_labels(({"item_id": f"train/class/{number:011d}_000000_000010"} for number in range(count)), table)
+        pairs = with_labels(((f"train/class/{number:011d}_000000_000010",) for number in range(count)), table)
         assert sum(len(found) for _, found in pairs) == sum(number % 3 for number in range(count))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()

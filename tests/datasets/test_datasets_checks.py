@@ -64,6 +64,14 @@ BROKEN = [
     ('"videos_{split}"', '"videos\\tx"', "layout.videos", "control characters"),
     ('"videos_{split}"', "x" * 300, "layout.videos", "200 bytes"),
     ('"videos_{split}_small"', '"videos_{split}"', "layout.resized", "same folder"),
+    ("${CLIPS}/{class}/{clip}.mp4", "../elsewhere/{clip}.mp4", "sources.3.path", "below the data root"),
+    ("${CLIPS}/{class}/{clip}.mp4", ".clipquarry/store", "sources.3.path", "Clipquarry's own"),
+    # splits without samples
+    ("lists:\n", "parents: {test: events}\nlists:\n", "parents.test", "no split 'test'"),
+    ("lists:\n", 'parents: {val: "videos_{split}"}\nlists:\n', "parents.val", "known here: none"),
+    ("lists:\n", "parents: {val: annotations}\nlists:\n", "parents.val", "the same folder as 'annotations'"),
+    ("lists:\n", "parents: {val: .clipquarry/x}\nlists:\n", "parents.val", "Clipquarry's own"),
+    ("lists:\n", "parents: {train: a, val: b}\nlists:\n", "parents", "no split is left that holds samples"),
     # addresses
     ("https://example.org/{split}/{clip}.mp4", "file:///etc/{clip}", "sources.1.url", "no address of the web"),
     ("https://example.org/{split}/{clip}.mp4", "ftp://example.org/{clip}", "sources.1.url", "no address of the web"),
@@ -90,11 +98,11 @@ BROKEN = [
     ('  videos: "videos_{split}"\n', "", "layout", "needs the folder 'videos'"),
     ("splits: {train: annotations/train.csv, val: annotations/val.csv}\n", "", "splits", "at least one split"),
     ('  rawframes: "rawframes_{split}"\n', "", "lists.rawframes", "no folder 'rawframes'"),
-    ("lists:\n", "lists:\n  flow: x.txt\n", "lists.flow", "lists of videos and of rawframes"),
+    ("lists:\n", "lists:\n  flow: x.txt\n", "lists.flow", "lists of videos, of rawframes and of audio_features"),
     ("labels:", "item: {rgb_pattern: img.jpg}\nlabels:", "item.rgb_pattern", "by its number"),
     ("labels:", 'item: {rgb_pattern: "{:05d}/{}.jpg"}\nlabels:', "item.rgb_pattern", "by its number"),
     # samples and their files
-    ("labels:", "item: {medium: frames}\nlabels:", "item.medium", "'frames' cannot be prepared yet"),
+    ("labels:", "item: {medium: frames}\nlabels:", "lists", "needs the name of the list 'rawframes'"),
     ("labels:", "item: {medium: flow, ext: [jpg]}\nlabels:", "item.medium", "'flow' cannot be prepared yet"),
     ("labels:", "item: {medium: audio, ext: [wav]}\nlabels:", "item.medium", "'audio' cannot be prepared yet"),
     ("labels:", "item: {medium: array, ext: [npy]}\nlabels:", "item.medium", "'array' cannot be prepared yet"),
@@ -195,3 +203,51 @@ def test_whatever_one_file_makes_a_library_raise_hides_no_other(
     assert [str(error) for error in errors] == [
         f"{tmp_path}/odd.yaml: cannot be read as a data set's YAML: OverflowError: too large."
     ]
+
+
+FILES = """\
+schema: dataset-spec/v1
+name: mine
+title: My actions
+family: clips
+root: mine
+access: {kind: open}
+options: {reader: ucf101}
+layout: {annotations: annotations, videos: "videos/{split}"}
+item: {level: 2, ext: [avi]}
+labels: {source: annotation, order: given}
+splits: {train: annotations/train.txt, val: annotations/val.txt}
+sources:
+  - {id: one, kind: http, provides: items, content: file, url: "https://example.org/1/a.zip", archive: {into: videos/train}}
+  - {id: two, kind: http, provides: items, content: file, urls: ["https://example.org/b.z01", "https://example.org/b.z02"], archive: {into: videos/val}}
+  - {id: mirror, kind: http, provides: items, content: file, url: "https://example.com/{clip}.avi"}
+  - {id: own, kind: manual, provides: items, content: file, howto: get it, files: ["c.z*"], archive: {into: videos}}
+lists: {videos: "{split}.txt"}
+"""
+SUM = "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "says"),
+    [
+        ("1/a.zip", "{split}/a.zip", "sources.0.url", "an archive has one address"),
+        ("b.z02", "other/b.z01", "sources.1.urls", "two volumes are called 'b.z01'"),
+        ('["https://example.org/b.z01", "https://example.org/b.z02"]', '["https://example.org/2/a.zip"]', "sources.1.urls",
+         "of source 'one' is called 'a.zip' too"),
+        ('.avi"}', f'.avi", sha256: {SUM}}}', "sources.2.sha256", "only an archive has one"),
+        ("files: [", f"sha256: {{d.z01: {SUM}}}, files: [", "sources.3.sha256.d.z01", "known are c.z*"),
+        ('1/a.zip",', f'1/a.zip", sha256: {{b.zip: {SUM}}},', "sources.0.sha256.b.zip", "known are a.zip"),
+        ("c.z*", "../c.z*", "sources.3.files", "whose name is written out"),
+        ('1/a.zip",', '1/a.zip", files: [x],', "sources.0.files", "leave it out"),
+        ('1/a.zip",', '1/a.zip", archive_min_share: 0.5,', "sources.0.archive_min_share", "leave it out"),
+        ("{reader: ucf101}", "{reader: ucf101, val_share: 0.1}", "options", "val_share is for own_files"),
+    ],
+)  # fmt: skip
+def test_keys_of_whole_files_that_nothing_would_read(old: str, new: str, key: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(FILES)
+    assert load_spec(path).has_files
+    assert old in FILES
+    path.write_text(FILES.replace(old, new))
+    with pytest.raises(SpecError, match=rf"key '{re.escape(key)}'.*{re.escape(says)}"):
+        load_spec(path)

@@ -12,10 +12,8 @@ import pytest
 from clipquarry.datasets import model
 from clipquarry.datasets.families import packaged_families
 
-NEVER_READ = {("DatasetSpec", "schema_"), ("DatasetSpec", "options"), ("Item", "medium")}
-"""The version is settled by its type alone. Of the options each field is held, in the family's own model. Media but video are refused,
-until a family prepares them.
-"""
+NEVER_READ = {("DatasetSpec", "schema_"), ("DatasetSpec", "options")}
+"""The version is settled by its type alone. Of the options each field is held, in the family's own model."""
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def test_labelled_clips(tmp_path: Path) -> None:
     assert (spec.family, clips_options(spec).reader, clips_options(spec).frames.rate) == ("clips", "kinetics_csv", 0)
     path.write_text(old(CLIPS, "kinetics_csv", "arrangement: flat\n"))
     frames = clips_options(load_spec(path)).frames
-    assert (frames.rate, frames.quality, frames.enlarge, frames.even) == (30, 1, False, True)
+    assert (frames.rate, frames.quality, frames.parity, frames.even) == (30, 1, False, True)
 
 
 def test_person_boxes(tmp_path: Path) -> None:

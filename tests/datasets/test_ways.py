@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from clipquarry.cli import main
 from clipquarry.datasets.load import PACKAGED, find_spec
 from clipquarry.datasets.model import DatasetSpec, Source
-from clipquarry.datasets.ways import asks_of_a_person, can_expire, ways_of
+from clipquarry.datasets.ways import asks_of_a_person, by_itself, can_expire, passwords_of, ways_of
 
 YOUTUBE = {"id": "youtube", "kind": "youtube", "content": "video"}
 MIRROR = {"id": "mirror", "kind": "http", "content": "clip", "url": "https://example.org/{clip}.mp4"}
@@ -69,6 +69,20 @@ def test_what_a_person_must_do() -> None:
     assert asks.startswith("Ask for the data set at https://github.com/cvdfoundation")
     assert list(asks_of_a_person(spec_of(BY_HAND))) == ["Place the files by hand: ask the authors for clips.zip."]
     assert len(list(asks_of_a_person(spec_of(PLACED, access="registration")))) == 2
+
+
+def test_what_comes_by_itself() -> None:
+    csv = {"id": "csv", "kind": "http", "provides": "annotations", "url": "https://example.org/{split}.csv"}
+    assert by_itself(spec_of(csv, LOCAL, OFFER, PARTS)) == by_itself(spec_of(csv, YOUTUBE)) == ["annotations", "items"]
+    assert by_itself(spec_of(csv, BY_HAND)) == by_itself(spec_of(csv, PLACED)) == ["annotations"]
+    locked = ARCHIVE | {"archive": {"into": "v", "password_env": "THE_PASSWORD"}}
+    spec = spec_of(locked, access="registration")
+    assert (by_itself(spec), passwords_of(spec)) == ([], ["THE_PASSWORD"])
+    assert (
+        list(asks_of_a_person(spec))[1]
+        == "Put the password of the archives into the workers' environment, as THE_PASSWORD."
+    )
+    assert passwords_of(spec_of(ARCHIVE)) == []
 
 
 def test_a_schedule_that_nothing_follows_is_told(tmp_path: Path) -> None:

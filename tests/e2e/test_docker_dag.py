@@ -92,7 +92,7 @@ def test_cancelled_and_killed_tasks_of_the_live_airflow(media_image: str, demo_o
     demo_origin.set_plan({"videos/*": {"do": "slow", "seconds": 120}})
     (tmp_path / "data").mkdir()
     airflow = Airflow(tmp_path / "airflow", DataRoot(tmp_path / "data"), extra=dict(DOCKER))
-    deployment = Deployment(airflow, tmp_path / "up.log")
+    deployment = Deployment(airflow, tmp_path / "up.log", "kinetics_demo")
     ours = deployment_of(str(airflow.data.root))
 
     def shard(number: int) -> list[str]:
@@ -100,7 +100,7 @@ def test_cancelled_and_killed_tasks_of_the_live_airflow(media_image: str, demo_o
 
     try:
         deployment.start_until_ready()
-        deployment.trigger(shards=2)
+        deployment.trigger("kinetics_demo", "one", shards=2)
         until(lambda: shard(0) and shard(1), "two shards are fetched at once", 200)
 
         # A person marks a running task as failed.

@@ -21,6 +21,7 @@ from clipquarry.run_folder import RunFolder, labels_beside, shard
 from clipquarry.steps.registry import make_step
 
 CATALOG = schema_of(CATALOG_FIELDS, "catalog")
+STATE = STATE_SCHEMA
 PLAN = schema_of(ITEM_FIELDS, "plan")
 MISSING = schema_of(MISSING_FIELDS, "missing")
 FINE = {"status": "done", "reason": "ok", "evidence": ""}

@@ -15,6 +15,7 @@ import pytest
 from clipquarry.datasets.families import find_family, packaged_families
 from clipquarry.datasets.load import find_spec
 from clipquarry.demo.origin import Origin
+from clipquarry.families.boxes.own.sample import SAMPLE as OWN_AVA
 from clipquarry.pipeline.family import Family, Task, tasks_of
 from clipquarry.pipeline.sample import Sample, Served
 from clipquarry.run_documents import verdicts
@@ -30,7 +31,7 @@ KILLS = 4
 IN_WORK = 16
 """Requests that may be made, and attempts that may be told, once more: two jobs were in work, four groups each, at two kills."""
 OF_THIS_TRY = ("attempts", "evidence", "status", "signature")
-"""Columns that tell in which try an item came, or when its frames were written; the ``key`` of a look at a frame says that too."""
+"""Columns that tell in which try an item came, or when its frames were written; the ``key`` of a look at frames says that too."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def _undisturbed(
         yield Made(sample, served, tasks, calm, origin, origin.asked.copy())
 
 
-@pytest.fixture(scope="module", params=[*packaged_families(), "toy"])
+@pytest.fixture(scope="module", params=[*packaged_families(), "own_ava", "toy"])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "toy":
@@ -73,8 +74,8 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         sample, tasks = toy_family().sample(), toy_tasks()
         more = {"CLIPQUARRY_DATASETS": str(folder / "specs"), "PYTHONPATH": str(folder / "site")}
     else:
-        family: Family = find_family(request.param)
-        sample, more = family.sample(), {}
+        family: Family = find_family("boxes" if request.param == "own_ava" else request.param)
+        sample, more = OWN_AVA if request.param == "own_ava" else family.sample(), {}
         tasks = tasks_of(find_spec(sample.dataset))
     with shared_folder(tmp_path_factory, f"sample_{request.param}") as origin:
         served = sample.make(origin)
@@ -103,7 +104,7 @@ def _tables(run: Killed) -> dict[str, list[str]]:
     found = {}
     for path in sorted(run.folder.rglob("*.parquet")):
         table = pq.read_table(path)
-        of_times = {*OF_THIS_TRY, *(("key",) if "image" in table.column_names else ())}
+        of_times = {*OF_THIS_TRY, *(("key",) if {"image", "looked_at"} & {*table.column_names} else ())}
         rows = table.drop_columns([name for name in table.column_names if name in of_times]).to_pylist()
         found[str(path.relative_to(run.folder))] = sorted(map(repr, rows))
     return found
@@ -145,4 +146,8 @@ def test_a_kill_in_the_middle_changes_nothing(made: Made, tmp_path: Path) -> Non
     assert sum(count for path, count in again.items() if "annotations" not in path) <= IN_WORK, again
     told, wanted = disturbed.attempts(), calm.attempts()
     assert (told - wanted).total() <= IN_WORK, "what was finished is told once"
-    assert len(wanted.keys() - told.keys()) <= 4, "nothing is forgotten, but for what was in work at the very moment"
+    forgotten = wanted.keys() - told.keys()
+    of_archive = all(word == "unpacked" for _, word, _ in forgotten)  # all its items are one piece of work
+    assert len(forgotten) <= 4 or of_archive, (
+        f"nothing is forgotten, but for what was in work at the very moment: {forgotten}"
+    )

@@ -39,6 +39,15 @@ def read(tmp_path: Path, **given: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def checkout(folder: Path, *more: str) -> Path:
+    """A copy of the folder ``docker`` without a .env, beside links to what its script needs. Skips where there is no compose."""
+    shutil.copytree(DOCKER, folder / "docker", ignore=shutil.ignore_patterns(".env"))
+    for name in ("include", "plugins", "pyproject.toml", *more):
+        (folder / name).symlink_to(DOCKER.parent / name)
+    compose()
+    return folder / "docker"
+
+
 @pytest.fixture
 def deployment(tmp_path: Path) -> dict[str, Any]:
     given = {f"CLIPQUARRY_{name}": f"{name.lower()}-value" for name in SECRETS}
@@ -130,11 +139,7 @@ def test_the_passwords_are_made_once_and_are_private(tmp_path: Path) -> None:
 
 
 def test_folders_of_the_settings_are_mounted_into_airflows_containers(tmp_path: Path) -> None:
-    copy = tmp_path / "docker"
-    shutil.copytree(DOCKER, copy, ignore=shutil.ignore_patterns(".env"))
-    for name in ("include", "plugins", "pyproject.toml"):
-        (tmp_path / name).symlink_to(DOCKER.parent / name)
-    compose()  # skips where there is none
+    copy = checkout(tmp_path)
     secrets = "".join(f"CLIPQUARRY_{name}=x\n" for name in SECRETS)
     (copy / ".env").write_text(
         f"{secrets}CLIPQUARRY_EXTRA_ROOTS=/host/ssd:/ssd,frames:/frames\nCLIPQUARRY_DOCKER_MOUNTS=/nas\n"
@@ -155,13 +160,35 @@ def test_folders_of_the_settings_are_mounted_into_airflows_containers(tmp_path: 
     assert "CLIPQUARRY_EXTRA_ROOTS holds 'ssd'" in refused.stderr
 
 
+def test_every_setting_of_the_file_reaches_airflow_and_what_the_deployment_decides_is_refused(tmp_path: Path) -> None:
+    copy = checkout(tmp_path)
+    secrets = "".join(f"CLIPQUARRY_{name}=secret-{name}\n" for name in SECRETS)
+    given = {
+        "CLIPQUARRY_CHAINS": "off", "CLIPQUARRY_EGRESS": "lab-2", "CLIPQUARRY_KEEP_RUNS": "5", "CLIPQUARRY_COOKIES": "/data/my cookies.txt",
+        "CLIPQUARRY_MEMORY_FRAMES": "2g", "CLIPQUARRY_RUNTIME_PLAN": "process", "CLIPQUARRY_ONLY": "jester",
+    }  # fmt: skip
+    lines = "".join(f"{name}={value}\n" for name, value in given.items())
+    (copy / ".env").write_text(f"# CLIPQUARRY_CANARY=no\n{secrets}{lines}")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CLIPQUARRY_")}
+    done = subprocess.run([copy / "compose.sh", "config"], env=clean, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    services = yaml.safe_load(done.stdout)["services"]
+    for name in ("worker", "scheduler", "dag-processor", "triggerer", "api-server"):
+        environment = services[name]["environment"]
+        assert {key: environment.get(key) for key in given} == given, name
+        assert "CLIPQUARRY_CANARY" not in environment and "CLIPQUARRY_ADMIN_PASSWORD" not in environment
+    proxy = services["socket-proxy"]["environment"]
+    assert proxy["CLIPQUARRY_MEMORY_FRAMES"] == "2g"
+    assert not {"CLIPQUARRY_EGRESS", "CLIPQUARRY_COOKIES"} & set(proxy)
+    for name in ("DATA", "LEDGER", "DOCKER_USER"):
+        (copy / ".env").write_text(f"{secrets}export CLIPQUARRY_{name}=/mine\n")
+        refused = subprocess.run([copy / "compose.sh", "config"], env=clean, text=True, capture_output=True)
+        assert refused.returncode == 2 and f"sets CLIPQUARRY_{name}, but" in refused.stderr
+
+
 def test_an_old_deployments_settings_are_adopted(tmp_path: Path) -> None:
     """What ``compose.sh adopt`` does without an engine; the volumes are tested with one (``adopt/``)."""
-    copy = tmp_path / "docker"
-    shutil.copytree(DOCKER, copy, ignore=shutil.ignore_patterns(".env"))
-    for name in ("include", "plugins", "pyproject.toml", ".venv"):
-        (tmp_path / name).symlink_to(DOCKER.parent / name)
-    compose()  # skips where there is none
+    copy = checkout(tmp_path, ".venv")
     (copy / ".env").write_text("".join(f"{former.PREFIX}{name}=x\n" for name in SECRETS))
     no_engine = {**os.environ, "DOCKER_HOST": "tcp://127.0.0.1:1"}
     refused = subprocess.run([copy / "compose.sh", "up"], env=no_engine, text=True, capture_output=True)

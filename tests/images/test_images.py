@@ -6,14 +6,20 @@ import json
 import os
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import clipquarry
 import pytest
+from acquire.made_archives import rar4
+from clipquarry.datasets.families import family_names
 from clipquarry.datasets.load import load_all
+from clipquarry.errors import Exit
 from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
 from clipquarry.microseconds import of
+from clipquarry.steps.unpack import VOLUME_FIELDS
+from docker_engine import own_image
 from PIL import Image
 
 PROJECT = Path(__file__).parents[2]
@@ -74,6 +80,44 @@ def test_media(media_image: str) -> None:
     assert "deno" in doctor
 
 
+@pytest.fixture(scope="module")
+def archives_image(media_image: str) -> Iterator[str]:
+    with own_image("archives") as image:
+        yield image
+
+
+def test_the_step_extract_in_its_image(archives_image: str, media_image: str, tmp_path: Path) -> None:
+    """A rar is unpacked, confined as a step is; the image of the other steps says what it lacks."""
+    assert look(archives_image)["Size"] < 960e6
+    assert look(archives_image)["Config"]["User"] == "10001:10001"
+    data = tmp_path / "data"
+    (data / "toy").mkdir(parents=True)
+    (data / "toy/toy.rar").write_bytes(rar4({"top/one/a.avi": b"first", "top/b.avi": b"second"}))
+    row = {"item_id": "archive/toy", "split": "train", "url": "toy.rar"}
+    write_rows(data / "in.parquet", schema_of(VOLUME_FIELDS, "parts"), [row])
+    params = {"source": "toy", "root": "toy", "urls": ["toy.rar"], "archive": {"into": "videos", "strip_top": "top"}}
+    for path in (data, data / "toy"):
+        path.chmod(0o777)
+    said = ["--items=/data/in.parquet", f"--params={json.dumps(params)}", "--out=/data/out.parquet", "--data=/data"]
+    confined = ["--rm", "--read-only", "--tmpfs=/tmp", "--network=none", "--cap-drop=ALL", f"--volume={data}:/data"]
+
+    def run(image: str, step: str = "extract", said: list[str] = said) -> subprocess.CompletedProcess[str]:
+        asked = ["docker", "run", *confined, image, "step", step, *said]
+        return subprocess.run(asked, text=True, capture_output=True)
+
+    unpack = [said[0], f"--params={json.dumps({'source': 'toy', 'wanted': 'none.parquet'})}", *said[2:]]
+    for lacking in (run(media_image), run(media_image, "unpack", unpack)):
+        assert lacking.returncode == Exit.FAIL and "this machine has no libarchive" in lacking.stderr
+    assert "none.parquet" in run(archives_image, "unpack", unpack).stderr, "it has ffmpeg and libarchive"
+    done = run(archives_image)
+    assert done.returncode == 0, done.stderr
+    (result,) = read_rows(data / "out.parquet")
+    assert (result["status"], result["files"]) == ("done", 2)
+    assert {str(path.relative_to(data)): path.read_bytes() for path in (data / "toy/videos").rglob("*.avi")} == {
+        "toy/videos/one/a.avi": b"first", "toy/videos/b.avi": b"second",
+    }  # fmt: skip
+
+
 def test_the_other_commands_say_what_they_lack(media_image: str) -> None:
     asked = ["docker", "run", "--rm", "--network=none", media_image]
     listed = subprocess.run([*asked, "--help"], text=True, capture_output=True)
@@ -95,7 +139,10 @@ def test_families_are_described_in_the_image_of_steps(media_image: str) -> None:
         "print(*sorted({family_of(spec).name for spec in specs.values() if tasks_of(spec)}), len(specs))"
     )
     specs, errors = load_all()
-    assert inside(media_image, "python", "-c", program) == f"boxes clips {len(specs)}\n" and not errors
+    assert (
+        inside(media_image, "python", "-c", program) == f"{' '.join(sorted(family_names()))} {len(specs)}\n"
+        and not errors
+    )
 
 
 def test_airflow(docker_engine: str) -> None:
@@ -138,10 +185,14 @@ def test_detect(detect_image: str) -> None:
     lines = (PROJECT / "docker/media/detect.txt").read_text().splitlines()
     pins = dict(line.split("#")[0].strip().split("==") for line in lines if "==" in line)
     assert {name: installed[name].partition("+")[0] for name in pins} == pins
-    assert "opencv-python" not in installed, "it would lie over the headless one"
+    others = {"opencv-python", "opencv-python-headless", "opencv-contrib-python"}
+    assert not others & set(installed), "they would lie over the one with flow and without windows"
     locked = (PROJECT / "requirements.lock").read_text().splitlines()
     both = {line.split(" ;")[0].strip() for line in locked} & {f"{name}=={version}" for name, version in pins.items()}
-    assert {"numpy==" + pins["numpy"], "opencv-python-headless==" + pins["opencv-python-headless"]} <= both
+    assert {
+        "numpy==" + pins["numpy"],
+        "opencv-contrib-python-headless==" + pins["opencv-contrib-python-headless"],
+    } <= both
     for absent in ("gcc", "pip", "uv"):
         assert inside(detect_image, "python", "-c", f"import shutil; print(shutil.which({absent!r}))") == "None\n"
 

@@ -43,6 +43,7 @@ TABLE = {
     "no_source": [0],
     "waiting": [0],
     "no_frames": [0],
+    "no_audio": [0],
     "tool_failed": [0],
     "task_failed": [0],
     "private": [90, 90],
@@ -67,6 +68,7 @@ TABLE = {
     "bad_label": [None],
     "duplicate": [None],
     "unknown_label": [None],
+    "left_out": [None],
     "ok": [0],
     "not_due": [0],
     "not_asked": [0],
@@ -174,10 +176,44 @@ def test_weekly_runs_meet_what_they_planned() -> None:
     assert late and late.next_attempt == day(14)
 
 
-def test_older_answers_change_nothing() -> None:
+def test_older_answers_change_nothing_where_they_are_known_or_of_another_kind() -> None:
     state = observe(None, Reason.REMOVED, day(7))
     assert observe(state, Reason.PRIVATE, day(3)) is state
+    assert observe(state, Reason.TRANSPORT, day(3)) is state
     assert observe(state, Reason.REMOVED, day(7)) is state
+    told = observe(state, Reason.REMOVED, day(0))
+    assert observe(told, Reason.REMOVED, day(0)) is told, "an answer counts once"
+
+
+@pytest.mark.parametrize(
+    ("reason", "days"),
+    [
+        (Reason.REMOVED, (8,)), (Reason.REMOVED, (8, 16)), (Reason.UNAVAILABLE, (8,)), (Reason.UNAVAILABLE, (8, 16, 30)),
+        (Reason.UNAVAILABLE, (2, 6, 15, 50)), (Reason.PRIVATE, (91,)), (Reason.PRIVATE, (91, 190)),
+        (Reason.NOT_FOUND, (8, 16)), (Reason.TOO_SHORT, (31, 220)), (Reason.AGE, (181,)), (Reason.GEO, (8,)),
+    ],
+)  # fmt: skip
+def test_an_answer_that_is_recorded_after_later_ones_counts(reason: Reason, days: tuple[int, ...]) -> None:
+    in_order = late = None
+    for at in (0, *days):
+        in_order = observe(in_order, reason, day(at))
+    for at in (*days, 0):
+        late = observe(late, reason, day(at))
+    assert late is not None and in_order is not None
+    assert (late.next_attempt, late.confirmations) == (in_order.next_attempt, in_order.confirmations)
+    assert (late.permanent, late.first_seen, late.attempts) == (in_order.permanent, day(0), len(days) + 1)
+
+
+def test_an_older_answer_is_what_is_known_where_only_our_side_failed_since() -> None:
+    state = observe(observe(None, Reason.TRANSPORT, day(8)), Reason.REMOVED, day(0))
+    in_order = observe(observe(None, Reason.REMOVED, day(0)), Reason.TRANSPORT, day(8))
+    assert state == in_order
+
+
+def test_an_older_answer_never_brings_a_date_forward() -> None:
+    later = observe(None, Reason.UNAVAILABLE, day(0) + 2 * HOUR)
+    told = observe(later, Reason.UNAVAILABLE, day(0))
+    assert told and later and told.confirmations == 1 and told.next_attempt == later.next_attempt
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from clipquarry.errors import UserError
 from clipquarry.files import write_json
-from clipquarry.ledger import PLAN_SCHEMA, Coverage, Ledger, NextDue, ReasonCount, Synced, queries
+from clipquarry.ledger import PLAN_SCHEMA, Coverage, Delivered, Ledger, NextDue, ReasonCount, Synced, queries
 from clipquarry.reasons import Reason, Status
 from ledger_helpers import Calendar, catalog, day, item, manifest, rejected, result, tried
 
@@ -185,6 +185,25 @@ def test_missing(full: Ledger) -> None:
     assert [row["reason"] for row in full.missing("demo", "val")] == ["transport"]
     assert [row["video_id"] for row in full.missing("demo", reason=Reason.GEO)] == [f"demo:{item(3)['video_id']}"]
     assert list(full.missing("demo", "train", Reason.TRANSPORT)) == []
+
+
+def test_what_each_source_delivered(ledger: Ledger, tmp_path: Path) -> None:
+    """Of one data set, by the ids of its sources; requests without bytes (the clip came with another one) do not count."""
+    ledger.sync_catalog("demo", catalog(tmp_path / "c.parquet", [item(n) for n in range(4)]))
+    ledger.sync_catalog("other", catalog(tmp_path / "o.parquet", [item(9)]))
+    assert ledger.delivered("demo") == {}
+    got = [
+        [tried("youtube", day(0), "ok", seconds=2.0, bytes=100)],
+        [tried("mirror", day(0), "not_found", bytes=512), tried("youtube", day(0), "ok", seconds=4.0, bytes=300)],
+        [tried("youtube", day(0), "ok", seconds=0.0, bytes=0)],
+        [tried("mirror", day(0), "ok", seconds=None, bytes=7)],
+    ]
+    rows = [result(item(n), "done", "ok", attempts) for n, attempts in enumerate(got)]
+    ledger.record("demo", "one", "default", [manifest(tmp_path / "m.parquet", rows)], day(0))
+    ledger.record("demo", "two", "default", [manifest(tmp_path / "m.parquet", rows)], day(1))
+    theirs = [result(item(9), "done", "ok", [tried("youtube", day(0), "ok", seconds=9.0, bytes=9)])]
+    ledger.record("other", "one", "default", [manifest(tmp_path / "o2.parquet", theirs)], day(0))
+    assert ledger.delivered("demo") == {"youtube": Delivered(2, 400, 6.0), "mirror": Delivered(1, 7, 0.0)}
 
 
 def test_coverage(full: Ledger) -> None:

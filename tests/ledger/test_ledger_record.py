@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from clipquarry.ledger.models import video as video_table
 from clipquarry.reasons import Reason
 from ledger_helpers import Calendar, catalog, day, item, manifest, rejected, result, tried, video
 
+DAY = timedelta(days=1)
 NOT_TOLD: list[dict[str, Any]] = []
 
 
@@ -195,6 +197,23 @@ def test_an_old_manifest_recorded_late_does_not_undo_what_came_after(calendar: C
     before = content(calendar.ledger)
     calendar.ledger.record("demo", "run-default-0", "default", [calendar.folder / "demo-run-default-0.parquet"], day(8))
     assert content(calendar.ledger) == before
+
+
+def test_an_answer_of_a_run_that_a_later_one_overtook_counts(calendar: Calendar, tmp_path: Path) -> None:
+    """A full run of weeks asks on day 0 and records on day 9; a refresh asked on day 8, and recorded."""
+    ledger = calendar.ledger
+    calendar.run(day(0) - DAY, [(item(1), "no_source")])
+    ledger.begin_run("demo", "full", started=day(0))
+    ledger.begin_run("demo", "refresh", started=day(8))
+    for run, at in (("refresh", day(8)), ("full", day(0))):
+        rows = [result(item(1), "missing", "unavailable", [tried("youtube", at, "unavailable")])]
+        ledger.record("demo", run, "default", [manifest(tmp_path / f"{run}.parquet", rows)], day(9))
+    with ledger._engine.connect() as conn:
+        told = conn.execute(sa.select(video_state.c.confirmations, video_state.c.attempts)).one()
+    assert tuple(told) == (2, 2)
+    before = content(ledger)
+    ledger.record("demo", "full", "default", [tmp_path / "full.parquet"], day(10))
+    assert content(ledger) == before, "once"
 
 
 def test_hostile_text(ledger: Ledger, tmp_path: Path) -> None:

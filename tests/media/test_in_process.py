@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import mmap
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,18 @@ def test_the_clip_is_that_of_ffmpegs_program(
     assert difference < 0.1, "58 dB: the same encoder, perhaps of another year"
     assert [data for _, data in found[2]] == [data for _, data in sound]
     assert all(abs(a - b) < Fraction(1, 1000) for (a, _), (b, _) in zip(found[2], sound, strict=True))
+
+
+def test_what_the_process_holds_already_does_not_count(
+    sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker of two gigabytes (its tests, its libraries) could cut nothing."""
+    held = mmap.mmap(-1, 3 << 30, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        monkeypatch.setenv(VARIABLE, NONE)
+        assert cut(sources["30 fps"], tmp_path / "ours.mp4", Recipe()).frames == 60
+    finally:
+        held.close()
 
 
 def test_a_recipe_without_sound_gives_none(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

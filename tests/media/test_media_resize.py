@@ -11,7 +11,7 @@ from clipquarry.demo.videos import make_video, read_frame_numbers
 from clipquarry.media.errors import MediaError
 from clipquarry.media.frames import FrameRecipe, count_frames, extract_frames, frame_name
 from clipquarry.media.probe import frame_size, probe
-from clipquarry.media.resize import resize_clip
+from clipquarry.media.resize import CONTAINERS, resize_clip
 from clipquarry.reasons import Reason
 from media_sources import SIZE, convert
 
@@ -73,18 +73,23 @@ def test_an_odd_short_edge_is_refused(plain: Path, tmp_path: Path, recipe: Recip
 @pytest.mark.parametrize(
     ("recipe", "size", "expected"),
     [
-        (FrameRecipe(256), (340, 254), (342, 256)),
-        (FrameRecipe(256), (250, 334), (256, 342)),
+        (FrameRecipe(256), (340, 254), (340, 254)),
+        (FrameRecipe(256), (250, 334), (250, 334)),
         (FrameRecipe(256), (300, 300), (256, 256)),
-        (FrameRecipe(256), (320, 240), (341, 256)),
+        (FrameRecipe(256), (320, 240), (320, 240)),
+        (FrameRecipe(240), (1280, 720), (427, 240)),
+        (FrameRecipe(256), (1920, 1080), (455, 256)),
+        (FrameRecipe(3), (7, 6), (4, 3)),  # 3.5: halves go up
         (FrameRecipe(0), (321, 241), (321, 241)),
         (FrameRecipe(256, 340, 256), (250, 334), (340, 256)),
-        (FrameRecipe(256, enlarge=False, even=True), (640, 360), (456, 256)),
-        (FrameRecipe(256, enlarge=False, even=True), (340, 480), (256, 362)),
-        (FrameRecipe(256, enlarge=False, even=True), (340, 256), (340, 256)),
-        (FrameRecipe(256, enlarge=False, even=True), (322, 240), (322, 240)),
-        (FrameRecipe(256, even=True), (320, 240), (342, 256)),
-        (FrameRecipe(256, enlarge=False), (320, 240), (320, 240)),
+        (FrameRecipe(256, parity=True), (340, 254), (342, 256)),
+        (FrameRecipe(256, parity=True), (250, 334), (256, 342)),
+        (FrameRecipe(256, parity=True), (320, 240), (341, 256)),
+        (FrameRecipe(240, parity=True), (1280, 720), (426, 240)),
+        (FrameRecipe(256, even=True), (640, 360), (456, 256)),
+        (FrameRecipe(256, even=True), (340, 480), (256, 362)),
+        (FrameRecipe(256, even=True), (340, 256), (340, 256)),
+        (FrameRecipe(256, even=True), (322, 240), (322, 240)),
     ],
 )
 def test_image_sizes(recipe: FrameRecipe, size: tuple[int, int], expected: tuple[int, int]) -> None:
@@ -157,7 +162,7 @@ def test_a_copy_of_an_uneven_clip_keeps_every_time(tmp_path: Path, recipe: Recip
 
 
 def test_names_without_a_prefix(plain: Path, tmp_path: Path) -> None:
-    recipe = FrameRecipe(64, fps=2, quality=1, pattern="%06d.jpg", enlarge=False, even=True)
+    recipe = FrameRecipe(64, fps=2, quality=1, pattern="%06d.jpg", even=True)
     facts = extract_frames(plain, tmp_path / "f", recipe=recipe)
     assert (facts.frames, facts.width, facts.height) == (24, 86, 64)
     assert sorted(path.name for path in (tmp_path / "f").iterdir()) == [f"{n:06d}.jpg" for n in range(1, 25)]
@@ -262,11 +267,30 @@ def test_resized_files_are_those_of_the_reference(tmp_path: Path, recipe: Recipe
 
 @pytest.mark.shared
 @needs_oracles
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_an_avi_of_the_reference(tmp_path: Path, recipe: Recipe, suffix: str) -> None:
+    """Its option --to-mp4 changes the container, and nothing that is counted."""
+    case = ORACLES / "resize_videos"
+    runs = json.loads((case / "expected" / "_runs.json").read_text())
+    expected = next(run for run in runs if run["case"] == "avi_to_mp4_scale64")["outputs"]["out/c2/u.mp4"]
+    facts = resize_clip(
+        case / "inputs/videos/c2/u.avi", tmp_path / f"u{suffix}", short_edge=64, dense=True, remove_dup=False,
+        recipe=recipe, container=CONTAINERS[suffix],
+    )  # fmt: skip
+    stream = expected["streams"][0]
+    assert (facts.width, facts.height, facts.frames, facts.video_codec) == (
+        stream["width"], stream["height"], int(stream["nb_read_frames"]), "h264",
+    )  # fmt: skip
+    assert key_frames(tmp_path / f"u{suffix}") == expected["keyframes"]
+
+
+@pytest.mark.shared
+@needs_oracles
 def test_frames_are_those_of_the_reference(tmp_path: Path) -> None:
     case = ORACLES / "rawframes_opencv"
     videos = json.loads((case / "inputs" / "videos.json").read_text())
     for file, recipe in {
-        "new_short_256_ext_mp4.json": FrameRecipe(256),
+        "new_short_256_ext_mp4.json": FrameRecipe(256, parity=True),
         "new_340x256_mixed_ext.json": FrameRecipe(0, 340, 256),
         "level1_original_size.json": FrameRecipe(0),
     }.items():
@@ -287,8 +311,8 @@ def test_frames_are_those_of_the_reference(tmp_path: Path) -> None:
 def test_frames_of_files_are_those_of_the_reference(tmp_path: Path) -> None:
     case = ORACLES / "build_rawframes_opencv"
     recipes = {
-        "l2_original_size": FrameRecipe(0), "l2_short32": FrameRecipe(32), "l2_mixed_50x40": FrameRecipe(0, 50, 40),
-        "l2_upscale_short128": FrameRecipe(128),
+        "l2_original_size": FrameRecipe(0), "l2_short32": FrameRecipe(32, parity=True), "l2_mixed_50x40": FrameRecipe(0, 50, 40),
+        "l2_upscale_short128": FrameRecipe(128, parity=True),
     }  # fmt: skip
     checked = 0
     for run in json.loads((case / "expected" / "_runs.json").read_text()):
@@ -307,7 +331,7 @@ def test_frames_of_files_are_those_of_the_reference(tmp_path: Path) -> None:
 def test_flat_frames_are_those_of_the_reference(tmp_path: Path) -> None:
     case = ORACLES / "gurkirt_frame_extract"
     expected = json.loads((case / "expected" / "frames_fps30.json").read_text())
-    recipe = FrameRecipe(256, fps=30, quality=1, pattern="%06d.jpg", enlarge=False, even=True)
+    recipe = FrameRecipe(256, fps=30, quality=1, pattern="%06d.jpg", even=True)
     for name, told in json.loads((case / "inputs" / "videos.json").read_text()).items():
         size, fps, seconds = told.replace("fps", "").replace("s", "").split()
         width, height = map(int, size.split("x"))
@@ -333,3 +357,29 @@ def test_the_image_of_each_second_is_that_of_the_reference(tmp_path: Path, recip
         assert facts.frames == total
         seconds = [number // 25 for number in numbers(tmp_path / "f")]
         assert {str(second): seconds.index(second) + 1 for second in sorted(set(seconds))} == expected
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffix in CONTAINERS if suffix not in (".mts", ".m2ts")])
+def test_a_copy_in_the_container_of_its_clip(tmp_path: Path, recipe: Recipe, suffix: str, any_ffmpeg: str) -> None:
+    source = make_video(tmp_path / "s.mkv", 2, 25, (160, 120), b_frames=3)
+    out = tmp_path / f"r{suffix}"
+    facts = resize_clip(
+        source, out, short_edge=64, dense=True, remove_dup=False, recipe=recipe, container=CONTAINERS[suffix]
+    )
+    assert (facts.video_codec, facts.width, facts.height, facts.frames, facts.has_audio) == ("h264", 86, 64, 50, False)
+    assert facts.fps == pytest.approx(25, rel=0.01)
+    assert facts.keyframe_gap <= 16
+    assert key_frames(out) == [0, 16, 32, 48]
+    assert read_frame_numbers(out) == list(range(50))
+
+
+@pytest.mark.parametrize("kind", ["mpeg4 avi", "transport stream", "matroska"])
+def test_a_copy_of_a_clip_in_its_own_container(
+    sources: dict[str, Path], tmp_path: Path, recipe: Recipe, kind: str
+) -> None:
+    source = sources[kind]
+    out = tmp_path / f"r{source.suffix}"
+    container = CONTAINERS[source.suffix]
+    facts = resize_clip(source, out, short_edge=128, dense=True, remove_dup=False, recipe=recipe, container=container)
+    assert facts.keyframe_gap <= 16
+    assert read_frame_numbers(out) == read_frame_numbers(source)

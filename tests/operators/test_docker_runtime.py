@@ -297,7 +297,7 @@ def test_two_runs_of_one_shard(data: Path) -> None:
 
 
 def test_full_disk(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = make_shard(data, clips=4, short_edge=2000)
+    job = make_shard(data, clips=4, short_edge=2000, parity=True)  # enlarged, they fill it
     full = data.parent / "small"
     full.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", full], capture_output=True).returncode != 0:
@@ -409,6 +409,10 @@ def test_the_detector_has_its_own_image_and_gpus() -> None:
     chosen = ContainerSettings.from_env("detect", environ)
     assert (chosen.image, chosen.gpus) == (f"clipquarry-detect:{version}", "device=0,GPU-1f"), "mine:1 has no PyTorch"
     assert chosen.environment == {"OMP_NUM_THREADS": "3", "CLIPQUARRY_DEVICE": "cuda:1"}
+    for step in ("unpack", "extract"):
+        own = environ | {f"CLIPQUARRY_IMAGE_{step.upper()}": "mine:1"}
+        assert ContainerSettings.from_env(step, environ).image.startswith("clipquarry-archives:")
+        assert ContainerSettings.from_env(step, own).image == "mine:1"
     assert ContainerSettings.from_env("detect", environ | {"CLIPQUARRY_IMAGE_DETECT": "gpu:2"}).image == "gpu:2"
     assert ContainerSettings.from_env("frames", {}).image == f"clipquarry-media:{version}"
     other = ContainerSettings.from_env("frames", environ)

@@ -516,14 +516,16 @@ class Cluster:
         self.pods[name]["status"].update(phase=phase, containerStatuses=[status])
 
     def _run(self, name: str, fate: str) -> None:
-        (container,) = self.pods[name]["spec"]["containers"]
-        env = {entry["name"]: expand(entry["value"], {}) for entry in container["env"]}
-        argv = [sys.executable, "-m", "clipquarry", *(expand(word, env) for word in container["args"])]
-        process = subprocess.Popen(
-            argv, env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"} | env, text=True, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        with self.lock:
+        with self.lock:  # a pod that was deleted before its kubelet heard of it never runs
+            if name not in self.pods:
+                return
+            (container,) = self.pods[name]["spec"]["containers"]
+            env = {entry["name"]: expand(entry["value"], {}) for entry in container["env"]}
+            argv = [sys.executable, "-m", "clipquarry", *(expand(word, env) for word in container["args"])]
+            process = subprocess.Popen(
+                argv, env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"} | env, text=True, start_new_session=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
             self.processes[name] = process
             self._state(name, "Running", running={"startedAt": _now()})
         assert process.stdout is not None
@@ -547,6 +549,7 @@ class Cluster:
         process = self.processes.get(name)
         if process is not None and process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
+            process.wait(60)  # a pod stays until its containers have ended
         self._say(request, 200, self.pods.pop(name))
 
     def _log(self, request: Any, name: str) -> None:

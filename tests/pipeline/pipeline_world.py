@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from clipquarry.ledger.ledger import Ledger
 from clipquarry.manifest import Row, read_rows
 from clipquarry.pipeline.context import Kind, RunContext
 from clipquarry.pipeline.make_context import make_context
@@ -45,6 +48,16 @@ def rows(count: int = 30) -> list[Row]:
     return [*found, REJECTED]
 
 
+@cache
+def empty_ledger() -> bytes:
+    """A ledger of the newest schema, that knows nothing: migrations, of 0.1 CPU s, run once for all worlds (tests/ledger runs them)."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite"
+        Ledger.open(f"sqlite:///{path}").close()
+        assert [one.name for one in path.parent.iterdir()] == [path.name], "all of it is in the file"
+        return path.read_bytes()
+
+
 class World:
     """One data root."""
 
@@ -52,6 +65,10 @@ class World:
         self.settings = Settings(DataRoot(root), f"sqlite:///{root}/.clipquarry/ledger.sqlite")
         self.root, self.catalog = root, list(rows() if catalog is None else catalog)
         root.mkdir(exist_ok=True)
+        ledger = root / ".clipquarry/ledger.sqlite"
+        ledger.parent.mkdir(exist_ok=True)
+        if not ledger.exists():
+            ledger.write_bytes(empty_ledger())
 
     def clips_of(self, video: int, reason: str) -> dict[str, str]:
         """All items of a video, with the reason why they are lost (what is known of a video holds for all its clips)."""

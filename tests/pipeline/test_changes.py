@@ -148,10 +148,19 @@ def test_old_run_folders_are_removed_by_a_setting(world: World) -> None:
     (runs / "mine").mkdir()
     (runs / "mine/notes.txt").write_text("a person's own")
     write_json(ctx.folder / "catalog.json", ANNOTATIONS)
-    (ctx.data.release("kinetics_demo")).mkdir(parents=True)
-    (ctx.data.release("kinetics_demo") / "latest").write_text("run1\n")
+    lock, latest = (
+        ctx.data.release("kinetics_demo") / "run1/kinetics_demo.lock",
+        ctx.data.latest_release("kinetics_demo"),
+    )
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    latest.write_text("run1\n")
     assert remove_old_runs(ctx) == []
     keeping = dataclasses.replace(ctx, settings=dataclasses.replace(ctx.settings, keep_runs=2))
+    for damaged in ("", "../run1", "run9", "\0\0\0"):
+        latest.write_text(damaged)
+        assert remove_old_runs(keeping) == [], "nobody can tell whose release is the newest"
+    latest.write_text("run1\n")
     assert remove_old_runs(keeping) == ["run4", "run3"]
     assert sorted(path.name for path in runs.iterdir()) == ["mine", "run1", "run2", "run5", "run6"]
     assert remove_old_runs(keeping) == []

@@ -12,7 +12,7 @@ from clipquarry.datasets.load import find_spec, load_all
 from clipquarry.pipeline.dag_file import dag_file
 
 DAGS = Path(__file__).parents[2] / "dags"
-OTHERS = {"own_datasets", "dataset_errors", "housekeeping"}
+OTHERS = {"own_datasets", "dataset_errors", "chains", "housekeeping"}
 
 
 def new_dag(*arguments: object) -> Result:

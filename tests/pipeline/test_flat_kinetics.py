@@ -9,7 +9,7 @@ from clipquarry.demo.videos import make_video
 from test_run_all import GOOD, HEADER, SECOND, SPEC, Lab
 
 CHANGES = {
-    "{reader: kinetics_csv}": "{reader: kinetics_csv, frames: {rate: 30, quality: 1, enlarge: false, even: true}}",
+    "{reader: kinetics_csv}": "{reader: kinetics_csv, frames: {rate: 30, quality: 1, even: true}}",
     'videos: "videos_{split}"': "videos: videos",
     'rawframes: "rawframes_{split}"': "rawframes: rawframes",
     "level: 2, ext: [mp4]": 'level: 1, ext: [mp4], rgb_pattern: "{:06d}.jpg", rgb_prefix: ""',

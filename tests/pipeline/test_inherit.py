@@ -19,8 +19,21 @@ from test_clocks_of_sources import CLIPS, HEADER, Lab
 SPECS = load_all()[0]
 
 
-NOT_INHERITED = {"splits", "limit", "classes", "videos", "shards", "jobs", "dry_run", "retry_all", "as_of"}
-"""Which items, how the work is cut, and when: of one run alone."""
+NOT_INHERITED = {
+    "splits",
+    "packages",
+    "limit",
+    "classes",
+    "videos",
+    "shards",
+    "jobs",
+    "dry_run",
+    "retry_all",
+    "as_of",
+    "wait_days",
+}
+NOT_INHERITED |= {"approve_gates", "approve_above"}
+"""Which items, how the work is cut, when, and whether a person is asked: of one run alone."""
 
 
 @pytest.mark.parametrize("name", sorted(SPECS))

@@ -110,7 +110,7 @@ def test_frames_of_a_flat_layout_have_the_rate_and_size_that_was_chosen(tmp_path
         ctx = make_context("kinetics700_2020_flat", "one", {"frames": True, **given}, settings=world.settings)
         params = _frames_params(ctx)
         assert {name: params[name] for name in usual} == made
-        assert (params["pattern"], params["enlarge"], params["quality"]) == ("%06d.jpg", False, 1)
+        assert (params["pattern"], params.get("parity", False), params["quality"]) == ("%06d.jpg", False, 1)
 
 
 def test_the_annotation_source_is_the_one_that_was_chosen(tmp_path: Path) -> None:

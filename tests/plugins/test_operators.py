@@ -77,6 +77,32 @@ def test_wrong_input_fails_without_a_retry(job: dict[str, str], tmp_path: Path) 
         _execute(_operator(job))
 
 
+@pytest.mark.parametrize("damage", ["of other content", "gone"])
+def test_a_shard_that_its_plan_did_not_write_fails_without_a_retry(
+    job: dict[str, str], tmp_path: Path, damage: str
+) -> None:
+    items, run = tmp_path / "run/plan/items.parquet", tmp_path / "run"
+    items.parent.mkdir(parents=True)
+    (tmp_path / "items.parquet").rename(items)
+    job |= {"items": "run/plan/items.parquet", "out": "run/fetch/part-00000.parquet"}
+    facts = {"counts": {}, "jobs": {"fetch": [job]}, "dry_run": False, "files": {"items.parquet": "0" * 64}}
+    write_json(run / "plan.json", facts)
+    if damage == "gone":
+        items.unlink()
+    with pytest.raises(AirflowFailException, match=r"items\.parquet is not the file that the plan of this run wrote"):
+        _execute(_operator(job))
+    assert not (tmp_path / job["out"]).exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"exit": "x", "sentence": "", "counts": {}}'])
+def test_a_damaged_result_is_tried_again(tmp_path: Path, text: str) -> None:
+    (tmp_path / "part.result.json").write_text(text)
+    outcome = read_outcome(tmp_path / "part.result.json", 0)
+    with pytest.raises(AirflowException, match=r"part\.result\.json, is damaged") as raised:
+        raise_for(outcome)
+    assert type(raised.value) is AirflowException
+
+
 def test_no_free_disk_is_tried_again(job: dict[str, str], tmp_path: Path) -> None:
     params = json.loads((tmp_path / "params.json").read_text())
     write_json(tmp_path / "params.json", {**params, "min_free_gb": 10_000_000})

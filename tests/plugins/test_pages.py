@@ -138,10 +138,11 @@ def test_the_plugin_is_registered_once(airflow_server: Server) -> None:
     assert airflow_server.get("/api/v2/plugins/importErrors").json()["total_entries"] == 0
     ours = [one for one in airflow_server.get("/api/v2/plugins").json()["plugins"] if one["name"] == "clipquarry"]
     assert len(ours) == 1
-    views = {view["destination"]: view for view in ours[0]["external_views"]}
-    assert views["nav"]["href"] == "clipquarry/"
-    assert views["dag_run"]["href"] == "clipquarry/dag/{DAG_ID}/run/{RUN_ID}"
-    assert len({view["url_route"] for view in views.values()}) == 3
+    views = {(view["destination"], view["name"]): view for view in ours[0]["external_views"]}
+    assert views[("nav", "Clipquarry")]["href"] == "clipquarry/"
+    assert views[("nav", "Labelling")]["href"] == "clipquarry-labelling/"
+    assert views[("dag_run", "Data quality")]["href"] == "clipquarry/dag/{DAG_ID}/run/{RUN_ID}"
+    assert len({view["url_route"] for view in views.values()}) == 4
 
 
 def test_no_page_can_be_added_without_a_login() -> None:
@@ -273,6 +274,23 @@ def test_who_may_not_read_a_dag_does_not_see_its_report(airflow_server: Server) 
                 airflow_server.get(path.replace("kinetics400", "kinetics600"), follow_redirects=True).status_code == 403
             ), path
     assert "kinetics600" not in airflow_server.get("/clipquarry/").text
+
+
+def test_labelling_is_behind_the_login_and_the_rights_of_the_dag(airflow_server: Server) -> None:
+    """Its routes have tests of their own (tests/labelling); here Airflow decides."""
+    place = "/clipquarry-labelling/p/{}/none"
+    for path in ("/", "/projects", "/static/label.js", "/vendor/konva.min.js"):
+        assert httpx.get(f"{airflow_server.url}/clipquarry-labelling{path}").status_code in (401, 403)
+        answer = airflow_server.get(f"/clipquarry-labelling{path}")
+        assert answer.status_code == 200
+        assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert airflow_server.get("/clipquarry-labelling/projects").json() == {"projects": []}
+    assert airflow_server.get(f"{place.format('kinetics600')}/project").status_code == 403
+    headers = {"Authorization": f"Bearer {airflow_server.token}", "X-Clipquarry": "labelling"}
+    for dataset, status in (("kinetics400", 404), ("kinetics600", 403)):
+        path = f"{airflow_server.url}{place.format(dataset)}/take"
+        assert httpx.post(path, json={}, headers=headers).status_code == status
+        assert httpx.post(path, json={}).status_code in (401, 403)
 
 
 def test_the_navigation_entry_in_the_ui(airflow_server: Server, chromium: Browser) -> None:

@@ -31,6 +31,7 @@ MEDIA = f"clipquarry-media:{clipquarry.__version__}"
 class _Engine(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         (asked,) = json.loads(parse_qs(urlsplit(self.path).query)["filters"][0])["reference"]
+        self.server.asked.append(asked)  # type: ignore[attr-defined]
         labels = self.server.images.get(asked)  # type: ignore[attr-defined]
         text = json.dumps([] if labels is None else [{"Labels": labels}]).encode()
         self.send_response(200)
@@ -47,10 +48,11 @@ class _Server(ThreadingMixIn, UnixStreamServer):
 
 
 @contextmanager
-def engine(folder: Path, images: dict[str, Any]) -> Iterator[dict[str, str]]:
-    """The environment in which an engine with these images (name to labels) answers."""
+def engine(folder: Path, images: dict[str, Any], asked: list[str] | None = None) -> Iterator[dict[str, str]]:
+    """The environment in which an engine with these images (name to labels) answers; ``asked`` gets the image of each question."""
     with _Server(str(folder / "e.sock"), _Engine) as server:
         server.images = images  # type: ignore[attr-defined]
+        server.asked = [] if asked is None else asked  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield {"DOCKER_HOST": f"unix://{folder}/e.sock"}
         server.shutdown()
@@ -72,6 +74,22 @@ def test_docker_where_an_engine_answers_and_the_image_is_of_this_code(tmp_path: 
         (tmp_path / "e.sock").unlink()
         with engine(tmp_path, {MEDIA: old or {}}) as environ:
             assert "was made of other code" in choose("frames", environ).why
+
+
+def test_a_page_asks_once_for_an_image_and_a_task_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each DAG of each file has a page with all its steps, and is parsed every few minutes."""
+    clock = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    asked: list[str] = []
+    with engine(tmp_path, {MEDIA: {LABEL: code_digest()}}, asked) as environ:
+        for _ in range(5):
+            places(["fetch", "frames", "resize", "frames"], environ)
+        assert asked == [MEDIA]
+        assert [choose("frames", environ).runtime, choose("frames", environ).runtime] == ["docker"] * 2
+        assert asked == [MEDIA] * 3
+        clock[0] += 11
+        places(["fetch"], environ)
+        assert asked == [MEDIA] * 4
 
 
 def test_processes_where_no_engine_answers(tmp_path: Path) -> None:
@@ -106,7 +124,7 @@ def test_the_dags_page_says_where_steps_run(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CLIPQUARRY_RUNTIME", "process")
     page = dag_doc(find_spec("kinetics400", ()), "full")
     assert "| steps run | " in page
-    assert "frames as processes of the worker, because CLIPQUARRY_RUNTIME says so |" in page
+    assert "audio_features as processes of the worker, because CLIPQUARRY_RUNTIME says so |" in page
 
 
 def test_the_images_script_computes_the_same_digest(tmp_path: Path) -> None:

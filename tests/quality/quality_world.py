@@ -155,7 +155,7 @@ class World:
         for name, content in self.lists.items():
             (self.root / "mini").mkdir(exist_ok=True)
             (self.root / "mini" / name).write_bytes(content)
-        run.lists([{"split": name.split("_")[1], "format": name.split("_")[3][:-4]} for name in self.lists])
+        run.lists([{"split": name.split("_")[1], "format": name.split("_", 3)[3][:-4]} for name in self.lists])
 
     def _labels_of(self, row: Row) -> list[Label]:
         own = () if row.get("label") is None else (row["label_index"],)

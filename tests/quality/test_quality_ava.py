@@ -6,6 +6,7 @@ import pytest
 from ava_world import AVA_YAML, BOX, OTHER_BOX, BoxWorld, box_row, key_row, make_spec, proposal
 from clipquarry.errors import ManifestError, UserError
 from clipquarry.pipeline.family import gates_of
+from clipquarry.quality.flow_suites import FLOW_CHECKS
 from clipquarry.steps.fields import CONTENT_FIELDS
 from quality_world import broken, draw, ids, jpeg
 
@@ -23,7 +24,7 @@ def test_a_clean_run_passes_every_check(ava: BoxWorld, gate: str) -> None:
     assert (result.verdict, broken(result)) == ("pass", {})
     assert {check.id for check in result.checks if check.skipped} <= {
         "annotations.rows", "annotations.sha256", "annotations.changed", "ava.action_names", "ava.key_frame_count",
-        "clips.height", "proposals.changed", "proposals.recall", "proposals.three_keys",
+        "clips.height", "proposals.changed", "proposals.recall", "proposals.three_keys", *FLOW_CHECKS,
     }  # fmt: skip
 
 
@@ -320,7 +321,7 @@ def test_images_alone_and_excerpts_alone(ava: BoxWorld) -> None:
     result = ava.gate("frames")
     assert (result.verdict, broken(result)) == ("pass", {})
     assert {c.id for c in result.checks if c.skipped} == {
-        "excerpt.duration", "excerpt.rate", "excerpt.frames", "excerpt.on_disk"
+        "excerpt.duration", "excerpt.rate", "excerpt.frames", "excerpt.on_disk", *FLOW_CHECKS
     }  # fmt: skip
     assert {"excerpt.duration", "excerpt.rate"} <= set(broken(ava.gate("frames", excerpts=True)))
 

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from ava_world import AVA_KINETICS_YAML, BOX, CLIPS, BoxWorld, box_row, csv_line, key_row, make_spec, proposal
+from clipquarry.annotations.ava_kinetics_cut import CutClips
 from clipquarry.annotations.ava_kinetics_flat import write_updated_csv
 from clipquarry.annotations.box_csv import BOXES, KEY_FRAMES
 from clipquarry.errors import ManifestError
@@ -16,6 +17,7 @@ from clipquarry.families.boxes.options import BoxesOptions
 from clipquarry.files import read_json, sha256_of, write_json
 from clipquarry.microseconds import of
 from clipquarry.pipeline.family import gates_of
+from clipquarry.quality.flow_suites import FLOW_CHECKS
 from quality_world import broken, ids
 
 VIDEOS = [video for video, _ in CLIPS]
@@ -42,6 +44,7 @@ def test_a_clean_run_passes_every_check(ava_kinetics: BoxWorld, gate: str) -> No
         "ava.video_count", "windows.in_clip", "ava.leak", "clips.height", "frames.size", "proposals.changed", "proposals.recall",
         "frames.content", "clips.black", "clips.one_colour", "clips.frozen", "clips.slide_show", "clips.uneven_rate",
         "clips.silent", "clips.near_copy",  # windows are counted, not decoded, and the tables of this world are old ones
+        *FLOW_CHECKS,
     }  # fmt: skip
 
 
@@ -563,3 +566,66 @@ def test_the_tables_are_those_of_the_readers() -> None:
     from clipquarry.families.boxes.gates.rows import BOX_COLUMNS
 
     assert list(BOX_COLUMNS) == BOXES.names
+
+
+# --- what is cut out of another data set's clips
+
+CUT_CSV = "ava_kinetics/ava_kinetics_700_updated_csv/kinetics_train_v1.0.csv"
+
+
+@pytest.fixture
+def cut(flat: BoxWorld) -> BoxWorld:
+    """The flat layout with 2.5 seconds around each key frame: one in the middle of its clip, one at its start."""
+    options = BoxesOptions(items="key_frames", windows_of="kinetics700")
+    flat.spec = flat.spec.model_copy(update={"options": options})
+    clips = {VIDEOS[0]: (f"{VIDEOS[0]}_98_102_0125", "101.05"), VIDEOS[1]: (f"{VIDEOS[1]}_01_02_0125", "1.25"), VIDEOS[2]: (f"{VIDEOS[2]}_06_07_0100", "6")}  # fmt: skip
+    for table in (flat.catalog, flat.made, flat.recorded, flat.plan):
+        for row in table:
+            clip, start = clips[row["video_id"]]
+            begin = of(start)
+            row |= {"clip_id": clip, "item_id": f"train/{clip}", "start": begin, "end": begin + of("2.5")}
+    for rows in (flat.prepared["train"], flat.prepared_key_frames["train"]):
+        for row in rows:
+            row["video_id"] = clips[row["video_id"][:11]][0]
+    starts = {row["clip_id"]: row["start"] for row in flat.catalog}
+    (flat.root / FLAT_CSV).unlink()
+    boxes, frames = (
+        pa.Table.from_pylist(rows["train"], schema=schema)
+        for rows, schema in ((flat.prepared, BOXES), (flat.prepared_key_frames, KEY_FRAMES))
+    )
+    write_updated_csv(boxes, frames, dict.fromkeys(starts, 75), flat.root / CUT_CSV, CutClips(starts))
+    for row in flat.prepared["train"]:
+        flat.touch(*(f"ava_kinetics/rawframes/{row['video_id']}/{number:06d}.jpg" for number in range(1, 76)))
+    return flat
+
+
+def test_names_and_times_of_what_is_cut_are_compared(cut: BoxWorld) -> None:
+    assert "annotations.names [clip_id]" not in said(cut, "annotations")
+    assert not {"boxes.csv_row [train]", "boxes.clip_name [train]", "boxes.second [train]"} & set(said(cut, "boxes"))
+    for change in (
+        {"start": of("101.8")},
+        {"start": of(97)},
+        {"end": of("104.5")},
+        {"clip_id": f"{VIDEOS[0]}_98_103_0125"},
+    ):
+        before = dict(cut.catalog[0])
+        cut.catalog[0] |= change
+        assert "annotations.names [clip_id]" in said(cut, "annotations"), change
+        cut.catalog[0] = before
+
+
+def test_a_line_with_another_time_than_the_clips_own_is_told(cut: BoxWorld) -> None:
+    path = cut.root / CUT_CSV
+    assert path.read_text().splitlines()[0].startswith(f"{VIDEOS[0]}_98_102_0125,1.250000,")
+    path.write_text(path.read_text().replace(",1.250000,", ",1.260000,", 1))
+    assert set(broken(cut.gate("boxes"))) >= {"boxes.csv_row [train]"}
+
+
+def test_what_is_cut_lies_in_a_clip_of_kinetics(cut: BoxWorld) -> None:
+    rows = [
+        f"abseiling,{VIDEOS[0]},98,108,train",
+        f"abseiling,{VIDEOS[1]},2,12,train",
+        f"abseiling,{VIDEOS[2]},6,16,train",
+    ]
+    kinetics_csv(cut, "kinetics700", "train", *rows)
+    assert said(cut, "annotations")["windows.in_clip"] == [f"train/{VIDEOS[1]}_01_02_0125"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +22,9 @@ def files(root: Path, count: int = 30, suffix: str = "mp4") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_what_is_wrong_with_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("piece", [7, 1 << 14])
+def test_what_is_wrong_with_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    monkeypatch.setattr(disk, "_PIECE", piece)
     table = files(tmp_path)
     (tmp_path / "clip01.mp4").write_bytes(b"")
     (tmp_path / "clip02.mp4").write_bytes(b"x" * 999)
@@ -58,6 +61,18 @@ def test_a_page_under_the_name_of_any_video_is_seen(tmp_path: Path, suffix: str,
     page, video = disk.look(table, tmp_path, "seed").problems
     assert "does not begin as such a file does" in page
     assert video == ""
+
+
+def test_no_text_of_every_row_is_kept(tmp_path: Path) -> None:
+    rows = 40_000
+    texts = pd.Series([f"kinetics700/videos_train/a class/{n:044d}.mp4" for n in range(rows)], dtype="str")
+    table = pd.DataFrame({"path": texts, "bytes": 1000, "sha256": texts})
+    tracemalloc.start()
+    try:
+        assert set(disk.look(table, tmp_path, "seed").problems) == {"it is not there"}
+        assert tracemalloc.get_traced_memory()[1] < 125 * rows
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_sample_is_the_same_for_one_run_and_another_for_the_next(tmp_path: Path) -> None:

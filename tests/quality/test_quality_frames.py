@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from clipquarry.quality.flow_suites import FLOW_CHECKS
 from clipquarry.quality.params import GateParams
 from clipquarry.reasons import Reason
-from quality_world import PARAMS, World, broken, ids
+from quality_world import PARAMS, World, broken, ids, make_spec
 
 
 def test_clean_run_passes_every_check(world: World) -> None:
     result = world.gate("frames")
     assert (result.verdict, broken(result)) == ("pass", {})
-    assert not any(check.skipped for check in result.checks)
+    assert {check.id.partition(".")[0] for check in result.checks if check.skipped} == {"flow"}
 
 
 def test_clips_that_are_missing_are_nobodys_fault_here(world: World) -> None:
@@ -25,9 +28,11 @@ def test_stages_that_were_off_are_skipped(world: World) -> None:
     world.frames = None
     result = world.gate("frames")
     assert result.verdict == "pass"
-    assert {check.id.partition(".")[0] for check in result.checks if check.skipped} == {"frames"}
+    assert {check.id.partition(".")[0] for check in result.checks if check.skipped} == {"frames", "flow"}
     off = world.gate("frames", GateParams(resize=False, frames=False))
-    assert off.verdict == "pass" and all("was off" in check.skipped for check in off.checks)
+    assert off.verdict == "pass" and all(
+        "was off" in check.skipped for check in off.checks if not check.id.startswith("flow.")
+    )
     on = world.gate("frames", GateParams(resize=False, frames=True))
     assert on.blocked and broken(on)["frames.one_row"].unexpected == 20
 
@@ -59,6 +64,16 @@ def test_seeded_copies_are_all_named(world: World) -> None:
         name: [rows[index]["item_id"] for index in indices] for name, indices in expected.items()
     }
     assert result.blocked and {check.severity for check in broken(result).values()} == {"error"}
+
+
+def test_a_copy_has_its_clips_suffix_or_is_an_mp4(world: World) -> None:
+    world.spec = make_spec(item={"level": 2, "ext": ["avi", "mp4"], "ids": "youtube"})
+    rows = world.resized
+    assert rows is not None
+    for row, suffix in zip(rows, (".avi", ".AVI", ".mkv"), strict=False):
+        row["path"] = str(Path(row["path"]).with_suffix(suffix))
+    found = broken(world.gate("frames"))
+    assert ids(found["resize.path"]) == [rows[2]["item_id"]]
 
 
 def test_seeded_frames_are_all_named(world: World) -> None:
@@ -108,7 +123,7 @@ def test_a_small_clip_may_keep_its_size_and_a_fixed_size_is_exact(world: World) 
     fixed = world.gate("frames", GateParams(frame_size=(64, 32)))
     assert ids(broken(fixed)["frames.size"]) == [world.recorded[0]["item_id"]]
     free = world.gate("frames", GateParams())
-    assert {check.id for check in free.checks if check.skipped} == {"frames.size", "frames.rate"}
+    assert {check.id for check in free.checks if check.skipped} == {"frames.size", "frames.rate", *FLOW_CHECKS}
 
 
 def test_failures_of_ours_warn_then_block(world: World) -> None:

@@ -5,6 +5,9 @@ are (``data/ava/annotations/…``): the data root is linked as ``data`` below a 
 
 - ``data``: the data root; ``work``: a folder that may be filled; ``most``: of how many samples of a list details are wanted;
 - ``boxes``: names of :data:`BOXES`; ``lists``: names of :data:`LISTS`; ``train``: a name of :data:`BOXES`, or null;
+- ``sets``: arguments of a data set class by a name, ``type`` among them, with paths below the working folder: see :func:`prove_set`;
+- ``unreadable``: further ones, of which the error is told;
+- ``configs``: configs of detection that the product wrote, by their paths below the working folder;
 - ``numbers``: whether every picture says its own number (a strip of 20 squares along its top: 16 bits of the number, 4 of its checksum).
 """
 
@@ -29,7 +32,7 @@ _DRN.DRN = type("DRN", (), {})  # type: ignore[attr-defined]
 sys.modules["mmaction.models.localizers.drn"] = types.ModuleType("mmaction.models.localizers.drn")
 sys.modules["mmaction.models.localizers.drn.drn"] = _DRN
 
-from mmaction.registry import DATASETS, TRANSFORMS  # noqa: E402
+from mmaction.registry import DATASETS, METRICS, TRANSFORMS  # noqa: E402
 from mmaction.utils import register_all_modules  # noqa: E402
 
 CONFIGS = Path(mmaction.__file__).parent / ".mim" / "configs"
@@ -42,6 +45,13 @@ LISTS = {
     "kinetics400": "recognition/slowonly/slowonly_imagenet-pretrained-r50_8xb16-4x16x1-steplr-150e_kinetics400-rgb.py",
     "kinetics700": "recognition/slowonly/slowonly_imagenet-pretrained-r50_16xb16-4x16x1-steplr-150e_kinetics700-rgb.py",
 }
+OF_CLASSES = {
+    "VideoDataset": "recognition/c3d/c3d_sports1m-pretrained_8xb30-16x1x1-45e_ucf101-rgb.py",
+    "RawframeDataset": "recognition/c3d/c3d_sports1m-pretrained_8xb30-16x1x1-45e_ucf101-rgb.py",
+    "Flow": "recognition/tsn/tsn_imagenet-pretrained-r50_8xb32_5x1x3-110e_kinetics400-flow.py",
+    "AudioDataset": "recognition_audio/resnet/tsn_r18_8xb320-64x1x1-100e_kinetics400-audio-feature.py",
+}
+"""The config whose pipeline a class gets; of flow, by its modality."""
 DECODERS = ("Decord", "PyAV", "OpenCV")
 SAMPLINGS = ((4, 16), (8, 8), (16, 4), (32, 2))
 """Clip length and frame interval of all published AVA configs."""
@@ -79,7 +89,7 @@ def sample(dataset: Any, index: int, numbers: bool) -> dict[str, Any]:
     for name, results in through(dataset, index):
         if not name:
             told |= {key: results[key] for key in ("label", "total_frames", "timestamp", "img_key") if key in results}
-            told["path"] = results.get("frame_dir") or results["filename"]
+            told["path"] = next(results[key] for key in ("frame_dir", "filename", "audio_path") if key in results)
             for key in ("gt_bboxes", "proposals", "scores", "entity_ids"):
                 if key in results:
                     told[key] = np.asarray(results[key]).tolist()
@@ -90,10 +100,18 @@ def sample(dataset: Any, index: int, numbers: bool) -> dict[str, Any]:
                 "frame_inds": np.asarray(results["frame_inds"]).tolist(),
                 "total_frames": results.get("total_frames"),
             }
-        elif name.endswith("Decode"):
+        elif name.endswith("Decode") and "imgs" in results:
             told["size"] = list(results["imgs"][0].shape[1::-1])
-            if numbers:
+            if results["modality"] == "Flow":
+                told["levels"] = [int(picture[0, 0, way]) for picture in results["imgs"] for way in (0, 1)]
+                told["channels"] = results["imgs"][0].shape[2]
+            elif numbers:
                 told["numbers"] = [read_number(picture) for picture in results["imgs"]]
+        elif name == "LoadAudioFeature":
+            told |= {
+                "features": list(results["audios"].shape),
+                "range": [float(results["audios"].min()), float(results["audios"].max())],
+            }
         elif name == "PackActionInputs":
             told["inputs"] = list(results["inputs"].shape)
             packed = results["data_samples"]
@@ -151,6 +169,22 @@ def prove_boxes(name: str, most: int, numbers: bool) -> dict[str, Any]:
     return answer
 
 
+def prove_config(path: str, most: int, numbers: bool) -> dict[str, Any]:
+    """The data sets of a config that the product wrote, as its loaders build them, and the classes of its metrics."""
+    config = Config.fromfile(path)
+    answer: dict[str, Any] = {"classes": config.model.roi_head.bbox_head.num_classes}
+    for split in ("train", "val"):
+        if config.get(f"{split}_dataloader") is None:
+            continue
+        dataset = DATASETS.build(config[f"{split}_dataloader"].dataset)
+        first = range(min(most, len(dataset)))
+        told = [sample(dataset, index, numbers) | key_image(dataset, index, numbers) for index in first]
+        answer[split] = {"class": type(dataset).__name__, "samples": len(dataset), "told": told}
+    if config.get("val_evaluator"):
+        answer["metric"] = type(METRICS.build(config.val_evaluator)).__name__
+    return answer
+
+
 def prove_lists(name: str, most: int, numbers: bool) -> dict[str, Any]:
     """The list files of a recognition config: the videos by every decoder, and the raw frames where there is a list of them."""
     config = Config.fromfile(CONFIGS / LISTS[name])
@@ -173,6 +207,29 @@ def prove_lists(name: str, most: int, numbers: bool) -> dict[str, Any]:
             )  # fmt: skip
         answer[split] = told
     return answer
+
+
+def prove_set(asked: dict[str, Any], most: int, numbers: bool) -> dict[str, Any]:
+    """The samples of one list, through the published pipeline of its class; ``config`` true or the name of one: the arguments
+    are the config's own (its val loader), and those asked come on top.
+    """
+    asked = dict(asked)
+    name = asked["config"] if isinstance(asked.get("config"), str) else OF_CLASSES[asked.get("modality", asked["type"])]
+    config = Config.fromfile(CONFIGS / name)
+    pipeline = config.val_pipeline
+    if asked["type"] == "RawframeDataset" and asked.get("modality") != "Flow":
+        pipeline = [step for step in _decoding(pipeline, "RawFrame") if step["type"] != "RawFrameInit"]
+    base = dict(config.val_dataloader.dataset) if asked.pop("config", False) else {"pipeline": pipeline}
+    return _told(base | asked, most, numbers)
+
+
+def error_of(asked: dict[str, Any]) -> str:
+    """The first error of reading a list, or of its first sample; empty if there is none."""
+    try:
+        prove_set(asked, 1, False)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _decoding(pipeline: list[Any], decoder: str) -> list[dict[str, Any]]:
@@ -229,6 +286,10 @@ def prove(asked: dict[str, Any]) -> dict[str, Any]:
     return {
         "boxes": {name: prove_boxes(name, most, numbers) for name in asked["boxes"]},
         "lists": {name: prove_lists(name, most, numbers) for name in asked["lists"]},
+        "sets": {name: prove_set(one, most, numbers) for name, one in asked["sets"].items()},
+        "unreadable": {name: error_of(one) for name, one in asked["unreadable"].items()},
+        "configs": {path: prove_config(path, most, numbers) for path in asked["configs"]},
+        "classes": sorted(DATASETS.module_dict),
         "training": train(asked["train"]) if asked["train"] else None,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,11 @@ def prove(
     data: Path,
     work: Path,
     *,
-    boxes: Sequence[str],
-    lists: Sequence[str],
+    boxes: Sequence[str] = (),
+    lists: Sequence[str] = (),
+    sets: Mapping[str, Mapping[str, Any]] | None = None,
+    unreadable: Mapping[str, Mapping[str, Any]] | None = None,
+    configs: Sequence[str] = (),
     train: str | None = None,
     numbers: bool = False,
     most: int = 50,
@@ -43,7 +46,7 @@ def prove(
     work.mkdir(parents=True, exist_ok=True)
     asked.write_text(json.dumps({
         "data": str(data), "work": str(work / "mmaction2"), "most": most, "numbers": numbers,
-        "boxes": list(boxes), "lists": list(lists), "train": train,
+        "boxes": list(boxes), "lists": list(lists), "sets": sets or {}, "unreadable": unreadable or {}, "configs": list(configs), "train": train,
     }))  # fmt: skip
     done = subprocess.run(
         [ENVIRONMENT / "bin" / "python", SCRIPT, asked, answer],

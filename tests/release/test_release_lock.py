@@ -49,6 +49,40 @@ def rows_of(path: Path) -> list[LockRow]:
         return list(lock)
 
 
+APPROVED = {
+    "gate": "clips", "checks": ["clips.coverage [val]"], "by": "Ada (ada)", "because": "7 % are gone for good", "at": "2026-11-30T19:00:00+00:00",
+}  # fmt: skip
+
+
+def test_who_released_although_a_gate_did_not_hold(tmp_path: Path) -> None:
+    plain = written(tmp_path, "plain.lock", [clip(1)])
+    released = written(tmp_path, "released.lock", [clip(1)], replace(HEADER, approved=[APPROVED]))
+    with open_lock(released) as lock:
+        assert list(lock.header.approved) == [APPROVED]
+    without = json.loads(released.read_text().splitlines()[0])
+    assert without.pop("approved") == [APPROVED]
+    assert without == json.loads(plain.read_text().splitlines()[0]), "other locks stay as they were"
+    diff = diff_locks(plain, released)
+    assert diff.is_equal and list(diff.header) == ["approved"]
+    assert (
+        "clips (clips.coverage [val]), released by Ada (ada) at 2026-11-30T19:00:00+00:00, because “7 % are gone for good”"
+        in diff.text()
+    )
+    assert diff_locks(released, released).header == {}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["Ada", [1], [{}], [APPROVED | {"by": None}], [APPROVED | {"because": "\x1b[31m"}], [APPROVED | {"checks": "a"}]],
+)
+def test_a_damaged_approval_is_one_sentence(tmp_path: Path, wrong: object) -> None:
+    path = written(tmp_path, "a.lock", [clip(1)])
+    header, *rows = path.read_text().splitlines(keepends=True)
+    path.write_text(json.dumps(json.loads(header) | {"approved": wrong}) + "\n" + "".join(rows))
+    with pytest.raises(UserError, match="'approved' is no list of gates"), open_lock(path):
+        pass
+
+
 def test_exact_text(tmp_path: Path) -> None:
     path = written(tmp_path, "a.lock", [clip(2, duration=9.966_666_7), clip(1)])
     header, first, second = path.read_text().splitlines()
@@ -142,6 +176,18 @@ def test_a_path_twice_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Two clips have the path"):
         written(tmp_path, "a.lock", [clip(1), clip(2), clip(1, sha256="f")])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_splits_that_number_classes_of_their_own(tmp_path: Path) -> None:
+    """One file, a class of each release: no single number is right."""
+    one = clip(1)
+    numbered = [one._replace(split="k400_train", label_index=3), one._replace(split="k600_train", label_index=5)]
+    (row,) = rows_of(written(tmp_path, "a.lock", numbered))
+    assert (row.split, row.label_index) == ("k400_train,k600_train", -1)
+    (row,) = rows_of(written(tmp_path, "b.lock", [one._replace(label_index=5) for one in numbered]))
+    assert row.label_index == 5
+    with pytest.raises(UserError, match="Two clips have the path"):
+        written(tmp_path, "c.lock", [numbered[0], numbered[1]._replace(frames=7)])
 
 
 @pytest.mark.parametrize(
@@ -287,4 +333,5 @@ def test_an_error_of_a_rename_names_the_target(tmp_path: Path) -> None:
     a = written(tmp_path, "a.lock", [clip(1)])
     (tmp_path / "folder").mkdir()
     done = CliRunner().invoke(main, ["diff", str(a), str(a), "--csv", str(tmp_path / "folder")])
-    assert (done.exit_code, done.output) == (1, f"clipquarry: {tmp_path}/folder: Is a directory.\n")
+    told = f"clipquarry: {tmp_path}/folder is a folder where a file belongs: move it away, then run this again.\n"
+    assert (done.exit_code, done.output) == (2, told)

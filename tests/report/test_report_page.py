@@ -291,6 +291,26 @@ def test_verdicts(tmp_path: Path) -> None:
     assert report(world)["verdict"]["word"] == "Empty"
 
 
+def test_the_estimate_of_the_plan_is_shown(tmp_path: Path) -> None:
+    """Of a dry run first of all; a hostile or damaged plan is text, or nothing."""
+    world = bare(tmp_path)
+    told = ["Of 3 clips: 0 here, 3 to come from <b>origin</b> first.", "Disk: 7 GB\u202e; 1 TB is free."]
+    plan = {"counts": {}, "jobs": {}, "dry_run": True, "estimate": {"sentences": told}}
+    write_json(world.made.place.plan_file, plan)
+    small(world, [], params={"dry_run": True})
+    shown = [told[0], "Disk: 7 GB\\u202e; 1 TB is free.", "Trigger the DAG without “dry run” to fetch."]
+    assert report(world)["verdict"]["next"][:3] == shown
+    assert "from &lt;b&gt;origin&lt;/b&gt; first" in html(world) and "<b>origin" not in html(world)
+    assert "Expected by the plan" not in html(world), "once is enough"
+    write_json(world.made.place.plan_file, {**plan, "dry_run": False})
+    small(world, [])
+    assert "Expected by the plan" in html(world) and "from &lt;b&gt;origin&lt;/b&gt; first" in html(world)
+    for estimate in (None, 3, [told], {"sentences": "all"}, {"sentences": {}}, {}):
+        write_json(world.made.place.plan_file, {**plan, "dry_run": False, "estimate": estimate})
+        small(world, [])
+        assert report(world)["estimate"] == [] and "Expected by the plan" not in html(world)
+
+
 def test_an_unknown_status_never_counts_as_present(tmp_path: Path) -> None:
     world = bare(tmp_path)
     rng = random.Random(3)

@@ -71,7 +71,7 @@ def test_stages_gates_and_files_of_these_data_sets(tmp_path: Path) -> None:
     write_json(world.folder / "catalog.json", {"splits": splits, "obtained": files})
     written(world)
     assert stages(world) == {
-        "annotations": "not run", "download": "not run", "excerpt": "ran", "detect": "not run", "record": "not run",
+        "annotations": "not run", "download": "not run", "excerpt": "ran", "flow": "not run", "detect": "not run", "record": "not run",
         "proposals": "ran",
     }  # fmt: skip
     names = [gate["name"] for gate in report(world)["gates"]]

@@ -23,7 +23,7 @@ from clipquarry.manifest import ITEM_FIELDS, read_rows, schema_of, write_rows
 from clipquarry.microseconds import of
 from clipquarry.reasons import Reason
 from clipquarry.settings import DataRoot
-from clipquarry.steps import download
+from clipquarry.steps import download, whole_file
 from clipquarry.steps.registry import make_step
 from clipquarry.steps.runner import StepResult, run_step
 from clipquarry.steps.source_clip import find_video
@@ -284,7 +284,7 @@ def test_a_file_that_had_arrived_when_the_process_died_is_not_fetched_again(yard
 def test_a_film_that_came_before_a_kill_is_told_once(yard: Yard, where: str, behind: bool) -> None:
     yard.want()
     yard.serve("cvdf/trainval/-5KQ66BBWC4.mp4")
-    dies_at(download, where, yard.run, behind=behind)
+    dies_at(whole_file, where, yard.run, behind=behind)
     dies_at(download, "media_columns", yard.run)  # and once more, before its row is in the journal
     yard.run()
     (attempt,) = yard.only()["attempts"]

@@ -17,6 +17,7 @@ from clipquarry.media.frame_folder import count_frames
 from clipquarry.media.tools import ffmpeg
 from clipquarry.microseconds import of
 from clipquarry.steps.excerpt import ExcerptStep
+from clipquarry.steps.flow import FlowStep
 from clipquarry.steps.runner import run_step
 
 NAMES = ["-5KQ66BBWC4.mkv", "0f39OWEqJ24.mp4", "_early_nd_4.webm"]
@@ -132,6 +133,28 @@ def test_another_film_under_the_same_name(data: Path) -> None:
     assert (rows[1]["width"], rows[1]["image_width"]) == (64, 64)
     os.utime(data / "ava" / "videos" / NAMES[1])
     assert told(excerpt(data)) == [("kept", "ok")] * 3, "the same bytes are the same film"
+
+
+def flow(data: Path) -> list[Row]:
+    out = data.parent / "out" / "flow-00000.parquet"
+    chosen = json.dumps({"root": "ava", "frames": "rawframes", "suffix": True, "flow_type": "dis"})
+    result = run_step(FlowStep(), items=data.parent / "items.parquet", params=chosen, out=out, data=data, jobs=2)
+    assert result.exit is Exit.OK, result.sentence
+    return list(read_rows(out))
+
+
+def test_flow_of_the_images_lies_beside_them_and_is_not_thrown_away(data: Path) -> None:
+    images = excerpt(data)
+    rows = flow(data)
+    assert [(row["status"], row["path"], row["flow_x"]) for row in rows] == [
+        ("done", row["image_path"], row["images"] - 1) for row in images
+    ]
+    assert told(excerpt(data)) == [("kept", "ok")] * 3
+    assert [row["status"] for row in flow(data)] == ["kept"] * 3
+    make_video(data / "ava" / "videos" / NAMES[1], 12, 30, (64, 48), label="another")
+    again = excerpt(data)
+    assert (data / ".clipquarry/set-aside" / again[1]["image_path"] / "flow_x_00001.jpg").is_file()
+    assert [(row["status"], row["width"]) for row in flow(data)] == [("kept", 160), ("done", 64), ("kept", 160)]
 
 
 def test_what_a_person_put_there_is_set_aside(data: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from clipquarry.demo.origin import Origin
 from clipquarry.demo.videos import make_video, read_frame_numbers
@@ -120,3 +121,54 @@ def test_a_name_that_tells_another_window_is_held_to_it(yard: Yard) -> None:
     assert yard.run([wrong])[0]["status"] == "done", "the data set's own way of naming"
     (row,) = yard.run([wrong], root="kinetics", names="window")
     assert (row["status"], row["reason"]) == ("rejected", "bad_row")
+
+
+def _event_and_parts() -> list[Row]:
+    """An event of 6 s, two parts in it that overlap, and one that leaves it."""
+    event = {
+        **item("event", "2.03", "8.03"),
+        "split": "events",
+        "item_id": "events/event",
+        "class_dir": None,
+        "label": None,
+    }
+    parts = [
+        item(f"part{n}", start, end)
+        for n, (start, end) in enumerate((("2.53", "4.71"), ("4.1", "6.2"), ("7.5", "9.1")))
+    ]
+    return [*parts, event]
+
+
+def test_windows_inside_another_are_copied_out_of_its_encode(yard: Yard) -> None:
+    rows = yard.run(
+        _event_and_parts(), videos="parts", folders={"events": "events"}, recipe={"duration_tolerance": 0.1}
+    )
+    assert [row["path"] for row in rows] == [f"k/parts/yoga/part{n}.mp4" for n in range(3)] + ["k/events/event.mp4"]
+    packets = [_packets(yard.data / row["path"]) for row in rows]
+    frames = [read_frame_numbers(yard.data / row["path"]) for row in rows]
+    assert frames == [list(range(26, 48)), list(range(41, 62)), list(range(75, 91)), list(range(21, 81))]
+    assert [set(some) <= set(packets[3]) for some in packets[:3]] == [True, True, False], (
+        "the last is cut out of the source"
+    )
+
+
+def test_a_killed_run_copies_the_same_bytes_when_it_starts_again(yard: Yard) -> None:
+    options = {"videos": "parts", "folders": {"events": "events"}, "recipe": {"duration_tolerance": 0.1}}
+    rows = yard.run(_event_and_parts(), **options)
+    before = {row["item_id"]: row["sha256"] for row in rows}
+    store = yard.data / ".clipquarry/store/clips"
+    for row in rows[:2]:  # as if it had been killed after the event
+        path = yard.data / row["path"]
+        for name in [name for name in store.rglob("*.mp4") if name.samefile(path)]:
+            name.unlink()
+            name.with_suffix(".json").unlink()
+        path.unlink()
+    (yard.data / "k/out.parquet").unlink()
+    again = yard.run(_event_and_parts(), **options)
+    assert {row["item_id"]: row["sha256"] for row in again} == before
+    assert yard.origin.asked[f"{VIDEO}.mp4"] == 1
+
+
+def _packets(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]

@@ -132,3 +132,21 @@ def test_the_exit_code_tells_waiting_from_upgrading(
 def test_it_tells_so_also_when_nothing_is_left_to_wait(yard: Yard) -> None:
     yard.playbook.write_text(json.dumps({name: {"bug": "KeyError"} for name in (GOOD, PRIVATE, BOT, LAST)}))
     assert yard.run(breaker_row=4, breaker_factor=1).exit is Exit.UPGRADE and len(asked(yard)) == 4
+
+
+def test_whole_videos_are_kept_in_the_layout(yard: Yard) -> None:
+    """Whole ones, also of what would be fetched in sections."""
+    yard.playbook.write_text(json.dumps({name: {"url": f"{yard.origin.url}/whole.mp4", "ext": "mp4", "duration": 4000} for name in (GOOD, BOT, LAST)}
+                                        | {PRIVATE: {"say": "Private video"}}))  # fmt: skip
+    mine = yard.data / "k/sources" / f"{LAST}.mp4"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"a person's own")
+    yard.run(keep="sources", youtube={"sections": "never"})
+    whole = (yard.playbook.parent / "served/whole.mp4").read_bytes()
+    kept = {path.name: path.read_bytes() for path in mine.parent.iterdir()}
+    assert kept == {f"{GOOD}.mp4": whole, f"{BOT}.mp4": whole, f"{LAST}.mp4": b"a person's own"}, (
+        "a clip of a mirror is no whole video"
+    )
+    assert [row["status"] for row in yard.rows()] == ["done", "done", "missing", "done", "done", "done"]
+    scratch = yard.data / ".clipquarry/scratch"
+    assert [path.name.split("@")[0] for path in scratch.glob("sources/*.mp4")] == [LAST], "it needs no second place"

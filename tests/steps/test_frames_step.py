@@ -160,7 +160,7 @@ def test_a_fixed_size_and_the_original_size(data: Path) -> None:
 
 
 def test_the_flat_layout_has_other_names_and_sizes(data: Path) -> None:
-    flat = {"pattern": "%06d.jpg", "short_edge": 256, "fps": 30, "quality": 1, "enlarge": False, "even": True}
+    flat = {"pattern": "%06d.jpg", "short_edge": 256, "fps": 30, "quality": 1, "even": True}
     rows = frames(data, **flat)
     assert [(row["status"], row["frames"], row["width"], row["height"]) for row in rows] == [("done", 60, 160, 120)] * 3
     for row in rows:
@@ -169,12 +169,58 @@ def test_the_flat_layout_has_other_names_and_sizes(data: Path) -> None:
     assert [(row["width"], row["height"]) for row in frames(data, **(flat | {"short_edge": 64}))] == [(86, 64)] * 3
 
 
-def test_notes_made_before_there_were_other_names_still_count(data: Path) -> None:
-    recipe = {"short_edge": 64, "width": 0, "height": 0, "fps": 0.0, "quality": 2}
-    for row in frames(data):
-        sha256 = sha256_of(clip_path(data, row))
-        key = content_key(kind="frames", version=1, source=sha256, folder=row["path"], recipe=recipe)
-        assert Store(DataRoot(data).store).noted("frames", row["clip_id"], key) is not None
+def note_as_before(data: Path, row: Row, recipe: dict[str, object]) -> None:
+    """Note a folder as versions did that knew another rule of sizes, and forget today's note."""
+    store, sha256 = Store(DataRoot(data).store), sha256_of(clip_path(data, row))
+    facts = next(iter(store.all_noted("frames", row["clip_id"])))
+    for path in (DataRoot(data).store / "frames").rglob("*.json"):
+        path.unlink()
+    key = content_key(kind="frames", version=1, source=sha256, folder=row["path"], recipe=recipe)
+    count, size = count_frames(data / row["path"])
+    told = {"path": row["path"], "frames": count, "bytes": size, "width": row["width"], "height": row["height"]}
+    store.note("frames", row["clip_id"], key, facts | told)
+
+
+FORMER = {"short_edge": 64, "width": 0, "height": 0, "fps": 0.0, "quality": 2}
+
+
+def test_folders_of_the_former_rule_are_kept_where_the_size_is_that_of_today(data: Path) -> None:
+    row = frames(data)[0]
+    before = {path.name: path.stat().st_ino for path in (data / row["path"]).iterdir()}
+    note_as_before(data, row, FORMER)
+    assert frames(data)[0]["status"] == "kept"
+    assert {path.name: path.stat().st_ino for path in (data / row["path"]).iterdir()} == before
+    assert frames(data)[0]["status"] == "kept", "it was noted again, under today's key"
+
+
+def test_folders_of_the_former_rule_are_made_anew_where_the_size_is_another(data: Path) -> None:
+    large = frames(data, short_edge=128, parity=True)[0]  # enlarged: the clips are 160 x 120
+    assert (large["width"], large["height"]) == (170, 128)
+    note_as_before(data, large, FORMER | {"short_edge": 128})
+    assert frames(data, short_edge=128, parity=True)[0]["status"] == "kept", "parity is the former rule"
+    again = frames(data, short_edge=128)[0]
+    assert (again["status"], again["width"], again["height"]) == ("done", 160, 120)
+    assert not (data / ".clipquarry/set-aside").exists()
+
+
+def test_notes_of_the_flat_layout_and_of_other_sizes_count_as_before(data: Path) -> None:
+    flat = {"pattern": "%06d.jpg", "short_edge": 64, "fps": 5.0, "quality": 1}
+    plain = {"width": 0, "height": 0}
+    for params, recipe in (
+        (flat | {"even": True}, flat | plain | {"enlarge": False, "even": True}),
+        ({"short_edge": 0}, FORMER | {"short_edge": 0}),
+        ({"short_edge": 0, "width": 50, "height": 40}, FORMER | {"short_edge": 0, "width": 50, "height": 40}),
+        ({"parity": True}, FORMER),
+    ):
+        row = frames(data, **params)[0]
+        key = content_key(
+            kind="frames", version=1, source=sha256_of(clip_path(data, row)), folder=row["path"], recipe=recipe
+        )
+        assert Store(DataRoot(data).store).noted("frames", row["clip_id"], key) is not None, params
+
+
+def test_a_plan_of_an_earlier_version_still_runs(data: Path) -> None:
+    assert [row["status"] for row in frames(data, enlarge=True)] == ["done"] * 3
 
 
 def test_bad_clips_are_told_and_the_rest_goes_on(data: Path) -> None:

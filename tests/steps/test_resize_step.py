@@ -11,7 +11,7 @@ from clipquarry.demo.videos import make_video, read_frame_numbers
 from clipquarry.errors import Exit
 from clipquarry.files import sha256_of
 from clipquarry.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_rows
-from clipquarry.media.probe import probe
+from clipquarry.media.probe import header, probe
 from clipquarry.media.tools import ffmpeg
 from clipquarry.microseconds import of
 from clipquarry.steps.resize import KIND, ResizeStep
@@ -70,6 +70,104 @@ def test_copies_lie_in_the_layout_and_are_facts(data: Path) -> None:
         assert facts.keyframe_gap == row["keyframe_gap"] == 16
         assert (row["bytes"], row["sha256"]) == (path.stat().st_size, sha256_of(path))
         assert read_frame_numbers(path) == list(range(30))
+
+
+def with_suffix(data: Path, row: Row, suffix: str) -> Path:
+    """The clip of a row in another container."""
+    path = clip_path(data, row)
+    other = path.with_name(f"{row['clip_id']}{suffix}")
+    codec = ["libvpx", "-deadline", "realtime"] if suffix.lower() == ".webm" else ["copy"]
+    subprocess.run([ffmpeg().path, "-v", "error", "-i", path, "-c:v", *codec, "-an", f"file:{other}"], check=True)
+    path.unlink()
+    return other
+
+
+def test_a_copy_has_its_clips_suffix(data: Path) -> None:
+    for row, suffix in zip(items(), (".avi", ".webm", ".MKV"), strict=True):
+        with_suffix(data, row, suffix)
+    names = {"suffixes": [".mp4", ".MKV"]}  # of the data set: suffixes in capitals are looked for by name
+    rows = resize(data, **names)
+    assert [(row["status"], Path(row["path"]).suffix, row["evidence"]) for row in rows] == [
+        ("done", ".avi", ""), ("done", ".mp4", "no .webm for H.264: the copy is an mp4"), ("done", ".MKV", ""),
+    ]  # fmt: skip
+    for row, form in zip(rows, ("avi", "mov,mp4", "matroska"), strict=True):
+        path = data / row["path"]
+        assert header(path).format.startswith(form)
+        facts = probe(path)
+        assert (facts.video_codec, facts.width, facts.height, facts.keyframe_gap) == ("h264", 86, 64, 16)
+        assert read_frame_numbers(path) == list(range(30))
+        assert row["sha256"] == sha256_of(path)
+    assert [row["status"] for row in resize(data, **names)] == ["kept"] * 3
+    (data / rows[0]["path"]).unlink()
+    assert [row["status"] for row in resize(data, **names)] == ["done", "kept", "kept"]
+    changed = resize(data, short_edge=48, **names)  # ours goes without a copy
+    assert [row["height"] for row in changed] == [48] * 3
+    assert not (data / ".clipquarry/set-aside").exists()
+
+
+def test_mp4_on_request(data: Path) -> None:
+    for row in items():
+        with_suffix(data, row, ".avi")
+    rows = resize(data, to_mp4=True)
+    assert [Path(row["path"]).suffix for row in rows] == [".mp4"] * 3
+    assert {header(data / row["path"]).format.partition(",")[0] for row in rows} == {"mov"}
+    assert [row["evidence"] for row in rows] == [""] * 3
+
+
+def test_a_persons_avi_is_kept_when_it_fits(data: Path) -> None:
+    fits, other = (with_suffix(data, row, ".avi") for row in items()[:2])
+    places = [
+        data / "k/videos_val_256p_dense_cache" / path.relative_to(data / "k/videos_val") for path in (fits, other)
+    ]
+    for path, place, gap in zip((fits, other), places, ("16", "99"), strict=True):
+        place.parent.mkdir(parents=True)
+        argv = [
+            ffmpeg().path,
+            "-v",
+            "error",
+            "-i",
+            f"file:{path}",
+            "-vf",
+            "scale=-2:64",
+            "-c:v",
+            "libx264",
+            "-an",
+            "-g",
+            gap,
+        ]
+        subprocess.run([*argv, "-bf", "0", f"file:{place}"], check=True)
+    before = [place.read_bytes() for place in places]
+    rows = resize(data)
+    assert [row["status"] for row in rows] == ["kept", "done", "done"]
+    assert places[0].read_bytes() == before[0]
+    assert (data / ".clipquarry/set-aside" / places[1].relative_to(data)).read_bytes() == before[1]
+
+
+def test_a_persons_copy_in_another_container_than_its_suffix_is_moved_away(data: Path) -> None:
+    with_suffix(data, items()[0], ".avi")
+    place = data / "k/videos_val_256p_dense_cache" / items()[0]["class_dir"] / f"{items()[0]['clip_id']}.avi"
+    first = resize(data)[0]
+    place.unlink()
+    argv = [
+        ffmpeg().path,
+        "-v",
+        "error",
+        "-i",
+        data / first["path"].replace("_256p_dense_cache", ""),
+        "-vf",
+        "scale=-2:64",
+    ]
+    subprocess.run([*argv, "-c:v", "libx264", "-an", "-g", "16", "-f", "matroska", f"file:{place}"], check=True)
+    Store(data / ".clipquarry" / "store").forget(KIND, items()[0]["clip_id"], key_of(data, items()[0]), ".avi")
+    row = resize(data)[0]
+    assert (row["status"], header(place).format) == ("done", "avi")
+    assert "its container is matroska,webm" in row["evidence"]
+
+
+def key_of(data: Path, row: Row) -> str:
+    """The store's key of the one copy of a clip."""
+    (facts,) = Store(data / ".clipquarry" / "store").all_noted(KIND, row["clip_id"])
+    return str(facts["key"])
 
 
 def test_without_a_class_folder_copies_lie_flat(data: Path) -> None:

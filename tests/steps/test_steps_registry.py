@@ -19,7 +19,10 @@ def test_every_step_can_be_made_and_knows_its_name(name: str) -> None:
 
 
 def test_an_unknown_step_is_a_sentence() -> None:
-    with pytest.raises(UserError, match="Known: detect, download, excerpt, fetch, frames, resize, unpack"):
+    with pytest.raises(
+        UserError,
+        match="Known: audio, audio_features, collect, collect_features, collect_frames, collect_mixed, collect_packages, detect, download, encode_video, excerpt, extract, fetch, flow, frames, pool_features, resize, track, unpack",
+    ):
         make_step("explode")
 
 

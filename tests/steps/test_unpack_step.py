@@ -6,7 +6,9 @@ import io
 import json
 import random
 import shutil
+import sys
 import tarfile
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -14,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from acquire.made_archives import needs_libarchive, zipped
+from clipquarry.acquire.archives.limits import ArchiveLimits
+from clipquarry.acquire.archives.native import library
 from clipquarry.acquire.connection import Nearness
 from clipquarry.datasets.model import Recipe, Source
 from clipquarry.demo.origin import Origin
@@ -29,6 +34,8 @@ from clipquarry.steps.registry import make_step
 from clipquarry.steps.runner import StepResult, run_step
 from clipquarry.steps.unpack import VOLUME_FIELDS, WantedClips, write_volumes
 from dying import dies_anywhere, took
+
+pytestmark = needs_libarchive
 
 NAMES = [clip_id(f"-aBcDeFgH_{n}", 7, 10) for n in range(4)]
 
@@ -220,6 +227,59 @@ def test_clips_have_names_of_their_own(tmp_path: Path, films: dict[str, bytes], 
     clips = Clips(DataRoot(data), Recipe())
     assert all(clips.get(Window(name, 0, of(3), "ucf101")) for name in (*OWN, "another"))
     assert clips.get(Window("of", of(7), of(10), "ucf101")) is None, "what a name looks like means nothing"
+
+
+def test_a_name_in_another_normal_form_is_the_clips(tmp_path: Path, films: dict[str, bytes]) -> None:
+    """libarchive composes the names of zip; annotations may be written by a Mac, which takes them apart."""
+    data, name = tmp_path / "data", unicodedata.normalize("NFD", "café_é")
+    short = unicodedata.normalize("NFD", "kürz")
+    rows = [
+        {**row, "item_id": f"val/yoga/{one}", "clip_id": one, "video_id": one, "start": 0, "end": of(3)}
+        for one, row in zip((name, short), wanted_rows([name, short]), strict=True)
+    ]
+    write_rows(data / "wanted.parquet", schema_of(ITEM_FIELDS, "plan"), rows)
+    (tmp_path / "part").write_bytes(zipped({f"{name}.mp4": films["good"], f"{short}.mp4": films["short"]}))
+    part = {"item_id": "val/part", "split": "val", "url": str(tmp_path / "part"), "led_by": None}
+    write_rows(data / "parts.parquet", schema_of(VOLUME_FIELDS, "parts"), [part])
+    params = {"source": "disk", "wanted": "wanted.parquet", "namespace": "own"}
+    out = data / "unpack.parquet"
+    run_step(make_step("unpack"), items=data / "parts.parquet", params=json.dumps(params), out=out, data=data, jobs=1)
+    (row,) = read_rows(out)
+    assert (row["found"], row["stored"]) == (2, 1)
+    assert [one["clip_id"] for one in row["unusable"]] == [short], "by the name that the catalog has"
+    assert Clips(DataRoot(data), Recipe()).get(Window(name, 0, of(3), "own"))
+
+
+def test_a_wanted_clip_above_the_limit_is_in_the_table(
+    tmp_path: Path, films: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ArchiveLimits(member=len(films["good"]) - 1)
+    monkeypatch.setattr("clipquarry.acquire.archives.wanted.ArchiveLimits", lambda: small)
+    data = tmp_path / "data"
+    write_rows(data / "wanted.parquet", schema_of(ITEM_FIELDS, "plan"), wanted_rows(NAMES))
+    save(tmp_path / "part", {f"{NAMES[0]}.mp4": films["good"]})
+    part = {"item_id": "val/part", "split": "val", "url": str(tmp_path / "part"), "led_by": None}
+    write_rows(data / "parts.parquet", schema_of(VOLUME_FIELDS, "parts"), [part])
+    assert run(data, data / "parts.parquet", data / "out.parquet").exit is Exit.OK
+    (row,) = read_rows(data / "out.parquet")
+    assert (row["status"], row["found"], row["stored"]) == ("kept", 1, 0)
+    (bad,) = row["unusable"]
+    assert (bad["clip_id"], bad["reason"]) == (NAMES[0], "corrupt") and "are more than" in bad["evidence"]
+
+
+def test_a_machine_without_libarchive_is_a_sentence_before_anything_is_read(
+    origin: Origin, tmp_path: Path, films: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, parts = prepare(origin, tmp_path, films)
+    before = sum(origin.asked.values())
+    monkeypatch.setitem(sys.modules, "libarchive.ffi", None)
+    library.cache_clear()
+    try:
+        done = run(data, parts, data / "out.parquet")
+    finally:
+        library.cache_clear()
+    assert done.exit is Exit.FAIL and "libarchive" in done.sentence
+    assert sum(origin.asked.values()) == before
 
 
 def test_a_part_without_address_is_a_sentence(tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from threading import Event
 from clipquarry.acquire.annotation_source import AnnotationSource, FileWanted
 from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.cache import SourceCache
-from clipquarry.acquire.download import Downloader, Limits
+from clipquarry.acquire.download import Downloader, limits_of
 from clipquarry.acquire.guard import reasons
 from clipquarry.datasets.model import DatasetSpec
-from clipquarry.errors import RetryLater, UserError
+from clipquarry.errors import MachineError, RetryLater, UserError
 from clipquarry.files import disk_errors, publish_new, sha256_of, temporary_beside
 from clipquarry.reasons import Reason, Trait
 from clipquarry.settings import DataRoot
@@ -83,10 +83,16 @@ def download_annotations(
         with lock as work:
             sources = [
                 AnnotationSource(source, version or spec.default_variant or "", list(left.values()), work,
-                                 downloader or Downloader(Limits(attempts=source.attempts, read=source.timeout_s)), cancelled, environ)
+                                 downloader or Downloader(limits_of(source)), cancelled, environ,
+                                 (data.dataset(spec.root),), data.root)
                 for source in spec.annotation_sources
             ]  # fmt: skip
-            found |= _download(spec, left, sources, cancelled)
+            try:
+                found |= _download(spec, left, sources, cancelled)
+            except (UserError, RetryLater) as error:
+                if error.places:
+                    error.places = (*error.places, data.dataset(spec.root))
+                raise
     placed = ((one, found.get(data.dataset(spec.root, one.path))) for one in dict.fromkeys(wanted))
     return [replace(file, label=one.label) for one, file in placed if file is not None]
 
@@ -110,7 +116,7 @@ def _download(
         if place not in found and cancelled.is_set():
             raise RetryLater("The step was told to stop while it downloaded annotation files: run it again to go on.")
     if missing := [(place, one) for place, one in left.items() if place not in found and not one.optional]:
-        raise _missing_error(spec, [(place, one, answers[one]) for place, one in missing])
+        raise _missing_error(spec, sources, [(place, one, answers[one]) for place, one in missing])
     return found
 
 
@@ -137,8 +143,9 @@ def _ask(
     one: FileWanted, sources: Sequence[AnnotationSource], answers: list[tuple[str, FetchFailed]]
 ) -> list[tuple[FileWanted, Path, str]]:
     """The file in scratch and its source's id, after the optional files of its archive. Where no source has it: empty, and
-    ``answers`` holds the failures.
+    ``answers`` holds the failures. Raises MachineError where an archive may hold it that this machine cannot read.
     """
+    unfit: MachineError | None = None
     for source in sources:
         try:
             with reasons(Reason.TOOL_FAILED):
@@ -150,9 +157,14 @@ def _ask(
         except FetchFailed as error:
             answers.append((source.source.id, error))
             continue
+        except MachineError as error:  # without libarchive: another source may have the file itself
+            unfit = unfit or error
+            continue
         # The needed file is placed last: if it were in place before a kill, the next run would not download the archive
         # again for the optional files.
         return [(each, path, source.source.id) for each, path in [*source.optional_files(), (one, file)]]
+    if unfit is not None:
+        raise unfit
     return []
 
 
@@ -177,7 +189,9 @@ def _place(one: FileWanted, file: Path, place: Path, source: str) -> AnnotationF
 
 
 def _missing_error(
-    spec: DatasetSpec, missing: Sequence[tuple[Path, FileWanted, list[tuple[str, FetchFailed]]]]
+    spec: DatasetSpec,
+    sources: Sequence[AnnotationSource],
+    missing: Sequence[tuple[Path, FileWanted, list[tuple[str, FetchFailed]]]],
 ) -> UserError | RetryLater:
     place, first, answers = missing[0]
     why = "; ".join(f"{name}: {error}" for name, error in answers)
@@ -191,5 +205,9 @@ def _missing_error(
     if others:
         more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
         sentence += f" (and {', '.join(others[:_NAMED])}{more} likewise)"
+    if archives := list(dict.fromkeys(name for source in sources for name in source.archive_names(first))):
+        sentence += f", or {' or '.join(archives[:_NAMED])} in the folder {spec.root}"
     soon = any(Trait.SOON in error.reason.traits for _, _, all_answers in missing for _, error in all_answers)
-    return (RetryLater if soon else UserError)(f"{sentence}, then run this again.")
+    error = (RetryLater if soon else UserError)(f"{sentence}, then run this again.")
+    error.places = tuple(dict.fromkeys(place.parent for place, *_ in missing))
+    return error

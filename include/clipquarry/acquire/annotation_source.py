@@ -7,9 +7,11 @@ files it holds:
 http, one file           ``into`` names the file; its ``{split}`` also fills the ``url`` (through ``split_names``). Without
                          ``into``: the file of each split
 http, an ``archive``     every file of the folder ``archive.into``, matched by name in any folder of the archive
+dataset                  the file ``path`` below the data root, which another data set has there; ``into`` as for http
 local                    a folder with files of these names, flat or as below the data set's folder; one file, as for http;
-                         an ``archive``, as for http
-manual                   all; its ``howto`` says what a person must do
+                         an ``archive``, as for http. A path that begins with neither ``/`` nor ``$`` is below the data root
+manual                   all; its ``howto`` says what a person must do. With an ``archive``: the archive whose name is one of
+                         ``files``, which a person placed in the data set's folder
 =======================  ===============================================================================================
 
 ``{version}`` in ``url``, ``urls``, ``path``, ``into`` and ``files`` is the version of the annotations. ``variants`` lists the
@@ -20,20 +22,22 @@ from __future__ import annotations
 
 import re
 import shutil
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from threading import Event
-from urllib.parse import urlsplit
 
 from clipquarry.acquire.annotation_content import file_problem
 from clipquarry.acquire.answer import ClipRequest, FetchFailed
-from clipquarry.acquire.archive import ArchiveLimits, members
+from clipquarry.acquire.archives.limits import ArchiveLimits
+from clipquarry.acquire.archives.obtain import name_of, placed_in
+from clipquarry.acquire.archives.wanted import members
 from clipquarry.acquire.download import Downloader
 from clipquarry.acquire.template import Template, expand_environment, unset_variables
 from clipquarry.datasets.model import Source
-from clipquarry.files import disk_errors, sha256_of, temporary_beside
+from clipquarry.files import disk_errors, inside, sha256_of, temporary_beside
 from clipquarry.reasons import Reason
 
 _LIMITS = ArchiveLimits(member=4 << 30, total=32 << 30)
@@ -78,6 +82,10 @@ class AnnotationSource:
     downloader: Downloader
     cancelled: Event
     environ: Mapping[str, str]
+    placed: Sequence[Path] = ()
+    """Folders in which a person may have placed an archive, under the name of its address. They are only read."""
+    data: Path | None = None
+    """The data root, below which other data sets lie."""
     _unpacked: dict[str, dict[str, Path] | FetchFailed] = field(default_factory=dict)
 
     def get(self, one: FileWanted) -> Path | None:
@@ -89,21 +97,53 @@ class AnnotationSource:
         if unset := unset_variables(" ".join([*source.all_urls, source.path or ""]), self.environ):
             raise FetchFailed(Reason.NO_SOURCE, f"switched off: the variable {unset[0]} is not set")
         if source.kind == "manual":
+            if (placed := self._placed_archive()) is not None:
+                return self._member(str(placed), one)
             raise FetchFailed(Reason.NO_SOURCE, source.howto or "a person must place it")
-        if source.kind not in ("http", "local"):
+        if source.kind not in ("http", "local", "dataset"):
             raise FetchFailed(Reason.NO_SOURCE, f"annotations cannot be fetched from a source of kind '{source.kind}'")
         last = FetchFailed(Reason.NO_SOURCE, "it names no url")
         for template in source.all_urls if source.kind == "http" else [source.path or ""]:
             try:
                 place = self._filled(template, split)
+                if source.kind == "dataset" or source.is_below_data:
+                    place = str(inside(self.data or Path(), place))
                 if source.archive is not None:
                     return self._member(place, one)
-                file = self._local(Path(place), one) if source.kind == "local" else self._download(place, one.name)
+                file = self._download(place, one.name) if source.kind == "http" else self._local(Path(place), one)
                 self._check_sum(file, one.name, one.path, one.split)
                 return file
             except FetchFailed as error:
                 last = error
         raise last
+
+    @property
+    def _names_volumes(self) -> bool:
+        """Whether ``files`` are names of archives that a person places, not of files in them."""
+        return self.source.kind == "manual" and self.source.archive is not None
+
+    def _placed_archive(self) -> Path | None:
+        """The archive that a person placed. Raises FetchFailed where it is in several files."""
+        if not self._names_volumes:
+            return None
+        found = next((some for folder in self.placed if (some := placed_in(folder, self.source.files))), [])
+        if len(found) > 1:
+            names = ", ".join(path.name for path in found[:3])
+            raise FetchFailed(
+                Reason.CORRUPT, f"{len(found)} files may be the archive ({names}): leave one of them there"
+            )
+        return found[0] if found else None
+
+    def archive_names(self, one: FileWanted) -> list[str]:
+        """File names of the archives that hold the file, and that a person may place."""
+        split = self._split(one)
+        if split is not None and self._names_volumes:
+            return list(self.source.files)
+        if split is None or self.source.kind != "http" or self.source.archive is None:
+            return []
+        return [
+            name_of(self._filled(url, split)) for url in self.source.all_urls if not unset_variables(url, self.environ)
+        ]
 
     def optional_files(self) -> Iterator[tuple[FileWanted, Path]]:
         """The optional files of the archives that were read, each once. Those that cannot be used are left out."""
@@ -120,7 +160,11 @@ class AnnotationSource:
         source = self.source
         if source.variants and self.version not in source.variants:
             return None
-        if source.files and not any(fnmatchcase(one.name, self._versioned(pattern)) for pattern in source.files):
+        if (
+            source.files
+            and not self._names_volumes
+            and not any(fnmatchcase(one.name, self._versioned(pattern)) for pattern in source.files)
+        ):
             return None
         if source.archive is not None:
             inside = str(PurePosixPath(one.path).parent) == str(PurePosixPath(self._versioned(source.archive.into)))
@@ -179,30 +223,35 @@ class AnnotationSource:
 
     def _unpack(self, place: str) -> dict[str, Path]:
         """The wanted members, in scratch, by their wanted names. Of two members with one name the first is taken."""
-        remote = self.source.kind == "http"
-        file = self._download(place, "x.archive") if remote else Path(place)
+        name = name_of(place)
+        lies = next((path for folder in self.placed if name and (path := folder / name).is_file()), None)
+        remote = self.source.kind == "http" and lies is None
+        file = self._download(place, "x.archive") if remote else lies or Path(place)
         if file.is_file():
-            self._check_sum(file, PurePosixPath(urlsplit(place).path).name, PurePosixPath(place).name)
+            self._check_sum(file, name, PurePosixPath(place).name)
         names = self._member_names()
         found: dict[str, Path] = {}
-        for member in members(
-            str(file), lambda name: name in names and names[name] not in found, self.work, self.downloader, self.cancelled,
-            limits=_LIMITS,
-        ):  # fmt: skip
-            found[names[member.stem + member.suffix]] = member.path
+
+        def is_new(name: str) -> bool:
+            return (wanted := names.get(_normal(name))) is not None and wanted not in found
+
+        for member in members(str(file), is_new, self.work, self.downloader, self.cancelled, limits=_LIMITS):
+            found[names[_normal(member.stem + member.suffix)]] = member.path
         if remote:
             file.unlink(missing_ok=True)
         return found
 
     def _member_names(self) -> dict[str, str]:
-        """Name in the archive, with a lower-case suffix as ``members`` has it, to the wanted name. ``rename`` says more than the name."""
+        """Name in the archive, in the normal form C and with a lower-case suffix as ``members`` has it, to the wanted name. ``rename``
+        says more than the name.
+        """
         assert self.source.archive is not None
         rename = self.source.archive.rename
         wanted = {one.name for one in self.wanted if self._split(one) is not None}
         names = {name: name for name in wanted - set(rename.values())}
         names |= {old: new for old, new in rename.items() if new in wanted}
         paths = {PurePosixPath(old): new for old, new in names.items()}
-        return {path.stem + path.suffix.lower(): new for path, new in paths.items()}
+        return {_normal(path.stem + path.suffix.lower()): new for path, new in paths.items()}
 
     def _name_inside(self, name: str) -> str:
         """The name that a file has in the archive; the first, where ``rename`` gives several."""
@@ -216,3 +265,7 @@ class AnnotationSource:
             sums = next((sums[name] for name in names if name in sums), None)
         if sums and (found := sha256_of(file)) != sums.lower():
             raise FetchFailed(Reason.CORRUPT, f"its sha256 is {found}, the data set's YAML says {sums}")
+
+
+def _normal(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

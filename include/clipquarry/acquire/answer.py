@@ -59,13 +59,21 @@ class Fetched:
     """How long the fetch took."""
     evidence: str
     """One line: host, format, size. Holds no secrets."""
+    origin: str = ""
+    """What tells a person's own file, which may change, from a later one."""
+    until: float | None = None
+    """Second of the original video that a longer clip reaches by its name; None: nothing is promised."""
 
 
 class FetchFailed(Exception):
     """A source could not deliver the item: the reason, one line of evidence, and when a retry may help."""
 
-    def __init__(self, reason: Reason, evidence: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, reason: Reason, evidence: str, *, retry_after: float | None = None, heard_at: str | None = None
+    ) -> None:
         self.reason = reason
+        self.heard_at = heard_at
+        """When another run heard this answer (ISO 8601, UTC), which was taken instead of a request; else None."""
         self.evidence = one_line(evidence)
         self.retry_after = retry_after
         """Seconds to wait, when the server said so or the reason implies it (a premiere, a rate limit), else None."""

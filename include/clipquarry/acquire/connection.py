@@ -334,6 +334,9 @@ class Redirects:
     """Mixin for a ``requests.Session`` that checks each hop and reads no body of a redirect."""
 
     guard: Guard
+    unverified: str = ""
+    """The one host whose certificate is not verified; one that it redirects to is."""
+    _usual: Any = True
 
     def request(self, *args: Any, **more: Any) -> requests.Response:
         self.guard.reach.begin()
@@ -342,6 +345,11 @@ class Redirects:
 
     def send(self, request: requests.PreparedRequest, **more: Any) -> requests.Response:
         url = request.url or ""
+        if self.unverified:
+            if more.get("verify") is not False:
+                self._usual = more.get("verify", True)
+            # requests hands what one hop was given on to the next.
+            more["verify"] = False if urlsplit(url).hostname == self.unverified else self._usual
         self.guard.reach.towards(url, proxied=bool(select_proxy(url, more.get("proxies"))))
         response: requests.Response = super().send(request, **more)  # type: ignore[misc]
         return response

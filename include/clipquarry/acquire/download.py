@@ -32,9 +32,11 @@ from clipquarry.acquire.guard import reasons
 from clipquarry.acquire.hosts import NO_NETWORK_REST, Hosts
 from clipquarry.acquire.network import NETWORK, Network, causes
 from clipquarry.acquire.resume import Part, Version
+from clipquarry.datasets.model import Source
 from clipquarry.files import disk_errors
 from clipquarry.reasons import Reason, Trait
 
+urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the run says it itself, and its report
 _PIECE = 1 << 18
 _PAGE_TYPES = ("text/html", "application/json", "application/xml", "text/xml", "application/xhtml+xml")
 _PAGE_STARTS = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<error")
@@ -57,10 +59,17 @@ class Limits:
     """The longest ``Retry-After`` that a download waits for; a longer one ends it."""
     backoff: float = 0.5
     redirects: int = 5
+    verify: bool = True
+    """Whether the certificate of the host is verified; of a host that it redirects to it always is."""
 
     @property
     def patience(self) -> Patience:
         return Patience(silence=self.read, body=self.body)
+
+
+def limits_of(source: Source) -> Limits:
+    """The limits that a source's keys in the data set's YAML give."""
+    return Limits(attempts=source.attempts, read=source.timeout_s, verify=source.verify_certificate)
 
 
 @dataclass(frozen=True)
@@ -113,8 +122,8 @@ class Downloader:
         self._local = threading.local()
 
     @property
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
+    def _session(self) -> GuardedSession:
+        session: GuardedSession | None = getattr(self._local, "session", None)
         if session is None:
             session = GuardedSession(self.limits.patience, self._reach)
             session.max_redirects = self.limits.redirects
@@ -244,7 +253,9 @@ class Downloader:
             wanted["If-Range"] = validator
         near = _is_loopback(url)
         with _reasons(self.limits, None if near else self._network):
-            response = self._session.get(
+            session = self._session
+            session.unverified = "" if self.limits.verify else urlsplit(url).hostname or ""
+            response = session.get(
                 url, headers=wanted, stream=True, timeout=(self.limits.connect, self.limits.read),
                 proxies=_NO_PROXY if near else None, verify=self._certificates,
             )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from threading import Event
@@ -25,15 +25,15 @@ class HttpSource:
     """Source of one file per clip (``content="clip"``) or per source video (``content="video"``).
 
     ``url`` is a template (:mod:`clipquarry.acquire.template`). Every value is percent-encoded, so that a hostile label
-    stays one path segment. ``split_names``: this server's names of our splits.
+    stays one path segment. ``split_names``: this server's names of our splits. ``suffixes``: those of files besides videos'.
     """
 
     def __init__(
         self, id_: str, url: str, content: Literal["clip", "video"], downloader: Downloader,
-        split_names: Mapping[str, str] | None = None,
+        split_names: Mapping[str, str] | None = None, suffixes: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self._id, self.content, self._downloader = id_, content, downloader
-        self._split_names = split_names or {}
+        self._split_names, self._suffixes = split_names or {}, (*VIDEO_SUFFIXES, *suffixes)
         self._template = Template(url)
         if urlsplit(url).scheme not in ("http", "https") or not host_of(url):
             raise UserError(f"The url of source '{id_}' must begin with http:// or https:// and name a host.")
@@ -51,7 +51,7 @@ class HttpSource:
         """See :class:`clipquarry.acquire.answer.Source`."""
         url = self.url(want)
         suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
-        done = self._downloader.download(url, scratch, suffix if suffix in VIDEO_SUFFIXES else ".mp4", cancelled)
+        done = self._downloader.download(url, scratch, suffix if suffix in self._suffixes else ".mp4", cancelled)
         kind = done.content_type.partition(";")[0] or "no content type"
         return Fetched(
             path=done.path,

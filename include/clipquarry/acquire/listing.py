@@ -57,6 +57,11 @@ class Listing:
         self._known: OrderedDict[str, _Names | None] = OrderedDict()
         self._lock = threading.Lock()
 
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether a folder is never read again."""
+        return self._snapshot
+
     def names(self, folder: str, prefix: str) -> list[str]:
         """Names in ``folder`` that begin with ``prefix``, sorted; none where the folder does not exist.
 

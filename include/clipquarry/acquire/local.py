@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from threading import Event
 from typing import Literal, NamedTuple
 
 from clipquarry.acquire.answer import ClipRequest, Fetched, FetchFailed
+from clipquarry.acquire.clip_tree import ClipTree, Holding
 from clipquarry.acquire.listing import Listing
 from clipquarry.acquire.template import Template
 from clipquarry.errors import UserError
@@ -52,18 +54,22 @@ class LocalSource:
 
     ``path`` is a folder, or a template that names one file below it (``/data/k400/{class}/{clip}.mp4``). A template is the
     only layout tried, and its file holds what ``content`` says. A name may have any video suffix, in any case; the suffix
-    that the template gives is preferred. The file found is hard-linked into scratch (copied across file systems). The file
+    that the template gives is preferred. Where a folder's ``content`` is video, longer clips ``{id}_{start:06d}_{end:06d}``
+    that hold the wanted one count too, in folders of any name. The file found is hard-linked into scratch (copied across file systems). The file
     in the folder is never moved, changed or deleted. ``whole_files``: the clip's name is a file name with its extension,
     and only that file is looked up; the case of the extension does not matter. ``split_names``: the folder's names of our
-    splits; our own names are tried too. ``listing``: shared by sources that look up everything in one pass.
+    splits; our own names are tried too. ``listing``: shared by sources that look up everything in one pass. ``root``: ``path`` is below it,
+    and its folder may be absent: runs make it. ``suffixes``: those of files besides videos'.
     """
 
     def __init__(
         self, id_: str, path: str, content: Content, *, whole_files: bool = False,
-        split_names: Mapping[str, str] | None = None, listing: Listing | None = None,
+        split_names: Mapping[str, str] | None = None, listing: Listing | None = None, root: Path | None = None,
+        suffixes: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self._id, self._split_names, self._whole_files = id_, split_names or {}, whole_files
         self._listing = listing or Listing()
+        self._ranks = _RANKS | {suffix: len(_RANKS) + rank for rank, suffix in enumerate(suffixes)}
         folder, hole, rest = path.partition("{")
         if hole and not path.count("{{"):
             folder, _, name = folder.rpartition("/")
@@ -75,12 +81,14 @@ class LocalSource:
             folder = path.replace("{{", "{").replace("}}", "}")
             clips: tuple[_Form, ...] = tuple(_Form.of(form, "clip") for form in _CLIP_FORMS)
             self._forms = (*clips, *(_Form.of(form, "video") for form in _VIDEO_FORMS))
-        self._folder = Path(folder or "/")
-        if not self._folder.is_dir():
+        self._folder = Path(folder or "/") if root is None else root / folder
+        if root is None and not self._folder.is_dir():
             raise UserError(
                 f"Source '{id_}' names the folder {self._folder}, which is not there: mount it, or unset its variable."
             )
         self._shared: dict[tuple[str, str, str | None], list[tuple[_Form, str | None, str]]] = {}
+        holds = content == "video" and len(self._forms) > 1 and not whole_files
+        self._tree = ClipTree(self._folder, snapshot=self._listing.is_snapshot) if holds else None
 
     @property
     def id(self) -> str:
@@ -88,7 +96,18 @@ class LocalSource:
 
     def may_have(self, want: ClipRequest) -> bool:
         """Whether a file of such a name exists there. Its content is not checked."""
-        return next(self._candidates(want), None) is not None
+        return next(self._candidates(want), None) is not None or bool(self._holding(want))
+
+    def _holding(self, want: ClipRequest) -> list[Holding]:
+        """Longer clips that hold the wanted one, the best first."""
+        if self._tree is None:
+            return []
+        found = self._tree.holding(want.video_id, want.start, want.end)
+        return sorted(found, key=lambda one: one.preference)
+
+    def _longer(self, want: ClipRequest) -> Iterator[tuple[Path, Content, Holding | None]]:
+        for held in self._holding(want):
+            yield held.path, "video", held
 
     def _candidates(self, want: ClipRequest) -> Iterator[tuple[Path, Content]]:
         """Files that may hold the clip, the preferred layout first."""
@@ -139,8 +158,8 @@ class LocalSource:
                 rank = -2
             elif given and suffix == given.lower():
                 rank = -1
-            elif not self._whole_files and suffix in _RANKS and (not given or given.lower() in _RANKS):
-                rank = _RANKS[suffix]
+            elif not self._whole_files and suffix in self._ranks and (not given or given.lower() in self._ranks):
+                rank = self._ranks[suffix]
             else:
                 continue
             ranked.append((rank, found))
@@ -150,7 +169,8 @@ class LocalSource:
         """See :class:`clipquarry.acquire.answer.Source`."""
         begun = time.monotonic()
         empty = ""
-        for path, content in self._candidates(want):
+        named = ((path, content, None) for path, content in self._candidates(want))
+        for path, content, held in chain(named, self._longer(want)):
             if not path.is_file():
                 continue
             real = path.resolve()
@@ -163,7 +183,8 @@ class LocalSource:
             return Fetched(
                 path=target,
                 content=content,
-                offset=float(want.start) if content == "clip" else 0.0,
+                offset=float(want.start) if content == "clip" else float(held.start if held else 0),
+                until=float(held.end) if held else None,
                 bytes=real.stat().st_size,
                 seconds=time.monotonic() - begun,
                 evidence=f"{path.relative_to(self._folder)} in the folder of source '{self._id}'",

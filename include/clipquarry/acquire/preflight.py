@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from clipquarry.acquire.plugins import providers
-from clipquarry.errors import ClipquarryError
+from clipquarry.errors import ClipquarryError, MachineError
 
 MAX_AGE_DAYS = 60
 """YouTube changes about monthly; a yt-dlp older than this usually fails for some of the videos."""
@@ -38,6 +38,17 @@ class Finding:
     level: Level
     topic: str
     sentence: str
+
+
+def preflight_archives(needed_by: Sequence[str] = ()) -> Finding:
+    """Whether archives can be read here. ``needed_by``: names of the data sets that have any."""
+    from clipquarry.acquire.archives.native import version
+
+    try:
+        return Finding("ok", "archives", f"libarchive {version()}")
+    except MachineError as error:
+        names = f": {', '.join(needed_by)}" if needed_by else ""
+        return Finding("warn", "archives", f"{error} Only data sets that come in archives need it{names}.")
 
 
 def preflight_youtube(

@@ -14,12 +14,15 @@ from clipquarry.acquire.answer import ClipRequest, Fetched, Source
 from clipquarry.acquire.breaker import ROW, Breaker
 from clipquarry.acquire.budget import GUEST_PER_HOUR, PAUSE, Budget
 from clipquarry.acquire.download import Downloader, Limits
+from clipquarry.acquire.frame_folders import FrameFolders
 from clipquarry.acquire.guard import reasons
 from clipquarry.acquire.hosts import Hosts
 from clipquarry.acquire.http import HttpSource
 from clipquarry.acquire.listing import Listing
 from clipquarry.acquire.local import LocalSource
+from clipquarry.acquire.named_files import NamedFiles
 from clipquarry.acquire.other_dataset import DatasetSource
+from clipquarry.acquire.shared_answers import SharedAnswers
 from clipquarry.acquire.template import expand_environment, unset_variables
 from clipquarry.acquire.youtube import CANARY, URL, YouTubeOptions, YouTubeSource
 from clipquarry.datasets.model import Source as Definition
@@ -45,6 +48,8 @@ class Egress:
     extractor_args: tuple[str, ...] = ()
     ffmpeg: Path | None = None
     youtube: YouTubeOptions = field(default_factory=YouTubeOptions)
+    answers: SharedAnswers | None = None
+    """What runs of other data sets heard about videos."""
 
     @property
     def breaker(self) -> Breaker:
@@ -105,20 +110,37 @@ def make_sources(
     data: Path | None = None,
     whole_files: bool = False,
     listing: Listing | None = None,
+    named: Path | None = None,
+    frames: str | None = None,
+    suffixes: Sequence[str] = (),
 ) -> Sources:
     """The item sources of ``definitions``; archives of many clips are left to the ``unpack`` step.
 
     ``order``: ids of the sources to use, in order (empty: all, as given). ``overrides``: id to address (a folder for
     ``local``, a url template for ``http``), in place of the YAML's. ``max_bytes``: limit of one file over http. ``data``:
     the data root, below which the folders of other data sets are. ``whole_files``: an item is one file, identified by its
-    name with extension. ``listing``: a shared cache of folder listings, for one pass over everything. Raises UserError for
+    name with extension. ``named``: the table of the files of local sources (:mod:`clipquarry.acquire.named_files`). ``frames``: items are folders of frames
+    with this pattern, which only local sources give. ``listing``: a shared cache of folder listings, for one pass over everything. ``suffixes``: those of items'
+    files besides videos'. Raises UserError for
     an unknown id, a wrong template or a folder that does not exist.
     """
     items = {d.id: d for d in definitions if d.provides == "items"}
     for name in [*order, *(overrides or {})]:
         if name not in items:
             raise UserError(f"There is no source '{name}'; the data set has {', '.join(items) or 'none'}.")
-    maker = _Maker(egress, environ, Hosts(), max_attempts, max_bytes or Limits().max_bytes, data, whole_files, listing)
+    maker = _Maker(
+        egress,
+        environ,
+        Hosts(),
+        max_attempts,
+        max_bytes or Limits().max_bytes,
+        data,
+        whole_files,
+        listing,
+        named,
+        frames,
+        tuple(suffixes),
+    )
     asked: list[Asked] = []
     off: dict[str, str] = {name: "not chosen for this run" for name in items if order and name not in order}
     for name in order or items:
@@ -140,15 +162,21 @@ class _Maker:
     data: Path | None
     whole_files: bool
     listing: Listing | None
+    named: Path | None
+    frames: str | None
+    suffixes: tuple[str, ...]
 
     def make(self, definition: Definition, address: str | None) -> Asked | str:
         """The source, or one sentence why it is off. ``address`` replaces the definition's."""
-        kind, content = definition.kind, definition.content or "clip"
+        kind = definition.kind
+        content: Literal["clip", "video"] = "video" if definition.content == "video" else "clip"
         if self.whole_files and kind not in ("http", "local"):
             return f"whole files cannot be fetched from a source of kind '{kind}'"
         if kind not in ("http", "local", "youtube", "dataset"):
             return f"clips cannot be fetched from a source of kind '{kind}'"
         text = address or (definition.path if kind in ("local", "dataset") else next(iter(definition.all_urls), None))
+        if definition.archive is not None and definition.has_files and not address:
+            return "it is an archive, which the extract step unpacks"
         if not text and kind != "youtube":
             if kind == "dataset":
                 return f"no path is set for the clips of '{definition.dataset}'"
@@ -161,17 +189,47 @@ class _Maker:
         if kind == "youtube":
             return Asked(_youtube(definition.id, text, self.egress), "video", authoritative=True)
         names = definition.split_names
+        if self.frames is not None:
+            if kind != "local":
+                return "folders of frames come from folders and archives"
+            return Asked(
+                FrameFolders(definition.id, text, self.frames, split_names=names, named=self.named),
+                "clip",
+                remote=False,
+            )
         if kind == "dataset":
-            return Asked(DatasetSource(definition.id, text, self.data, names, self.listing), "clip", remote=False)
+            return Asked(
+                DatasetSource(
+                    definition.id, text, self.data, names, self.listing, definition.class_names, definition.in_splits
+                ),
+                "clip",
+                remote=False,
+            )
+        if kind == "local" and self.named is not None:
+            return Asked(NamedFiles(definition.id, text, self.named), "clip", remote=False)
         if kind == "local":
+            root = self.data if address is None and definition.is_below_data else None
             local = LocalSource(
-                definition.id, text, content, whole_files=self.whole_files, split_names=names, listing=self.listing
+                definition.id,
+                text,
+                content,
+                whole_files=self.whole_files,
+                split_names=names,
+                listing=self.listing,
+                root=root,
+                suffixes=self.suffixes,
             )
             return Asked(local, "clip", remote=False)
         limits = Limits(
-            attempts=self.max_attempts or definition.attempts, read=definition.timeout_s, max_bytes=self.max_bytes
+            attempts=self.max_attempts or definition.attempts,
+            read=definition.timeout_s,
+            max_bytes=self.max_bytes,
+            verify=definition.verify_certificate,
         )
-        return Asked(HttpSource(definition.id, text, content, Downloader(limits, hosts=self.hosts), names), content)
+        return Asked(
+            HttpSource(definition.id, text, content, Downloader(limits, hosts=self.hosts), names, self.suffixes),
+            content,
+        )
 
 
 def _youtube(id_: str, url: str, egress: Egress) -> YouTubeSource:
@@ -184,6 +242,7 @@ def _youtube(id_: str, url: str, egress: Egress) -> YouTubeSource:
         url_template=url,
         breaker=egress.breaker_for(canary),
         budget=egress.budget,
+        answers=egress.answers,
         canary=canary or None,
         plugins=egress.plugins,
         extractor_args=egress.extractor_args,

@@ -27,6 +27,7 @@ from clipquarry.acquire.network import NETWORK, Network
 from clipquarry.acquire.plugins import load_plugins, parse_extractor_args
 from clipquarry.acquire.section import Input, NoSection, Stopped, copy_section
 from clipquarry.acquire.session import Session, Sessions
+from clipquarry.acquire.shared_answers import SharedAnswers
 from clipquarry.errors import ClipquarryError
 from clipquarry.ids import is_youtube_id
 from clipquarry.reasons import Reason, Trait
@@ -34,6 +35,8 @@ from clipquarry.reasons import Reason, Trait
 URL = "https://www.youtube.com/watch?v={id}"
 CANARY = "jNQXAC9IVRw"
 """The first video of YouTube (2005), public everywhere: when it cannot be fetched either, the fault is on our side."""
+HEARD = "heard by another data set's run a moment ago"
+"""Words in the evidence of an answer that was taken over."""
 NOT_ASKED = frozenset({Reason.NO_NETWORK, Reason.WAITING})
 """Reasons without an answer: they say nothing about the video, nor about whether YouTube lets us in."""
 _WAS_ANSWERED = frozenset({Reason.TOO_SHORT, Reason.NOT_ASKED})
@@ -62,7 +65,7 @@ class YouTubeOptions:
 class YouTubeSource:
     """Fetches source videos by their YouTube id. Safe to share between threads.
 
-    ``breaker`` and ``budget`` are checked before every request. ``canary``: the id of a video that is known to be good,
+    ``answers``: what other runs heard is taken first. ``breaker`` and ``budget`` are checked before every request. ``canary``: the id of a video that is known to be good,
     requested when the breaker needs it. ``cookies`` (Netscape format) is read and never written. ``url_template`` holds
     ``{id}``. ``ffmpeg`` joins video and sound. ``pause(n)`` returns the seconds before yt-dlp's own retry ``n``.
     ``plugins`` and ``extractor_args``: see :mod:`clipquarry.acquire.plugins`.
@@ -76,6 +79,7 @@ class YouTubeSource:
         url_template: str = URL,
         breaker: Breaker | None = None,
         budget: Budget | None = None,
+        answers: SharedAnswers | None = None,
         canary: str | None = None,
         plugins: Sequence[str] = (),
         extractor_args: Sequence[str] = (),
@@ -85,7 +89,7 @@ class YouTubeSource:
         pause: Callable[[int], float] = lambda n: min(60.0, 2.0 * 2**n),
     ) -> None:
         self.id, self._options, self._url = id, options, url_template
-        self._breaker, self._budget, self._network = breaker, budget, network
+        self._breaker, self._budget, self._network, self._answers = breaker, budget, network, answers
         self._canary, self._has_cookies, self._pause = canary, cookies is not None, pause
         load_plugins(plugins)
         params = {**_params(options, url_template), "extractor_args": parse_extractor_args(extractor_args)}
@@ -100,12 +104,19 @@ class YouTubeSource:
         begun = time.monotonic()
         if not is_youtube_id(want.video_id):
             raise FetchFailed(Reason.BAD_ID, f"{want.video_id[:40]!r} is not a YouTube id")
+        if self._answers and (heard := self._answers.get(want.video_id)):
+            raise FetchFailed(heard.reason, f"{heard.evidence} ({HEARD})", heard_at=heard.when)
         if self._network.known_down():
             raise FetchFailed(Reason.NO_NETWORK, "no network a moment ago; not tried")
         scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="youtube-", dir=scratch, ignore_cleanup_errors=True) as name:
             folder = Path(name)
-            found = self._fetch(want, folder, cancelled)
+            try:
+                found = self._fetch(want, folder, cancelled)
+            except FetchFailed as error:
+                if self._answers and not cancelled.is_set():
+                    self._answers.put(want.video_id, error.reason, error.evidence)
+                raise
             target = scratch / f"{folder.name}{found.path.suffix}"
             found.path.replace(target)
         return Fetched(target, "video", found.offset, target.stat().st_size, time.monotonic() - begun, found.evidence)

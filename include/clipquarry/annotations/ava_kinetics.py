@@ -23,7 +23,7 @@ from clipquarry.annotations.ava_time import FPS
 from clipquarry.annotations.box_csv import BOXES, NOBODY, THREADS, key_frame_runs
 from clipquarry.errors import UserError
 from clipquarry.files import writing
-from clipquarry.ids import SECOND_FORM, YOUTUBE_FORM, ClipName, parse_clip_id
+from clipquarry.ids import FLOW_X, FLOW_Y, SECOND_FORM, YOUTUBE_FORM, ClipName, parse_clip_id
 
 _CLIP = rf"^(?P<video>{YOUTUBE_FORM})_(?P<start>{SECOND_FORM})_(?P<stop>{SECOND_FORM})\z"
 _FRACTIONS = pa.array([f",{number / 1000:.3f}" for number in range(1001)])
@@ -106,7 +106,9 @@ def frame_folders(root: Path, names: Iterable[str] | None = None) -> dict[str, i
                 continue
         if folder.is_dir() and not folder.is_symlink():
             with os.scandir(folder) as entries:
-                found[name] = sum(entry.name.endswith(".jpg") for entry in entries)
+                found[name] = sum(
+                    entry.name.endswith(".jpg") and not entry.name.startswith((FLOW_X, FLOW_Y)) for entry in entries
+                )
     return found
 
 

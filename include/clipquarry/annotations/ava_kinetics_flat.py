@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -39,6 +39,26 @@ class FlatClip(NamedTuple):
     def start(self) -> int:
         """Start of the clip: :data:`LEAD` seconds earlier, but not before the video's."""
         return max(0, self.second - LEAD)
+
+
+class Clips(Protocol):
+    """The clips of a flat layout, by the second that they are made for."""
+
+    def name(self, video: str, second: int) -> str | None:
+        """The clip of a second with key frames; None: it has none."""
+
+    def time_in(self, name: str, time: str) -> Decimal:
+        """Seconds from the clip's start to a key frame at ``time`` (decimal text, of the original video), exactly."""
+
+
+class SixSeconds:
+    """Clips of six seconds, which follow from the key frames alone."""
+
+    def name(self, video: str, second: int) -> str | None:
+        return FlatClip(video, second).name
+
+    def time_in(self, name: str, time: str) -> Decimal:
+        return clip_time(time)
 
 
 def clip_time(time: str) -> Decimal:
@@ -69,32 +89,35 @@ def write_download_list(clips: Iterable[FlatClip], path: Path) -> None:
             handle.write(f"\n{clip.video_id},{clip.second:f},{-1:f}")
 
 
-def assign_flat_clips(table: pa.Table, counts: dict[str, int]) -> pa.Array:
-    """The clip of the key frame of each row with ``video_id``, ``time`` and ``second``; null if that has too few
-    frames.
+def assign_flat_clips(table: pa.Table, counts: dict[str, int], clips: Clips | None = None) -> pa.Array:
+    """The clip of the key frame of each row with ``video_id``, ``time`` and ``second``; null if that has too few frames.
 
     ``counts``: number of frames by clip. A clip needs its key frame and the :data:`BEHIND` frames after it.
     """
+    clips = clips or SixSeconds()
     names = []
     for row in _rows(table):
-        name = FlatClip(str(row["video_id"]), int(str(row["second"]))).name
-        enough = counts.get(name, 0) >= int(clip_time(str(row["time"])) * FPS + BEHIND)
+        name = clips.name(str(row["video_id"]), int(str(row["second"])))
+        enough = name in counts and counts[name] >= int(clips.time_in(name, str(row["time"])) * FPS + BEHIND)
         names.append(name if enough else None)
     return pa.array(names, pa.string())
 
 
-def write_updated_csv(boxes: pa.Table, frames: pa.Table, counts: dict[str, int], path: Path) -> None:
-    """The annotations in the clips' own times: ``{clip},{time:f},{x1:f},{y1:f},{x2:f},{y2:f},{label},{images}``.
+def write_updated_csv(
+    boxes: pa.Table, frames: pa.Table, counts: dict[str, int], path: Path, clips: Clips | None = None
+) -> None:
+    """The annotations in the clips' own times: ``{clip},{time},{x1},{y1},{x2},{y2},{label},{images}``, numbers with six decimals.
 
     ``video_id`` of ``boxes`` and ``frames`` is the clip (see :func:`assign_flat_clips`). Rows of key frames without boxes have two columns.
     """
+    clips = clips or SixSeconds()
     with writing(path) as handle:
         for row in _rows(boxes):
             box = ",".join(f"{row[key]:f}" for key in ("x1", "y1", "x2", "y2"))
-            time = clip_time(str(row["time"]))
-            handle.write(f"{row['video_id']},{time:f},{box},{row['action_id']},{counts[str(row['video_id'])]}\n")
+            time = clips.time_in(str(row["video_id"]), str(row["time"]))
+            handle.write(f"{row['video_id']},{time:.6f},{box},{row['action_id']},{counts[str(row['video_id'])]}\n")
         for row in _rows(frames):
-            handle.write(f"{row['video_id']},{clip_time(str(row['time'])):f}\n")
+            handle.write(f"{row['video_id']},{clips.time_in(str(row['video_id']), str(row['time'])):.6f}\n")
 
 
 def _rows(table: pa.Table) -> Iterable[dict[str, object]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from clipquarry.annotations.csv_records import visible
 from clipquarry.annotations.items import Item, RejectedRow, item_problem
-from clipquarry.annotations.label_table import LabelWriter
+from clipquarry.annotations.label_table import Label, LabelWriter
 from clipquarry.annotations.labels import LabelIndex
 from clipquarry.errors import UserError
 from clipquarry.files import sha256_of
@@ -19,6 +19,7 @@ from clipquarry.reasons import Reason, Status
 from clipquarry.run_folder import labels_beside
 
 KIND = "catalog"
+_KNOWN = 16_384
 _EVIDENCE = 3000
 """Characters; a reader shortens its texts itself."""
 _DONE, _OK = str(Status.DONE), str(Reason.OK)
@@ -65,7 +66,7 @@ class CatalogSummary:
 def _good(item: Item, split: str) -> Row:
     one = item.labels[0] if len(item.labels) == 1 else None
     return {
-        "item_id": f"{split}/{item.class_dir}/{item.clip_id}", "video_id": item.video_id, "clip_id": item.clip_id,
+        "item_id": "/".join(filter(None, (split, item.class_dir, item.clip_id))), "video_id": item.video_id, "clip_id": item.clip_id,
         "split": split, "label": one and one.name, "class_dir": item.class_dir, "label_index": one.index if one else -1,
         "start": item.start, "end": item.end, "row": item.line, "start_text": item.start_text, "end_text": item.end_text,
         "status": _DONE, "reason": _OK, "evidence": "",
@@ -88,21 +89,32 @@ class _Checked:
 
     def __init__(self, classes: int) -> None:
         self._classes, self._seen = classes, set[int]()
+        self._known: dict[int, Label] = {}
+        """Labels of good rows by their ``id``: a row may have dozens, which most readers give again and again."""
+        self.classes: set[int] = set()
+        """Numbers of the classes of the good rows."""
 
     def __call__(self, row: Item | RejectedRow) -> Item | RejectedRow:
         if isinstance(row, RejectedRow):
             return row
-        if (problem := item_problem(row, self._classes)) is None:
+        known = self._known.keys() >= set(map(id, row.labels))
+        if (problem := item_problem(row, self._classes, labels_right=known)) is None:
             # As in read_kinetics_csv: a keyed hash instead of the text.
             key = hash((row.class_dir, row.clip_id))
             if key not in self._seen:
                 self._seen.add(key)
+                if not known:
+                    self.classes.update([label.index for label in row.labels])
+                    if len(self._known) < _KNOWN:
+                        self._known.update({id(label): label for label in row.labels})
                 return row
             problem = Reason.DUPLICATE, "a clip of this name and class was given before"
         reason, sentence = problem
-        return RejectedRow(
-            row.line, reason, sentence, f"{row.class_dir}/{row.clip_id}, {row.start} to {row.end} microseconds"
-        )
+        return RejectedRow(row.line, reason, sentence, f"{row.class_dir or ''}/{row.clip_id}{_window(row)}")
+
+
+def _window(item: Item) -> str:
+    return "" if item.start is None else f", {item.start} to {item.end} microseconds"
 
 
 def _noted(rows: Iterator[Item | RejectedRow], path: Path) -> Iterator[Item | RejectedRow]:
@@ -124,29 +136,30 @@ def write_catalog(
     labels: LabelIndex,
     *,
     why_none: Callable[[str, Path], str] | None = None,
+    digest: Callable[[Path], str] = sha256_of,
 ) -> CatalogSummary:
     """Write the catalog of the annotation files by split (in that order, rows in the files' order) to ``out``, and
     its labels beside it.
 
     The catalog's ``label`` and ``label_index`` are set for items with exactly one label. ``why_none`` returns a
     phrase that says why a file has no usable row; by default it is what is wrong with the first one. An item that no run could use (:func:`item_problem`), or whose
-    name and class were given before, is rejected whatever ``read`` says of it. Raises :class:`UserError` for a file
+    name and class were given before, is rejected whatever ``read`` says of it. ``digest`` gives the sha256 of what stands for a
+    split, where that is a folder of files. Raises :class:`UserError` for a file
     without a usable row, and all errors of ``read``, with a note that says where it was.
     """
     summaries: dict[str, SplitSummary] = {}
     # The labels are written before the catalog.
     with ManifestWriter(out, schema_of(CATALOG_FIELDS, KIND)) as writer, LabelWriter(labels_beside(out)) as labelled:
         for split, path in files.items():
-            summary = summaries[split] = SplitSummary(str(path), sha256_of(path))
+            summary = summaries[split] = SplitSummary(str(path), digest(path))
             rejected: Counter[str] = Counter()
-            classes: set[int] = set()
+            checked = _Checked(len(labels))
             lines: Counter[int] = Counter()
             first = ""
-            for row in map(_Checked(len(labels)), _noted(read(split, path), path)):
+            for row in map(checked, _noted(read(split, path), path)):
                 summary.rows += 1
                 if isinstance(row, Item):
                     summary.good += 1
-                    classes.update(label.index for label in row.labels)
                     good = _good(row, split)
                     writer.write(good)
                     labelled.add(good["item_id"], row.labels)
@@ -156,7 +169,7 @@ def write_catalog(
                     lines[row.line] += 1
                     first = first or f"no row of it can be used, the first because {visible(row.sentence)}"
             summary.rejected = dict(sorted(rejected.items()))
-            summary.labels = len(classes)
+            summary.labels = len(checked.classes)
             if summary.rows and not summary.good:
                 raise UserError(f"{path}: {why_none(split, path) if why_none else first}.")
     return CatalogSummary(summaries, labels.names, labels.origin)

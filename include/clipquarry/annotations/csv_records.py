@@ -9,7 +9,10 @@ from __future__ import annotations
 import csv
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, NamedTuple
+
+from clipquarry.errors import UserError
 
 MAX_RECORD_BYTES = 8192
 """A published row has less than 100 bytes; anything longer than this is rejected without being held."""
@@ -29,7 +32,9 @@ class Record(NamedTuple):
 
 def visible(text: str, limit: int = 200) -> str:
     """At most ``limit`` characters, with unprintable ones as escapes."""
-    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:limit])
+    shown = text[:limit]
+    if not shown.isprintable():  # most texts are, and this is asked for every row
+        shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in shown)
     return f"{shown}…" if len(text) > limit else shown
 
 
@@ -77,6 +82,23 @@ def line_text(line: tuple[int, bytes, bool]) -> tuple[str, str]:
         return body.decode(), ""
     except UnicodeDecodeError as error:
         return body.decode(errors="backslashreplace"), f"the line is not UTF-8 (byte {error.start + 1} of it)"
+
+
+def text_lines(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Number (from 1), text and problem (see :func:`line_text`) of each line that is not blank, streamed; blanks around it do not
+    count. Raises UserError if the file cannot be opened.
+    """
+    try:
+        handle = open(path, "rb")  # noqa: SIM115 — only the opening is guarded
+    except OSError as error:
+        raise UserError(f"The annotation file {path} cannot be read: {error.strerror}.") from error
+    with handle:
+        lines = Lines(handle)
+        while (read := lines.next()) is not None:
+            text, problem = line_text(read)
+            text = text.removeprefix(BOM.decode()).strip() if read[0] == 1 else text.strip()
+            if text:
+                yield read[0], text, problem
 
 
 def _fields(text: str) -> list[str] | None:

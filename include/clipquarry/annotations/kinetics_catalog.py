@@ -12,6 +12,7 @@ from clipquarry.annotations.items import Item, RejectedRow
 from clipquarry.annotations.kinetics_csv import GoodRow, read_kinetics_csv, why_no_row_is_good
 from clipquarry.annotations.label_table import Label
 from clipquarry.annotations.labels import LabelIndex, index_labels
+from clipquarry.ids import normalise_label
 from clipquarry.microseconds import of
 from clipquarry.reasons import Reason
 
@@ -30,15 +31,17 @@ def _unlike(text: str, seconds: int) -> str | None:
     return None if text == str(seconds) else text
 
 
-def _item(row: GoodRow, labels: LabelIndex) -> Item | RejectedRow:
-    folder = row.class_dir
+def item_of(row: GoodRow, labels: LabelIndex, name: str | None = None) -> Item | RejectedRow:
+    """The item of a row, or why its label is none. ``name``: what the class is called here, where the csv says otherwise."""
+    name = name or row.label
+    folder = row.class_dir if name is None else normalise_label(name)
     given: tuple[Label, ...] = ()
-    if row.label is not None:
+    if name is not None:
         index = labels.get(folder)
         if index is None:
             why = f"the label is not one of the {len(labels)} of the {labels.origin}{_meant(folder, labels)}"
             return RejectedRow(row.line, Reason.UNKNOWN_LABEL, why, f"{row.label},{row.clip_id}")
-        given = (Label(index, row.label),)
+        given = (Label(index, name),)
     return Item(
         row.line, row.video_id, row.clip_id, folder, of(row.start), of(row.end), given,
         _unlike(row.start_text, row.start), _unlike(row.end_text, row.end),
@@ -64,7 +67,7 @@ def build_catalog(
 
     def read(split: str, path: Path) -> Iterator[Item | RejectedRow]:
         for row in read_kinetics_csv(path, split, own_ids=own_ids):
-            yield _item(row, labels) if isinstance(row, GoodRow) else row
+            yield item_of(row, labels) if isinstance(row, GoodRow) else row
 
     def why_none(split: str, path: Path) -> str:
         why = why_no_row_is_good(path, split, own_ids=own_ids)

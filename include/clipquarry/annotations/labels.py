@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clipquarry.annotations.kinetics_csv import read_header, read_labels, why_no_row_is_good
+from clipquarry.annotations.name_lists import LISTS, known_names
 from clipquarry.errors import UserError
 from clipquarry.files import writing
-from clipquarry.ids import label_problem, normalise_label
+from clipquarry.ids import label_problem, normalise_label, shared_folder
 
 TRAIN = "train"
 _MAX_MAP_BYTES = 16_000_000
@@ -41,12 +42,34 @@ class LabelIndex:
 
     @classmethod
     def from_labels(cls, labels: Iterable[str], origin: str = "") -> LabelIndex:
-        """Number the distinct normalised names in code-point order."""
+        """Number the classes by their normalised names in code-point order. Raises :class:`UserError` for two with one name."""
+        labels = set(labels)
+        if problem := shared_folder(labels):
+            raise UserError(f"{problem}: give one of them another name, or both the same.")
         return cls(tuple(sorted({normalise_label(label) for label in labels})), origin)
 
 
-def read_label_map(path: Path) -> LabelIndex:
-    """Read a label map. Raises :class:`UserError` with the line for a blank, unfit or repeated name."""
+def numbered_labels(path: Path, names: Mapping[int, str], first: int) -> LabelIndex:
+    """The classes of a file that gives their numbers, which begin with ``first``. Raises :class:`UserError` for a gap."""
+    if missing := [at for at in range(first, max(names, default=first) + 1) if at not in names]:
+        raise UserError(f"{path}: the class {missing[0]} is missing; classes are numbered from {first}.")
+    return LabelIndex(tuple(names[at] for at in sorted(names)), path.name)
+
+
+def published_labels(which: str) -> LabelIndex:
+    """The class names of a data set whose annotations have their numbers only: a list of
+    :mod:`clipquarry.annotations.name_lists`. Raises UserError for a damaged installation.
+
+    A folder's name holds no slash: ``head height/closed Ring`` becomes ``head height or closed Ring``.
+    """
+    names = (normalise_label(name.replace("/", " or ")) for name in known_names(which))
+    return LabelIndex(tuple(names), LISTS[which].what)
+
+
+def read_label_map(path: Path, *, unique: bool = True) -> LabelIndex:
+    """Read a label map. Raises :class:`UserError` with the line for a blank or unfit name, and for a repeated one if names are
+    ``unique``.
+    """
     try:
         if path.stat().st_size > _MAX_MAP_BYTES:
             raise UserError(f"{path} is larger than {_MAX_MAP_BYTES} bytes: that is not a label map.")
@@ -57,23 +80,24 @@ def read_label_map(path: Path) -> LabelIndex:
         raise UserError(f"The label map {path} is not UTF-8 (byte {error.start}): save it as UTF-8.") from error
     if not text.strip():
         raise UserError(f"The label map {path} is empty: expected one class name per line.")
-    positions: dict[str, int] = {}
+    names, positions = list[str](), dict[str, int]()
     for number, line in enumerate(text.rstrip().replace("\r\n", "\n").split("\n"), start=1):
         name = line.strip(" ")
         if (problem := label_problem(name)) is not None:
             raise UserError(f"The label map {path}, line {number}: {problem}; expected one class name per line.")
         folder = normalise_label(name)
-        if folder in positions:
+        if unique and folder in positions:
             first = positions[folder] + 1
             raise UserError(f"The label map {path}, line {number}: the class of line {first} is given again.")
         positions[folder] = number - 1
-    return LabelIndex(tuple(positions), f"label map {path.name}")
+        names.append(folder)
+    return LabelIndex(tuple(names), f"label map {path.name}")
 
 
-def write_label_map(index: LabelIndex, path: Path) -> None:
-    """Write one name per line with blanks for ``_``, as the published label maps are."""
+def write_label_map(index: LabelIndex, path: Path, *, as_folders: bool = False) -> None:
+    """Write one name per line, with blanks for ``_`` as the published label maps are; ``as_folders``: as the names are."""
     with writing(path) as handle:
-        handle.writelines(f"{name.replace('_', ' ')}\n" for name in index.names)
+        handle.writelines(f"{name if as_folders else name.replace('_', ' ')}\n" for name in index.names)
 
 
 def index_labels(

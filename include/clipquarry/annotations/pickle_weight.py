@@ -24,6 +24,10 @@ _MAX_INT_TEXT = 24
 _SMALL = 8
 _UP_TO_MARK = -1
 _KEPT = 10_000
+MAX_MARKS, MAX_WAITING, MAX_MADE = 1000, 2_000_000, 20_000_000
+"""Most unfinished values, values that no other has taken, and lists, dicts and tuples outside of arrays: one byte of a pickle can begin
+each, and takes up to 64 of memory.
+"""
 
 
 class _Value:
@@ -157,7 +161,7 @@ class _Scale:
 
     def read(self) -> None:
         content, stack, marks, memo = self.content, self.stack, self.marks, self.memo
-        end, at = len(content), 0
+        end, at, made = len(content), 0, 0
         while True:
             if at >= end:
                 raise ValueError("it breaks off")
@@ -180,6 +184,8 @@ class _Scale:
                     at = content.find(b"\n", at) + 1
                     if not at:
                         raise ValueError("it breaks off")
+            if len(stack) > MAX_WAITING or made > MAX_MADE:
+                raise ValueError("it holds millions of values that are no part of another, or of lists")
             if at > end:
                 raise ValueError("it announces more data than it holds")
             if kind == _PUSH:
@@ -196,15 +202,21 @@ class _Scale:
                 stack.append(known)
             elif kind == _MARK:
                 marks.append(len(stack))
+                if len(marks) > MAX_MARKS:
+                    raise ValueError(f"its values nest deeper than {MAX_DEPTH} levels")
             elif kind == _COLLECT:
                 value = _Value(1, 1, False)
                 value.take(self.taken(takes), self.most)
+                if name == "STACK_GLOBAL":
+                    value.used = True  # a function, which nothing may change
                 stack.append(value)
+                made += 1
             elif kind == _GIVE:
                 parts = self.taken(takes)
                 stack[-1].take(parts, self.most)
             elif kind == _NEW:
                 stack.append(_Value(1, 1, False))
+                made += 1
             elif kind == _NUMBER:
                 if at - begin > (_MAX_INT_TEXT if how < 0 else _MAX_INT_BYTES):
                     raise ValueError("it holds a huge number")
@@ -241,11 +253,12 @@ class _Scale:
         return parts
 
     def remember(self, index: int) -> None:
-        """Remember the last value under a number."""
         memo = self.memo
         self.puts += 1
         if index > 2 * self.puts + 1000:
             raise ValueError(f"it remembers a value under the number {index}")
+        if self.puts > len(self.content) // 2 + 1000:  # an instruction of one byte remembers a value, in 8 bytes
+            raise ValueError("it remembers more values than it can hold")
         if index >= len(memo):
             memo.extend([None] * (index - len(memo)))
             memo.append(self.stack[-1])
@@ -381,7 +394,6 @@ class _Scale:
 
 
 def _index(argument: bytes, name: str) -> int:
-    """The number under which a value is remembered."""
     found = int(argument) if name in ("PUT", "GET") else int.from_bytes(argument, "little")
     if found < 0:
         raise ValueError(f"it remembers a value under the number {found}")

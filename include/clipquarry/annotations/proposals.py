@@ -26,7 +26,8 @@ _PIXELS = 2
 """A larger value is not a fraction of the frame."""
 _AT_ONCE = 10_000
 """Keys whose boxes are checked together; a copy of them is held meanwhile."""
-KEY = re.compile(r"[A-Za-z0-9_-]{1,64},\d{4,7}\Z", re.ASCII)
+KEY = re.compile(r"[^,\s/\\]{1,150},[0-9]{4,7}\Z")
+"""A video may be called anything without a comma, as in data sets of people's own."""
 _OLD_NAME, _NEW_NAME = b"cnumpy.core.multiarray\n_reconstruct\n", b"cnumpy._core.multiarray\n_reconstruct\n"
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import pickle
 import re
+from collections.abc import Callable
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +24,7 @@ from clipquarry.annotations.pickle_weight import weigh
 from clipquarry.errors import UserError
 
 MAX_BYTES = 2_000_000_000
+MAX_DIMENSIONS = 32
 _NUMBERS = re.compile(r"([<>=|]?)([fiu])([1248])\Z", re.ASCII)
 
 
@@ -30,7 +32,9 @@ class Dtype:
     """Placeholder for ``numpy.dtype``."""
 
     def __init__(self, name: object, *_: object) -> None:
-        self.name, self.order = str(name), "="
+        if not isinstance(name, str):
+            raise pickle.UnpicklingError("it has a type without a name")
+        self.name, self.order = name, "="
 
     def __setstate__(self, state: object) -> None:
         if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">", "=", "|"):
@@ -49,6 +53,9 @@ class Array:
     def __init__(self) -> None:
         self.state: tuple[Any, ...] = ()
 
+    def __repr__(self) -> str:
+        return "an array"  # without an address, so that messages are the same each time
+
     def __setstate__(self, state: object) -> None:
         self.state = state if isinstance(state, tuple) else ()
 
@@ -59,6 +66,8 @@ class Array:
         if not isinstance(raw, bytes | bytearray) or not isinstance(dtype, Dtype) or not isinstance(shape, tuple):
             raise ValueError("an array of something else than numbers")
         kind = dtype.numpy()
+        if len(shape) > MAX_DIMENSIONS:  # the product of a million numbers takes hours
+            raise ValueError(f"an array of {len(shape)} dimensions")
         if not all(isinstance(n, int) and n >= 0 for n in shape) or math.prod(shape) * kind.itemsize != len(raw):
             raise ValueError(f"an array whose shape {shape!r} does not fit its {len(raw)} bytes"[:200])
         return np.frombuffer(raw, kind).reshape(shape, order="F" if fortran else "C")
@@ -86,15 +95,42 @@ def _no_bytes(*arguments: object) -> bytes:
     return b""
 
 
+def _scalar(dtype: object, raw: object = b"") -> Any:
+    """The number that a numpy scalar holds."""
+    raw = raw.encode("latin-1") if isinstance(raw, str) else raw  # python 2
+    if not isinstance(dtype, Dtype) or not isinstance(raw, bytes | bytearray):
+        raise pickle.UnpicklingError("it has a scalar of something else than a number")
+    kind = dtype.numpy()
+    if len(raw) != kind.itemsize:
+        raise pickle.UnpicklingError(f"it has a number of type {dtype.name} in {len(raw)} bytes")
+    return np.frombuffer(raw, kind)[0].item()
+
+
+class _Call:
+    """A function that a pickle may call and nothing else. Of a plain function it could change the defaults, for all later pickles."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[..., Any]) -> None:
+        self._make = make
+
+    def __call__(self, *arguments: object) -> Any:
+        return self._make(*arguments)
+
+    def __setstate__(self, state: object) -> NoReturn:
+        raise pickle.UnpicklingError("it changes a function")
+
+
 _KNOWN: dict[tuple[str, str], Any] = {
-    ("numpy", "dtype"): Dtype,
+    ("numpy", "dtype"): _Call(Dtype),
     ("numpy", "ndarray"): "numpy.ndarray",  # only ever an argument
-    ("_codecs", "encode"): _latin1,
+    ("_codecs", "encode"): _Call(_latin1),
     # The way in which protocols 0 to 2 write the bytes of an empty array.
-    ("__builtin__", "bytes"): _no_bytes,
-    ("builtins", "bytes"): _no_bytes,
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _reconstruct for core in ("core", "_core")},
-    **{(f"numpy.{core}.numeric", "_frombuffer"): _from_buffer for core in ("core", "_core")},
+    ("__builtin__", "bytes"): _Call(_no_bytes),
+    ("builtins", "bytes"): _Call(_no_bytes),
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _Call(_reconstruct) for core in ("core", "_core")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _Call(_from_buffer) for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "scalar"): _Call(_scalar) for core in ("core", "_core")},
 }
 
 

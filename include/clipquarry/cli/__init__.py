@@ -19,9 +19,10 @@ from clipquarry.former import refuse_old_settings
 
 COMMANDS = {
     "run": "runs", "refresh": "runs", "plan": "runs", "stage": "runs", "step": "steps", "missing": "answers", "due": "answers",
-    "history": "answers", "coverage": "answers", "report": "runs", "release": "runs", "diff": "compare", "datasets": "data_sets",
+    "history": "answers", "coverage": "answers", "report": "runs", "release": "runs", "gx": "runs", "diff": "compare", "datasets": "data_sets",
     "spec": "data_sets", "doctor": "data_sets", "rebuild": "answers", "flatten": "compare",
-    "adopt": "adopt", "new-dag": "data_sets",
+    "approve": "approving", "adopt": "adopt", "new-dag": "data_sets", "init": "init", "ssn-proposals": "proposals",
+    "labels": "labels",
 }  # fmt: skip
 """Command to its module, which is imported when the command is used. A step needs neither the ledger nor the checks,
 and the image for steps lacks their packages.

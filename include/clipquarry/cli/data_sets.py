@@ -98,11 +98,19 @@ def _ledger(settings: Settings) -> list[tuple[str, str]]:
         ]  # fmt: skip
 
 
+def _with_archives(settings: Settings) -> list[str]:
+    """Names of the data sets that have an archive, of annotations or of items."""
+    from clipquarry.datasets.load import load_all
+
+    specs, _ = load_all(settings.dataset_folders)
+    return sorted(name for name, spec in specs.items() if any(source.archive for source in spec.sources))
+
+
 @click.command()
 @data_option
 def doctor(data: Path | None) -> None:
     """Say whether this machine can do the work: ffmpeg, yt-dlp, a JavaScript runtime, disk, ledger."""
-    from clipquarry.acquire.preflight import preflight_youtube
+    from clipquarry.acquire.preflight import preflight_archives, preflight_youtube
     from clipquarry.media.tools import ffmpeg
 
     settings = settings_for(data)
@@ -115,7 +123,7 @@ def doctor(data: Path | None) -> None:
         plugins=settings.ytdlp_plugins,
         extractor_args=settings.ytdlp_args,
     )
-    rows += [(str(one.level), one.sentence) for one in found]
+    rows += [(str(one.level), one.sentence) for one in (*found, preflight_archives(_with_archives(settings)))]
     rows += _ledger(settings)
     table(rows, ("level", "finding"))
     if any(level == "fail" for level, _ in rows):

@@ -127,7 +127,7 @@ def plan(**values: Any) -> None:
     _go("full", values, plan=True)
 
 
-def _existing(dataset: str, run_name: str | None, data: Path | None) -> RunContext:
+def existing_run(dataset: str, run_name: str | None, data: Path | None) -> RunContext:
     """The context of an existing run, with its own parameters; the latest run if none is named."""
     from clipquarry.errors import UserError
     from clipquarry.files import read_json
@@ -192,7 +192,7 @@ def stage(name: str, dataset: str, run_name: str | None, data: Path | None) -> N
     from clipquarry.errors import UserError
     from clipquarry.pipeline.stages import NothingToDo, run_stage
 
-    ctx = _existing(dataset, run_name, data)
+    ctx = existing_run(dataset, run_name, data)
     # Only the runtime's own task makes shards.
     known = [task.name for task in tasks_of(ctx.spec) if not task.is_step]
     if name not in known:
@@ -227,11 +227,38 @@ def report(dataset: str | None, run_name: str | None, index: bool, data: Path | 
         return
     if dataset is None:
         raise UserError("Name a data set, or use --index.")
-    click.echo(_made_again("report", _existing(dataset, run_name, data)))
+    click.echo(_made_again("report", existing_run(dataset, run_name, data)))
 
 
 @click.command()
 @_existing_options
 def release(dataset: str, run_name: str | None, data: Path | None) -> None:
     """Publish a run's lists, missing clips, label map and lock; prints the folder."""
-    click.echo(_made_again("release", _existing(dataset, run_name, data)))
+    from clipquarry.errors import UserError
+    from clipquarry.run_documents import verdicts
+
+    ctx = existing_run(dataset, run_name, data)
+    for gate, verdict in verdicts(ctx.place).items():
+        if verdict in ("block", "asked", "stopped"):
+            raise UserError(
+                f"{dataset}, run {ctx.run}: the gate '{gate}' does not hold, so nothing is released. Its report says what to do; "
+                "then run it again under its name. 'clipquarry approve' is for a person who releases all the same."
+            )
+    click.echo(_made_again("release", ctx))
+
+
+@click.command()
+@_existing_options
+@click.option(
+    "--into",
+    metavar="FOLDER",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The folder to make; it must not exist.",
+)
+def gx(dataset: str, run_name: str | None, data: Path | None, into: Path) -> None:
+    """Make a file context of Great Expectations with a run's suites, tables and results; prints the folder."""
+    from clipquarry.pipeline.gates import make_file_context
+
+    make_file_context(existing_run(dataset, run_name, data).folder, into)
+    click.echo(into)

@@ -10,48 +10,57 @@ import importlib.util
 import re
 import string
 from collections.abc import Collection, Iterator, Mapping
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
 
-from clipquarry.datasets.model import DatasetSpec, Source
-from clipquarry.ids import VIDEO_SUFFIXES
-from clipquarry.settings import PRIVATE
-
-Where = tuple[str | int, ...]
+from clipquarry.datasets.group_checks import group_problems, list_files
+from clipquarry.datasets.item_checks import item_problems
+from clipquarry.datasets.model import HERE, DatasetSpec, Source
+from clipquarry.datasets.problem import Problem, Where, path_problem
+from clipquarry.datasets.splits import file_name, part_of
 
 ITEM_HOLES = ("id", "clip", "class", "label", "split", "start", "end")
 """Placeholders in the address of an item; :mod:`clipquarry.acquire.template` fills them."""
 _ANNOTATION_HOLES = ("split", "version")
+_LIST_HOLES = ("split", "subset", "name")
 _NUMBER_FORM = re.compile(r"(0[1-9]?d|d)?\Z")
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
-_MADE = ("videos", "resized", "excerpts", "rawframes")
+_MADE = ("videos", "resized", "excerpts", "rawframes", "audio", "audio_features", "features", "sources")
 """Folders that steps fill: two in one would overwrite each other."""
 _PRESETS = frozenset({"@once", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly"})
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*/,#?-]+", re.ASCII)
 
 
-class Problem(NamedTuple):
-    """An error, and its key."""
-
-    where: Where
-    text: str
-
-
 def problems(spec: DatasetSpec) -> Iterator[Problem]:
     """All errors, in the order of the file's keys if there is one."""
     for key, folder in spec.layout.items():
-        yield from _path(("layout", key), folder, ("split",), spec)
-    for key, name in spec.lists.items():
-        yield from _path(("lists", key), name, ("split", "name"), spec)
+        if folder != HERE or spec.item.medium != "package":
+            yield from _path(("layout", key), folder, ("split",), spec)
+    for place, more, name in list_files(spec):
+        yield from _path(place, name, (*_LIST_HOLES, *more), spec)
+    yield from (Problem(*problem) for problem in group_problems(spec))
+    for key, name in spec.aliases.items():
+        if key not in spec.lists:
+            yield Problem(("aliases", key), f"there is no list '{key[:40]}' that could have a second name")
+        elif name == spec.lists[key]:
+            yield Problem(("aliases", key), "it is the list's first name")
+    yield from _parents(spec)
     yield from _splits(spec)
     for index, source in enumerate(spec.sources):
         for where, text in _source(source, spec):
             yield Problem(("sources", index, *where), text)
+    yield from _archives(spec)
     yield from _schedule(spec)
+    for index, asset in enumerate(spec.made_of):
+        if asset.partition("/")[0] == spec.name:
+            yield Problem(
+                ("made_of", index), "it is of the data set itself, whose release would start the next run: leave it out"
+            )
     yield from _web(("access", "page"), spec.access.page)
-    yield from _frame_names(spec)
-    yield from _item(spec)
+    yield from item_problems(spec)
     yield from _needed(spec)
+    yield from _one_list_each(spec)
 
 
 def _needed(spec: DatasetSpec) -> Iterator[Problem]:
@@ -63,10 +72,25 @@ def _needed(spec: DatasetSpec) -> Iterator[Problem]:
                 ("layout", key), f"it is the same folder as '{other}': each would overwrite the other's files"
             )
     for key in spec.lists:
-        if key not in ("videos", "rawframes"):
-            yield Problem(("lists", key), "there are lists of videos and of rawframes")
+        if key not in ("videos", "rawframes", "audio_features"):
+            yield Problem(("lists", key), "there are lists of videos, of rawframes and of audio_features")
         elif key not in spec.layout:
             yield Problem(("lists", key), f"the layout has no folder '{key}' that it could list")
+
+
+def _parents(spec: DatasetSpec) -> Iterator[Problem]:
+    """Errors in the splits without samples and in their folders."""
+    for split, folder in spec.parents.items():
+        where: Where = ("parents", split)
+        yield from _path(where, folder, (), spec)
+        if split not in spec.splits:
+            yield Problem(where, f"the data set has no split '{split[:60]}'")
+        elif spec.has_files:
+            yield Problem(where, "items are whole files, which lie in no other item: leave it out")
+        if other := next((key for key, path in spec.layout.items() if path == folder), None):
+            yield Problem(where, f"it is the same folder as '{other}' of the layout")
+    if spec.parents and not spec.samples_of(spec.splits):
+        yield Problem(("parents",), "no split is left that holds samples")
 
 
 def _holes(text: str) -> list[tuple[str, str, str]]:
@@ -97,28 +121,31 @@ def _path(where: Where, text: str, known: Collection[str], spec: DatasetSpec) ->
     if wrong:
         return
     for split in spec.splits or ("train",):
-        filled = text.format(**{**dict.fromkeys(known, "1"), "split": split, "name": spec.name})
-        if problem := _path_problem(filled):
+        filled = text.format(
+            **{**dict.fromkeys(known, "1"), "split": split, "subset": part_of(split), "name": spec.name}
+        )
+        if problem := path_problem(filled):
             yield Problem(where, problem)
             return
 
 
-def _path_problem(path: str) -> str | None:
-    names = path.split("/")
-    if any(name in ("", ".", "..") for name in names) or "\\" in path:
-        return f"{path!r} must be a path below the data set's folder: no empty names, no '.' or '..', no backslash"
-    if any(name.casefold() == PRIVATE.casefold() or name.startswith(f"{PRIVATE}-tmp-") for name in names):
-        return f"{path!r} lies in a folder that is Clipquarry's own ({PRIVATE}): choose another name"
-    if not path.isprintable() or any(len(name.encode()) > 200 for name in names):
-        return f"{path[:60]!r} cannot be a path: names have at most 200 bytes and no control characters"
-    return None
+def _one_list_each(spec: DatasetSpec) -> Iterator[Problem]:
+    """Lists, and their second names, that several splits with samples would share."""
+    for what, templates in (("lists", spec.lists), ("aliases", spec.aliases)):
+        for key, text in templates.items():
+            if any(_template((), text, _LIST_HOLES)):
+                continue  # it is told already
+            names = [file_name(text, split, spec.name) for split in spec.samples_of(spec.splits)]
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                told = f"{twice!r} would be the list of several splits: write {{split}} in its name"
+                yield Problem((what, key), told)
 
 
 def _splits(spec: DatasetSpec) -> Iterator[Problem]:
     for split, path in spec.splits.items():
         if "{" in path or "}" in path:
             yield Problem(("splits", split), f"{path!r}: the file of a split is named as it is, without placeholders")
-        elif problem := _path_problem(path):
+        elif problem := path_problem(path):
             yield Problem(("splits", split), problem)
     for split in spec.default_splits:
         if split not in spec.splits:
@@ -133,7 +160,12 @@ def _source(source: Source, spec: DatasetSpec) -> Iterator[tuple[Where, str]]:
     for where, url in addresses:
         yield from _template(where, url, holes)
         yield from web_problem(where, url)
-        if items and source.kind == "http" and not {n for n, _, _ in _safe_holes(url)} & {"id", "clip"}:
+        if (
+            items
+            and source.kind == "http"
+            and not source.archive
+            and not {n for n, _, _ in _safe_holes(url)} & {"id", "clip"}
+        ):
             yield where, f"{url!r} has neither {{id}} nor {{clip}}: every item would be the same file"
         if source.kind == "youtube" and "id" not in {name for name, _, _ in _safe_holes(url)}:
             yield where, f"{url!r} has no {{id}}"
@@ -146,20 +178,113 @@ def _source(source: Source, spec: DatasetSpec) -> Iterator[tuple[Where, str]]:
         if split not in spec.splits:
             yield ("split_names", split), f"the data set has no split '{split}'"
     if source.path is not None:
-        yield from _template(("path",), source.path, holes)
+        wrong = list(_template(("path",), source.path, holes))
+        yield from wrong
         if "://" in source.path or not source.path.isprintable():
             yield ("path",), f"{source.path[:80]!r} is no path of this machine"
+        elif (
+            source.is_below_data
+            and not wrong
+            and (problem := path_problem(source.path.format(**dict.fromkeys(holes, 1))))
+        ):
+            yield ("path",), problem.replace("the data set's folder", "the data root")
     if source.into is not None:
         wrong = list(_template(("into",), source.into, _ANNOTATION_HOLES))
         yield from wrong
-        if not wrong and (problem := _path_problem(source.into.format(split="train", version="1"))):
+        if not wrong and (problem := path_problem(source.into.format(split="train", version="1"))):
             yield ("into",), problem
-    if source.archive is not None and (problem := _path_problem(source.archive.into)):
+    yield from _files(source, spec)
+    if source.archive is not None and source.archive.into != "." and (problem := path_problem(source.archive.into)):
         yield ("archive", "into"), problem
     sums: Mapping[str, str] = source.sha256 if isinstance(source.sha256, dict) else {"": source.sha256 or ""}
     for name, text in sums.items():
         if text and not re.fullmatch(r"[0-9a-fA-F]{64}", text):
             yield ("sha256", name) if name else ("sha256",), f"{text[:70]!r} is no sha256: it has 64 hexadecimal digits"
+
+
+def _files(source: Source, spec: DatasetSpec) -> Iterator[tuple[Where, str]]:
+    """Errors in a source of whole files, and in keys that only archives of them have."""
+    archive = source.archive
+    if source.provides != "items" or source.content != "file":
+        # Annotation files are found by their names alone: folders in their archives never count.
+        free = {"into", "rename"} | ({"flatten"} if source.provides == "annotations" else set())
+        given = set() if archive is None else archive.model_fields_set - free
+        for key in sorted(given):
+            yield ("archive", key), "only an archive of whole items (content: file) has it"
+        if spec.has_files and source.provides == "items" and source.kind != "manual":
+            yield ("content",), "the items of another source are whole files: all sources give files, or none does"
+        return
+    if source.kind not in ("http", "local", "youtube") and not (source.kind == "manual" and source.archive):
+        told = f"whole files come from sources of kind http, youtube or local, or manual archives, not '{source.kind}'"
+        yield ("kind",), told
+    if source.kind == "manual" and not source.files:
+        yield ("files",), "name the volumes that a person places, such as data.tar.gz.*"
+    if source.volume_lists:
+        yield ("volume_lists",), "an archive of whole files is named by url or urls"
+    if "archive_min_share" in source.model_fields_set:
+        yield ("archive_min_share",), "an archive of whole files is read whenever one of them is wanted: leave it out"
+    if wrong := next((pattern for pattern in source.files if _is_far(pattern)), None):
+        told = "a volume lies in the data set's folder, or in a folder there whose name is written out"
+        yield ("files",), f"{wrong[:80]!r}: {told}"
+    if source.kind == "http" and source.files:
+        yield ("files",), "volumes with addresses are named by these: leave it out"
+    if archive is None and source.sha256:
+        yield ("sha256",), "only an archive has one here: nothing compares it with each item's file"
+    if archive is not None:
+        yield from _volumes(source)
+        if source.kind == "local":
+            yield ("archive",), "give its address as url; whoever has the archive puts it into the data set's folder"
+        if archive.rename:
+            yield ("archive", "rename"), "files of items keep their names"
+        if not any(spec.unpacks(source, split) for split in spec.splits or ("train",)):
+            items = spec.layout.get(spec.items_in, "")
+            yield ("archive", "into"), f"items are looked for in '{items}': unpack into that folder"
+
+
+def _is_far(pattern: str) -> bool:
+    """Whether a pattern of volumes names more than a file of the data set's folder, or of a folder there."""
+    folder, slash, name = pattern.rpartition("/")
+    if not slash:
+        return False
+    return not name or "/" in folder or any(sign in folder for sign in "*?[") or path_problem(folder) is not None
+
+
+def _volumes(source: Source) -> Iterator[tuple[Where, str]]:
+    """Errors in the names of the volumes of an archive of whole files."""
+    if source.archive and source.archive.each and isinstance(source.sha256, str):
+        yield ("sha256",), "each volume is an archive of its own: write the sum of each by its name"
+    names = [_file_name(url) for url in source.all_urls]
+    for url in source.all_urls:
+        if hole := next((name for name, *_ in _safe_holes(url)), None):
+            yield ("url" if url == source.url else "urls",), f"{url!r} holds {{{hole}}}: an archive has one address"
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        yield ("urls",), f"two volumes are called {twice!r}, and each lies under its name in the data set's folder"
+    for name in source.sha256 if isinstance(source.sha256, dict) else ():
+        if name not in names and not any(fnmatchcase(name, pattern) for pattern in source.files):
+            known = ", ".join((*names, *source.files))
+            yield (
+                ("sha256", name),
+                f"no volume of it is called so, so that nothing would be compared: known are {known}",
+            )
+
+
+def _archives(spec: DatasetSpec) -> Iterator[Problem]:
+    """Archives of whole files that would lie in one place: the second would be taken for the first."""
+    taken: dict[str, Source] = {}
+    for index, source in enumerate(spec.sources):
+        if source.archive is None or source.provides != "items" or not source.has_files:
+            continue
+        for name in map(_file_name, source.all_urls):
+            other = taken.setdefault(name, source)
+            if other.archive is not None and other.archive.into != source.archive.into:  # else it is a mirror
+                where = ("sources", index, "url" if source.url else "urls")
+                yield Problem(where, f"the archive of source '{other.id}' is called {name!r} too, and goes elsewhere")
+
+
+def _file_name(url: str) -> str:
+    """As :func:`clipquarry.acquire.archives.obtain.name_of`, whose address may hold variables here."""
+    parts = urlsplit(_VARIABLE.sub("x", url))
+    return PurePosixPath(unquote(parts.fragment or parts.path)).name
 
 
 def _safe_holes(text: str) -> list[tuple[str, str, str]]:
@@ -202,34 +327,3 @@ def _schedule(spec: DatasetSpec) -> Iterator[Problem]:
     if not good:
         presets = ", ".join(sorted(_PRESETS))
         yield Problem(("refresh", "schedule"), f"{text[:60]!r} is neither a cron expression nor one of {presets}")
-
-
-def _item(spec: DatasetSpec) -> Iterator[Problem]:
-    """Errors in the medium and the suffixes of samples."""
-    medium, suffixes = spec.item.medium, spec.item.ext
-    if medium != "video":
-        yield Problem(
-            ("item", "medium"), f"samples of medium '{medium}' cannot be prepared yet: this version runs videos"
-        )
-        return
-    if not suffixes:
-        yield Problem(("item", "ext"), "name at least one suffix of the videos, such as mp4")
-    for index, suffix in enumerate(suffixes):
-        where: Where = ("item", "ext", index)
-        if f".{suffix.lower()}" not in VIDEO_SUFFIXES:
-            known = ", ".join(one.removeprefix(".") for one in VIDEO_SUFFIXES)
-            yield Problem(where, f"{suffix[:60]!r} is no suffix of a video (without its dot): known are {known}")
-        elif suffix.lower() in (one.lower() for one in suffixes[:index]):
-            yield Problem(where, f"the suffix '{suffix}' is given twice")
-
-
-def _frame_names(spec: DatasetSpec) -> Iterator[Problem]:
-    pattern = spec.item.rgb_pattern
-    try:
-        names = [pattern.format(number) for number in (1, 2, 123456)]
-    except (ValueError, LookupError, AttributeError):
-        names = [""]
-    if len(set(names)) < 3 or any("/" in name or _path_problem(name) for name in names):
-        yield Problem(
-            ("item", "rgb_pattern"), f"{pattern!r} must name each frame by its number, such as img_{{:05d}}.jpg"
-        )

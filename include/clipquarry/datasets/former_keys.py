@@ -12,7 +12,7 @@ from typing import Any
 Where = tuple[str | int, ...]
 
 _KEYS = ("annotation_format", "arrangement", "detection")
-_FLAT_FRAMES = {"rate": 30, "quality": 1, "enlarge": False, "even": True}
+_FLAT_FRAMES = {"rate": 30, "quality": 1, "even": True}
 _FORMER, _NOW = "{part}", "{split}"
 
 
@@ -180,6 +180,8 @@ def in_former_words(content: dict[str, Any]) -> dict[str, Any]:
     for key in ("layout", "lists"):
         if key in old:
             old[key] = {name: path.replace(_NOW, _FORMER) for name, path in old[key].items()}
+    if (frames := old.get("options", {}).get("frames", {})).get("even"):  # such frames were never enlarged
+        old["options"] = {**old["options"], "frames": {**frames, "enlarge": False}}
     if "sources" in old:
         old["sources"] = [_renamed(source, "volume_lists", "parts_list", ()) for source in old["sources"]]
     if "expected" in old:

@@ -6,7 +6,9 @@ A wrong YAML gets one sentence with the file, the key and the line.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from clipquarry.datasets.former_keys import FormerKeyError, as_written, place_of
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.datasets.namespace import namespace_of
 from clipquarry.datasets.needs import run_needs
+from clipquarry.datasets.problem import Problem
 from clipquarry.datasets.safe_yaml import read_yaml
 from clipquarry.errors import SpecError
 from clipquarry.ids import YOUTUBE
@@ -64,6 +67,16 @@ def _duplicate_key(node: yaml.Node | None, path: str = "") -> tuple[str, int] | 
 
 def load_spec(path: Path) -> DatasetSpec:
     """Load one YAML. Raises :class:`SpecError` with one sentence."""
+    return _packaged(path, path.read_bytes()) if path.parent == PACKAGED and path.is_file() else _load(path)
+
+
+@lru_cache(maxsize=256)
+def _packaged(path: Path, content: bytes) -> DatasetSpec:
+    """A YAML of the package, read once for each content: :func:`find_spec` reads all of them for each name, and specs never change."""
+    return _load(path)
+
+
+def _load(path: Path) -> DatasetSpec:
     node, value = read_yaml(path, "a data set's YAML")
     if not isinstance(value, dict):
         raise SpecError(f"{path}, line 1: a data set's YAML is a mapping that begins with 'schema: dataset-spec/v1'.")
@@ -88,10 +101,23 @@ def load_spec(path: Path) -> DatasetSpec:
             reason = "unknown key; 'clipquarry spec --json-schema' prints those that there are"
         raise SpecError(f"{path}, line {_line_of(node, where)}: key '{key}': {reason}.") from error
     family = find_family(spec.family)
-    for where, reason in (*run_needs(spec), *family.needs(spec), *problems(spec), *family.problems(spec)):
+    for where, reason in (
+        *_medium(spec, family.media),
+        *run_needs(spec),
+        *family.needs(spec),
+        *problems(spec),
+        *family.problems(spec),
+    ):
         place = as_written(written, where)
         raise SpecError(f"{path}, line {_line_of(node, place)}: key '{'.'.join(map(str, place))}': {reason}.")
     return spec
+
+
+def _medium(spec: DatasetSpec, media: frozenset[str]) -> Iterator[Problem]:
+    """A medium of the items for which the family has no steps."""
+    if spec.item.medium not in media:
+        told = f"a run of the family {spec.family} prepares {' or '.join(sorted(media, reverse=True))}"
+        yield Problem(("item", "medium"), f"samples of medium '{spec.item.medium}' cannot be prepared yet: {told}")
 
 
 def _model(path: Path, node: yaml.Node | None, value: dict[str, Any]) -> type[DatasetSpec]:
@@ -162,14 +188,16 @@ def _foreign(spec: DatasetSpec, specs: Mapping[str, DatasetSpec], path: Path) ->
 
 
 def find_spec(name: str, folders: Iterable[Path] = ()) -> DatasetSpec:
-    """One data set by name. Raises its own YAML error, or one with the list of names."""
+    """One data set by name. Raises its own YAML error, or one with the names like it."""
     specs, errors = load_all(folders)
     if name in specs:
         return specs[name]
     for error in errors:
         if f"/{name}.yaml" in str(error):
             raise error
-    raise SpecError(f"There is no data set '{name}'. Known: {', '.join(sorted(specs))}.")
+    near = get_close_matches(name, specs, 6, 0.5)
+    meant = f" Known are, among others: {', '.join(near)}." if near else ""
+    raise SpecError(f"There is no data set '{name[:60]}'.{meant} `clipquarry datasets` lists all {len(specs)}.")
 
 
 def load_named(name: str, folders: Iterable[Path] = ()) -> DatasetSpec:

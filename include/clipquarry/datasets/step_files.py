@@ -27,17 +27,19 @@ def csv_problems(spec: DatasetSpec, reader: str) -> Iterator[Problem]:
 
 def clip_problems(spec: DatasetSpec) -> Iterator[Problem]:
     """Suffixes of clips, which the store makes."""
+    if spec.has_files:  # they keep theirs
+        return
     if "mp4" not in spec.item.ext:
         yield ("item", "ext"), "clips are kept as mp4, whatever suffix they have where they come from: put mp4 into it"
 
 
-def frame_problems(spec: DatasetSpec) -> Iterator[Problem]:
-    """Names of frames that no step can write."""
+def frame_problems(spec: DatasetSpec, *, from_zero: bool = False) -> Iterator[Problem]:
+    """Names of frames that no step can write. ``from_zero``: the family's steps number from 0 too."""
     if "rawframes" not in spec.layout:
         return
     if spec.item.rgb_pattern not in PATTERNS:
         yield ("item", "rgb_pattern"), f"{spec.item.rgb_pattern!r}: frames are written as {' or '.join(PATTERNS)}"
     elif not spec.item.rgb_pattern.startswith(spec.item.rgb_prefix):
         yield ("item", "rgb_prefix"), f"{spec.item.rgb_prefix!r} does not begin the names of {spec.item.rgb_pattern!r}"
-    if spec.item.start_index != 1:
+    if spec.item.start_index != 1 and not from_zero:
         yield ("item", "start_index"), "frames are numbered from 1: leave it out"

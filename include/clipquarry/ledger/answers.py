@@ -8,6 +8,14 @@ from typing import Any, NamedTuple
 from clipquarry.reasons import Reason, Status
 
 
+class Delivered(NamedTuple):
+    """What one source delivered to a data set: the requests that brought bytes, their bytes and their seconds."""
+
+    requests: int
+    bytes: int
+    seconds: float
+
+
 class Coverage(NamedTuple):
     """Items of one split (``label`` None) or of one class of a split; ``expected`` counts all but the rejected."""
 

@@ -19,11 +19,12 @@ from clipquarry.ledger import engine as _engine
 from clipquarry.ledger.bulk import clean
 from clipquarry.ledger.catalog import Synced, dataset_key, sync
 from clipquarry.ledger.clocks import clamp_states
+from clipquarry.ledger.crawling import Crawling
 from clipquarry.ledger.models import dataset as dataset_table
 from clipquarry.ledger.models import run as run_table
 from clipquarry.ledger.models import run_count
 from clipquarry.ledger.plan import plan_table
-from clipquarry.ledger.queries import Queries, standing
+from clipquarry.ledger.queries import standing
 from clipquarry.ledger.record import Names, Recorded, RunKey, record_gone, record_manifest
 from clipquarry.reasons import Status
 from clipquarry.run_folder import RunFolder
@@ -32,7 +33,7 @@ from clipquarry.run_order import RunOrder, run_order
 Kind = Literal["full", "refresh"]
 
 
-class Ledger(Queries):
+class Ledger(Crawling):
     """History of every source video and attempt.
 
     ``Ledger.open(url)`` creates or migrates the database. Any number of processes may use it at once; writers wait for

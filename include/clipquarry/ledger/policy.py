@@ -14,6 +14,8 @@ How answers are counted:
   run. One message that a source gave for all of many videos is never believed (:func:`distrusted`): it is about us.
 * Delays of whole days run from midnight (UTC) of the day on which the requesting run began. So a weekly run finds the items
   due that it planned a week ago, however long each run took.
+* Runs overlap, so that an answer may be recorded after a later one: before the first of
+  the row of answers it counts as the first; between two of them it changes nothing.
 """
 
 from __future__ import annotations
@@ -95,7 +97,9 @@ RULES: dict[Reason, Rule] = {
     Reason.BAD_LABEL: _ROW,
     Reason.DUPLICATE: _ROW,
     Reason.UNKNOWN_LABEL: _ROW,
+    Reason.LEFT_OUT: _ROW,
     Reason.NO_FRAMES: _US,
+    Reason.NO_AUDIO: _NOTHING,
     Reason.TOOL_FAILED: _US,
     Reason.TASK_FAILED: _US,
     Reason.NOT_DUE: _NOTHING,
@@ -207,8 +211,10 @@ def observe(
     rule = RULES[reason]
     if reason is Reason.OK:
         return None
-    if state is not None and at <= state.last_attempt:
-        return state  # known already, or overtaken by a later answer
+    if state is not None and at == state.last_attempt:
+        return state  # known already
+    if state is not None and at < state.last_attempt:
+        return _count_overtaken(state, reason, at, evidence=evidence, source=source, asked=asked)
     if rule.subject == "nothing" or (rule.subject == "us" and not rule.then):
         return state  # due as it was
     verdict = decide(reason, state, at, evidence=evidence, asked=asked)
@@ -224,6 +230,51 @@ def observe(
         return told if is_telling(state.reason) else replace(told, reason=reason, evidence=evidence, source=source)
     since = state.first_confirmed if _continues(state, reason) else None
     return replace(told, reason=reason, evidence=evidence, source=source, setbacks=0, first_confirmed=since or at)
+
+
+def _count_overtaken(
+    state: VideoState, reason: Reason, at: datetime, *, evidence: str, source: str, asked: datetime | None
+) -> VideoState:
+    """The state, with an answer that came before its last one and is recorded after it: runs may overlap.
+
+    What YouTube said last stays. An answer before the first that counts is the first of the row: where that one was due
+    after it, the row is one longer, and its wait is too. One between two that count changes nothing, because the state
+    does not hold their times. A date never moves to an earlier one.
+    """
+    if not is_telling(reason):
+        return state
+    alone = observe(None, reason, at, evidence=evidence, source=source, asked=asked)
+    if alone is None:  # pragma: no cover - a telling reason always leaves a state
+        return state
+    seen = min(state.first_seen, at)
+    if not is_telling(state.reason):  # only failures on our side so far: this is what is known of the video
+        due = _later(state.next_attempt, alone.next_attempt)
+        kept = replace(alone, last_attempt=state.last_attempt, next_attempt=due, attempts=state.attempts + 1)
+        return replace(kept, first_seen=seen, setbacks=0 if due == alone.next_attempt else state.setbacks)
+    first = state.first_confirmed or state.first_seen
+    if not _continues(state, reason) or at >= first:
+        return state
+    told = replace(state, first_seen=seen, first_confirmed=at, attempts=state.attempts + 1)
+    if alone.next_attempt is None or first < alone.next_attempt or state.next_attempt is None:
+        return told  # the first that counted came early, by this one
+    rule, count = RULES[state.reason], state.confirmations
+    before = rule.delays[count - 1] if count <= len(rule.delays) else rule.then
+    if state.setbacks or before is None:
+        return replace(told, confirmations=count + 1)  # the wait is for our side; the next answer takes its own
+    day = state.next_attempt - before
+    if count < len(rule.delays):
+        wait, permanent = rule.delays[count], False
+    elif rule.then is None or _midnight(day) - _midnight(at) < rule.span:
+        wait, permanent = before, state.permanent
+    else:
+        wait, permanent = rule.then, rule.settles
+    due = _later(state.next_attempt, day + wait)
+    return replace(told, confirmations=count + 1, next_attempt=due, permanent=state.permanent or permanent)
+
+
+def _later(a: datetime | None, b: datetime | None) -> datetime | None:
+    """The later of two dates, where None is never."""
+    return None if a is None or b is None else max(a, b)
 
 
 _RELATIVE = re.compile(

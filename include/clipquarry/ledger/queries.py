@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 
 from clipquarry.errors import UserError
 from clipquarry.ids import source_name
-from clipquarry.ledger.answers import Attrition, Coverage, NextDue, ReasonCount, RunInfo
+from clipquarry.ledger.answers import Attrition, Coverage, Delivered, NextDue, ReasonCount, RunInfo
 from clipquarry.ledger.bulk import is_postgres
 from clipquarry.ledger.clocks import SKEW, in_the_future
 from clipquarry.ledger.due import YOUTUBE, Asked, absent
@@ -182,6 +182,19 @@ class Queries:
             owners = conn.execute(sa.select(dataset.c.namespace, dataset.c.name)).all()
         whose = {YOUTUBE, *(row.name for row in owners), *(row.namespace for row in owners if row.namespace)}
         return [name, *(source_name(owner, name) for owner in sorted(whose))]
+
+    def delivered(self, dataset: str) -> dict[str, Delivered]:
+        """By the id of each source, what it delivered to the data set's runs so far."""
+        query = (
+            sa.select(attempt.c.source, sa.func.count(), sa.func.sum(attempt.c.bytes), sa.func.sum(attempt.c.seconds))
+            .select_from(attempt.join(run))
+            .where(attempt.c.reason == Reason.OK, attempt.c.bytes > 0)
+            .group_by(attempt.c.source)
+        )
+        ((_, key),) = self._keys(dataset)
+        with reading(self._engine) as conn:
+            found = conn.execute(query.where(run.c.dataset_id == key))
+            return {source: Delivered(count, int(size), float(spent or 0)) for source, count, size, spent in found}
 
     def coverage(self, dataset: str) -> list[Coverage]:
         """Coverage per split (``label`` None) and per class of each split, sorted."""

@@ -2,7 +2,8 @@
 
 A manifest is recorded in batches, each in one transaction of the only writer; a killed recorder leaves whole batches.
 Recording the same manifest again changes nothing: an attempt is identified by clip, time, source and egress. A row
-without news is skipped where a later run has recorded its item. The order of runs, not of times, says what is later.
+without news is skipped where a later run has recorded its item. For items the order of runs, not of times, says what is
+later; an answer that a later one overtook still counts for its source's clock.
 
 An attempt is the answer of one source, and sets the clock of that source only. The item gets the row's own status and
 reason, which weigh all answers.
@@ -232,6 +233,8 @@ class _Batch:
             seen.update((entry.clip_id or 0, a.at, a.source, a.nth) for a in new)
             attempts.extend(self._attempt(entry, a) for a in new)
             if self._is_stale(new, entry):
+                for a in new:
+                    self._hear_overtaken(a, entry, clip_states, video_states)
                 continue
             for a in new:
                 believed = a._replace(reason=Reason.EGRESS_REFUSED) if self._heard.doubts(a) else a
@@ -309,6 +312,23 @@ class _Batch:
                 clips.put(entry.clip_id, key, None)  # the fault on our side is over
         elif Trait.CAME in a.reason.traits:
             videos.put(entry.video_id, key, None)  # the source that reported it gone has it again
+
+    def _hear_overtaken(self, a: _Attempt, entry: _Known, clips: _States, videos: _States) -> None:
+        """Count an answer of a run that a later one overtook, where a source's clock goes on since then.
+
+        Without a clock the bytes have come since, or nobody asked: then there is nothing to count.
+        """
+        rule, key = RULES[a.reason], self._names.key(a.source)
+        states, subject = (videos, entry.video_id) if rule.subject == "video" else (clips, entry.clip_id)
+        if key is None or subject is None or not is_telling(a.reason) or self._heard.doubts(a):
+            return
+        state = states.get(subject, key)
+        if state is not None and a.at < state.last_attempt:
+            states.put(
+                subject,
+                key,
+                observe(state, a.reason, a.at, evidence=a.evidence, source=key, asked=min(self._run.started, a.at)),
+            )
 
     def _change(self, one: _Told, entry: _Known, *, is_news: bool) -> tuple[Any, ...] | None:
         status, reason, evidence = one.status, one.reason, one.evidence

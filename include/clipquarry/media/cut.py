@@ -23,8 +23,8 @@ differences to that command:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -52,6 +52,7 @@ from clipquarry.media.encoding import (
 )
 from clipquarry.media.errors import MediaError
 from clipquarry.media.in_process import Plan, encode
+from clipquarry.media.nested import Outer, copy_out, key_numbers
 from clipquarry.media.probe import MISSING_SECONDS, MediaFacts, probe
 from clipquarry.media.run import run
 from clipquarry.media.stamped import Readable, readable
@@ -94,6 +95,8 @@ class _Window:
     """Frames at ``recipe.fps``; 0: every frame as it is."""
     fill: int = 0
     """How many slots the last frame may fill."""
+    edges: tuple[float, ...] = ()
+    """Seconds after the file's start at which inner clips begin or end."""
 
     @property
     def seeks(self) -> bool:
@@ -242,13 +245,35 @@ def _made_in_process(source: Readable, out: Path, window: _Window, audio: Sound,
     """
     if audio == "encode" or not window.seeks or not (window.slots or window.from_zero):
         return None
+    keys = frozenset[int]() if window.slots else key_numbers(window.times, [at - window.start for at in window.edges])
     plan = Plan(
-        window.start, window.duration, _filters(window), 1 / window.tick, window.slots, window.recipe, audio == "copy"
+        window.start,
+        window.duration,
+        _filters(window),
+        1 / window.tick,
+        window.slots,
+        window.recipe,
+        audio == "copy",
+        keys,
     )
     try:
         encode(source.path, out, window.timeline.header, plan)
         return _verified(source, out, window, tolerance)
     except MediaError:
+        return None
+
+
+def _copied(
+    source: Path, out: Path, window: _Window, outer: Outer, audio: Sound, tolerance: float
+) -> MediaFacts | None:
+    """The verified clip, copied out of another one; None if it has to be encoded."""
+    if audio == "encode" or window.slots or not window.from_zero:
+        return None
+    try:
+        sound = audio == "copy"
+        copy_out(source, out, outer, window.start, window.duration, len(window.times), sound=sound)
+        return _verified(Readable(source), out, window, tolerance)
+    except (MediaError, FileNotFoundError):  # the outer clip may be gone
         return None
 
 
@@ -300,6 +325,8 @@ def cut_clip(
     cancelled: Event | None = None,
     in_process: bool = False,
     takes: Callable[[float], None] = lambda seconds: None,
+    edges: Sequence[float] = (),
+    outer: Outer | None = None,
 ) -> MediaFacts:
     """Cut ``duration`` seconds from ``start`` (seconds after the file's own start time) and verify the clip.
 
@@ -312,6 +339,9 @@ def cut_clip(
     duration frames (or fps x what is there, if the source ends early). Frame n (from 0) is then the window's frame
     nearest to ``start`` + n / fps.
 
+    ``edges``: seconds after the file's start where inner clips begin or end, which get key frames if it is encoded in
+    process. ``outer``: a clip of the same source, out of which this one is copied if it has such edges.
+
     ``in_process`` tries :mod:`clipquarry.media.in_process` first, for processes that may crash. ``takes`` is called
     with the most seconds that the next operation may take, including the check of the clip. Raises
     :class:`MediaError` (TOO_SHORT with the seconds measured; TRUNCATED, CORRUPT, NOT_A_VIDEO for a bad source;
@@ -320,8 +350,12 @@ def cut_clip(
     if not (0 <= start < math.inf and 0 < duration < math.inf):
         raise ValueError(f"a window needs a start >= 0 and a duration > 0, not {start} and {duration}")
     source, out = Path(source).absolute(), Path(out).absolute()
-    window = _window(source, start, duration, recipe, tolerance)
+    window = replace(_window(source, start, duration, recipe, tolerance), edges=tuple(edges))
     try:
+        if outer is not None and in_process:
+            sound = ways_with_sound(recipe.audio, window.timeline.header.audio_codec)[0]
+            if facts := _copied(source, out, window, outer, sound, tolerance):
+                return facts
         with readable(source, window.timeline, out) as given:
             return _made(given, out, window, tolerance, cancelled, in_process, takes)
     except BaseException:

@@ -17,6 +17,7 @@ from typing import Any
 from clipquarry.errors import ClipquarryError
 from clipquarry.media.cut import cut_clip
 from clipquarry.media.errors import MediaError
+from clipquarry.media.nested import Outer
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ def _done(job: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[st
             tolerance=job["tolerance"],
             in_process=job["in_process"],
             takes=lambda seconds: say({"takes": seconds}),
+            edges=job["edges"],
+            outer=None if job["outer"] is None else Outer(Path(job["outer"][0]), job["outer"][1]),
         )
     except MediaError as error:
         return {"media": [str(error.reason), error.evidence]}

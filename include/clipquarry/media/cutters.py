@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
@@ -217,6 +217,8 @@ def cut_clip(
     tolerance: float,
     cancelled: Event | None = None,
     look_seconds: float = _LOOK_SECONDS,
+    edges: Sequence[float] = (),
+    outer: tuple[Path, float] | None = None,
 ) -> MediaFacts:
     """:func:`clipquarry.media.cut.cut_clip` in a process of its own, which may take ``look_seconds`` to read the
     source; encoding has its own limits.
@@ -227,6 +229,7 @@ def cut_clip(
     job: dict[str, Any] = {
         "source": str(source), "out": str(out), "start": start, "duration": duration, "tolerance": tolerance,
         "recipe": {"preset": recipe.preset, "crf": recipe.crf, "audio": recipe.audio, "fps": recipe.fps},
+        "edges": list(edges), "outer": None if outer is None else [str(outer[0]), outer[1]],
         "environment": {name: os.environ.get(name, "") for name in (VARIABLE, "PATH")},
     }  # fmt: skip
     try:

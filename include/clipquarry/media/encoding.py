@@ -10,7 +10,7 @@ import ffmpeg
 from clipquarry.media.probe import DEMUXERS, MAX_PIXELS, PROTOCOLS, Header
 from clipquarry.media.tools import Tool
 
-Container = Literal["mp4", "matroska", "webm"]
+Container = Literal["mp4", "matroska", "webm", "mov", "avi", "flv", "mpegts", "3gp"]
 """Output formats, by libavformat's names."""
 
 SLOWEST = 60
@@ -86,7 +86,7 @@ def input_options() -> dict[str, Any]:
 def container_options(container: Container) -> dict[str, Any]:
     """Options of every video output: no metadata of the source, no dates, mp4 with the index first."""
     options: dict[str, Any] = {"fflags": "+bitexact", "map_metadata": -1, "map_chapters": -1, "f": container}
-    return options | ({"movflags": "+faststart"} if container == "mp4" else {})
+    return options | ({"movflags": "+faststart"} if container in ("mp4", "mov") else {})
 
 
 def _x264_params(recipe: Recipe) -> str:
@@ -110,16 +110,21 @@ def vp9_options(recipe: Recipe) -> dict[str, Any]:
     } | container_options("webm")  # fmt: skip
 
 
-def jpeg_options(tool: Tool, quality: int) -> dict[str, Any]:
-    """Options of every frame folder; ``quality`` is ffmpeg's ``-q:v``, 1 to 31.
+def jpeg_options(tool: Tool, quality: int, start: int = 1) -> dict[str, Any]:
+    """Options of every frame folder; ``quality`` is ffmpeg's ``-q:v``, 1 to 31; ``start`` the first number.
 
     1 is the reference's value for the best quality. ffmpeg's encoder treats it as 2 unless told otherwise, and so do
     we: the same frames, a third smaller than at a true 1.
     """
     return {
         tool.fps_mode_option: "passthrough", "c:v": "mjpeg", "pix_fmt": "yuvj420p", "q:v": quality,
-        "threads": 1, "flags:v": "+bitexact", "f": "image2", "start_number": 1,
+        "threads": 1, "flags:v": "+bitexact", "f": "image2", "start_number": start,
     }  # fmt: skip
+
+
+def grey_options(tool: Tool) -> dict[str, Any]:
+    """Options of an output of raw grey frames, one byte a pixel."""
+    return {tool.fps_mode_option: "passthrough", "c:v": "rawvideo", "pix_fmt": "gray", "f": "rawvideo"}
 
 
 def sound_options(container: Container, sound: Sound) -> dict[str, Any]:

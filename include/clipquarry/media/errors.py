@@ -10,7 +10,7 @@ class MediaError(Exception):
 
     ``reason`` is one of ``CORRUPT`` (undecodable), ``TRUNCATED`` (ends before its header says), ``NOT_A_VIDEO``
     (something else arrived: a web page, a still image, sound only), ``TOO_SHORT`` (does not cover the annotated
-    window), ``NO_FRAMES`` (gave no frame) and ``TOOL_FAILED`` (ffmpeg failed for another cause). ``evidence`` is the
+    window), ``NO_FRAMES`` (gave no frame), ``NO_AUDIO`` (has no sound) and ``TOOL_FAILED`` (ffmpeg failed for another cause). ``evidence`` is the
     measurement, or the end of the tool's own message.
     """
 

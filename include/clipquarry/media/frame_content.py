@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,21 +19,24 @@ MAX_BYTES = 50_000_000
 """Bytes of one frame; a larger file is refused."""
 
 
+_NO_JPEG = (0xD8, 0x01, *range(0xD0, 0xD8))
+
+
 class FrameDecoder:
-    """Decoder of JPEG files, one after the other."""
+    """Decoder of JPEG and PNG files, one after the other."""
 
     def __init__(self) -> None:
         self._scale = VideoReformatter()
 
     def small(self, path: Path) -> Small:
-        """The JPEG at ``path``, scaled down. Raises MediaError if it does not decode to its end, OSError if it
+        """The frame at ``path``, scaled down. Raises MediaError if it does not decode to its end, OSError if it
         cannot be read.
         """
         with open(path, "rb") as handle:
             data = handle.read(MAX_BYTES + 1)
         if not data or len(data) > MAX_BYTES:
             raise MediaError(Reason.CORRUPT, f"{path.name} is no frame: {len(data)} bytes")
-        decoder = av.CodecContext.create("mjpeg", "r")
+        decoder = av.CodecContext.create("png" if is_png(data) else "mjpeg", "r")
         # By default the decoder invents what a file lacks.
         decoder.options = {"max_pixels": str(MAX_PIXELS), "err_detect": "explode"}
         try:
@@ -65,3 +69,49 @@ def folder_content(path_of: Callable[[int], Path], count: int, seconds: float) -
         if numbers:
             return judged([found[number] for number in numbers], moving=seconds >= SHORTEST)
     return Content()
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height from the first bytes of a JPEG (ITU T.81, B.2.2), None if it has none."""
+    at = 0
+    while data[at : at + 1] == b"\xff" and at + 1 < len(data):
+        marker = data[at + 1]
+        if marker == 0xFF or marker in _NO_JPEG:  # padding, or a marker without a length
+            at += 1 if marker == 0xFF else 2
+            continue
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", data[at + 5 : at + 9].ljust(4, b"\0"))
+            return (width, height) if width and height else None
+        (length,) = struct.unpack(">H", data[at + 2 : at + 4].ljust(2, b"\0"))
+        at += 2 + max(length, 2)
+    return None
+
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+TAIL = 1024
+"""Bytes at the end of a file among which :func:`has_end` looks."""
+
+
+def is_png(data: bytes) -> bool:
+    """Whether a file's first bytes are those of a PNG."""
+    return data.startswith(_PNG)
+
+
+def frame_size(data: bytes, name: str) -> tuple[int, int] | None:
+    """Width and height from the first bytes of a frame; None if it is not what its name says, a PNG (ISO 15948, 11.2.2) or a JPEG."""
+    if not name.endswith(".png"):
+        return jpeg_size(data)
+    if not is_png(data) or data[12:16] != b"IHDR" or len(data) < 24:
+        return None
+    width, height = struct.unpack(">II", data[16:24])
+    return (width, height) if width and height else None
+
+
+def has_end(tail: bytes, name: str) -> bool:
+    """Whether the last :data:`TAIL` bytes of a frame hold the mark that ends it."""
+    return (b"IEND" if name.endswith(".png") else b"\xff\xd9") in tail
+
+
+def kind_of(name: str) -> str:
+    """What a frame is by its name, for people."""
+    return "PNG" if name.endswith(".png") else "JPEG"

@@ -1,13 +1,15 @@
 """Folders of numbered frame files: names, counts, and atomic replacement.
 
 Names are ``img_00001.jpg`` onwards (mmaction2) or ``000001.jpg`` onwards (the flat layout of
-kinetics-download-prep); numbers start at 1 and have no gap.
+kinetics-download-prep); numbers start at 1, or at 0 where a data set says so, and have no gap. The images of optical
+flow, ``flow_x_00001.jpg`` and ``flow_y_00001.jpg`` onwards, may lie in the same folder; they are never frames.
 """
 
 from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,49 +18,118 @@ from pathlib import Path
 from typing import Literal
 
 from clipquarry.files import TEMPORARY_PREFIX, link_or_copy, owned_beside, remove_abandoned, sync_folder
+from clipquarry.frame_names import frame_number
+from clipquarry.ids import FLOW_X, FLOW_Y
 from clipquarry.media.errors import MediaError
 from clipquarry.reasons import Reason
 
 Pattern = Literal["img_%05d.jpg", "%06d.jpg"]
+"""Names of the frames that we write."""
+Named = str
+"""Names of frames that we read, a pattern of :mod:`clipquarry.frame_names`: ``%05d.jpg`` of Jester and Something-Something V1."""
 IMG: Pattern = "img_%05d.jpg"
+Direction = Literal["x", "y"]
+_PREFIXES: dict[Direction, str] = {"x": FLOW_X, "y": FLOW_Y}
+_DIGITS = re.compile(r"([0-9]{5,})\.jpg")
 
 _STALE_SECONDS = 600
 """An unfinished folder without a new frame for so long belongs to a killed run."""
 
 
-def frame_name(number: int, pattern: Pattern = IMG) -> str:
+def frame_name(number: int, pattern: Named = IMG) -> str:
     """``img_00001.jpg`` for 1; numbers too long for the pattern get more digits."""
     return pattern % number
 
 
-def _number(name: str, pattern: Pattern) -> int | None:
-    """The number in a name that fits the pattern exactly."""
-    digits = name.removeprefix(pattern.partition("%")[0]).removesuffix(".jpg")
-    if not (digits.isascii() and digits.isdigit()):
-        return None
-    number = int(digits)
-    return number if number and frame_name(number, pattern) == name else None
+def flow_name(direction: Direction, number: int) -> str:
+    """``flow_x_00001.jpg`` for x and 1."""
+    return f"{_PREFIXES[direction]}{number:05d}.jpg"
 
 
-def count_frames(folder: Path, pattern: Pattern = IMG) -> tuple[int, int]:
-    """Number of frames in a folder, and their bytes. Raises MediaError if they are not numbered 1, 2, 3, … or one is
-    empty.
+def _flow_number(name: str) -> tuple[Direction, int] | None:
+    """Direction and number of an image of flow, None for any other file."""
+    for direction, prefix in _PREFIXES.items():
+        found = _DIGITS.fullmatch(name.removeprefix(prefix)) if name.startswith(prefix) else None
+        if found is not None and flow_name(direction, int(found[1])) == name:
+            return direction, int(found[1])
+    return None
+
+
+def is_flow(name: str) -> bool:
+    """Whether a file is an image of flow by its name."""
+    return _flow_number(name) is not None
+
+
+def _number(name: str, pattern: Named) -> int | None:
+    """The number of a frame that is numbered from 1."""
+    return frame_number(name, pattern) or None
+
+
+def count_frames(folder: Path, pattern: Named = IMG, start: int = 1) -> tuple[int, int]:
+    """Number of frames in a folder, and their bytes; images of flow do not count. Raises MediaError if the frames are
+    not numbered ``start``, ``start`` + 1, …, if one is empty, or if any other file is there.
     """
     numbers, size = [], 0
     with os.scandir(folder) as entries:
         for entry in entries:
-            number = _number(entry.name, pattern)
-            if number is None:
+            number = frame_number(entry.name, pattern)
+            if number is None or number < start:
+                if is_flow(entry.name):
+                    continue
                 raise MediaError(Reason.TOOL_FAILED, f"{entry.name!r} is in the folder and is no frame of it")
-            length = entry.stat().st_size
-            if not length:
-                raise MediaError(Reason.TOOL_FAILED, f"{entry.name} is empty")
             numbers.append(number)
-            size += length
-    if len(numbers) != max(numbers, default=0):
-        gap = next(n for n, found in enumerate([*sorted(numbers), -1], 1) if n != found)
+            size += _bytes(entry)
+    if (gap := _gap(numbers, start)) is not None:
         raise MediaError(Reason.TOOL_FAILED, f"{frame_name(gap, pattern)} is not there, but later frames are")
     return len(numbers), size
+
+
+def list_frames(folder: Path, pattern: Named = IMG) -> list[Path]:
+    """The frames in a folder by number. Only names of the pattern count: images of flow may lie beside them."""
+    found = {n: path for path in folder.iterdir() if (n := frame_number(path.name, pattern)) is not None}
+    return [found[number] for number in sorted(found)]
+
+
+def count_flow(folder: Path, start: int = 1) -> tuple[int, int]:
+    """Number of images of flow in a folder, of x alone, and the bytes of both directions; (0, 0) without any.
+
+    Raises MediaError if x and y are not both numbered ``start``, ``start`` + 1, … without a gap, have other numbers,
+    or if one is empty.
+    """
+    numbers: dict[Direction, list[int]] = {"x": [], "y": []}
+    size = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if (found := _flow_number(entry.name)) is not None:
+                numbers[found[0]].append(found[1])
+                size += _bytes(entry)
+    if len(numbers["x"]) != len(numbers["y"]):
+        said = f"{len(numbers['x'])} images of flow x, {len(numbers['y'])} of flow y"
+        raise MediaError(Reason.TOOL_FAILED, said)
+    for direction, found_numbers in numbers.items():
+        if (gap := _gap(found_numbers, start)) is not None:
+            raise MediaError(Reason.TOOL_FAILED, f"{flow_name(direction, gap)} is not there, but others are")
+    return len(numbers["x"]), size
+
+
+def has_flow(folder: Path) -> bool:
+    """Whether a folder holds any image of flow; False without a folder."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        return any(is_flow(entry.name) for entry in entries)
+    return False
+
+
+def _bytes(entry: os.DirEntry[str]) -> int:
+    length = entry.stat().st_size
+    if not length:
+        raise MediaError(Reason.TOOL_FAILED, f"{entry.name} is empty")
+    return length
+
+
+def _gap(numbers: list[int], start: int) -> int | None:
+    """The first number that is not there, None if they are ``start``, ``start`` + 1, …"""
+    there = set(numbers)
+    return next((n for n in range(start, start + len(numbers)) if n not in there), None)
 
 
 def rename_frames(folder: Path, number_of: Callable[[int], int]) -> None:

@@ -8,6 +8,7 @@ with a file. Codecs may crash on hostile files, so :mod:`clipquarry.media.cutter
 
 from __future__ import annotations
 
+import re
 import resource
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.video.frame import PictureType
 
 from clipquarry.media.display import turned
 from clipquarry.media.encoding import Recipe, container_options, seeks_exactly, x264_options
@@ -28,7 +30,7 @@ _LARGEST = 4096 * 2304
 """Pixels of a frame; larger ones need more memory than a cutter may take."""
 
 _MEMORY = 2 << 30
-"""Bytes that may be allocated: three times the need of the largest frame."""
+"""Bytes that a cut may allocate: three times the need of the largest frame."""
 
 _BEFORE = round(3 / 23 * 1e6)
 """Microseconds by which ffmpeg looks for a key frame earlier than asked, because B-frames are stored late."""
@@ -63,13 +65,25 @@ class Plan:
     recipe: Recipe
     copy_sound: bool
     """Else the clip has no sound."""
+    keys: frozenset[int] = frozenset()
+    """Numbers (from 0) of the frames that are key frames, besides those that the encoder chooses."""
+
+
+def _held() -> int:
+    """Bytes of this process that the limit counts; 0 where the system does not say."""
+    try:
+        told = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    found = re.search(r"^VmData:\s*(\d+) kB$", told, re.MULTILINE)
+    return int(found[1]) << 10 if found else 0
 
 
 @contextmanager
 def _limited() -> Iterator[None]:
-    """Limit the memory: the sizes in a header cannot be trusted."""
+    """Limit the memory: the sizes in a header cannot be trusted. What the process holds already does not count."""
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    lower = min(limit for limit in (_MEMORY, soft, hard) if limit != resource.RLIM_INFINITY)
+    lower = min(limit for limit in (_held() + _MEMORY, soft, hard) if limit != resource.RLIM_INFINITY)
     resource.setrlimit(resource.RLIMIT_DATA, (lower, hard))
     try:
         yield
@@ -163,7 +177,7 @@ class _Video:
             if self._of_filters is None:
                 self._of_filters = frame.time_base * self._plan.rate
             frame.pts, frame.time_base = round(float(frame.pts * self._of_filters)), self._clock
-            frame.pict_type = 0
+            frame.pict_type = PictureType.I if self.frames in self._plan.keys else PictureType.NONE
             self.frames += 1
             self.done = self.frames == self._plan.frames
             yield from self.stream.encode(frame)

@@ -47,23 +47,24 @@ def frames(path: Path, numbers: Collection[int]) -> dict[int, Grey]:
 
 
 def same_frames(
-    folder: Path, ours: Path, made: FrameFacts, pattern: Pattern = IMG, *, slack: int = 0
+    folder: Path, ours: Path, made: FrameFacts, pattern: Pattern = IMG, *, slack: int = 0, start: int = 1
 ) -> tuple[int, int]:
     """Count and bytes of somebody's frames if they are those that we make. Raises MediaError that names the
     difference.
 
-    ``slack``: a frame may show what one of ours up to so many places before or after it shows.
+    ``slack``: a frame may show what one of ours up to so many places before or after it shows. ``start``: the first
+    frame's number.
     """
-    count, size = check_frames(folder, (made.width, made.height), pattern)
+    count, size = check_frames(folder, (made.width, made.height), pattern, start)
     if abs(count - made.frames) > TOLERANCE:
         raise MediaError(Reason.TOOL_FAILED, f"{count} frames where the clip gives {made.frames}")
     looked_at = spread(min(count, made.frames))
     for number in range(count):  # nobody has verified them before
-        name = frame_name(number + 1, pattern)
+        name = frame_name(number + start, pattern)
         if frame_size(folder / name) != (made.width, made.height):
             raise MediaError(Reason.TOOL_FAILED, f"{name} has another size than the others")
         if number in looked_at and not any(
-            alike(small_frame(folder / name), small_frame(ours / frame_name(near + 1, pattern)))
+            alike(small_frame(folder / name), small_frame(ours / frame_name(near + start, pattern)))
             for near in _around(number, slack, made.frames)
         ):
             raise MediaError(Reason.TOOL_FAILED, f"{name} shows something else than the clip")

@@ -13,7 +13,16 @@ from threading import Event
 import ffmpeg
 
 from clipquarry.media.cut import FROM_ZERO
-from clipquarry.media.encoding import SLOWEST, Recipe, argv_of, encoder_clock, encoder_tick, input_options, x264_options
+from clipquarry.media.encoding import (
+    SLOWEST,
+    Container,
+    Recipe,
+    argv_of,
+    encoder_clock,
+    encoder_tick,
+    input_options,
+    x264_options,
+)
 from clipquarry.media.errors import MediaError
 from clipquarry.media.probe import MediaFacts, probe
 from clipquarry.media.run import run
@@ -24,6 +33,19 @@ from clipquarry.reasons import Reason
 
 DENSE_GAP = 16
 """Frames from one key frame to the next in a dense copy, at most."""
+
+CONTAINERS: dict[str, Container] = {
+    ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi", ".flv": "flv", ".3gp": "3gp",
+    **dict.fromkeys((".ts", ".mts", ".m2ts"), "mpegts"),
+}  # fmt: skip
+"""Suffixes, in lower case, of files that can hold H.264; ``.webm``, ``.ogv``, ``.wmv`` and ``.mpg`` cannot, or are not
+read back by everybody.
+"""
+
+_MORE: dict[Container, dict[str, int]] = {"avi": {"bf": 0}, "mpegts": {"muxdelay": 0, "muxpreload": 0}}
+"""avi has no times of its own for frames that are shown in another order than they are stored in. A transport stream
+would begin 1.4 s late.
+"""
 
 _SCALER = "flags=bicubic+accurate_rnd+bitexact"
 
@@ -57,9 +79,11 @@ def resize_clip(
     dense: bool,
     remove_dup: bool,
     recipe: Recipe,
+    container: Container = "mp4",
     cancelled: Event | None = None,
 ) -> MediaFacts:
-    """Make the resized copy ``out`` of ``source`` and verify it by decoding. ``short_edge`` is in pixels and even.
+    """Make the resized copy ``out`` of ``source`` and verify it by decoding. ``short_edge`` is in pixels and even;
+    ``container`` is one of :data:`CONTAINERS`.
 
     ``out`` is written under its own name, so give a temporary one; it is removed on failure. Raises as
     :func:`clipquarry.media.cut.cut_clip`.
@@ -72,7 +96,9 @@ def resize_clip(
     scale = scale_filter(facts.width, facts.height, short_edge)
     timeline = read_timeline(source)
     rate = constant_rate(timeline.times, timeline.header)
-    options = x264_options(recipe) | encoder_clock(encoder_tick(timeline.header, rate))
+    options = (
+        x264_options(recipe, container) | _MORE.get(container, {}) | encoder_clock(encoder_tick(timeline.header, rate))
+    )
     options |= {"vf": f"mpdecimate,{scale}" if remove_dup else f"{FROM_ZERO},{scale}"}
     options |= {tool.fps_mode_option: "vfr" if remove_dup else "passthrough"}
     options |= tool.last_frame_options
@@ -85,6 +111,8 @@ def resize_clip(
             run(argv, timeout=60 + SLOWEST * facts.duration, cancelled=cancelled)
         times: list[float] = []
         made = probe(out, times=times)
+        if container == "avi" and times and timeline.times:  # a reader counts its times from where its decoder begins
+            times = [moment - times[0] + timeline.times[0] for moment in times]
         if made.frames != facts.frames:
             facts = probe(source)
         elif moved := unlike(times, timeline.times, timeline.tick):

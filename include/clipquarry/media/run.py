@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
+from typing import BinaryIO, cast
 
 from clipquarry.errors import RetryLater
 from clipquarry.files import temporary_beside
@@ -113,15 +114,46 @@ def last_lines(text: str, count: int = 6) -> str:
     return " | ".join(line.strip() for line in text.splitlines()[-count:] if line.strip())
 
 
-def run(argv: Sequence[str], *, timeout: float, cancelled: Event | None = None, cwd: Path | None = None) -> str:
+class _Reader(threading.Thread):
+    """Passes the child's stdout to a function, and keeps what that raised."""
+
+    def __init__(self, reads: Callable[[BinaryIO], None], pipe: BinaryIO) -> None:
+        super().__init__(daemon=True)
+        self._reads, self._pipe = reads, pipe
+        self._raised: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._reads(self._pipe)
+        except BaseException as error:  # noqa: BLE001  raised again by the thread that waits
+            self._raised = error
+        finally:
+            self._pipe.close()  # a child that goes on writing ends
+
+    def end(self, *, child_failed: bool) -> None:
+        """Wait for the function, and raise what it raised. The failure of a child explains a broken stream better."""
+        self.join()
+        if self._raised is not None and not (child_failed and isinstance(self._raised, MediaError)):
+            raise self._raised
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    cancelled: Event | None = None,
+    cwd: Path | None = None,
+    reads: Callable[[BinaryIO], None] | None = None,
+) -> str:
     """Run a program to its end and return the last 16 KB of its stderr.
 
-    The child has its own process group, no stdin and no stdout. It is killed when we raise, when ``timeout`` seconds
+    ``reads`` is called with the child's stdout in another thread, again if the program is tried a second time; what
+    it raises is raised here. The child has its own process group, no stdin and otherwise no stdout. It is killed when we raise, when ``timeout`` seconds
     are over, when ``cancelled`` is set, and by the kernel when this process dies. Raises RetryLater for a full disk
     or too little memory, if the machine itself shows it, and when cancelled. Raises MediaError for every other
     failure: CORRUPT if the file asks for more than a healthy machine has, else TOOL_FAILED.
     """
-    code, said = _once(argv, timeout, cancelled, cwd)
+    code, said = _once(argv, timeout, cancelled, cwd, reads)
     if any(text in said for text in _FULL_DISK) and _is_full(argv, cwd):
         raise RetryLater(
             f"The disk is full ({last_lines(said, 1)}): free some space, then run this again; finished work is kept."
@@ -130,7 +162,7 @@ def run(argv: Sequence[str], *, timeout: float, cancelled: Event | None = None, 
         _judge_the_machine(argv[0], said, cancelled)
         # The machine can encode now, but may have been short of memory a moment ago. A second try shows whether the
         # file is the cause.
-        code, said = _once(argv, timeout, cancelled, cwd)
+        code, said = _once(argv, timeout, cancelled, cwd, reads)
         if code and any(text in said for text in _OUT_OF_MEANS):
             raise MediaError(Reason.CORRUPT, f"ffmpeg cannot read it, and reads others: {last_lines(said)}")
     if code == 0:
@@ -146,19 +178,26 @@ def run(argv: Sequence[str], *, timeout: float, cancelled: Event | None = None, 
 
 
 def _once(
-    argv: Sequence[str], timeout: float, cancelled: Event | None, cwd: Path | None = None
+    argv: Sequence[str],
+    timeout: float,
+    cancelled: Event | None,
+    cwd: Path | None = None,
+    reads: Callable[[BinaryIO], None] | None = None,
 ) -> tuple[int | None, str]:
     """The exit code (None if the time was up) and the end of the output."""
     child = subprocess.Popen(
         list(argv),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if reads is None else subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=cwd,
         process_group=0,
         preexec_fn=tied_to_parent(),
     )
     tail = Tail(child.stderr)
+    reader = None if reads is None or child.stdout is None else _Reader(reads, cast(BinaryIO, child.stdout))
+    if reader is not None:
+        reader.start()
     try:
         code = _wait(child, timeout, cancelled)
     finally:
@@ -166,6 +205,10 @@ def _once(
         said = tail.text()
         if child.stderr is not None:
             child.stderr.close()
+        if reader is not None:
+            reader.join()  # nothing may go on writing into a folder that the caller deletes
+    if reader is not None and code is not None:
+        reader.end(child_failed=code != 0)
     return code, said
 
 

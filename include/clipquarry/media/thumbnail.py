@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import av
 
 from clipquarry.media.errors import MediaError
+from clipquarry.media.frame_content import is_png
 from clipquarry.media.probe import MAX_PIXELS, opened
 from clipquarry.reasons import Reason
 
@@ -52,21 +53,22 @@ def thumbnail_jpeg(path: Path, at: float, width: int) -> bytes:
 def frame_jpeg(path: Path, width: int) -> Thumbnail:
     """The frame file at ``path``, ``width`` pixels wide as above.
 
-    Raises MediaError if the file is no JPEG or does not decode, OSError if it cannot be read.
+    Raises MediaError if the file is neither JPEG nor PNG or does not decode, OSError if it cannot be read.
     """
     with open(path, "rb") as handle:
         content = handle.read(MAX_FRAME_BYTES + 1)
-    if content[:2] != b"\xff\xd8" or len(content) > MAX_FRAME_BYTES:
-        raise MediaError(Reason.CORRUPT, "the file is no JPEG")
-    decoder = av.CodecContext.create("mjpeg", "r")
+    png = is_png(content)
+    if not (png or content[:2] == b"\xff\xd8") or len(content) > MAX_FRAME_BYTES:
+        raise MediaError(Reason.CORRUPT, "the file is no JPEG" if not png else "the file is too large")
+    decoder = av.CodecContext.create("png" if png else "mjpeg", "r")
     decoder.options = {"max_pixels": str(MAX_PIXELS)}
     try:
         frames = [*decoder.decode(av.Packet(content)), *decoder.decode(None)]
         if not frames:
-            raise MediaError(Reason.CORRUPT, "the JPEG does not decode")
+            raise MediaError(Reason.CORRUPT, "the frame does not decode")
         return _smaller(frames[0], width)
     except av.FFmpegError as error:
-        raise MediaError(Reason.CORRUPT, f"the JPEG does not decode: {error}") from error
+        raise MediaError(Reason.CORRUPT, f"the frame does not decode: {error}") from error
 
 
 def _smaller(frame: Any, width: int) -> Thumbnail:

@@ -28,7 +28,9 @@ class HogDetector:
 
     def __init__(self, *, least: float = 0.5) -> None:
         if not hasattr(cv2, "HOGDescriptor"):
-            raise MachineError(f"OpenCV {cv2.__version__} has no HOG detector: install opencv-python-headless below 5.")
+            raise MachineError(
+                f"OpenCV {cv2.__version__} has no HOG detector: install opencv-contrib-python-headless below 5."
+            )
         self._hog = cv2.HOGDescriptor()
         self._hog.setSVMDetector(np.asarray(cv2.HOGDescriptor.getDefaultPeopleDetector(), dtype=np.float32))
         self._least = least

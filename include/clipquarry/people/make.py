@@ -8,7 +8,7 @@ from typing import Literal
 from clipquarry.errors import UserError
 from clipquarry.people.detector import Detector
 
-Backend = Literal["hog", "mmdet"]
+Backend = Literal["hog", "small", "mmdet"]
 
 
 def make_detector(
@@ -22,15 +22,23 @@ def make_detector(
     half: bool = False,
     least: float = 0.5,
 ) -> Detector:
-    """``hog`` takes ``least`` only. ``config`` None is the backend's default. Errors: those of the backend's class."""
+    """``hog`` takes ``least`` only, ``small`` also ``checkpoint`` (its model) and ``sha256``. ``config`` None is the backend's
+    default. Errors: those of the backend's class.
+    """
     if backend == "hog":
         try:
             from clipquarry.people.hog import HogDetector
         except ImportError:
             from clipquarry.errors import MachineError
 
-            raise MachineError("The detector 'hog' needs opencv-python-headless below 5.") from None
+            raise MachineError("The detector 'hog' needs opencv-contrib-python-headless below 5.") from None
         return HogDetector(least=least)
+    if backend == "small":
+        from clipquarry.people.small.detector import SmallDetector
+
+        if checkpoint is None:
+            raise UserError("The detector 'small' needs its model: the path of an ONNX file, as `checkpoint`.")
+        return SmallDetector(checkpoint, sha256=sha256, least=least)
     from clipquarry.people.mmdet import CONFIG, MmdetDetector
 
     if checkpoint is None:

@@ -7,13 +7,15 @@ An existing file is kept. So that a run's choice of a source is never silently d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from clipquarry.acquire.annotation_files import KEPT, AnnotationFile
-from clipquarry.datasets.model import DatasetSpec
+from clipquarry.datasets.model import DatasetSpec, Source
 from clipquarry.errors import ClipquarryError, UserError
-from clipquarry.files import read_json, sha256_of, write_json
+from clipquarry.files import inside, read_json, sha256_of, write_json
 from clipquarry.pipeline.context import RunContext
 
 
@@ -62,6 +64,38 @@ def remember(ctx: RunContext, obtained: Iterable[AnnotationFile]) -> None:
     }
     if new:
         write_json(ctx.data.annotation_origins(ctx.spec.name), {**_read(ctx), **new})
+
+
+def drop_old_copies(ctx: RunContext) -> list[str]:
+    """Remove annotation files that runs copied from another data set whose file has changed since; the next task copies them
+    anew. Returns their paths below the data set's folder. A file that a person put there is kept.
+    """
+    theirs = {source.id: source for source in ctx.spec.annotation_sources if source.kind == "dataset"}
+    dropped = []
+    for path, told in _read(ctx).items():
+        source, file = theirs.get(str(told.get("source"))), ctx.data.dataset(ctx.spec.root, path)
+        original = _original(source, path, ctx) if source else None
+        if original is None or not original.is_file() or not file.is_file():
+            continue
+        if sha256_of(file) == told.get("sha256") != sha256_of(original):
+            file.unlink()
+            dropped.append(path)
+    return sorted(dropped)
+
+
+def _original(source: Source, path: str, ctx: RunContext) -> Path | None:
+    """The other data set's file of which ``path`` is a copy."""
+    hole = re.escape("{split}")
+    match = re.fullmatch(
+        re.escape(source.into or "").replace(hole, "(?P<split>[a-z0-9_]+)", 1).replace(hole, "(?P=split)"), path
+    )
+    if match is None or not source.path:
+        return None
+    split = match.groupdict().get("split") or ""
+    try:
+        return inside(ctx.data.root, source.path.replace("{split}", source.split_names.get(split, split)))
+    except UserError:
+        return None
 
 
 def _read(ctx: RunContext) -> dict[str, Mapping[str, Any]]:

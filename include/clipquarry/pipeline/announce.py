@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 
+from clipquarry.datasets.model import DatasetSpec
 from clipquarry.errors import ClipquarryError
 from clipquarry.files import read_json, sha256_of, write_json
 from clipquarry.pipeline.context import RunContext
@@ -20,7 +22,18 @@ from clipquarry.pipeline.state import PRESENT, read_state
 from clipquarry.run_documents import read_lists
 
 _SHAPES = frozenset(
-    {"resize", "frames", "short_edge", "frame_width", "frame_height", "frame_rate", "version", "excerpts"}
+    {
+        "resize",
+        "frames",
+        "short_edge",
+        "frame_width",
+        "frame_height",
+        "frame_rate",
+        "audio",
+        "audio_features",
+        "version",
+        "excerpts",
+    }
 )
 """Parameters that affect the look of frames and copies."""
 
@@ -49,10 +62,13 @@ def announcement(ctx: RunContext, outlet: str) -> dict[str, Any] | None:
 
 def is_whole(ctx: RunContext) -> bool:
     """Whether the run covers the whole data set: its default splits, and all of each. A trial does not."""
-    params = ctx.params
-    partial = any(getattr(params, name, None) for name in ("limit", "classes", "videos", "kinetics_list"))
-    usual = set(ctx.spec.default_splits or ctx.spec.splits)
-    return not partial and not params.dry_run and usual <= set(ctx.splits)
+    return covers_all(ctx.spec, ctx.params.model_dump(), ctx.splits)
+
+
+def covers_all(spec: DatasetSpec, params: Mapping[str, Any], splits: Collection[str]) -> bool:
+    """The same, of parameters as ``run.json`` has them, and of the run's splits."""
+    partial = any(params.get(name) for name in ("dry_run", "limit", "classes", "videos", "kinetics_list"))
+    return not partial and set(spec.default_splits or spec.splits) <= set(splits)
 
 
 def _content(ctx: RunContext) -> tuple[str, dict[str, dict[str, int]]]:

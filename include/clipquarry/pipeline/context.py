@@ -39,7 +39,9 @@ class RunContext:
     given: dict[str, Any] | None = None
     """The wrong parameters, for the report."""
     inherited: dict[str, Any] = field(default_factory=dict)
-    """What a refresh inherited from the last full run; ``params`` contains it."""
+    """What a refresh, or a run that started by itself, inherited from the last full run; ``params`` contains it."""
+    automatic: bool = False
+    """The run started by itself, because something that the data set is made of had changed."""
 
     @property
     def data(self) -> DataRoot:

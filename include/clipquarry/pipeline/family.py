@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from clipquarry.datasets.families import find_family
 from clipquarry.datasets.model import DatasetSpec, Options
-from clipquarry.steps.registry import STEPS
+from clipquarry.datasets.ways import parts_of
+from clipquarry.steps.registry import STEPS, Brings
 
 if TYPE_CHECKING:
     from clipquarry.pipeline.context import RunContext
@@ -115,6 +116,12 @@ class Family:
     """A tiny data set of it that the demo, the tests and the benchmarks make and run."""
     section: Callable[[], Section] | None = None
     """Its section of the report, besides those of all reports."""
+    media: frozenset[str] = frozenset({"video"})
+    """What its items may be: values of ``item.medium``."""
+    tables: Callable[[], Mapping[str, Mapping[str, str]]] | None = None
+    """The tables of its gates, for suites that users bring: by gate and name what a row is; ``*`` in a name stands for
+    a split and the like. None: whatever a run has.
+    """
 
 
 def family_of(spec: DatasetSpec) -> Family:
@@ -134,8 +141,14 @@ def default_params(spec: DatasetSpec) -> dict[str, Any]:
 
 
 def tasks_of(spec: DatasetSpec) -> tuple[Task, ...]:
-    """The tasks of a data set's run, in order."""
-    return family_of(spec).tasks(spec)
+    """The tasks of a data set's run, in order. One that is made of others looks at these first."""
+    tasks = family_of(spec).tasks(spec)
+    return chained(_LOOKS, tasks[0], *tasks[1:]) if parts_of(spec) else tasks
+
+
+MADE_OF = "made_of"
+"""The stage of every data set that is made of others; its function reads families, so that no family names it."""
+_LOOKS = Task(MADE_OF, "Notes the releases that the data set is made of.", phase="prepare")
 
 
 def steps_of(spec: DatasetSpec) -> list[str]:
@@ -153,6 +166,6 @@ def bringing_step(spec: DatasetSpec) -> str:
     return next(name for name in steps_of(spec) if STEPS[name].brings)
 
 
-def brings_whole_files(spec: DatasetSpec) -> bool:
-    """Whether the items are whole files rather than windows of them."""
-    return STEPS[bringing_step(spec)].brings == "files"
+def brings(spec: DatasetSpec) -> Brings:
+    """What the items are: windows of videos, videos named with their suffix, files of any suffix, or folders of frames."""
+    return STEPS[bringing_step(spec)].brings

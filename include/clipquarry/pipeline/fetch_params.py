@@ -8,6 +8,7 @@ from clipquarry.acquire.budget import ACCOUNT_PER_HOUR, GUEST_PER_HOUR
 from clipquarry.datasets.load import find_spec
 from clipquarry.datasets.model import Source
 from clipquarry.datasets.namespace import namespace_of
+from clipquarry.frame_names import pattern_of
 from clipquarry.pipeline.context import RunContext
 from clipquarry.pipeline.sources import NEAR, enabled_sources, overrides
 
@@ -19,11 +20,22 @@ def fetch_params(ctx: RunContext, *, only: frozenset[str] | None = None) -> dict
     ``only``: ids of the sources that may be requested, besides local ones; None: all of the run.
     """
     sources = [s for s in enabled_sources(ctx) if only is None or s.kind in NEAR or s.id in only]
-    replaced = overrides(ctx)
+    replaced, item = overrides(ctx), ctx.spec.item
+    table = ctx.place.named_files
+    named = {"named": table.relative_to(ctx.data.root).as_posix()} if table.exists() else {}
+    frames = (
+        {"pattern": pattern_of(item.rgb_pattern), "prefix": item.rgb_prefix, "start_index": item.start_index}
+        if ctx.spec.has_folders
+        else {}
+    )
+    folders = {"folders": ctx.spec.parents} if ctx.spec.parents else {}
     return {
+        **named,
+        **frames,
+        **folders,
         "root": ctx.spec.root,
         "namespace": namespace_of(ctx.spec),
-        "videos": ctx.spec.layout["videos"],
+        "videos": ctx.spec.layout[ctx.spec.items_in],
         "sources": [_definition(ctx, source).model_dump(mode="json", exclude_defaults=True) for source in sources],
         "overrides": {name: address for name, address in replaced.items() if name in {s.id for s in sources}},
         "recipe": ctx.spec.recipe.model_dump(mode="json"),
@@ -45,4 +57,4 @@ def _definition(ctx: RunContext, source: Source) -> Source:
     if source.kind != "dataset" or source.path:
         return source
     other = find_spec(source.dataset or "", ctx.settings.dataset_folders)
-    return source.model_copy(update={"path": f"{other.root}/{other.layout['videos']}"})
+    return source.model_copy(update={"path": f"{other.root}/{other.layout[other.items_in]}"})

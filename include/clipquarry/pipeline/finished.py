@@ -10,17 +10,22 @@ from clipquarry.files import read_json
 from clipquarry.run_documents import read_run_facts, verdicts
 from clipquarry.run_folder import RunFolder, journal_path, result_path
 from clipquarry.settings import DataRoot
+from clipquarry.steps.registry import ARCHIVES
 
-ASKING = ("unpack", "fetch", "download")
+ASKING = (*ARCHIVES, "fetch", "download", "collect")
 """Steps whose finished shards are not run again while a run goes on."""
 
 
 def is_over(data: DataRoot, folder: Path) -> bool:
-    """Whether the run in ``folder`` ended: released, or blocked by a gate. A stopped run continues."""
+    """Whether the run in ``folder`` ended: released, or blocked by a gate. A killed run continues, and one that waits for an
+    answer about a gate.
+    """
     place = RunFolder(folder)
     if not place.run_file.exists() or not read_run_facts(folder).get("ended"):
         return False
-    return (data.release(folder.parent.name) / folder.name).exists() or "block" in verdicts(place).values()
+    return (data.release(folder.parent.name) / folder.name).exists() or bool(
+        {"block", "stopped"} & {*verdicts(place).values()}
+    )
 
 
 def finished_shard(data: DataRoot, step: str, out: Path) -> dict[str, Any] | None:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import shutil
 from pathlib import Path
 
 from clipquarry.files import TEMPORARY_PREFIX, owned_beside
 from clipquarry.pipeline.context import RunContext
-from clipquarry.pipeline.publish import latest_name
+from clipquarry.pipeline.releases import latest_lock, latest_name
 from clipquarry.run_documents import known_run_facts
 from clipquarry.run_order import RunOrder, run_order
+
+log = logging.getLogger(__name__)
 
 
 def remove_old_runs(ctx: RunContext) -> list[str]:
     """Remove the oldest ended runs beyond the setting; returns their names.
 
     Never removed: this run, a run that has not ended, the run of the newest release, and folders that are no runs of
-    ours.
+    ours. Nothing is removed while nobody can tell which release is the newest.
     """
     keep = ctx.settings.keep_runs
     if not keep:
         return []
-    released = latest_name(ctx)
+    released = latest_name(ctx.data, ctx.spec.name)
+    latest = ctx.data.latest_release(ctx.spec.name)
+    if os.path.lexists(latest) and latest_lock(ctx.data, ctx.spec.name) is None:
+        log.warning(f"{latest} names no release, so no run folder is removed: the newest release's may be among them.")
+        return []
     runs: list[tuple[RunOrder, Path]] = []
     for folder in ctx.data.runs(ctx.spec.name).iterdir():
         about = known_run_facts(folder)

@@ -61,7 +61,9 @@ def _unknown(params: RunParams, spec: DatasetSpec) -> Iterator[str]:
 
 def _unplaced(params: RunParams, spec: DatasetSpec) -> Iterator[str]:
     """Folders and addresses that nothing would read, or that cannot be right."""
-    for step, key in (("resize", "resized"), ("frames", "rawframes")):
+    for step, key in (
+        ("resize", "resized"), ("frames", "rawframes"), ("audio", "audio"), ("audio_features", "audio_features"),
+    ):  # fmt: skip
         if getattr(params, step, False) and key not in spec.layout:
             yield f"{step}=true needs a folder '{key}' in the layout of {spec.name}'s YAML, which names none."
     for kind, name, address in addresses(params):
@@ -87,7 +89,11 @@ def addresses(params: RunParams) -> Iterator[tuple[str, str, str]]:
 
 def replaceable(spec: DatasetSpec, kind: str) -> list[str]:
     """Sources whose address a run may replace; the first one is."""
-    return [source.id for source in spec.item_sources if source.kind == kind and not source.volume_lists]
+    return [
+        source.id
+        for source in spec.item_sources
+        if source.kind == kind and not source.volume_lists and not (source.archive and source.has_files)
+    ]
 
 
 def switched_off(source: Source, environ: Mapping[str, str]) -> list[str]:

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from clipquarry.datasets.model import DatasetSpec
 
+APPROVING = frozenset({"approve_gates", "approve_above"})
+"""Parameters that say whether a person may release although a gate does not hold."""
 MAX_SHARDS = 1000
 """Airflow maps a task at most 1,024 times; shards are mapped, never items."""
 
@@ -41,9 +43,9 @@ class RunParams(BaseModel):
     sections: ClassVar[dict[str, tuple[str, ...]]] = {
         "What to prepare": ("splits", "limit"),
         "Where it comes from": ("sources", "annotation_sources", "local_folder", "mirror_url"),
-        "How to run": ("shards", "jobs", "dry_run"),
+        "How to run": ("shards", "jobs", "wait_days", "dry_run"),
         "What is missing": ("retry_all", "as_of"),
-        "Checks": ("annotation_counts",),
+        "Checks": ("annotation_counts", "approve_gates", "approve_above"),
     }
     """Sections of the trigger form with their fields. A subclass places its own fields (:func:`sections_of`)."""
 
@@ -71,6 +73,9 @@ class RunParams(BaseModel):
             "retry_all",
             "as_of",
             "splits",
+            "wait_days",
+            "approve_gates",
+            "approve_above",
         }
     )
     """Parameters that decide which items and sources are requested, but not what is made from them."""
@@ -95,6 +100,11 @@ class RunParams(BaseModel):
         default=None, ge=1, le=MAX_SHARDS, description="Into how many tasks the work is cut. Empty: by size."
     )
     jobs: int = Field(default=2, ge=1, le=64, description="Parallel downloads or encodes inside one task.")
+    wait_days: float = Field(
+        default=0, ge=0, le=365,
+        description="Days to wait for annotation files and archives that no source gives, until a person places them. "
+        "The wait occupies no worker. 0: the run ends, and says what to place.",
+    )  # fmt: skip
     dry_run: bool = Field(default=False, description="Only plan: say what would be fetched and why, and stop.")
     retry_all: bool = Field(default=False, description="Ask again for everything missing, also what is not due yet.")
     as_of: datetime | None = Field(
@@ -103,6 +113,22 @@ class RunParams(BaseModel):
     annotation_counts: Literal["strict", "warn"] = Field(
         default="strict", description="Row counts other than the published ones: stop (strict) or only warn."
     )
+
+    approve_gates: Literal["never", "blocked", "warned"] = Field(
+        default="never",
+        description="Whether a person may release all the same: where a gate blocks (blocked), or also where one warns (warned). "
+        "The run then waits for an answer with a reason, and occupies no worker. The release names who answered. "
+        "never: a gate that blocks ends the run.",
+    )  # fmt: skip
+    approve_above: float = Field(
+        default=0, ge=0, le=1,
+        description="With warned: ask only where more than this share of the rows breaks a check, such as 0.05. 0: at every warning.",
+    )  # fmt: skip
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether the run only plans, or takes only some items."""
+        return any(getattr(self, name) for name in self.trial)
 
     def conflicts(self, chosen: Collection[str]) -> Iterator[str]:
         """Sentences on parameters that were ``chosen`` (with other values than the defaults) and would have no
@@ -114,6 +140,8 @@ class RunParams(BaseModel):
             yield "as_of needs a time zone: write 2026-11-21T00:00:00+00:00."
         if self.retry_all and "as_of" in chosen:
             yield "retry_all asks for everything that is missing, so that as_of decides nothing: leave one of them out."
+        if self.approve_gates != "warned" and "approve_above" in chosen:
+            yield "Parameter 'approve_above' does nothing in this run: set approve_gates=warned, or leave 'approve_above' out."
         for name in ("splits", "sources", "annotation_sources", "compare_with"):
             values = getattr(self, name, [])
             if twice := next((value for value in values if values.count(value) > 1), None):

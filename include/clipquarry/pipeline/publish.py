@@ -7,8 +7,6 @@ copies of the list files, the missing tables, the label map and the download rep
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,16 +15,18 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clipquarry.approvals import found_in
 from clipquarry.datasets.namespace import namespace_of
 from clipquarry.errors import UserError
-from clipquarry.files import owned_beside, read_json, sha256_of, sync_folder, writing
+from clipquarry.files import as_object, owned_beside, read_json, sha256_of, sync_folder, writing
+from clipquarry.pipeline.chains import made_of
 from clipquarry.pipeline.context import RunContext
 from clipquarry.pipeline.nothing import NothingToDo
+from clipquarry.pipeline.releases import latest_name, lock_digest, note_release
 from clipquarry.pipeline.state import PRESENT, read_state
 from clipquarry.release.lock import LockHeader, LockRow, open_lock, spec_hash, write_lock
 from clipquarry.release.verify import verified
-from clipquarry.run_documents import as_object, read_catalog_facts
-from clipquarry.settings import slug
+from clipquarry.run_documents import read_catalog_facts
 from clipquarry.steps.tools import tool_versions
 
 
@@ -39,7 +39,9 @@ def _present_rows(ctx: RunContext) -> Iterator[LockRow]:
     )
     for batch in state.filter(wanted).to_batches(max_chunksize=4096):
         for row in batch.to_pylist():
-            yield LockRow(**{name: row[name] for name in LockRow._fields})
+            # A folder of frames has no length in seconds, features have no frames.
+            facts = {name: row[name] for name in LockRow._fields}
+            yield LockRow(**{**facts, "duration": row["duration"] or 0.0, "frames": row["frames"] or 0})
 
 
 def _tools(ctx: RunContext) -> dict[str, str]:
@@ -60,6 +62,8 @@ def _header(ctx: RunContext) -> LockHeader:
         annotations={split: part["sha256"] for split, part in catalog["splits"].items() if split in ctx.splits},
         tools=_tools(ctx),
         settings=ctx.spec.recipe.model_dump(mode="json"),
+        made_of=made_of(ctx),
+        approved=[one.entry for one in found_in(ctx.place, "approved")],
     )
 
 
@@ -75,16 +79,6 @@ class SameRelease(NothingToDo):
         self.folder = folder
 
 
-def latest_name(ctx: RunContext) -> str:
-    """The run of the newest release, by the file ``latest``; "" if there is none, or if something else lies there."""
-    latest = ctx.data.latest_release(ctx.spec.name)
-    try:
-        name = latest.read_text(encoding="utf-8").strip() if latest.is_file() else ""
-        return name if name and slug(name) == name else ""
-    except (OSError, UnicodeDecodeError, UserError):
-        return ""
-
-
 def _lock_name(ctx: RunContext) -> str:
     """The name of the lock file in a release."""
     return f"{ctx.spec.name}.lock"
@@ -92,7 +86,7 @@ def _lock_name(ctx: RunContext) -> str:
 
 def latest_release(ctx: RunContext) -> Path | None:
     """The newest release's folder."""
-    name = latest_name(ctx)
+    name = latest_name(ctx.data, ctx.spec.name)
     folder = ctx.data.release(ctx.spec.name) / name
     return folder if name and folder.is_dir() else None
 
@@ -105,7 +99,8 @@ def release_is_current(ctx: RunContext) -> bool:
         return False
     with tempfile.TemporaryDirectory(dir=ctx.folder) as work:
         write_lock(Path(work) / "lock", _header(ctx), _present_rows(ctx))
-        return _lock_key(Path(work) / "lock") == _lock_key(lock)
+        made = Path(work) / "lock"  # who released at which gate is of the run that published
+        return _lock_key(made, "approved") == _lock_key(lock, "approved")
 
 
 def same_annotations(ctx: RunContext) -> bool:
@@ -121,25 +116,23 @@ def same_annotations(ctx: RunContext) -> bool:
         return False
 
 
-def _lock_key(path: Path) -> str:
+def _lock_key(path: Path, *without: str) -> str:
     """A digest of a lock file without the tools in its header: a newer yt-dlp alone makes no other clips."""
-    hashed = hashlib.sha256()
-    with open(path, "rb") as handle:
-        header = json.loads(handle.readline())
-        header.pop("tools", None)
-        hashed.update(json.dumps(header, sort_keys=True).encode())
-        while piece := handle.read(1 << 20):
-            hashed.update(piece)
-    return hashed.hexdigest()
+    return lock_digest(path, without=("tools", *without))
 
 
 def _content(folder: Path, lock: str) -> dict[str, str]:
-    """The content of a release, by file."""
-    return {
-        file.name: _lock_key(file) if file.name == lock else sha256_of(file)
-        for file in folder.iterdir()
-        if not file.name.startswith(_ABOUT_ABSENCE)
-    }
+    """The content of a release, by file. What is no file, or no lock file, is no content: then releases differ."""
+    found = {}
+    for file in folder.iterdir():
+        if file.name.startswith(_ABOUT_ABSENCE):
+            continue
+        try:
+            content = _lock_key(file) if file.name == lock else sha256_of(file) if file.is_file() else ""
+        except (OSError, UserError):
+            content = ""
+        found[file.name] = content
+    return found
 
 
 def publish_release(ctx: RunContext, fill: Callable[[Path], None]) -> Path:
@@ -154,17 +147,20 @@ def publish_release(ctx: RunContext, fill: Callable[[Path], None]) -> Path:
     temporary.mkdir()
     try:
         fill(temporary)
-        rows = verified(_present_rows(ctx), ctx.data.root, f"{ctx.spec.name}, run {ctx.run},")
+        item = ctx.spec.item if ctx.spec.has_folders else None
+        rows = verified(_present_rows(ctx), ctx.data.root, f"{ctx.spec.name}, run {ctx.run},", item)
         lock = _lock_name(ctx)
         write_lock(temporary / lock, _header(ctx), rows)
         latest = latest_release(ctx)
         if latest is not None and latest != target and _content(temporary, lock) == _content(latest, lock):
+            note_release(ctx, latest)
             raise SameRelease(latest)
         _replace(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     with writing(ctx.data.latest_release(ctx.spec.name)) as handle:
         handle.write(f"{ctx.run}\n")
+    note_release(ctx, target)
     return target
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 
-from clipquarry.files import read_json
+from clipquarry.errors import ManifestError, UserError
+from clipquarry.files import as_object
 from clipquarry.ledger.policy import RULES, is_telling
-from clipquarry.manifest import Row, read_rows, read_table
+from clipquarry.manifest import Row, read_rows, read_table, read_tuples
 from clipquarry.pipeline.context import RunContext
 from clipquarry.pipeline.family import bringing_step
+from clipquarry.pipeline.plan_files import advice
 from clipquarry.pipeline.state import (
     GONE,
     PRESENT,
@@ -26,18 +29,26 @@ from clipquarry.pipeline.state import (
     write_results,
     write_table,
 )
-from clipquarry.reasons import Reason, Status
-from clipquarry.run_documents import PlanFacts
+from clipquarry.reasons import Reason, Status, Trait
+from clipquarry.run_documents import PlanFacts, read_plan, read_step_params
 from clipquarry.steps.answers import Answer, decisive
+from clipquarry.steps.registry import ARCHIVES
 
 
 def _part(job: dict[str, str], root: Path) -> Iterator[Row]:
-    """The manifest of one shard. Without one (the task failed for good) its items are failed, each by name."""
-    out = root / job["out"]
+    """The manifest of one shard. Without one (the task failed for good) its items are failed, each by name.
+
+    Raises :class:`ManifestError` for one that is of other items.
+    """
+    out, items = root / job["out"], root / job["items"]
     if out.exists():
-        yield from read_rows(out)
+        rows = read_rows(out)
+        for (wanted,), row in zip_longest(read_tuples(items, ["item_id"]), rows, fillvalue=(None,)):
+            if not isinstance(row, dict) or row.get("item_id") != wanted or not _is_known(row):
+                raise ManifestError(f"{out} is not what the step made of {items}: delete it, then run the step again.")
+            yield row
         return
-    for row in read_rows(root / job["items"]):
+    for row in read_rows(items):
         yield {
             **row,
             "status": str(Status.FAILED),
@@ -45,6 +56,10 @@ def _part(job: dict[str, str], root: Path) -> Iterator[Row]:
             "evidence": f"the task of {job['name']} ended without a result; its log says why",
             "key": "",
         }
+
+
+def _is_known(row: Row) -> bool:
+    return row.get("status") in frozenset(Status) and row.get("reason") in frozenset(Reason)
 
 
 def result_rows(ctx: RunContext, plan: PlanFacts, jobs: list[dict[str, str]]) -> Iterator[Row]:
@@ -90,45 +105,85 @@ class _Archives:
     def __init__(self, ctx: RunContext, plan: PlanFacts) -> None:
         self._at = plan.get("planned", "")
         self._splits: dict[str, set[str]] = {}
+        self._unread: dict[str, tuple[set[str], str]] = {}
         volumes: Counter[str] = Counter()
-        unread: set[str] = set()
-        unpack = plan["jobs"].get("unpack", [])
-        for job in unpack:
-            source = str(read_json(ctx.data.root / job["params"])["source"])
+        unread: dict[str, str] = {}
+        for job in (job for step in ARCHIVES for job in plan["jobs"].get(step, [])):
+            planned = str(read_step_params(ctx.data.root / job["params"], source=str)["source"])
             for row in _part(job, ctx.data.root):
+                source = row.get("source") or planned  # a person may have placed another's archive instead
                 volumes[source] += 1
                 # An archive that was read to its end without any wanted clip is 'missing' by 'no_source'.
                 if not Status(row["status"]).is_present and row["reason"] != Reason.NO_SOURCE:
-                    unread.add(source)
+                    unread.setdefault(source, row["evidence"])
         self._volumes = volumes
+        if ctx.spec.has_files:  # else an archive is one source among others
+            unread = {**_unplaced(ctx, [one for one in plan.get("archives", {}) if not volumes[one]]), **unread}
+            self._unread = {source: (set(plan["archives"][source]), why) for source, why in unread.items()}
         for source, splits in plan.get("archives", {}).items():
-            problems = plan["counts"].get("archives", {}).get(source, {}).get("problems")
+            problems = as_object(as_object(plan["counts"].get("archives")).get(source)).get("problems")
             if volumes[source] and source not in unread and not problems:
                 self._splits[source] = set(splits)
-        self._wanted = {row["item_id"] for row in read_rows(ctx.place.wanted, ["item_id"])} if self._splits else set()
+        asked = self._splits or self._unread
+        self._wanted = {row["item_id"] for row in read_rows(ctx.place.wanted, ["item_id"])} if asked else set()
 
     def told(self, row: Row) -> Row:
         if Status(row["status"]) is not Status.MISSING or row["item_id"] not in self._wanted:
             return row
+        row = self._without(row)
+        asked = [source for source, splits in self._splits.items() if row["split"] in splits]
+        if not asked:
+            return row
+        others, reason, evidence = row.get("attempts") or [], Reason.NOT_FOUND, ""
+        if not others and Trait.UNUSABLE in Reason(row["reason"]).traits:
+            # It was in the archive, and nobody else has it.
+            reason, evidence = Reason(row["reason"]), row["evidence"]
         more = [
             {
-                "source": source, "at": self._at, "reason": str(Reason.NOT_FOUND), "seconds": 0.0, "bytes": 0,
-                "evidence": f"not in the {self._volumes[source]} volumes of the archive",
+                "source": source, "at": self._at, "reason": str(reason), "seconds": 0.0, "bytes": 0,
+                "evidence": evidence or self._lacking(source),
             }
-            for source, splits in self._splits.items() if row["split"] in splits
+            for source in asked
         ]  # fmt: skip
-        return {**row, "attempts": [*more, *(row.get("attempts") or [])]} if more else row
+        if not others and row["reason"] == Reason.NO_SOURCE:
+            row = {**row, "reason": str(reason), "evidence": "; ".join(f"{one}: {self._lacking(one)}" for one in asked)}
+        return {**row, "attempts": [*more, *others]}
+
+    def _without(self, row: Row) -> Row:
+        """The row with why its archives could not be read, where nobody else was asked."""
+        whys = [f"{source}: {why}" for source, (splits, why) in self._unread.items() if row["split"] in splits]
+        if not whys or row["reason"] != Reason.NO_SOURCE or row.get("attempts"):
+            return row
+        return {**row, "evidence": "; ".join(whys)}
+
+    def _lacking(self, source: str) -> str:
+        count = self._volumes[source]
+        return f"not in the {f'{count} volumes of the ' if count > 1 else ''}archive"
+
+
+def _unplaced(ctx: RunContext, sources: Iterable[str]) -> dict[str, str]:
+    """What a person should do for archives that have no address and were not placed, by source."""
+    by_id = {source.id: source for source in ctx.spec.item_sources}
+    place = ctx.data.dataset(ctx.spec.root)
+    return {
+        name: f"no {' or '.join(by_id[name].files)} lies in {place}; {by_id[name].howto}"
+        for name in sources
+        if name in by_id and by_id[name].files
+    }
 
 
 def record(ctx: RunContext) -> dict[str, int]:
     """Write ``results.parquet`` and ``recorded.parquet``, tell the ledger, merge into the state; returns counts by
     status.
     """
-    plan = read_json(ctx.plan_file)
-    jobs = plan["jobs"][bringing_step(ctx.spec)]
+    plan = read_plan(ctx.place)
+    jobs = plan["jobs"].get(bringing_step(ctx.spec))
+    if jobs is None or "sources" not in plan:
+        raise UserError(f"{ctx.plan_file} lacks the jobs or the sources of the run. {advice(ctx.place)}")
     write_results(ctx.results, result_rows(ctx, plan, jobs))
     # The egress of the shards as planned, whatever this worker's own is.
-    egress = next((str(read_json(ctx.data.root / job["params"])["egress"]) for job in jobs), ctx.settings.egress)
+    told = (read_step_params(ctx.data.root / job["params"], egress=str) for job in jobs)
+    egress = next((str(params["egress"]) for params in told), ctx.settings.egress)
     results = read_table(ctx.results, STATE_SCHEMA.names)
     catalog_ids = read_table(ctx.catalog, ["item_id"])["item_id"].combine_chunks()
     who = plan["sources"]  # as planned, whatever this worker's environment says

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import Any
 
-from clipquarry.errors import ClipquarryError, Exit, MachineError, RetryLater, ToolOutdated, UserError
+from clipquarry.errors import ClipquarryError, Exit, MachineError, RetryLater, ToolOutdated, UserError, WaitUntil
 from clipquarry.pipeline.context import RunContext
 from clipquarry.pipeline.failures import clear_failure, note_failure
 from clipquarry.pipeline.family import tasks_of
 from clipquarry.pipeline.stages import NothingInThisRun, NothingToDo, run_stage
 from clipquarry.pipeline.summary import run_summary
+from clipquarry.reasons import Reason
+from clipquarry.waiting import sleep_until
 
 log = logging.getLogger(__name__)
 
 
 def _stage(name: str, ctx: RunContext) -> Any:
     try:
-        return run_stage(name, ctx)
+        while True:
+            try:
+                return run_stage(name, ctx)
+            except WaitUntil as wait:
+                log.info(str(wait))
+                sleep_until(wait.resume_at)
     except NothingInThisRun:
         raise
     except NothingToDo as nothing:
@@ -35,10 +43,15 @@ def _shards(step: str, ctx: RunContext) -> None:
     }  # fmt: skip
     root = ctx.data.root
     for job in _stage(f"{step}_shards", ctx) or []:
-        result = run_step(
-            make_step(step), items=root / job["items"], params=f"@{root / job['params']}", out=root / job["out"],
-            data=root, jobs=ctx.params.jobs,
-        )  # fmt: skip
+        while True:
+            result = run_step(
+                make_step(step), items=root / job["items"], params=f"@{root / job['params']}", out=root / job["out"],
+                data=root, jobs=ctx.params.jobs,
+            )  # fmt: skip
+            if result.exit is not Exit.WAIT or result.resume_at is None or result.reason != Reason.NOT_FOUND:
+                break  # a pause that a server asked for may be long: the run ends, and a later one goes on
+            log.info(f"{job['name']}: {result.sentence}")
+            sleep_until(datetime.fromisoformat(result.resume_at))
         log.info(f"{job['name']}: {result.sentence}")
         if result.exit is not Exit.OK:
             raise errors.get(result.exit, ClipquarryError)(result.sentence)

@@ -11,15 +11,18 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clipquarry.acquire.template import Template, expand_environment, unset_variables
 from clipquarry.datasets.model import Source
 from clipquarry.errors import UserError
 from clipquarry.pipeline.context import RunContext
-from clipquarry.pipeline.family import brings_whole_files
-from clipquarry.pipeline.inherit import counts_for_refreshes, inherited, last_params
+from clipquarry.pipeline.family import brings
+from clipquarry.pipeline.inherit import inherited, last_params
 from clipquarry.pipeline.param_checks import addresses, replaceable, switched_off
+
+if TYPE_CHECKING:
+    from clipquarry.acquire.archives.obtain import ArchiveWanted
 
 NEAR = frozenset({"local", "dataset"})
 """Local kinds of sources: searched also for items that are not due."""
@@ -41,6 +44,14 @@ def enabled_sources(ctx: RunContext) -> list[Source]:
 def overrides(ctx: RunContext) -> dict[str, str]:
     """Source id to address, from the run's ``local_folder`` and ``mirror_url``."""
     return {replaceable(ctx.spec, kind)[0]: address for kind, _, address in addresses(ctx.params)}
+
+
+def folders_of(ctx: RunContext) -> list[str]:
+    """The folders of the run's local sources, in order; not those that a template names for each item."""
+    replaced = overrides(ctx)
+    local = [source for source in enabled_sources(ctx) if source.kind == "local"]
+    places = [replaced.get(source.id) or expand_environment(source.path or "", os.environ) for source in local]
+    return [place for place in places if place and "{" not in place]
 
 
 @dataclass(frozen=True)
@@ -83,30 +94,59 @@ def askers(ctx: RunContext) -> Askers:
 
 def of_refresh(ctx: RunContext) -> Askers:
     """Those of scheduled refreshes: the sources of the last full run, which may be this one."""
-    if ctx.kind == "full" and counts_for_refreshes(ctx.params):
+    if ctx.kind == "full" and not ctx.params.is_trial:
         return askers(ctx)
     last = {**inherited(ctx.spec, {}, last_params(ctx.spec, ctx.data))}
     plain = ctx.params.model_copy(update={name: last.get(name, empty) for name, empty in _ASKED.items()})
     return askers(RunContext(ctx.settings, ctx.spec, ctx.run, "refresh", plain, ctx.in_process))
 
 
+def archive_wanted(ctx: RunContext, source: Source) -> ArchiveWanted:
+    """The archive of whole items that the source is, with its volumes' places in this run."""
+    from clipquarry.acquire.archives.obtain import ArchiveWanted
+
+    assert source.archive is not None
+    urls = tuple(expand_environment(url, os.environ) for url in source.all_urls)
+    folders = tuple(folders_of(ctx))
+    return ArchiveWanted(source.id, ctx.spec.root, source.archive, urls, tuple(source.files), folders, source.sha256)
+
+
+def new_archives(ctx: RunContext, who: Askers) -> set[str]:
+    """Sources whose whole archive lies there now and was never read: a person placed it, or one that holds more."""
+    from clipquarry.acquire.archives.obtain import has_come
+
+    if brings(ctx.spec) not in ("files", "mixed"):
+        return set()
+    archives = [source for source in enabled_sources(ctx) if source.id in who.archives]
+    return {source.id for source in archives if has_come(archive_wanted(ctx, source), ctx.data)}
+
+
 def is_archive(source: Source) -> bool:
-    return source.kind == "http" and source.archive is not None
+    return source.kind in ("http", "manual") and source.archive is not None
 
 
 def source_key(ctx: RunContext, source: Source, address: str | None = None) -> str | None:
     """The key of a source; None if it sets no clock. ``address`` replaces the YAML's."""
-    whole_files = brings_whole_files(ctx.spec)
-    if source.kind in NEAR or source.kind not in ("http", "youtube") or (whole_files and source.kind == "youtube"):
+    never_asked = source.kind == "youtube" and brings(ctx.spec) == "videos"
+    if source.kind in NEAR or not (source.kind in ("http", "youtube") or is_archive(source)) or never_asked:
         return None
     if source.kind == "youtube" and not (source.url or source.urls):
         return "youtube"
     texts: list[Any] = (
-        [address] if address else [*source.all_urls, *(source.volume_lists[s] for s in sorted(source.volume_lists))]
+        [address]
+        if address
+        else [*source.all_urls, *source.files, *(source.volume_lists[s] for s in sorted(source.volume_lists))]
     )
     told = [_expanded(str(text)) for text in texts]
     scope = [ctx.spec.name] if any(_names(text) & _LOCAL_NAMES for text in told) else []
-    content = "\n".join([source.kind, *told, *(f"{k}={v}" for k, v in sorted(source.split_names.items())), *scope])
+    content = "\n".join(
+        [
+            source.kind,
+            *told,
+            *(f"{k}={v}" for k, v in sorted({**source.split_names, **source.class_names}.items())),
+            *scope,
+        ]
+    )
     return f"{source.id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 

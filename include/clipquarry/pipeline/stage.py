@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipquarry.datasets.namespace import namespace_of
+from clipquarry.datasets.ways import unverified_sources
 from clipquarry.errors import UserError
 from clipquarry.files import write_json
 from clipquarry.pipeline.context import RunContext, update_run_file
@@ -25,6 +26,7 @@ from clipquarry.quality.params import GateParams
 from clipquarry.run_documents import PlanFacts, read_plan, read_run_facts
 from clipquarry.run_order import next_number, run_order
 from clipquarry.settings import slug
+from clipquarry.waiting import stop_waiting
 
 if TYPE_CHECKING:
     from clipquarry.pipeline.plan import Plan
@@ -36,12 +38,15 @@ WriteJobs = Callable[[RunContext, "Plan"], dict[str, list[dict[str, str]]]]
 
 
 def needs_plan(ctx: RunContext) -> PlanFacts:
-    """The run's plan. A dry run stops after it."""
+    """The run's plan, whose files are those that it wrote. A dry run stops after it."""
+    from clipquarry.pipeline.plan_files import check_plan_files
+
     if not ctx.plan_file.exists():
         raise NothingToDo("There is no plan, because an earlier stage stopped the run.")
     plan = read_plan(ctx.place)
     if plan["dry_run"]:
         raise NothingToDo("A dry run stops after the plan.")
+    check_plan_files(ctx.place, plan)
     return plan
 
 
@@ -79,6 +84,8 @@ def begin(ctx: RunContext) -> None:
     if ctx.inherited:
         told = ", ".join(f"{name}={value}" for name, value in ctx.inherited.items())
         log.info(f"As in the last full run: {told}")
+    for source in unverified_sources(ctx.spec):
+        log.warning(f"The certificate of source '{source.id}' is not verified: the data set's YAML says so.")
     here = ctx.in_process or _runtime(ctx, os.environ) == "process"
     check_here(ctx.params, ctx.spec, steps_here=here, data=ctx.data)
 
@@ -126,34 +133,49 @@ def tell_ledger(ctx: RunContext) -> None:
 
 def plan(ctx: RunContext, *, write_jobs: WriteJobs) -> dict[str, Any]:
     """Choose the items and divide them into shards, which ``write_jobs`` gives to the steps."""
-    from clipquarry.pipeline.plan import existing_plan, make_plan, write_plan
+    from clipquarry.pipeline.estimate_text import will_not_fit
+    from clipquarry.pipeline.plan import make_plan, write_plan
+    from clipquarry.pipeline.plan_files import existing_plan
+    from clipquarry.pipeline.releases import note_current
+    from clipquarry.report.text import plural
 
     needs_catalog(ctx)
     if (kept := existing_plan(ctx)) is not None:
-        if read_plan(ctx.place).get("nothing_due"):
-            raise NothingInThisRun("Nothing was due when this run was planned, so there is nothing to go on with.")
+        if kept.get("nothing_due"):
+            what = "What was due was left to a later refresh" if kept["counts"].get("gave_way") else "Nothing was due"
+            raise NothingInThisRun(f"{what} when this run was planned, so there is nothing to go on with.")
         log.info("The plan of this run is kept: what is done stays done, the rest goes on.")
-        return kept
+        return dict(kept["counts"])
     made = make_plan(ctx)
     jobs = write_jobs(ctx, made)
     written = write_plan(ctx, made, jobs)
     if ctx.kind == "full":
-        remember(ctx.spec, ctx.data, ctx.run, ctx.params)
+        remember(ctx.spec, ctx.data, ctx.run, ctx.params, "plan")
     counts = made.counts
     held = sum(counts["held"].values())
     log.info(
         f"{counts['selected']} items selected, {counts['asked']} to ask for from {counts['videos']} videos in "
         f"{counts['shards']} shards, {held} left alone because their time has not come.",
     )
+    for sentence in made.estimate["sentences"]:
+        log.log(logging.WARNING if sentence in will_not_fit(made.estimate) else logging.INFO, sentence)
     if counts["absent"]:
         log.info(f"{counts['absent']} more lie in no folder of this run's sources, and nobody else is to be asked.")
+    if waiting := counts["gave_way"]:
+        log.info(
+            f"Left to a later refresh: {plural(waiting, 'due item')} that YouTube answered for before. The first questions of "
+            "another data set's full run bring more. retry_all does not wait."
+        )
     if _nothing_changes(ctx, counts):
         write_json(ctx.plan_file, {**written, "nothing_due": True})
+        note_current(ctx)  # its note may be lost, and what is made of it would wait for the next release
         record(ctx)
         report(ctx)
-        raise NothingInThisRun(
-            f"Nothing of {ctx.spec.name} is due, and its newest release holds what is there: the run ends here."
-        )
+        what = f"Nothing of {ctx.spec.name} is due"
+        if waiting:
+            items = plural(waiting, "item")
+            what = f"All of {ctx.spec.name} that is due ({items}) waits for another data set's full run"
+        raise NothingInThisRun(f"{what}, and its newest release holds what is there: the run ends here.")
     return counts
 
 
@@ -177,12 +199,21 @@ def needs_other_annotations(ctx: RunContext) -> None:
         raise NothingToDo("The annotation files and the YAML are those of the newest release, which passed this gate.")
 
 
+def needs_of_gate(ctx: RunContext, name: str) -> None:
+    """Require what a gate looks at: the first one a catalog of annotations that no release has seen, others the plan."""
+    if name == "annotations":
+        needs_catalog(ctx)
+        needs_other_annotations(ctx)
+    else:
+        needs_plan(ctx)
+
+
 def shards(ctx: RunContext, *, step: str) -> list[dict[str, str]]:
     """The shards of one step, to be mapped over; none in a dry run or if the step is off.
 
     For a stopped run, finished shards are left out, so that no request is made twice in one run.
     """
-    jobs = needs_plan(ctx)["jobs"][step]
+    jobs = needs_plan(ctx)["jobs"].get(step, [])  # a plan of an earlier version lacks later steps
     left = [job for job in jobs if finished_shard(ctx.data, step, ctx.data.root / job["out"]) is None]
     more = f", {len(jobs) - len(left)} more are finished" if left != jobs else ""
     log.info(f"{step}: {len(left)} shards{more}")
@@ -195,22 +226,39 @@ def record(ctx: RunContext) -> dict[str, int]:
 
     needs_plan(ctx)
     counts = do_record(ctx)
+    if ctx.kind == "full":
+        remember(ctx.spec, ctx.data, ctx.run, ctx.params, "record")
     log.info(", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "nothing was asked for")
     return counts
 
 
+def publish(ctx: RunContext, fill: Callable[[Path], None], *made: tuple[Path, str]) -> str:
+    """Publish a release, and give its folder; see :func:`clipquarry.pipeline.publish.publish_release`. ``made``: files that it needs besides
+    the recorded results, each with the stage that makes it.
+    """
+    from clipquarry.pipeline.publish import publish_release
+
+    needs_plan(ctx)
+    for file, stage in ((ctx.recorded, "record"), *made):
+        needs_made(file, stage)
+    folder = publish_release(ctx, fill)
+    log.info(f"Release: {folder}")
+    return str(folder)
+
+
 def gate(ctx: RunContext, name: str, params: GateParams) -> str:
-    """Run a gate; raises if it blocks."""
+    """Run a gate; raises if it blocks and nobody approved."""
+    from clipquarry.pipeline.approving import settle
     from clipquarry.pipeline.gates import run_gate
 
-    result = run_gate(name, ctx.spec, ctx.folder, ctx.data, params)
+    result = run_gate(name, ctx.spec, ctx.folder, ctx.data, params, ctx.settings.check_folders)
     for line in result.lines:
         log.info(line)
     if result.blocked:
         log.info(f"The report shows the rows: {ctx.place.report_page}")
-        raise result.error()
+    verdict = settle(ctx, result)
     log.info(result.sentence)
-    return str(result.verdict)
+    return verdict
 
 
 def report(ctx: RunContext) -> str:
@@ -223,6 +271,8 @@ def report(ctx: RunContext) -> str:
     if not ctx.place.run_file.exists() and not failures_of(ctx.folder):
         raise NothingToDo("The run did not begin, so there is nothing to report.")
     update_run_file(ctx, ended=datetime.now(UTC).isoformat())
+    for note in ctx.place.waits():  # of a run that was stopped while it waited
+        stop_waiting(note)
     tell_stops(ctx)
     with ctx.ledger() as ledger:
         if ctx.recorded.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clipquarry.datasets.model import HERE
 from clipquarry.files import sweep_unfinished
 from clipquarry.pipeline.context import RunContext
 from clipquarry.store import Store
@@ -25,7 +26,12 @@ def sweep(ctx: RunContext) -> None:
     # Lists, annotations, proposals; a folder of the layout may be a link to another disk, and is searched by its own name.
     sweep_unfinished(ctx.data.dataset(ctx.spec.root), older_than=HALF_MADE_SECONDS, depth=1)
     classes = ctx.spec.item.level - 1
-    for name in ("videos", "resized", "excerpts", "rawframes"):
+    for name in ("videos", "resized", "excerpts", "rawframes", "audio", "audio_features", "features"):
         for split in ctx.spec.splits if ctx.spec.layout.get(name) else ():
+            if ctx.spec.folder(name, split) == HERE:  # searched above
+                continue
             folder = ctx.data.dataset(ctx.spec.root, ctx.spec.folder(name, split))
             sweep_unfinished(folder, older_than=HALF_MADE_SECONDS, depth=classes)
+    if "sources" in ctx.spec.layout:
+        folder = ctx.data.dataset(ctx.spec.root, ctx.spec.layout["sources"])
+        sweep_unfinished(folder, older_than=HALF_MADE_SECONDS, depth=0)

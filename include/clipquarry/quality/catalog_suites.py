@@ -18,8 +18,6 @@ from clipquarry.quality.tables import REJECTED
 from clipquarry.reasons import Reason, Status
 from clipquarry.settings import DataRoot
 
-TRAIN = "train"
-
 COLUMNS = (
     "item_id", "video_id", "clip_id", "split", "label", "class_dir", "label_index", "start", "end", "row", "status",
     "reason", "evidence",
@@ -61,7 +59,11 @@ def csv_rows(published: Expected, counts: Mapping[str, int], params: GateParams)
         table = pd.DataFrame({"item_id": [f"{split}/csv"], "rows": [rows]})
         expected = published.rows.get(split)
         if expected is None:
-            yield Suite("rows", table, skipped=[("annotations.rows", f"no number of rows is published for {split}")])
+            yield Suite(
+                f"csv_rows_{split}",
+                table,
+                skipped=[("annotations.rows", f"no number of rows is published for {split}")],
+            )
             continue
         official = expected.provenance in ("counted", "documented")
         severity = counting(params, "error") if official else "warn"
@@ -74,7 +76,7 @@ def csv_rows(published: Expected, counts: Mapping[str, int], params: GateParams)
         else:
             exact = {"column": "rows", "value_set": expected.counts}
             rule = Rule("annotations.rows", IN_SET, exact, split, severity=severity, show=("rows",), note=note)
-        yield Suite("rows", table, [rule])
+        yield Suite(f"csv_rows_{split}", table, [rule])
 
 
 def _either(counts: Sequence[int]) -> str:
@@ -115,12 +117,20 @@ def source_rules(spec: DatasetSpec) -> list[Rule]:
     """Rules for the video and the times of every row of a catalog."""
     own = r"[^\s/\\]+"
     id_regex = spec.item.id_regex or (YOUTUBE_ID.pattern if namespace_of(spec) == YOUTUBE else own)
+    syntax = {"column": "video_id", "regex": rf"\A(?:{id_regex})\Z"}
+    return [Rule("annotations.id_syntax", MATCH, syntax, show=CSV_ROW), *([] if spec.has_files else _time_rules())]
+
+
+def _time_rules() -> list[Rule]:
     return [
-        Rule("annotations.id_syntax", MATCH, {"column": "video_id", "regex": rf"\A(?:{id_regex})\Z"}, show=CSV_ROW),
         Rule("annotations.time_order", BETWEEN, {"column": "start", "min_value": 0}, "start", show=CSV_ROW),
         Rule("annotations.time_order", "ExpectColumnPairValuesAToBeGreaterThanB",
              {"column_A": "end", "column_B": "start"}, "end", show=CSV_ROW),
     ]  # fmt: skip
+
+
+NO_WINDOW = "items are whole files"
+"""Why checks of windows are skipped."""
 
 
 def length_rule(spec: DatasetSpec) -> Rule:

@@ -28,3 +28,11 @@ class Check:
     blocks_above: str = ""
     advice: str = field(kw_only=True)
     broken: str = field(default="rows break this", kw_only=True)
+    approvable: bool | None = field(default=None, kw_only=True)
+    """Whether a person may release although it blocks. Unset: only a check that blocks above a share. What is damaged or is not
+    what its record says is never released; how much is missing, or what the publisher did, is for people to judge.
+    """
+
+    @property
+    def may_be_approved(self) -> bool:
+        return bool(self.blocks_above) if self.approvable is None else self.approvable

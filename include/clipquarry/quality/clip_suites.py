@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from clipquarry.datasets.model import DatasetSpec
-from clipquarry.quality import content, disk, near_copies
+from clipquarry.ids import VIDEO_SUFFIXES
+from clipquarry.quality import content, disk, frame_folders, near_copies
+from clipquarry.quality.catalog_suites import NO_WINDOW
 from clipquarry.quality.declared import declared_splits
 from clipquarry.quality.engine import BETWEEN, EQUAL, IN_SET, MATCH, ROWS, Rule, Suite
 from clipquarry.quality.params import GateParams, share_of_several
@@ -30,25 +32,40 @@ _WHY = ("status", "reason", "evidence")
 def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
     """The suites of the gate ``clips``."""
     recorded = run.load("recorded", (*TEXT, *NUMBERS, "source"))
-    yield from result_suites(spec, run, recorded, params)
-    yield clip_suite(spec, run, recorded, data, params)
-    yield shorter_suite(spec, recorded, params)
+    yield from result_suites(spec, run, recorded, params, step=_bringing(spec))
+    if spec.has_folders:
+        yield folder_suite(spec, run, recorded, data, params)
+    elif spec.has_files:
+        yield file_suite(spec, run, recorded, data)
+    else:
+        yield clip_suite(spec, run, recorded, data, params)
+        yield shorter_suite(spec, recorded, params)
     yield height_suite(spec, run, params)
     yield from content_suites(spec, run, data, params)
+
+
+def _bringing(spec: DatasetSpec) -> str:
+    """The step that brings the items."""
+    if spec.has_folders:
+        return "collect_frames"
+    return "collect" if spec.has_files else "fetch"
 
 
 def content_suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
     """Suites of the clips' content, and of near copies among other clips."""
     shown = run.optional("recorded", ("item_id", "status", *content.COLUMNS))
     clips = None if shown is None else pick(shown, present(shown))
-    yield from content.clip_suites(clips, params, sound_wanted=spec.recipe.audio != "none")
+    yield from content.clip_suites(clips, params, sound_wanted=spec.recipe.audio != "none" and not spec.has_files)
     states = {name: data.state(name) for name in params.compare_with}
     others = [
         near_copies.Other(name, table, name in params.same_ids)
         for name, path in states.items()
         if (table := near_copies.load(path)) is not None
     ]
-    yield near_copies.suite("clips.near_copy", near_copies.load(run.place.recorded), params, others)
+    samples = near_copies.load(run.place.recorded)
+    if samples is not None and spec.parents:  # which show the same by their nature
+        samples = pick(samples, ~samples["split"].isin(spec.parents))
+    yield near_copies.suite("clips.near_copy", samples, params, others)
 
 
 def result_suites(
@@ -70,7 +87,7 @@ def one_result(check: str, asked: pd.Series[str], answered: pd.Series[str]) -> S
     counts = np.bincount(codes[len(asked) :], minlength=len(ids))
     table = pd.DataFrame({"item_id": pd.Series(ids, dtype="str"), "results": counts})
     rule = Rule(check, BETWEEN, {"column": "results", "min_value": 1, "max_value": 1}, show=("results",))
-    return Suite("results", table, [rule])
+    return Suite(f"{check.partition('.')[0]}_results", table, [rule])
 
 
 def _selected(recorded: pd.DataFrame, catalog: pd.DataFrame, params: GateParams) -> Iterator[Suite]:
@@ -150,7 +167,7 @@ def wanted_path(spec: DatasetSpec, folder: str, rows: pd.DataFrame, *, suffixed:
     stem = stem + rows["clip_id"]
     if not suffixed:
         return stem
-    first, *others = spec.item.ext
+    first, *others = suffixes(spec)
     wanted = stem + f".{first}"
     for suffix in others:
         other = stem + f".{suffix}"
@@ -158,17 +175,25 @@ def wanted_path(spec: DatasetSpec, folder: str, rows: pd.DataFrame, *, suffixed:
     return wanted
 
 
-def file_rules(numbers: Sequence[str], said: str) -> list[Rule]:
+def suffixes(spec: DatasetSpec) -> list[str]:
+    """Suffixes, without dots, that an item's file may have: the data set's; where files stay as published, any video's."""
+    more = [suffix.removeprefix(".") for suffix in VIDEO_SUFFIXES] if spec.has_files else []
+    lower = dict.fromkeys((*spec.item.ext, *more))
+    return list(dict.fromkeys((*lower, *map(str.upper, lower)))) if spec.has_files else list(lower)
+
+
+def file_rules(numbers: Sequence[str], said: str, *, timed: bool = True) -> list[Rule]:
     """Rules for any video file, with the columns ``wanted_path``, ``videos_with_these_bytes`` and ``disk``;
-    ``numbers`` are at least 1. ``said``: how many files were read.
+    ``numbers`` are at least 1. ``said``: how many files were read. ``timed``: they have a length in seconds.
     """
     facts = [
         Rule("clips.facts", BETWEEN, {"column": name, "min_value": 1}, name, show=(name, "source")) for name in numbers
     ]
+    length = Rule("clips.facts", BETWEEN, {"column": "duration", "min_value": 0, "strict_min": True}, "duration",
+                  show=("duration", "source"))  # fmt: skip
     return [
         *facts,
-        Rule("clips.facts", BETWEEN, {"column": "duration", "min_value": 0, "strict_min": True}, "duration",
-             show=("duration", "source")),
+        *([length] if timed else []),
         Rule("clips.sha256", MATCH, {"column": "sha256", "regex": r"\A[0-9a-f]{64}\Z"}, show=("sha256", "source")),
         Rule("clips.path", EQUAL, {"column_A": "path", "column_B": "wanted_path"}, show=("path", "wanted_path")),
         Rule("clips.on_disk", IN_SET, {"column": "disk", "value_set": [""]}, show=("path", "disk"), note=said),
@@ -205,6 +230,35 @@ def clip_suite(spec: DatasetSpec, run: RunTables, recorded: pd.DataFrame, data: 
                  worst_by="seconds_over", block_share=share_of_several(params.long_error, len(clips))),
         ],
     )  # fmt: skip
+
+
+def file_suite(spec: DatasetSpec, run: RunTables, recorded: pd.DataFrame, data: DataRoot) -> Suite:
+    """Suite of the present items that are whole files: nothing says how long they should be."""
+    files = pick(recorded, present(recorded))
+    files["wanted_path"] = wanted_path(spec, "videos", files)
+    files["videos_with_these_bytes"] = same_bytes(files)
+    looked = disk.look(files, data.root, run.seed)
+    files["disk"] = looked.problems
+    rules = file_rules(("bytes", "frames", "width", "height"), looked.said)
+    skipped = [(check, NO_WINDOW) for check in ("clips.longer", "clips.shorter")]
+    return Suite("clips", files, rules, skipped=skipped)
+
+
+def folder_suite(
+    spec: DatasetSpec, run: RunTables, recorded: pd.DataFrame, data: DataRoot, params: GateParams
+) -> Suite:
+    """Suite of the present items that are folders of frames: both ends of all, every name of some, the contents of a few."""
+    folders = pick(recorded, present(recorded))
+    folders["wanted_path"] = wanted_path(spec, "rawframes", folders, suffixed=False)
+    folders["videos_with_these_bytes"] = same_bytes(folders)
+    looked = frame_folders.look(spec.item, folders, data.root, params.sample_folders, run.seed)
+    contents = frame_folders.other_contents(spec.item, folders, data.root, run.seed)
+    folders["disk"] = [
+        one or two or three for one, two, three in zip(looked.gaps, looked.odd, contents.odd, strict=True)
+    ]
+    rules = file_rules(("bytes", "frames", "width", "height"), f"{looked.said} {contents.said}", timed=False)
+    skipped = [(check, NO_WINDOW) for check in ("clips.longer", "clips.shorter")]
+    return Suite("clips", folders, rules, skipped=skipped)
 
 
 def shorter_suite(spec: DatasetSpec, recorded: pd.DataFrame, params: GateParams) -> Suite:

@@ -22,6 +22,8 @@ CONTENTS: Final = 20
 """Files that are read to the end and compared by checksum."""
 CONTENT_BYTES: Final = 1 << 30
 """Bytes that are read of all of them together; larger files are skipped."""
+_PIECE: Final = 1 << 14
+"""Rows whose paths are Python's texts at the same time: those of a whole data set take as much memory as its tables."""
 EMPTY: Final = "it is empty"
 _ABSENT: Final = "it is not there"
 _LEAVES: Final = "the path leaves the data root"
@@ -34,9 +36,11 @@ _BEGINS: Final[Mapping[str, tuple[int, tuple[bytes, ...]]]] = {
     "flv": (0, (b"FLV",)),
     "ogv": (0, (b"OggS",)),
     "wmv": (0, (b"\x30\x26\xb2\x75",)),
+    "wav": (0, (b"RIFF", b"RF64")),
+    "npy": (0, (b"\x93NUMPY",)),
 }
 """By suffix: position and values of a container's signature (ISO 14496-12, 4.2; QuickTime alike; RFC 8794, 11.2.1;
-RIFF and AVI; FLV 10.1, E.2; RFC 3533, 6; ASF 3.1). Streams without a header (``.ts``, ``.mpg``) have none.
+RIFF, AVI and wav; FLV 10.1, E.2; RFC 3533, 6; ASF 3.1; EBU 3306; numpy.lib.format). Streams without a header (``.ts``, ``.mpg``) have none.
 """
 
 
@@ -69,20 +73,24 @@ def look(table: pd.DataFrame, root: Path, seed: str, *, headers: int = HEADERS, 
     """Compare files with ``path``, ``bytes`` and ``sha256`` of their rows; -1 and ``""`` are unknown and not
     compared.
     """
-    paths, sizes, sums = (table[name].tolist() for name in ("path", "bytes", "sha256"))
-    problems = [_size_problem(root, path, size) for path, size in zip(paths, sizes, strict=True)]
+    paths, sizes, sums = table["path"], table["bytes"], table["sha256"]
+    problems: list[str] = []
+    for at in range(0, len(table), _PIECE):
+        some = (column.iloc[at : at + _PIECE].tolist() for column in (paths, sizes))
+        problems += [_size_problem(root, path, size) for path, size in zip(*some, strict=True)]
     begun = 0
-    for index in sample(len(paths), headers, seed):
+    for index in sample(len(table), headers, seed):
         if not problems[index]:
-            problems[index] = _begin_problem(root, paths[index])
+            problems[index] = _begin_problem(root, paths.iloc[index])
             begun += 1
     read, left = 0, CONTENT_BYTES
-    for index in sample(len(paths), contents, f"{seed} contents"):
-        if not problems[index] and sums[index] and 0 < sizes[index] <= left:
-            left -= int(sizes[index])
+    for index in sample(len(table), contents, f"{seed} contents"):
+        size, digest = int(sizes.iloc[index]), sums.iloc[index]
+        if not problems[index] and digest and 0 < size <= left:
+            left -= size
             read += 1
-            problems[index] = _content_problem(root, paths[index], sums[index])
-    said = f"Looked at on disk: sizes of all {len(paths):,}, beginnings of {begun:,}, contents of {read:,}."
+            problems[index] = _content_problem(root, paths.iloc[index], digest)
+    said = f"Looked at on disk: sizes of all {len(table):,}, beginnings of {begun:,}, contents of {read:,}."
     return Looked(problems, said)
 
 

@@ -19,9 +19,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from clipquarry.errors import UserError
 from clipquarry.quality.check import Check, Severity
 from clipquarry.quality.light_import import light_imports
 from clipquarry.quality.results import WORST, CheckResult
+from clipquarry.quality.stored_suites import Keep
 from clipquarry.quality.wording import broken_sentence
 
 _LEVELS: Final[Mapping[Severity, str]] = {"error": "critical", "warn": "warning", "info": "info"}
@@ -33,6 +35,16 @@ IN_SET: Final = "ExpectColumnValuesToBeInSet"
 MATCH: Final = "ExpectColumnValuesToMatchRegex"
 UNIQUE: Final = "ExpectColumnValuesToBeUnique"
 ROWS: Final = "ExpectTableRowCountToBeBetween"
+OF_COLUMNS: Final = frozenset(
+    {
+        "ExpectColumnToExist",
+        "ExpectTableColumnCountToBeBetween",
+        "ExpectTableColumnCountToEqual",
+        "ExpectTableColumnsToMatchOrderedList",
+        "ExpectTableColumnsToMatchSet",
+    }
+)
+"""Expectations about the columns of a table, which need all of them."""
 
 _WIDE: Final = {"int8": "int64", "int16": "int64", "int32": "int64", "float32": "float64"}
 _RESULT_FORMAT: Final = {"result_format": "COMPLETE", "return_unexpected_index_query": False}
@@ -63,6 +75,10 @@ class Rule:
     """A sentence added to the result, such as the size of the sample."""
     list_rows: bool = True
     """False: the file has the rows under another scope already."""
+    own: str = ""
+    """The file of a user's own suite. Rows without a value are then left out, as the library does; and what cannot
+    be checked is an error of that file.
+    """
 
     def levels(self, usual: Severity) -> dict[Severity, float]:
         """The share above which each severity is reached; ``usual`` is the check's own."""
@@ -127,9 +143,11 @@ def _expectation(rule: Rule, index: int, level: Severity, share: float, checked:
     import great_expectations.expectations as gxe
 
     kwargs = dict(rule.kwargs)
-    if share > 0:
+    if share > 0 and not rule.own:
         kwargs["mostly"] = _mostly(share, checked)
-    meta = {"rule": index, "level": level}
+    meta = {"rule": index, "check": rule.check, "scope": rule.scope, "level": level} | (
+        {"nulls": True} if rule.own else {}
+    )
     return getattr(gxe, rule.expectation)(**kwargs, severity=_LEVELS[level], meta=meta)
 
 
@@ -140,13 +158,13 @@ def _holds_lists(column: pd.Series[Any]) -> bool:
 
 class Engine:
     """One in-memory context for the suites of a gate; only the table of the current suite is held. ``checks``: the
-    catalogue, by id.
+    catalogue, by id. ``keep`` gets each suite with its table.
 
     It is created for the first suite with a rule: a gate that leaves out all its checks imports nothing.
     """
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
-        self._checks = checks
+    def __init__(self, checks: Mapping[str, Check], keep: Keep | None = None) -> None:
+        self._checks, self._keep = checks, keep
 
     @cached_property
     def _whole(self) -> Any:
@@ -168,6 +186,11 @@ class Engine:
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
         asset = context.data_sources.add_pandas("tables").add_dataframe_asset("table")
         return asset.add_batch_definition_whole_dataframe("whole")
+
+    def build(self, rule: Rule) -> Any:
+        """The rule in Great Expectations. Raises one of its own errors for arguments that it does not take."""
+        _ = self._whole
+        return _expectation(rule, 0, "error", 0, 0)
 
     def run(self, suite: Suite) -> Iterator[Finding]:
         """Check every rule of a suite, in order. A rule that cannot be checked counts as a broken ``error``.
@@ -204,18 +227,25 @@ class Engine:
         for expectation in expectations:
             together.add_expectation(expectation)
         # Great Expectations hashes every column of a table, so it gets only the needed ones.
-        columns = list(dict.fromkeys(name for each in expectations for name in _columns(each))) or list(
-            table.columns[:1]
-        )
+        names = dict.fromkeys(name for rule in suite.rules for name in columns_of(rule.kwargs))
+        if any(rule.expectation in OF_COLUMNS for rule in suite.rules):
+            names = dict.fromkeys([str(name) for name in table.columns])
+        columns = [name for name in names if name in table.columns] or list(table.columns[:1])
         # Numbers of other sizes are processed one by one in Python.
         wide = {name: kind for name in columns if (kind := _WIDE.get(table[name].dtype.name))}
-        batch = whole.get_batch({"dataframe": table[columns].astype(wide)})
-        return list(batch.validate(together, result_format=_RESULT_FORMAT).results)
+        frame = table[columns].astype(wide)
+        batch = whole.get_batch({"dataframe": frame})
+        results = list(batch.validate(together, result_format=_RESULT_FORMAT).results)
+        if self._keep is not None:
+            self._keep(together.to_json_dict(), frame)
+        return results
 
 
-def _columns(expectation: Any) -> list[str]:
-    one = [getattr(expectation, name, None) for name in ("column", "column_A", "column_B")]
-    return [str(name) for name in (*one, *(getattr(expectation, "column_list", None) or ())) if name is not None]
+def columns_of(kwargs: Mapping[str, Any]) -> list[str]:
+    """The columns that the arguments of an expectation name."""
+    one = [kwargs.get(name) for name in ("column", "column_A", "column_B")]
+    listed = kwargs.get("column_list")
+    return [str(name) for name in (*one, *(listed if isinstance(listed, list) else ())) if name is not None]
 
 
 def _problem(result: Any) -> str:
@@ -232,19 +262,25 @@ def _finding(check: Check, rule: Rule, suite: Suite, table: pd.DataFrame, result
     broken = [level for level in results if not results[level].success]
     severity: Severity = "error" if "error" in broken else next(iter(levels))
     first = results[severity]
-    if problem := next(filter(None, map(_problem, results.values())), ""):
+    problem = next(filter(None, map(_problem, results.values())), "")
+    if problem and rule.own:
+        raise UserError(f"{rule.own}: it cannot be checked on the table '{suite.name}': {plain(problem)}.")
+    if problem:
         text = f"Great Expectations could not check this ({plain(problem)}); nothing is known, so it counts as broken."
         return Finding(_result(check, rule, "error", False, first, sentence=text, checked=len(table)))
     facts = first.result
-    if "unexpected_count" not in facts:  # a rule about the whole table
-        observed, good = plain(facts.get("observed_value")), not broken
-        text = f"{'Holds' if good else 'Does not hold'}: {observed} in {len(table):,} rows{_wanted(rule)}."
+    if not {"element_count", "unexpected_count"} <= facts.keys():  # a rule about the whole table
+        observed, good = _observed(facts), not broken
+        told = "" if observed is None else f": {observed}"
+        text = f"{'Holds' if good else 'Does not hold'}{told} in {len(table):,} rows{_wanted(rule)}."
         return Finding(
             _result(check, rule, severity, good, first, sentence=text, observed=observed, checked=len(table),
                     unexpected=int(not good), share=float(not good))
         )  # fmt: skip
     checked, unexpected = int(facts["element_count"]), int(facts["unexpected_count"])
-    if int(facts.get("missing_count") or 0):  # a defect of ours: see Rule
+    if rule.own:
+        checked -= int(facts.get("missing_count") or 0)
+    elif int(facts.get("missing_count") or 0):  # a defect of ours: see Rule
         text = f"{facts['missing_count']} values were absent and could not be checked, so it counts as broken."
         return Finding(_result(check, rule, "error", False, first, sentence=text, checked=checked))
     share = unexpected / checked if checked else 0.0
@@ -265,6 +301,14 @@ def _finding(check: Check, rule: Rule, suite: Suite, table: pd.DataFrame, result
                 worst=worst),
         rows if rule.list_rows and unexpected else None,
     )  # fmt: skip
+
+
+def _observed(facts: Mapping[str, Any]) -> Any:
+    """What a rule about a whole table saw; of sets the library tells only what is too many or lacks."""
+    for name, said in (("partial_unexpected_list", "unexpected"), ("partial_missing_list", "missing")):
+        if facts.get(name):
+            return f"{said} {', '.join(str(plain(one)) for one in facts[name][:5])}"
+    return plain(facts.get("observed_value"))
 
 
 def _wanted(rule: Rule) -> str:
@@ -294,6 +338,10 @@ def _result(check: Check, rule: Rule, severity: Severity, success: bool, result:
         if key != "batch_id"
     }
     more["advice"] = "" if success else check.advice
+    # Where Great Expectations could not check, nothing is known, and nobody can approve that.
+    known = more.get("unexpected") is not None
+    allowed = {"warn": known, "error": known and check.may_be_approved, "info": False}
+    more["approvable"] = not success and allowed[severity]
     return CheckResult(
         check.id, check.title, severity, success, rule.scope,
         expectation={"type": config.type, "kwargs": kwargs},

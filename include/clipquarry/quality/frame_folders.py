@@ -1,4 +1,4 @@
-"""Inspection of frame folders on disk: numbers without a gap, no empty file, every file a whole JPEG of one size.
+"""Inspection of frame folders on disk: numbers without a gap, no empty file, every file a whole JPEG or PNG of one size.
 
 A whole data set has hundreds of millions of frames, so each folder is probed at both ends. A sample, drawn by the
 run's name, is listed name by name, with the sizes of its files and the headers of some.
@@ -7,7 +7,6 @@ run's name, is listed name by name, with the sizes of its files and the headers 
 from __future__ import annotations
 
 import os
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,14 +14,16 @@ from typing import Final
 import pandas as pd
 
 from clipquarry.datasets.model import Item
-from clipquarry.quality.disk import place, sample
+from clipquarry.files import sha256_of_files
+from clipquarry.ids import FLOW_X, FLOW_Y
+from clipquarry.media.frame_content import TAIL, frame_size, has_end, kind_of
+from clipquarry.quality.disk import CONTENT_BYTES, CONTENTS, place, sample
 
 HEADERS: Final = 20_000
 """Frames whose headers are read, over all folders of the sample."""
 SIZES: Final = 1_000_000
 """Frames whose file sizes are read, over all folders of the sample."""
-_TAIL: Final = 1024
-_NO_JPEG: Final = (0xD8, 0x01, *range(0xD0, 0xD8))
+FLOW: Final = (FLOW_X, FLOW_Y)
 _LEAVES: Final = "the path leaves the data root"
 
 
@@ -65,6 +66,27 @@ def look(item: Item, table: pd.DataFrame, root: Path, folders: int, seed: str) -
         f"{budget.sizes_seen:,} frames, headers of {budget.headers_seen:,}."
     )
     return Folders(gaps, odd, said)
+
+
+def other_contents(item: Item, table: pd.DataFrame, root: Path, seed: str) -> Folders:
+    """Read a few folders whole, and compare them with the ``sha256`` of their rows (of ``frames`` frames, ``bytes`` together)."""
+    odd = [""] * len(table)
+    columns = [table[name].tolist() for name in ("path", "frames", "bytes", "sha256")]
+    read, left = 0, CONTENT_BYTES
+    for index in sample(len(table), CONTENTS, f"{seed} contents"):
+        path, count, size, recorded = (column[index] for column in columns)
+        where = place(root, path)
+        if where is None or not recorded or not 0 < size <= left:
+            continue
+        left -= int(size)
+        read += 1
+        names = (item.rgb_pattern.format(item.start_index + number) for number in range(count))
+        try:
+            found, _ = sha256_of_files(Path(where) / name for name in names)
+        except OSError:
+            continue  # the check of the numbers names absent ones
+        odd[index] = "" if found == recorded else "other frames than were recorded"
+    return Folders([""] * len(table), odd, f"Contents of {read:,} folders.")
 
 
 @dataclass
@@ -116,7 +138,7 @@ def _odd_images(item: Item, folder: str, frames: int, size: tuple[int, int], bud
         budget.sizes_seen += 1
         if _size(f"{folder}/{name(first + number)}") == 0:
             return f"{name(first + number)} is empty"
-    if not item.rgb_pattern.lower().endswith((".jpg", ".jpeg")):
+    if not item.rgb_pattern.lower().endswith((".jpg", ".jpeg", ".png")):
         return ""
     ends = {0, frames // 2, frames - 1} if frames > 0 else set()
     for number in sorted({*ends, *sample(max(0, frames), budget.headers, seed)}):
@@ -132,37 +154,23 @@ def jpeg_problem(path: str, size: tuple[int, int]) -> str:
     """
     try:
         with open(path, "rb") as handle:
-            found = jpeg_size(handle.read(1 << 16))
+            found = frame_size(handle.read(1 << 16), path)
             end = handle.seek(0, os.SEEK_END)
-            handle.seek(max(0, end - _TAIL))
-            whole = b"\xff\xd9" in handle.read()
+            handle.seek(max(0, end - TAIL))
+            whole = has_end(handle.read(), path)
     except (OSError, ValueError):
         return ""
     if found is None:
-        return "is no JPEG"
+        return f"is no {kind_of(path)}"
     if min(size) > 0 and found != size:
         return f"is {found[0]}x{found[1]}, recorded is {size[0]}x{size[1]}"
     return "" if whole else "has no end: the file was cut off"
 
 
 def _names(folder: str, prefix: str) -> set[str]:
+    """Names with a prefix, which may be empty; images of flow only where it names them."""
+    other = () if prefix.startswith(FLOW) else FLOW
     try:
-        return {name for name in os.listdir(folder) if name.startswith(prefix)}  # noqa: PTH208
+        return {name for name in os.listdir(folder) if name.startswith(prefix) and not name.startswith(other)}  # noqa: PTH208
     except (OSError, ValueError):
         return set()
-
-
-def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height from the first bytes of a JPEG (ITU T.81, B.2.2), None if it has none."""
-    at = 0
-    while data[at : at + 1] == b"\xff" and at + 1 < len(data):
-        marker = data[at + 1]
-        if marker == 0xFF or marker in _NO_JPEG:  # padding, or a marker without a length
-            at += 1 if marker == 0xFF else 2
-            continue
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack(">HH", data[at + 5 : at + 9].ljust(4, b"\0"))
-            return (width, height) if width and height else None
-        (length,) = struct.unpack(">H", data[at + 2 : at + 4].ljust(2, b"\0"))
-        at += 2 + max(length, 2)
-    return None

@@ -18,20 +18,20 @@ from clipquarry.settings import DataRoot
 FRAME_TOLERANCE = 2
 """Frames that a folder may have more or fewer than rate x duration."""
 
-FRAME_CHECKS = tuple(check.id for check in CHECKS if check.gate == "frames")
+FRAME_CHECKS = tuple(check.id for check in CHECKS if check.id.startswith("frames."))
 """Ids of the shared checks of frame folders."""
 ITEM = ("item_id", "split", "class_dir", "clip_id", "status", "reason", "evidence", "path")
 _WHY = ("status", "reason", "evidence")
 
 
-def asked_clips(run: RunTables) -> pd.DataFrame:
-    """Clips that are there, with ``asked``: whether this run works on them."""
-    clips = run.load("recorded", ("item_id", "status", "start", "end", "frames", "width", "height"))
-    clips = pick(clips, present(clips))
+def asked_clips(run: RunTables, spec: DatasetSpec) -> pd.DataFrame:
+    """Clips that are there and of which more is made, with ``asked``: whether this run works on them."""
+    clips = run.load("recorded", ("item_id", "split", "status", "start", "end", "frames", "width", "height"))
+    clips = pick(clips, present(clips) & ~clips["split"].isin(spec.parents))
     if run.has("plan"):  # a refresh records the whole data set, and works on its requests
         clips["asked"] = among(clips["item_id"], run.ids("plan"))
     else:
-        clips["asked"] = True
+        clips["asked"] = not run.place.plan_file.exists()  # a plan without shards asks for nothing
     return clips
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clipquarry import fingerprint
+from clipquarry.datasets.splits import number_of, ranks
 from clipquarry.fingerprint import FRAMES, Prints
 from clipquarry.manifest import column_names, read_table, scalar
 from clipquarry.quality.content import NOBODY_LOOKED, said
@@ -26,7 +27,6 @@ from clipquarry.quality.tables import PRESENT, in_seconds
 
 COLUMNS: Final = ("item_id", "video_id", "split", "start", "end", "status", "fingerprint")
 
-_ORDER: Final = ("train", "val", "test")
 _TURNS: Final = (0, 21, 42)
 """Bits by which hashes are rotated: neighbours have the same first twenty or so in each order."""
 _NEIGHBOURS: Final = 4
@@ -113,16 +113,17 @@ def suite(check: str, clips: pd.DataFrame | None, params: GateParams, others: Se
     if clips is None or (len(clips) and not clips["fingerprint"].fillna("").ne("").any()):
         return Suite("near_copies", pd.DataFrame(), skipped=[(check, NOBODY_LOOKED)])
     clips = clips.reset_index(drop=True)
-    splits = sorted(
-        clips["split"].unique(), key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
-    )
-    if len(splits) < 2 and not others:
+    places = ranks(clips["split"].unique())
+    rank = clips["split"].map(places).to_numpy(dtype=np.int64)
+    number = clips["split"].map(number_of)
+    if not any(places.values()) and not others:
         return Suite("near_copies", pd.DataFrame(), skipped=[(check, "the clips are of one split")])
-    rank = clips["split"].map({name: at for at, name in enumerate(splits)}).to_numpy()
     copy_of = pd.Series("", index=clips.index, dtype=object)
-    for later in range(1, len(splits)):
-        ours, theirs = (clips[mask] for mask in (rank == later, rank < later))
-        _tell(copy_of, ours, theirs, "")
+    for one in number.unique():  # the splits of one number divide the same clips
+        here = (number == one).to_numpy()
+        for later in range(1, int(rank[here].max()) + 1):
+            ours, theirs = (clips[here & mask] for mask in (rank == later, rank < later))
+            _tell(copy_of, ours, theirs, "")
     for other in others:
         _tell(copy_of, clips, other.clips.reset_index(drop=True), f"{other.name}: ", same_ids=other.same_ids)
     looked = clips["fingerprint"].fillna("").ne("") & ((rank > 0) | bool(others))
@@ -145,4 +146,5 @@ def _tell(
     windows = theirs[["start", "end"]].to_numpy()
     for mine, other in zip(first[::-1], second[::-1], strict=True):
         begin, end = windows[other]
-        copy_of[ours.index[mine]] = f"{prefix}{names[other]} ({begin:g} to {end:g} s)"
+        window = "" if pd.isna(begin) else f" ({begin:g} to {end:g} s)"
+        copy_of[ours.index[mine]] = f"{prefix}{names[other]}{window}"

@@ -52,8 +52,10 @@ class GateParams(BaseModel):
     """Rows of boxes that are there a second time, of all rows of boxes."""
     our_fault_error: Share = 0.05
     """Clips lost to our own tools, of all usable clips."""
+    encode: bool | None = None
+    """Whether videos were to be made of folders of frames; none: as the run's folder says."""
     made_error: Share = 0.05
-    """Clips whose resized copy, excerpt or frames could not be made."""
+    """Clips whose resized copy, excerpt, frames, sound or features could not be made."""
     proposal_coverage_warn: Share = 0.95
     """Annotated key frames with a proposal, of all; fewer warn."""
     proposal_coverage_error: Share = 0.5
@@ -67,6 +69,8 @@ class GateParams(BaseModel):
     """The same of proposals of a detector that was chosen here, whose threshold costs some."""
     own_recall_error: Share = 0.2
     """The same; fewer block."""
+    imbalance_warn: float = Field(default=20.0, ge=1)
+    """Labels of the most frequent action of train, divided by those of another; actions above warn."""
     misaligned_error: Share = 0.05
     """Videos whose labels seem to be mirrored, turned or seconds away, of all; a whole split that is blocks too."""
 
@@ -94,13 +98,28 @@ class GateParams(BaseModel):
     """Fixed width and height of frames, pixels."""
     frame_fps: float | None = Field(default=None, gt=0)
     """Frames a second; unset: the clip's own rate."""
+    flow: bool | None = None
+    """Optical flow was made beside the frames; unset: not checked."""
+    flow_still_warn: Share = 0.1
+    """Clips whose optical flow has no motion at all, of those with flow; more warn, a single one never."""
     sample_folders: int = Field(default=200, ge=0)
     """Frame folders that are listed name by name, with the sizes of their frames and the headers of some, drawn by the run's name. Of all
     others the first frame, the last and the one after it are looked for.
     """
 
-    lists: tuple[Literal["videos", "rawframes"], ...] | None = None
-    """List formats that must be there; unset: videos, and rawframes when the frames stage was on."""
+    audio: bool | None = None
+    """The audio stage was on; unset: when its folder is there."""
+    audio_features: bool | None = None
+    """The audio_features stage was on; unset: when its folder is there."""
+
+    list_thirds: bool = False
+    """The counts in lists of frames are a third of the folder's images, as FineGYM's tool of mmaction2 writes them."""
+
+    releases_apart: bool = True
+    """Training of each release of a data set is compared with the evaluation of all; false: with that of the same release."""
+
+    lists: tuple[Literal["videos", "rawframes", "rawframes_flow"], ...] | None = None
+    """List formats that must be there; unset: videos, rawframes when the frames stage was on, and those that the run wrote."""
 
 
 def share_of_several(share: float, rows: int) -> float:

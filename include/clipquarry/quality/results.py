@@ -46,6 +46,8 @@ class CheckResult:
     worst: tuple[dict[str, Any], ...] = ()
     advice: str = ""
     """What to do, for a check that did not hold."""
+    approvable: bool = False
+    """It did not hold, and a person may release all the same."""
 
     @property
     def cure(self) -> str:
@@ -81,6 +83,10 @@ class GateResult:
     params: dict[str, Any] = field(default_factory=dict)
     tables: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    fingerprint: str = ""
+    """Of the checks that did not hold, with the rows that broke them: the same failures have the same. Empty where none warns or
+    blocks, and in results of earlier versions.
+    """
 
     @property
     def verdict(self) -> Verdict:

@@ -196,7 +196,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("frames.size", "frames", "warn", "frames have the size that was asked for",
           "Readers that batch without resizing stop at the first odd one.", "C15",
           advice="Frames of an earlier run with another size lie there: run the stage again."),
-    Check("frames.contiguous", "frames", "error", "frames are numbered from 1 without a gap",
+    Check("frames.contiguous", "frames", "error", "frames are numbered without a gap",
           "Readers compute file names; the first gap stops a training run.", "K-I6, C14, AK-I5",
           broken="folders have a gap in their numbers",
           advice="Frames were deleted or added by hand, or the disk was full: delete the folder and run the stage "
@@ -214,5 +214,33 @@ CHECKS: Final[tuple[Check, ...]] = (
           broken="folders show hardly anything",
           advice="Look at the folders that are named; the scope says what they show. When a source is broken, put it "
                  "behind the others, delete clip and folder and run again."),
+    # frames: optical flow beside them
+    Check("flow.one_row", "frames", "error", "every clip has exactly one flow result",
+          "A clip without a result was lost by a shard.", "K-I4",
+          advice="A shard was lost: clear its task and run it again."),
+    Check("flow.made", "frames", "warn", "optical flow was made",
+          "The frames are there, so missing flow is our fault.", blocks_above="made_error",
+          broken="folders have no optical flow",
+          advice="Read the evidence. Delete a folder whose frames do not decode, and run the step again."),
+    Check("flow.pairs", "frames", "error", "there are as many images of flow x as of flow y",
+          "Readers load both by one number; the first that is absent stops a training run.", "C14",
+          broken="folders have other counts of x and y",
+          advice="Images were deleted by hand, or the disk was full: delete the folder and run the step again."),
+    Check("flow.count", "frames", "warn", "flow = frames - 1",
+          "Flow k lies between the frames k and k + 1; another count is that of other frames.", "C14",
+          broken="folders have another number of images of flow than frames - 1",
+          advice="The frames were replaced after the flow was made: run the step again, which makes both anew."),
+    Check("flow.contiguous", "frames", "error", "images of flow are numbered without a gap",
+          "Readers compute file names, from the same number as those of the frames.", "C14",
+          broken="folders have a gap in the numbers of their flow",
+          advice="Images were deleted or added by hand: delete the folder and run the step again."),
+    Check("flow.on_disk", "frames", "error", "images of flow decode and have the size of the frames",
+          "An empty, torn or odd-sized image stops a training run, or is read as motion.", "C15, C17",
+          advice="`disk` names the first odd image. Delete the folder and run the step again."),
+    Check("flow.still", "frames", "warn", "optical flow moves somewhere",
+          "Flow that is all 128 trains on nothing: the frames are copies of one another, or do not decode as they show.",
+          "C14", broken="clips have flow without any motion",
+          advice="Look at the strips of the clips in the report: frozen videos may stay, or leave your lists. When most "
+                 "clips are still, the frames of another run were read: run the step again."),
 )  # fmt: skip
 """In the order of a run."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from clipquarry.errors import UserError
 from clipquarry.files import writing
-from clipquarry.release.lock import Lock, LockHeader, LockRow, open_lock
+from clipquarry.release.lock import Lock, LockHeader, LockRow, approval_text, open_lock
 
 DURATION_TOLERANCE = 0.0005
 """Seconds; locks keep milliseconds."""
@@ -83,6 +83,8 @@ def _flat(header: LockHeader) -> dict[str, Any]:
     for key, value in asdict(header).items():
         if isinstance(value, dict):
             flat |= {f"{key}.{name}": inner for name, inner in value.items()}
+        elif key == "approved":
+            flat |= {"approved": "; ".join(map(approval_text, value))} if value else {}
         elif key not in ("clips", "version"):
             flat[key] = value
     return flat

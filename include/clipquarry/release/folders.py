@@ -11,10 +11,7 @@ from typing import NamedTuple
 from clipquarry.datasets.model import Item
 from clipquarry.errors import UserError
 from clipquarry.files import inside
-from clipquarry.ids import stems
-
-FLOW_X, FLOW_Y = "flow_x_", "flow_y_"
-"""Prefixes of the names of the flow frames in a clip's folder."""
+from clipquarry.ids import FLOW_X, FLOW_Y, stems
 
 
 class FrameCount(NamedTuple):
@@ -39,6 +36,10 @@ class SplitFolder:
     """Clips are folders (raw frames), not files."""
     prefer: Sequence[str] = ("mp4",)
     """Of a clip with several suffixes (without dots, in any case), these come first, then the alphabet."""
+    is_shared: bool = False
+    """Several splits have the folder: a clip may be asked for more than once, and its frames are counted once."""
+    _asked: set[str] = field(default_factory=set, repr=False)
+    _counts: dict[str, FrameCount] = field(default_factory=dict, repr=False)
     _listed: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -55,11 +56,23 @@ class SplitFolder:
         names = self._listed.get(folder)
         if names is None:
             names = self._listed[folder] = self._list(inside(self.root, folder) if folder else self.root)
-        # In level 2 nobody asks for a name twice, so found names need not be kept.
-        extension = names.pop(clip, None) if self.level == 2 else names.get(clip)
+        # In level 2 nobody asks for a name of a folder of one split twice, so found names need not be kept.
+        extension = names.pop(clip, None) if self.level == 2 and not self.is_shared else names.get(clip)
         if extension is None:
             return None
-        return f"{folder}/{clip}{extension}" if folder else f"{clip}{extension}"
+        path = f"{folder}/{clip}{extension}" if folder else f"{clip}{extension}"
+        if self.is_shared and self.level == 2:
+            self._asked.add(path)
+        return path
+
+    def frames(self, path: str, item: Item) -> FrameCount:
+        """The counts of the folder that :meth:`find` gave."""
+        if (known := self._counts.get(path)) is not None:
+            return known
+        count = count_frames(f"{self.root}/{path}", item)
+        if self.is_shared:
+            self._counts[path] = count
+        return count
 
     def _list(self, folder: Path) -> dict[str, str]:
         """Clip id to suffix (with its dot)."""
@@ -87,17 +100,19 @@ class SplitFolder:
     @property
     def unasked(self) -> int:
         """Clips in the listed folders that :meth:`find` was not asked for (level 2)."""
-        return sum(len(names) for names in self._listed.values()) if self.level == 2 else 0
+        return sum(len(names) for names in self._listed.values()) - len(self._asked) if self.level == 2 else 0
 
 
-def count_frames(folder: Path, item: Item) -> FrameCount:
-    """Count the frames in a clip's folder by prefix."""
-    rgb = flow_x = flow_y = 0
-    for name in os.listdir(folder):  # noqa: PTH208 - only names, and millions of them
-        if name.startswith(item.rgb_prefix):
-            rgb += 1
-        elif name.startswith(FLOW_X):
-            flow_x += 1
-        elif name.startswith(FLOW_Y):
-            flow_y += 1
-    return FrameCount(rgb, flow_x, flow_y)
+def count_frames(folder: str | Path, item: Item) -> FrameCount:
+    """Count the frames and the images of flow in a clip's folder by prefix. Flow comes first: the prefix of frames may be
+    empty.
+    """
+    names = os.listdir(folder)  # noqa: PTH208 - only names, and millions of them
+    # No name holds a slash, so that each prefix is counted without a loop over the names.
+    text = "/" + "/".join(names)
+    flow_x, flow_y = text.count(f"/{FLOW_X}"), text.count(f"/{FLOW_Y}")
+    prefix = item.rgb_prefix
+    if prefix.startswith((FLOW_X, FLOW_Y)):
+        return FrameCount(0, flow_x, flow_y)
+    rgb = text.count(f"/{prefix}") if names else 0
+    return FrameCount(rgb - FLOW_X.startswith(prefix) * flow_x - FLOW_Y.startswith(prefix) * flow_y, flow_x, flow_y)

@@ -2,7 +2,7 @@
 
 JSON lines in UTF-8. The first line is the header (:class:`LockHeader`), then comes one line per clip
 (:class:`LockRow`), sorted by path in code-point order, no path twice. It contains no times and no run names: the
-same files give the same bytes.
+same files give the same bytes. Only where a person released although a gate did not hold, it says who, when and why.
 
 Version 2 adds the ids' namespace (``namespace``), and its ``spec`` leaves out defaults. Version 1 is still read.
 """
@@ -12,9 +12,10 @@ from __future__ import annotations
 import heapq
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import groupby
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -29,6 +30,8 @@ PRODUCT = "clipquarry"
 _MAX_LINE = 1 << 20
 _LONGEST = 1e9
 """Seconds; more are an error, and so is NaN."""
+SPLITS_BETWEEN = ","
+"""Between the names of several splits that one file is in."""
 _CHUNK = 50_000
 """Rows that are sorted in memory at a time."""
 
@@ -40,12 +43,13 @@ class LockRow(NamedTuple):
     """Relative to the data root, with ``/``."""
     clip_id: str
     split: str
+    """All of them, where one file is in several (:data:`SPLITS_BETWEEN`)."""
     label_index: int
-    """0-based; -1 without a label."""
+    """0-based; -1 without a label, and where its splits number classes of their own."""
     sha256: str
     bytes: int
     duration: float
-    """Seconds; kept to a millisecond."""
+    """Seconds; kept to a millisecond. 0, as ``frames``: the file is no video."""
     frames: int
 
     def line(self) -> str:
@@ -69,6 +73,12 @@ class LockHeader:
     clips: int = 0
     """Number of lines that follow; filled in by the writer."""
     version: int = LOCK_VERSION
+    made_of: Mapping[str, str] = field(default_factory=dict)
+    """Data set to the fingerprint of its release that this one was made of. The file has the key only where there are any."""
+    approved: Sequence[Mapping[str, Any]] = ()
+    """Gates that did not hold and were released by a person: ``gate``, ``checks``, ``by``, ``because``, ``at`` (ISO 8601, UTC). The
+    file has the key only where there are any.
+    """
     namespace: str = ""
     """Namespace of the clips' ids: ``youtube``, or a data set's own. If it is empty, the data set's is written. It
     is empty in a lock of version 1.
@@ -122,7 +132,6 @@ def _sorted_lines(rows: Iterable[LockRow], folder: Path) -> Iterator[tuple[int, 
     """
     with ExitStack() as stack:
         pieces: list[IO[bytes]] = []
-        count = 0
         piece: list[LockRow] = []
 
         def spill() -> None:
@@ -135,26 +144,39 @@ def _sorted_lines(rows: Iterable[LockRow], folder: Path) -> Iterator[tuple[int, 
 
         with disk_errors(folder):
             for row in rows:
-                count += 1
                 piece.append(row)
                 if len(piece) >= _CHUNK:
                     spill()
             spill()
 
-        def keyed(handle: IO[bytes]) -> Iterator[tuple[str, str]]:
+        def rows_of(handle: IO[bytes]) -> Iterator[LockRow]:
             for line in handle:
-                text = line.decode()
-                yield json.loads(text)["path"], text
+                yield LockRow(**json.loads(line))
 
-        def merged() -> Iterator[str]:
-            last = None
-            for path, line in heapq.merge(*map(keyed, pieces)):
-                if path == last:
-                    raise UserError(f"Two clips have the path {path}: a lock file names every file once.")
-                last = path
-                yield line
+        # A file that several splits have is one line, so that the lines must be counted before the header is written.
+        whole = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+        count = 0
+        with disk_errors(folder):
+            for row in _once(heapq.merge(*map(rows_of, pieces))):
+                whole.write(row.line().encode())
+                count += 1
+        whole.seek(0)
+        yield count, (line.decode() for line in whole)
 
-        yield count, merged()
+
+def _once(rows: Iterator[LockRow]) -> Iterator[LockRow]:
+    """Rows in order of path, each file once: one of several splits gets all their names. Raises :class:`UserError` where two
+    rows differ in more.
+    """
+    for path, group in groupby(rows, lambda row: row.path):
+        first, *others = group
+        splits = sorted({first.split, *(row.split for row in others)})
+        same = first._replace(split="", label_index=-1)
+        if len(splits) <= len(others) or any(row._replace(split="", label_index=-1) != same for row in others):
+            raise UserError(f"Two clips have the path {path}: a lock file names every file once.")
+        alike = all(row.label_index == first.label_index for row in others)
+        label = first.label_index if alike else -1
+        yield first._replace(split=SPLITS_BETWEEN.join(splits), label_index=label) if others else first
 
 
 def write_lock(target: Path, header: LockHeader, rows: Iterable[LockRow]) -> int:
@@ -163,6 +185,9 @@ def write_lock(target: Path, header: LockHeader, rows: Iterable[LockRow]) -> int
     with _sorted_lines(rows, target.parent) as (count, lines), writing(target) as handle:
         told = {"namespace": header.namespace or header.dataset, "clips": count, "version": LOCK_VERSION}
         values = asdict(header) | told
+        for name in ("made_of", "approved"):  # other locks stay as they were
+            if not values[name]:
+                del values[name]
         handle.write(json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
         handle.writelines(lines)
     return count
@@ -194,10 +219,26 @@ def _header_problem(values: dict[str, Any]) -> str:
     for name in ("dataset", "spec", *(("namespace",) if values["version"] > 1 else ())):
         if not isinstance(text := values.get(name), str) or not text.isprintable() or not text:
             return f"'{name}' is no text that prints"
-    for name in ("annotations", "tools", "settings"):
+    for name in ("annotations", "tools", "settings", "made_of"):
         if not isinstance(values.get(name, {}), dict):
             return f"'{name}' is no object"
+    approved = values.get("approved", [])
+    if not isinstance(approved, list) or not all(map(_is_approval, approved)):
+        return "'approved' is no list of gates that somebody released"
     return "" if type(values.get("clips")) is int else "'clips' is no whole number"
+
+
+def _is_approval(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(checks := value.get("checks"), list):
+        return False
+    texts = [*checks, *(value.get(name) for name in ("gate", "by", "because", "at"))]
+    return all(isinstance(text, str) and text.isprintable() for text in texts)
+
+
+def approval_text(approved: Mapping[str, Any]) -> str:
+    """An entry of ``approved`` in words."""
+    checks = ", ".join(approved["checks"])
+    return f"{approved['gate']} ({checks}), released by {approved['by']} at {approved['at']}, because “{approved['because']}”"
 
 
 def _renamed(header: LockHeader) -> LockHeader:

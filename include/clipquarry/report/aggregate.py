@@ -204,10 +204,15 @@ def _rank(text: str) -> bytes:
 
 
 def _samples(present: pa.Table, wanted: int = SAMPLES) -> tuple[Sample, ...]:
-    """The same clips for the same table, whatever its order: one each of ``wanted`` classes, then more of them."""
+    """The same clips for the same table, whatever its order: one each of ``wanted`` classes, then more of them.
+
+    What has no width, such as a package or a file of features, has no picture either.
+    """
     if "path" not in present.column_names:
         return ()
     known = present.filter(pc.is_valid(present["path"]))
+    if "width" in known.column_names:
+        known = known.filter(pc.is_valid(known["width"]))
     if not known.num_rows:
         return ()
     by_class: defaultdict[str, list[tuple[bytes, int]]] = defaultdict(list)

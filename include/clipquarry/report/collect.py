@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipquarry.datasets.model import DatasetSpec
+from clipquarry.datasets.ways import can_expire, unverified_sources
 from clipquarry.errors import ClipquarryError
+from clipquarry.files import as_object, known_document, known_object
 from clipquarry.report.aggregate import aggregate, aggregate_catalog
 from clipquarry.report.data import Failure, Items, Report, Stage, Stop, TrendRow
 from clipquarry.report.gates import read_gates
@@ -23,7 +25,6 @@ from clipquarry.report.index import list_runs, parse_time, read_summary
 from clipquarry.report.odd_clips import odd_clips
 from clipquarry.report.section import Told
 from clipquarry.report.text import number, plural
-from clipquarry.run_documents import as_object, known_document, known_object
 from clipquarry.run_folder import RunFolder
 from clipquarry.settings import DataRoot, slug
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from clipquarry.ledger import Ledger
 
 MAX_TREND = 12
+MAX_SENTENCES = 10
+"""Of an estimate; it has seven at most, and one for each disk that is too small."""
 
 
 def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, now: datetime, told: Told) -> Report:
@@ -68,16 +71,20 @@ def collect(spec: DatasetSpec, data: DataRoot, run: str, ledger: Ledger | None, 
         lists=_lists(known_document(place.lists)),
         annotations=_annotations(known_object(place.catalog_file)),
         refresh=spec.refresh.schedule,
+        unverified=tuple(source.id for source in unverified_sources(spec)),
+        expires=can_expire(spec),
         limit_warn=spec.missing.warn,
         limit_error=spec.missing.error,
         noun=told.noun,
         wants_lists=told.lists,
         section=told.section.collect(spec, data.root, folder, params) if told.section else None,
         failures=failures,
+        estimate=_estimate(plan),
         part=_part(params, plan, told.partial),
         stops=_stops(told_stops),
         left_unasked=left if isinstance(left := told_stops.get("left"), int) else 0,
         nothing_due=bool(plan.get("nothing_due")),
+        gave_way=way if isinstance(way := as_object(plan.get("counts")).get("gave_way"), int) else 0,
     )
 
 
@@ -100,6 +107,12 @@ def _pairs(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def _joined(value: Any) -> Any:
     return ", ".join(value) if isinstance(value, list) and all(isinstance(one, str) for one in value) else value
+
+
+def _estimate(plan: Mapping[str, Any]) -> tuple[str, ...]:
+    """The sentences of the plan's estimate; empty for a plan of an earlier version, or a damaged one."""
+    told = as_object(plan.get("estimate")).get("sentences")
+    return tuple(map(str, told[:MAX_SENTENCES])) if isinstance(told, list) else ()
 
 
 def _part(params: Mapping[str, Any], plan: Mapping[str, Any], partial: Iterable[str]) -> str:

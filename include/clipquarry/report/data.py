@@ -152,9 +152,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate's result. ``verdict`` is ``passed``, ``warned``, ``blocked`` or ``unreadable``.
+    """One gate's result. ``verdict`` is ``passed``, ``warned``, ``blocked`` or ``unreadable``; where a person was asked about it
+    ``asked``, ``approved`` or ``stopped``.
 
-    ``problem`` says why it is unreadable; ``rows_file`` is relative to the report.
+    ``problem`` says why it is unreadable; ``rows_file`` is relative to the report; ``answer`` is the question to a person
+    and what became of it, in one sentence.
     """
 
     name: str
@@ -164,10 +166,11 @@ class Gate:
     rows_file: str | None = None
     rows_bytes: int = 0
     seconds: float = 0.0
+    answer: str = ""
 
     @property
     def level(self) -> Level:
-        levels: dict[str, Level] = {"passed": "good", "warned": "warn"}
+        levels: dict[str, Level] = {"passed": "good", "warned": "warn", "approved": "warn"}
         return levels.get(self.verdict, "bad")
 
     @property
@@ -318,17 +321,25 @@ class Report:
     limit_warn: float
     limit_error: float
     annotations: tuple[tuple[str, str], ...] = field(default=())
+    unverified: tuple[str, ...] = ()
+    """Ids of the sources whose server's certificate is not verified."""
+    expires: bool = True
+    """Missing items may come back at their source, so that there is a refresh DAG."""
     noun: str = "clip"
     wants_lists: bool = True
     section: Any = None
     failures: tuple[Failure, ...] = ()
     nothing_due: bool = False
     """A refresh without requests: it reports the newest release."""
+    gave_way: int = 0
+    """Items that were due, and were left to a later refresh."""
     stops: tuple[Stop, ...] = ()
     """Oldest first."""
     left_unasked: int = 0
     """Items that still waited for the breaker when the run ended."""
     odd: tuple[OddClips, ...] = ()
     """Clips that content checks named."""
+    estimate: tuple[str, ...] = ()
+    """What the plan expected of the run: items by source, bytes, hours, disk."""
     part: str = ""
     """Why the run says little about the whole data set: ``dry run``, ``trial``; else empty."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from clipquarry.approvals import Approval, standing
 from clipquarry.errors import UserError
 from clipquarry.files import read_json
 from clipquarry.report.data import Check, Gate, Level
@@ -49,9 +50,11 @@ def _gate(path: Path, before: Path | None) -> Gate:
         packed = rows.with_name(f"{rows.name}{PACKED}")
         rows = packed if value.get("rows_file") == packed.name else rows
         kept = rows.is_file() and any(check.unexpected for check in checks)
+        word, told = standing(RunFolder(path.parents[1]), path.stem, value)
         return Gate(
             name=path.stem,
-            verdict=_VERDICTS[value["verdict"]],
+            verdict=word or _VERDICTS[value["verdict"]],
+            answer=_answer(told) if told else "",
             seconds=float(value.get("seconds") or 0),
             checks=tuple(sorted(checks, key=lambda check: ("bad", "warn", "info", "good").index(check.level))),
             rows_file=f"../{GATES}/{rows.name}" if kept else None,
@@ -60,6 +63,13 @@ def _gate(path: Path, before: Path | None) -> Gate:
     except (UserError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         said = str(error) if isinstance(error, UserError) else f"{path.name} is damaged ({type(error).__name__})."
         return Gate(path.stem, "unreadable", said, (), None)
+
+
+def _answer(told: Approval) -> str:
+    about = f"about {', '.join(told.checks)} (verdict {told.code})"
+    if told.answer:
+        return f"{told.told}. It was {about}."
+    return f"A person was asked {about} at {told.asked}, and has not answered yet.{' ' if told.problem else ''}{told.problem}"
 
 
 def _unexpected(path: Path | None) -> dict[str, int]:

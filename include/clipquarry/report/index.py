@@ -17,6 +17,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
 
+from clipquarry.approvals import found_in
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.errors import ClipquarryError, SpecError, UserError
 from clipquarry.files import read_json, writing
@@ -29,10 +30,12 @@ from clipquarry.run_documents import known_run_facts
 from clipquarry.run_folder import PAGE, REPORT, RunFolder
 from clipquarry.run_order import run_order
 from clipquarry.settings import DataRoot, slug
+from clipquarry.waiting import waits_of
 
 if TYPE_CHECKING:
     from clipquarry.ledger import Ledger
 
+_NO_REPORT = "No report yet: the run goes on, or was stopped before its report."
 _MOST = 10**12
 """More items than any data set has."""
 MAX_RUNS = 100
@@ -139,7 +142,12 @@ def read_summary(folder: Path, dataset: str) -> Summary:
             part=str(value.get("part") or ""),
         )  # fmt: skip
     except FileNotFoundError:
-        headline = "No report yet: the run goes on, or was stopped before its report."
+        waits, asked = waits_of(folder), found_in(RunFolder(folder), "asked")
+        headline = _NO_REPORT
+        if asked:
+            headline = f"It waits for a person's answer about the gate '{asked[0].gate}'. {asked[0].sentence}"
+        elif waits:
+            headline = f"It waits. {waits[0]}"
     except (UserError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         headline = f"Its report cannot be read ({type(error).__name__}): write it again with 'clipquarry report'."
     return Summary(dataset, dataset, folder.name, run_time(folder), "none", "No report", headline, None, {})

@@ -84,7 +84,11 @@ WORDS: dict[Reason, Words] = {
     Reason.BAD_LABEL: Words("Bad label", "The label cannot name a folder.", _FIX_ROW),
     Reason.DUPLICATE: Words("Duplicate row", "The same window of the same video is there already.", _FIX_ROW),
     Reason.UNKNOWN_LABEL: Words("Unknown label", "The label is not one of the data set's classes.", _FIX_ROW),
+    Reason.LEFT_OUT: Words(
+        "Left out", "The data set leaves it out by its definition, such as a video that its evaluation has."
+    ),
     Reason.NO_FRAMES: Words("No frames", "The clip is there, but no frame could be extracted from it."),
+    Reason.NO_AUDIO: Words("No sound", "The clip is there, but it has no sound that could be extracted."),
     Reason.TOOL_FAILED: Words(
         "A tool failed", "ffmpeg, yt-dlp or Clipquarry itself stopped with an error.", "Read the evidence; run again."
     ),

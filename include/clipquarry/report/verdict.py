@@ -23,6 +23,15 @@ def verdict_of(report: Report) -> Verdict:
 
 def _level(report: Report) -> tuple[Level, str, str]:
     items, blocked = report.items, [gate for gate in report.gates if gate.level == "bad"]
+    for word, said in (("stopped", "Stopped"), ("asked", "Asks")):
+        if (gate := next((one for one in blocked if one.verdict == word), None)) is not None:
+            check = _heaviest([gate])
+            why = f" {_said(check, 200)}" if check is not None else ""
+            return (
+                "bad",
+                said,
+                f"Not released, the gate “{clean(gate.name, 60)}” did not hold:{why} {clean(gate.answer, 300)}",
+            )
     if blocked:
         names = " and ".join(f"“{clean(gate.name, 60)}”" for gate in blocked[:3])
         what = "the gate" if len(blocked) == 1 else "the gates"
@@ -43,10 +52,21 @@ def _level(report: Report) -> tuple[Level, str, str]:
             f"The run ended before its {report.noun}s were recorded; what it had done by then is below.",
         )
     total = items.total
+    if approved := [gate for gate in report.gates if gate.verdict == "approved"]:
+        names = " and ".join(f"“{clean(gate.name, 60)}”" for gate in approved[:3])
+        what = "the gate" if len(approved) == 1 else "the gates"
+        return "warn", "Approved", f"{_present(report)}; {what} {names} did not hold. {clean(approved[0].answer, 300)}"
     if not total.expected:
         return "warn", "Empty", f"This run had nothing to do: no {report.noun} was selected."
     if not total.present:
         return "bad", "Nothing here", f"None of the {plural(total.expected, report.noun)} of this run is here."
+    if total.absent and report.nothing_due and report.gave_way:
+        return (
+            "warn",
+            "Nothing asked",
+            "What is due waits for another data set's full run, whose first questions bring more "
+            f"({plural(report.gave_way, report.noun)}); nothing changed since the newest release: {_present(report)}.",
+        )
     if total.absent and report.nothing_due:
         return (
             "warn",
@@ -83,6 +103,9 @@ def _wrong(report: Report) -> list[str]:
         for row in report.items.reasons[:3]:
             about = reason_text(row.reason, report.noun)
             said.append(f"{plural(row.count, report.noun)}: {clean(about.title, 60)}. {about.means}")
+    if report.unverified:
+        names = ", ".join(clean(name, 40) for name in report.unverified)
+        said.append(f"Nobody checked who the servers of {names} are: 'verify_certificate' is false in the YAML.")
     said += _broken(report, "warn")
     if report.history.problem and not (report.failures and report.items is None):  # then the ledger was not told yet
         said.append(report.history.problem)
@@ -104,8 +127,11 @@ def _stopped(report: Report) -> list[str]:
 
 
 def _heaviest(gates: Iterable[Gate]) -> Check | None:
-    """The check that blocks, which the headline names."""
-    return next((check for gate in gates for check in gate.broken if check.level == "bad"), None)
+    """The check that blocks, which the headline names; of a gate about which a person was asked, else one that warns."""
+    broken = [(gate, check) for gate in gates for check in gate.broken]
+    return next((check for _, check in broken if check.level == "bad"), None) or next(
+        (check for gate, check in broken if check.level == "warn" and gate.verdict in ("asked", "stopped")), None
+    )
 
 
 def _said(check: Check, limit: int) -> str:
@@ -137,12 +163,17 @@ def _next(report: Report) -> list[str]:
     said: list[str] = []
     if any(gate.level == "bad" for gate in report.gates):
         check = _heaviest(report.gates)
+        if any(gate.verdict == "asked" for gate in report.gates):
+            said.append(
+                "Answer in Airflow (the gate's task, Required Actions), or with 'clipquarry approve' and the run again."
+            )
         if check is not None and check.advice:
             said.append(clean(check.advice, 400))
         said.append("Correct what the gate names, then clear the run's failed task: finished work is kept.")
     elif report.failures:
         said.append("Do what the first line says, then clear the run's failed task: finished work is kept.")
     elif report.dry_run:
+        said += [clean(sentence, 400) for sentence in report.estimate]
         said.append("Trigger the DAG without “dry run” to fetch.")
     elif report.items is None or report.items_from != "recorded":
         said.append("Clear the run's failed task, or trigger the DAG again: finished work is kept.")
@@ -162,7 +193,11 @@ def _next(report: Report) -> list[str]:
         said.append(f"Due later: {plural(later, report.noun)}.")
     if history.next_day is not None and not now:
         said.append(f"The first falls due on {day(history.next_day)}.")
-    if report.items is not None and report.items.total.absent:
+    if report.items is not None and report.items.total.absent and not report.expires:
+        said.append(
+            "Nothing of it expires: put what is missing into a folder or archive of its sources, and start another run."
+        )
+    elif report.items is not None and report.items.total.absent:
         said.append(
             f"The refresh DAG runs {clean(report.refresh, 40)}."
             if report.refresh

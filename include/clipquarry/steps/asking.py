@@ -52,9 +52,10 @@ def ask(
         if cancelled.is_set():
             raise RetryLater(TOLD_TO_STOP) from error
         stopped(error)
-        seconds = (now() - begun).total_seconds()
+        seconds = 0.0 if error.heard_at else (now() - begun).total_seconds()
         for one in items:  # one request, whose cost counts once
-            one.no(Answer(asked.id, error.reason, error.evidence, asked.authoritative), seconds=seconds)
+            answer = Answer(asked.id, error.reason, error.evidence, asked.authoritative)
+            one.no(answer, seconds=seconds, at=error.heard_at)
             seconds = 0.0
         return None
 

@@ -38,6 +38,8 @@ VERSION = 1
 """Raise it when the file that is made for a window changes."""
 
 _AS_IT_CAME = "as it came"
+ENCODED = "encoded"
+"""How a clip was made, in its facts (``made``): cut out of a source video."""
 _READY_PIXELS = frozenset({"yuv420p", "yuvj420p"})
 _SHORTEST = 1.0
 """Seconds. A shorter file is not a clip, even where short clips are accepted."""
@@ -46,6 +48,13 @@ _SHORTEST = 1.0
 Got = Callable[[], None]
 """Called when a clip is made and verified, before it is in the store. It records the attempt; if the clip were stored
 first, a kill between the two would lose the attempt."""
+
+
+def _since(moment: int, offset: float) -> float:
+    """Seconds from second ``offset`` to a moment (microseconds): exact where the offset is whole, as those of clips are."""
+    if float(offset).is_integer():
+        return microseconds.seconds(moment - int(offset) * microseconds.SECOND)
+    return microseconds.seconds(moment) - offset
 
 
 def _no_attempt() -> None:
@@ -72,6 +81,11 @@ class Window:
     def name(self) -> str:
         """The name of the window's clips in the store, independent of their names in a data set."""
         return window_name(self.video_id, self.start, self.end)
+
+    def lies_in(self, other: Window) -> bool:
+        """Whether another, longer window of the same video holds this one."""
+        inside = other.start <= self.start and self.end <= other.end
+        return inside and self.end - self.start < other.end - other.start
 
     @property
     def begins(self) -> int | float:
@@ -189,17 +203,23 @@ class Clips:
         work: Path,
         cancelled: Event,
         got: Got = _no_attempt,
+        inner: Sequence[Window] = (),
+        outer: Window | None = None,
     ) -> Facts:
         """Cut the window out of a source video whose first frame is second ``offset`` of the original. Raises
         MediaError.
+
+        ``inner``: windows inside this one, which are copied out of its clip later. ``outer``: one that holds it and is stored.
         """
-        start = window.begins - offset
+        start = _since(window.start, offset)
         if start < 0:
             raise MediaError(
                 Reason.TOO_SHORT,
                 f"the section begins at {offset:.2f} s, after the window's {microseconds.text(window.start)} s",
             )
-        return self._encode(window, video, start, float(window.seconds), source, work, cancelled, got)
+        edges = [float(_since(at, offset)) for one in inner for at in (one.start, one.end)]
+        within = None if outer is None else (self.path(outer), float(_since(outer.start, offset)))
+        return self._encode(window, video, start, float(window.seconds), source, work, cancelled, got, edges, within)
 
     def _encode(
         self,
@@ -211,14 +231,17 @@ class Clips:
         work: Path,
         cancelled: Event,
         got: Got,
+        edges: Sequence[float] = (),
+        outer: tuple[Path, float] | None = None,
     ) -> Facts:
         out = temporary_beside(work / "clip.mp4")
         tolerance = max(0.0, self._tolerance(window) - (window.seconds - seconds))
         try:
             facts = cut_clip(
-                video, out, start=start, duration=seconds, recipe=self.recipe, tolerance=tolerance, cancelled=cancelled
-            )
-            return self._put(window, out, facts, source, "encoded", got)
+                video, out, start=start, duration=seconds, recipe=self.recipe, tolerance=tolerance, cancelled=cancelled,
+                edges=edges, outer=outer,
+            )  # fmt: skip
+            return self._put(window, out, facts, source, ENCODED, got)
         finally:
             out.unlink(missing_ok=True)
 

@@ -1,23 +1,20 @@
 """The step ``detect``: detects people in the key frame of each annotated second; proposals are made of its boxes.
 
 A row is a key frame: a second (``start``, in microseconds) of the original video, and the frame folder (``clip_id``) of
-its clip. The key frame is frame ``30 (second - first) + 1 + offset`` of the folder (numbered from 1), where ``first`` is
+its clip. The key frame is frame ``fps (second - first) + 1 + offset`` of the folder (numbered from 1), where ``first`` is
 the second at which the folder begins.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
-from threading import Lock
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from clipquarry.annotations.ava_time import FPS
 from clipquarry.errors import RetryLater, UserError
@@ -26,28 +23,23 @@ from clipquarry.ids import parse_clip_id
 from clipquarry.manifest import Row
 from clipquarry.microseconds import SECOND
 from clipquarry.people.frame_file import FrameError, read_frame
-from clipquarry.people.make import make_detector
-from clipquarry.people.shared import SharedDetector
 from clipquarry.reasons import Reason, Status
 from clipquarry.settings import DataRoot
-from clipquarry.steps.base import TOLD_TO_STOP, Outcome, Step, StepContext, StepParams
-from clipquarry.store import Facts, content_key
+from clipquarry.steps.base import TOLD_TO_STOP, Outcome, Step, StepContext
+from clipquarry.steps.looking import NAMED_BY_DETECTOR, DetectorParams, Notes, detector_of
+from clipquarry.store import content_key
 
-KIND = "people"
-"""The store's kind of noted detections."""
 BLOCK = 32
 """Seconds of one clip that are processed together: after a kill at most so many are processed again."""
 
 _PATTERN = re.compile(r"[A-Za-z0-9_.-]*\{:0?[0-9]{0,2}d?\}[A-Za-z0-9_.-]*\.(?:jpe?g|png)")
 
 
-class DetectParams(StepParams):
+class DetectParams(DetectorParams):
     """``frames`` is a folder below ``root``, with a folder ``clip_id`` for each clip, which holds frames named by ``pattern``.
 
     ``start``: the second at which all folders begin (AVA: 900); null: the start in the clip's name. ``offset`` is added to
-    the frame's number. ``checkpoint`` and a ``config`` ending in ``.py`` are paths below the data root, or absolute.
-    ``sha256``: the required sum of the checkpoint. ``device``, ``batch``, ``half``: see :mod:`clipquarry.people.mmdet`. A
-    box's score must be above ``least``.
+    the frame's number. The rest: :class:`DetectorParams`.
     """
 
     root: str
@@ -55,14 +47,7 @@ class DetectParams(StepParams):
     pattern: str = "img_{:05d}.jpg"
     start: int | None = Field(default=None, ge=0)
     offset: int = Field(default=0, ge=-30, le=30)
-    backend: Literal["hog", "mmdet"] = "hog"
-    config: str | None = None
-    checkpoint: str | None = None
-    sha256: str | None = Field(default=None, pattern=r"^[0-9A-Fa-f]{64}$")
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$")
-    batch: int = Field(default=4, ge=1, le=512)
-    half: bool = False
-    least: float = Field(default=0.5, ge=0, lt=1)
+    fps: int = Field(default=FPS, ge=1, le=240)
 
     @field_validator("pattern")
     @classmethod
@@ -70,41 +55,6 @@ class DetectParams(StepParams):
         if not _PATTERN.fullmatch(value):
             raise ValueError(f"{value!r} is not a pattern of frame names; write img_{{:05d}}.jpg")
         return value
-
-    @model_validator(mode="after")
-    def _has_weights(self) -> DetectParams:
-        if self.backend == "mmdet" and not self.checkpoint:
-            raise ValueError("the detector mmdet needs a checkpoint")
-        return self
-
-
-_making = Lock()
-
-
-@lru_cache(maxsize=1)
-def _made(data: str, chosen: str) -> SharedDetector:
-    params = DetectParams.model_validate_json(chosen)
-    checkpoint = _place(data, params.checkpoint) if params.checkpoint else None
-    config = params.config
-    if config is not None and config.endswith(".py"):
-        config = str(_place(data, config))
-    made = make_detector(
-        params.backend, config=config, checkpoint=checkpoint, sha256=params.sha256, device=params.device,
-        batch=params.batch, half=params.half, least=params.least,
-    )  # fmt: skip
-    return SharedDetector(made, params.batch)
-
-
-def _place(data: str, path: str) -> Path:
-    return Path(path) if path.startswith("/") else inside(Path(data), path)
-
-
-def _detector(ctx: StepContext[DetectParams]) -> SharedDetector:
-    """The process's detector, made once for all threads. Other parameters replace it."""
-    names = {"backend", "config", "checkpoint", "sha256", "device", "batch", "half", "least"}
-    chosen = ctx.params.model_dump(include=names) | {"root": ""}
-    with _making:
-        return _made(str(ctx.data.root), json.dumps(chosen, sort_keys=True))
 
 
 class _Key:
@@ -152,7 +102,7 @@ class _Key:
             raise UserError(f"The row {row['item_id']!r} has a '/' in its clip's name.")
         first = parse_clip_id(clip).start if params.start is None else params.start
         folder = inside(data.root, params.root, params.frames, clip)
-        return folder, FPS * (_second(row) - first) + 1 + params.offset
+        return folder, params.fps * (_second(row) - first) + 1 + params.offset
 
 
 def _second(row: Row) -> int:
@@ -178,7 +128,7 @@ class DetectStep(Step[DetectParams]):
     params_model = DetectParams
 
     def preflight(self, ctx: StepContext[DetectParams]) -> None:
-        _detector(ctx)
+        detector_of(ctx)
 
     def group_of(self, row: Row) -> str:
         return f"{row['clip_id']}/{_second(row) // BLOCK}"
@@ -186,7 +136,7 @@ class DetectStep(Step[DetectParams]):
     def run_group(self, rows: Sequence[Row], ctx: StepContext[DetectParams]) -> list[Outcome]:
         keys = [_Key(row, ctx.data, ctx.params) for row in rows]
         outcomes = {place: key.problem for place, key in enumerate(keys) if key.problem is not None}
-        known = _Notes(rows[0], ctx, _detector(ctx).name)
+        known = _notes(rows[0], ctx)
         for place, key in enumerate(keys):
             if key.problem is None and (facts := known.get(key.content())) is not None:
                 outcomes[place] = Outcome(Status.KEPT, columns=facts)
@@ -211,7 +161,7 @@ class DetectStep(Step[DetectParams]):
                 frames[place] = read_frame(path)
             except FrameError as error:
                 outcomes[place] = Outcome.failed(Reason.CORRUPT, str(error), image=keys[place].image)
-        detector = _detector(ctx)
+        detector = detector_of(ctx)
         found = detector.detect(list(frames.values())) if frames else []
         for (place, frame), boxes in zip(frames.items(), found, strict=True):
             columns = {
@@ -226,39 +176,20 @@ class DetectStep(Step[DetectParams]):
 
     def key(self, row: Row, ctx: StepContext[DetectParams]) -> str:
         frame = _Key(row, ctx.data, ctx.params).state
-        where = {"row": super().key(row, ctx), "picture": frame, "detector": _detector(ctx).name}
+        where = {"row": super().key(row, ctx), "picture": frame, "detector": detector_of(ctx).name}
         return content_key(**where)
 
     def key_params(self, params: DetectParams) -> dict[str, Any]:
-        # The model and the device are left out: the detector's name holds everything that changes the result.
-        return params.model_dump(
-            mode="json", exclude={"backend", "config", "checkpoint", "sha256", "device", "batch", "half"}
-        )
+        # Keys of frames at 30 a second are those of before there was another rate.
+        left_out = NAMED_BY_DETECTOR | ({"fps"} if params.fps == FPS else set())
+        return params.model_dump(mode="json", exclude=left_out)
 
 
-class _Notes:
-    """The noted results of one block of seconds of one clip: by frame, in one file of the store."""
-
-    def __init__(self, row: Row, ctx: StepContext[DetectParams], detector: str) -> None:
-        self._store = ctx.store
-        self._name = ""
-        where = {"root": ctx.params.root, "frames": ctx.params.frames}
-        self._key = content_key(kind=KIND, detector=detector, least=ctx.params.least, **where)
-        self._known: Facts = {}
-        if row["clip_id"] and "/" not in row["clip_id"] and row["clip_id"] not in (".", ".."):
-            self._name = f"{row['clip_id']}@{_second(row) // BLOCK}"
-            known = (self._store.noted(KIND, self._name, self._key) or {}).get("pictures")
-            self._known = known if isinstance(known, dict) else {}
-
-    def get(self, key: str) -> dict[str, Any] | None:
-        """The step's columns for a frame, when they were noted, else None."""
-        facts = self._known.get(key)
-        return dict(facts) if isinstance(facts, dict) else None
-
-    def add(self, found: dict[str, dict[str, Any]]) -> None:
-        """Note new results. They replace older ones of the same frame."""
-        if not found or not self._name:
-            return
-        images = {facts["image"] for facts in found.values()}
-        kept = {key: facts for key, facts in self._known.items() if facts.get("image") not in images}
-        self._store.note(KIND, self._name, self._key, {"pictures": kept | found})
+def _notes(row: Row, ctx: StepContext[DetectParams]) -> Notes:
+    """Those of one block of seconds of the row's clip."""
+    clip = row["clip_id"]
+    named = clip and "/" not in clip and clip not in (".", "..")
+    where = {"root": ctx.params.root, "frames": ctx.params.frames, "least": ctx.params.least}
+    return Notes(
+        ctx.store, f"{clip}@{_second(row) // BLOCK}" if named else "", {"detector": detector_of(ctx).name, **where}
+    )

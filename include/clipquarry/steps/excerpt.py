@@ -20,7 +20,7 @@ from clipquarry.layout import set_aside
 from clipquarry.manifest import Row
 from clipquarry.media.errors import MediaError
 from clipquarry.media.excerpt import ExcerptFacts, Section, container_of, make_excerpt
-from clipquarry.media.frame_folder import count_frames, replace_folder, sweep, unfinished
+from clipquarry.media.frame_folder import count_frames, has_flow, replace_folder, sweep, unfinished
 from clipquarry.media.likeness import same_frames, same_video
 from clipquarry.media.stretches import Encoders
 from clipquarry.media.tools import ffmpeg
@@ -235,7 +235,11 @@ class ExcerptStep(Step[ExcerptParams]):
 
     @staticmethod
     def _own_frames(row: Row, place: Path, ctx: StepContext[ExcerptParams]) -> list[int] | None:
-        """Count and bytes of the frames at ``place`` when they are what we noted, or what was there before; else None."""
+        """Count and bytes of the frames at ``place`` when they are what we noted, or what was there before; else None, as of
+        a folder that holds optical flow too: the step ``flow`` made it, or a person, and it is not thrown away.
+        """
+        if has_flow(place):
+            return None
         with suppress(MediaError, OSError):
             there = list(count_frames(place))
             facts = ctx.store.noted(KIND, row["clip_id"], _key(_relative(place, ctx))) or {}

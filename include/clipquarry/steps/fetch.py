@@ -28,30 +28,42 @@ from pydantic import Field
 from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.breaker import ROW
 from clipquarry.acquire.cache import SourceCache
-from clipquarry.acquire.preflight import preflight_youtube
-from clipquarry.acquire.sources import Egress, Sources, make_sources
+from clipquarry.acquire.sources import Sources, make_sources
 from clipquarry.acquire.youtube import YouTubeOptions
 from clipquarry.datasets.model import Recipe, Source
-from clipquarry.errors import MachineError, ToolOutdated
 from clipquarry.ids import YOUTUBE, id_problem, is_youtube_id, window_name
 from clipquarry.manifest import Row
-from clipquarry.media.tools import ffmpeg
 from clipquarry.microseconds import text
-from clipquarry.reasons import Reason, Status, Trait, with_trait
-from clipquarry.steps.asking import Pause, folder_problem, wait_until, with_attempts_of
-from clipquarry.steps.base import Outcome, PerRun, Step, StepContext, StepParams, now, require_space
+from clipquarry.reasons import Reason, Status, Trait
+from clipquarry.steps.asking import Pause, folder_problem, with_attempts_of
+from clipquarry.steps.asking_youtube import check_tools, egress_of, end_waiting
+from clipquarry.steps.base import Outcome, PerRun, Step, StepContext, StepParams, require_space
 from clipquarry.steps.clips import Clips, Window, content_columns, media_columns
 from clipquarry.steps.fetching import Fetching, Wanted
 from clipquarry.steps.fields import ASKED_HEIGHT_FIELD, ATTEMPTS_FIELD, CONTENT_FIELDS, MEDIA_FIELDS, PATH_FIELD
+from clipquarry.steps.other_windows import OtherWindows
 from clipquarry.steps.source_clip import split_folder
 
 _GB = 1_000_000_000
-_ONE_SECOND = re.compile(r"_\d{6,9}", re.ASCII)
-"""A clip that is named by the one second that is annotated in it (AVA-Kinetics, flat layout)."""
+_ONE_SECOND = re.compile(r"_\d{6,9}|_\d{2,7}_\d{2,7}_\d{4}", re.ASCII)
+"""A clip that is named by the one second that is annotated in it (AVA-Kinetics' flat layouts), in the second with the start of
+the clip that it is cut from and with the place of the key frame."""
 _NOT_IN_KEY = {
     "names", "cookies", "egress", "budget_pause", "budget_per_hour", "breaker_factor", "source_cache_gb", "min_free_gb", "wait",
-    "breaker_row", "canary", "plugins", "extractor_args",
+    "breaker_row", "canary", "plugins", "extractor_args", "keep", "answers", "others", "kept",
 }  # fmt: skip
+
+
+class AnswersOfOthers(StepParams):
+    """See :class:`clipquarry.acquire.shared_answers.SharedAnswers`."""
+
+    run: str
+    since: float
+    """Seconds since the epoch."""
+    unrecorded: tuple[str, ...] = ()
+    waits: dict[str, float]
+    first_waits: dict[str, float] = Field(default_factory=dict)
+    """Plans of earlier versions lack it."""
 
 
 class FetchParams(StepParams):
@@ -65,6 +77,10 @@ class FetchParams(StepParams):
     """``window``: a clip's name must state its window, or the one second that is annotated in it. ``own``: any name."""
     videos: str = "videos_{split}"
     """Folder of a split's clips, below ``root``."""
+    folders: dict[str, str] = Field(default_factory=dict)
+    """Folders of the splits that have one of their own."""
+    keep: str | None = None
+    """Folder below ``root`` in which whole source videos that were downloaded are kept."""
     sources: tuple[Source, ...]
     order: tuple[str, ...] = ()
     """Ids of the sources to use, in order; empty: all, as given."""
@@ -91,6 +107,12 @@ class FetchParams(StepParams):
     """Modules of yt-dlp's plug-ins that may be loaded."""
     extractor_args: tuple[str, ...] = ()
     """As yt-dlp's ``--extractor-args``."""
+    answers: AnswersOfOthers | None = None
+    """What runs of other data sets heard is taken instead of a request; None: every video is asked for."""
+    others: str | None = None
+    """Table of the windows that other data sets lack, below the data root (:mod:`clipquarry.steps.other_windows`)."""
+    kept: tuple[str, ...] = ()
+    """Folders below the data root in which data sets keep whole source videos of these ids."""
     source_cache_gb: float = Field(default=10.0, ge=0)
     min_free_gb: float = Field(default=1.0, ge=0)
     """The step does not begin with less free space."""
@@ -103,19 +125,7 @@ class _Resources:
 
     def __init__(self, ctx: StepContext[FetchParams]) -> None:
         params = ctx.params
-        self.egress = Egress(
-            ctx.data.egress(params.egress),
-            pause=params.budget_pause,
-            per_hour=params.budget_per_hour,
-            cookies=Path(params.cookies) if params.cookies else None,
-            cool_down_factor=params.breaker_factor,
-            row=params.breaker_row,
-            canary=params.canary,
-            plugins=params.plugins,
-            extractor_args=params.extractor_args,
-            ffmpeg=ffmpeg().path,
-            youtube=params.youtube,
-        )
+        self.egress = egress_of(params, ctx.data)
         self.sources: Sources = make_sources(
             params.sources,
             self.egress,
@@ -127,6 +137,9 @@ class _Resources:
         self.youtube = frozenset(source.id for source in params.sources if source.kind == "youtube")
         self.cache = SourceCache(ctx.data.scratch, int(params.source_cache_gb * _GB))
         self.clips = Clips(ctx.data, params.recipe, params.accept_short)
+        others = None if params.others is None else ctx.data.root / params.others
+        self.others = OtherWindows(ctx.data, params.namespace, others)
+        self.kept = [ctx.data.root / folder for folder in params.kept]
         self.pause = Pause()
 
     def stopped(self, error: FetchFailed) -> None:
@@ -143,7 +156,8 @@ class FetchStep(Step[FetchParams]):
     fields: ClassVar[tuple[pa.Field, ...]] = (
         *MEDIA_FIELDS,
         PATH_FIELD,
-        pa.field("source", pa.string()),  # id of the source that gave the bytes; "existing" for an adopted file
+        # Id of the source that gave the bytes; "existing" for an adopted file, "kept_video" for a cut from a kept video.
+        pa.field("source", pa.string()),
         ASKED_HEIGHT_FIELD,
         *CONTENT_FIELDS,
         ATTEMPTS_FIELD,
@@ -155,21 +169,20 @@ class FetchStep(Step[FetchParams]):
 
     def preflight(self, ctx: StepContext[FetchParams]) -> None:
         """MachineError without ffmpeg or what YouTube needs; RetryLater with too little disk; UserError for a wrong
-        source.
+        source, or a damaged table of what others lack.
         """
         resources = self._resources(ctx)
+        resources.others.check()
         require_space(ctx.data, ctx.params.min_free_gb)
-        if resources.sources.has_youtube:
-            for finding in preflight_youtube(cookies=resources.egress.cookies):
-                if finding.level == "fail":
-                    raise MachineError(f"{finding.sentence} (Or leave the source 'youtube' out of this run.)")
+        check_tools(resources.sources, resources.egress)
         resources.cache.sweep()
 
     def group_of(self, row: Row) -> str:
         return str(row["video_id"])
 
     def key_params(self, params: FetchParams) -> dict[str, object]:
-        return params.model_dump(mode="json", exclude=_NOT_IN_KEY)
+        # Without folders, keys are those of before there were any.
+        return params.model_dump(mode="json", exclude=_NOT_IN_KEY | (set() if params.folders else {"folders"}))
 
     def run_group(self, rows: Sequence[Row], ctx: StepContext[FetchParams]) -> list[Outcome]:
         resources = self._resources(ctx)
@@ -184,9 +197,19 @@ class FetchStep(Step[FetchParams]):
             one.rows.append((index, row))
         todo = [one for one in wanted.values() if not self._is_done(one, resources, ctx)]
         if todo:
+            keep = None if ctx.params.keep is None else ctx.data.dataset(ctx.params.root, ctx.params.keep)
             with resources.cache.video(todo[0].window.video, ctx.cancelled) as work:
                 Fetching(
-                    resources.clips, resources.sources, resources.cache, work, ctx.cancelled, resources.stopped
+                    resources.clips,
+                    resources.sources,
+                    resources.cache,
+                    work,
+                    ctx.cancelled,
+                    resources.stopped,
+                    keep,
+                    tuple(wanted.values()),
+                    resources.others,
+                    resources.kept,
                 ).run(todo, lambda row: self._target(row, ctx))
         for one in wanted.values():
             for place, (index, row) in enumerate(one.rows):
@@ -194,7 +217,7 @@ class FetchStep(Step[FetchParams]):
         return [outcomes[index] for index in range(len(rows))]
 
     def _target(self, row: Row, ctx: StepContext[FetchParams]) -> Path:
-        folder = split_folder(ctx.params.videos, row["split"])
+        folder = ctx.params.folders.get(row["split"]) or split_folder(ctx.params.videos, row["split"])
         within = [row["class_dir"]] if row["class_dir"] else []
         return ctx.data.dataset(ctx.params.root, folder, *within, f"{row['clip_id']}.mp4")
 
@@ -236,22 +259,8 @@ class FetchStep(Step[FetchParams]):
     def finish(self, reasons: Counter[Reason], ctx: StepContext[FetchParams]) -> None:
         """While rows wait for YouTube: raise ToolOutdated when only an upgrade helps, else WaitUntil."""
         resources = self._resources(ctx)
-        stopped = resources.egress.breaker.peek() if resources.sources.has_youtube else None
-        waiting = sum(
-            reasons[reason] for reason in with_trait(Trait.STOPPED) | ({stopped.reason} if stopped else set())
-        )
-        if not waiting or not ctx.params.wait:
-            return
-        if stopped and stopped.reason is Reason.TOOL_STALE:
-            raise ToolOutdated(
-                f"{waiting} clips wait for a newer yt-dlp; everything else is done. Upgrade yt-dlp, yt-dlp-ejs and deno, "
-                f"then start this again. The last error was: {stopped.evidence}"
-            )
-        times = [
-            when for when in (resources.pause.resume_at, stopped.resume_at if stopped else None) if when is not None
-        ]
-        reason = stopped.reason if stopped else Reason.WAITING
-        raise wait_until(f"{waiting} clips", f"YouTube ({reason})", max(times, default=now()), reason)
+        if ctx.params.wait:
+            end_waiting(reasons, "clips", resources.sources, resources.egress, resources.pause.resume_at)
 
 
 def _row_problem(row: Row, params: FetchParams) -> tuple[Reason, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,15 +13,23 @@ from threading import Event
 from clipquarry.acquire.answer import ClipRequest, Fetched, FetchFailed
 from clipquarry.acquire.cache import CachedVideo, SourceCache
 from clipquarry.acquire.sources import Asked, Sources
+from clipquarry.files import disk_errors, inside, link_or_copy, publish_new, temporary_beside
 from clipquarry.manifest import Row
 from clipquarry.media.errors import MediaError
 from clipquarry.media.probe import header
 from clipquarry.reasons import Reason, Status, Trait
 from clipquarry.steps.answers import Answer, Questions, decisive, status_of
 from clipquarry.steps.asking import ask, other_aside, unusable_aside
-from clipquarry.steps.clips import Clips, Window
+from clipquarry.steps.clips import ENCODED, Clips, Window
+from clipquarry.steps.other_windows import OtherWindows, kept_videos
 from clipquarry.store import Facts
 
+_SHORT = 0.5
+"""Seconds that a clip may end before its name says."""
+KEPT_VIDEO = "kept_video"
+"""Source of what is cut from a kept video. It is not the id of the source that would be asked: that one delivered nothing
+now, so that its clocks stay, and its other answers of the run are no more credible.
+"""
 _NEAR_SECONDS = 120
 """Seconds. Windows closer than this are requested as one section of a video."""
 
@@ -59,9 +68,18 @@ class Fetching:
     work: Path
     cancelled: Event
     stopped: Callable[[FetchFailed], None]
+    keep: Path | None = None
+    """Folder in which whole source videos from elsewhere are kept."""
+    known: Sequence[Wanted] = ()
+    """All windows of the video that are wanted, those that are there too: some may lie inside others."""
+    others: OtherWindows | None = None
+    """What other data sets lack of it."""
+    kept: Sequence[Path] = ()
+    """Folders in which data sets keep whole source videos, under their ids."""
 
     def run(self, wanted: Sequence[Wanted], target: Callable[[Row], Path]) -> None:
         """Fetch every window: it gets facts and links in the layout, or the answers of the sources."""
+        wanted = sorted(wanted, key=_outermost)
         for one in wanted:
             self._from_disk(one, target)
         for asked in self.sources.asked:
@@ -135,20 +153,37 @@ class Fetching:
             cached = self.cache.get(window.video, window.begins, window.ends, slack=slack)
             if cached is not None:
                 self._cut(asked, cached.source, one, cached, "from the cache of source videos", 0.0, 0)
+        if asked.remote:
+            self._from_kept([one for one in open_ if one.facts is None])
         for near in _neighbours([one for one in open_ if one.facts is None]):
             left = [one for one in near if one.facts is None]  # an earlier answer may have covered them
             if not left:
                 continue
             hull = replace(left[0].wants()[0], end=max(one.window.ends for one in left))
             rest = [one for one in open_ if one.facts is None and one not in left]
-            before = len(left[0].answers)
             fetched = self._ask(asked, hull, left)
             if fetched is not None:
                 self._cut_all(asked, fetched, left, rest)
-            elif left[0].answers[before].reason is not Reason.TOO_SHORT:
-                for one in rest:  # private, removed, no network ...: the same for the other windows of the video
-                    self._no(asked, one, left[0].answers[before].reason, left[0].answers[before].evidence)
+            elif (told := left[0].answers[-1]).reason is not Reason.TOO_SHORT:
+                # Private, removed, no network ...: the same for the other windows of the video. It is one answer with one
+                # time: at another, the ledger would count what was heard before as a second answer.
+                for one in rest:
+                    one.no(told, at=left[0].attempts[-1]["at"])
                 return
+
+    def _from_kept(self, open_: Sequence[Wanted]) -> None:
+        """Cut windows out of whole videos that a data set has kept. What does not work is asked for."""
+        for path in kept_videos(self.kept, open_[0].window.video_id) if open_ else ():
+            evidence = f"from the whole video that is kept in {path.parent}"
+            for one in open_:
+                if one.facts is not None:
+                    continue
+                got = partial(one.attempt, KEPT_VIDEO, Reason.OK, evidence, 0.0, 0)
+                with suppress(MediaError):
+                    one.facts = self.clips.cut(
+                        one.window, path, 0.0, KEPT_VIDEO, self.work, self.cancelled, got,
+                        [other.window for other in self.known if other.window.lies_in(one.window)], self._outer(one, KEPT_VIDEO),
+                    )  # fmt: skip
 
     def _ask(self, asked: Asked, want: ClipRequest, for_: Sequence[Wanted]) -> Fetched | None:
         return ask(asked, want, self.work, self.cancelled, self.stopped, for_)
@@ -178,33 +213,82 @@ class Fetching:
                 seconds, size = 0.0, 0
             return
         video = CachedVideo(fetched.path, fetched.offset, length, asked.id)
-        if asked.remote:
+        if asked.remote and not self._is_kept(fetched, asked_for[0].window):
             video = self.cache.put(asked_for[0].window.video, fetched.path, fetched.offset, length, asked.id)
         for one in asked_for:
-            self._cut(asked, asked.id, one, video, fetched.evidence, seconds, size)
+            if short := _promised(fetched, length, one.window):
+                self._no(asked, one, Reason.TOO_SHORT, f"{short} ({fetched.evidence})", seconds=seconds, size=size)
+            else:
+                self._cut(asked, asked.id, one, video, fetched.evidence, seconds, size)
             seconds, size = 0.0, 0
         for one in others:
             if video.offset <= one.window.begins and one.window.ends <= video.offset + video.seconds:
                 self._cut(asked, asked.id, one, video, f"{fetched.evidence}; shared", 0.0, 0)
+        if asked.remote and self.others is not None:
+            self.others.cut(video, asked_for[0].window.video_id, self.work, self.cancelled)
         if video.path == fetched.path:  # not in the cache
             fetched.path.unlink(missing_ok=True)
+
+    def _is_kept(self, fetched: Fetched, window: Window) -> bool:
+        """Whether the source video was moved to where the run keeps them, under its id. A file that lies there stays."""
+        if self.keep is None or fetched.offset:
+            return False
+        place = inside(self.keep, f"{window.video_id}{fetched.path.suffix}")
+        beside = temporary_beside(place)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with disk_errors(place):
+            link_or_copy(fetched.path, beside)
+            try:
+                publish_new(beside, place)
+            except FileExistsError:
+                beside.unlink(missing_ok=True)
+                return False
+        return True
 
     def _cut(
         self, asked: Asked, source: str, one: Wanted, video: CachedVideo, evidence: str, seconds: float, size: int
     ) -> None:
         try:
             got = partial(one.attempt, source, Reason.OK, evidence, seconds, size)
-            one.facts = self.clips.cut(one.window, video.path, video.offset, source, self.work, self.cancelled, got)
+            one.facts = self.clips.cut(
+                one.window, video.path, video.offset, source, self.work, self.cancelled, got,
+                [other.window for other in self.known if other.window.lies_in(one.window)], self._outer(one, source),
+            )  # fmt: skip
         except MediaError as error:
             if Trait.BROKEN in error.reason.traits:
                 self.cache.forget(video)
             self._no(asked, one, error.reason, f"{error.evidence} ({evidence})", seconds=seconds, size=size)
 
+    def _outer(self, one: Wanted, source: str) -> Window | None:
+        """The first stored window that holds this one, cut out of what the same source gave."""
+        made = (other for other in self.known if other.facts is not None and one.window.lies_in(other.window))
+        return next(
+            (
+                other.window
+                for other in sorted(made, key=_outermost)
+                if other.facts is not None and (other.facts.get("made"), other.facts.get("source")) == (ENCODED, source)
+            ),
+            None,
+        )
+
+
+def _promised(fetched: Fetched, length: float, window: Window) -> str:
+    """What a clip lacks that by its name holds the window: another source may have the whole of it. Empty: nothing."""
+    end = fetched.offset + length
+    if fetched.until is None or not length or end + _SHORT >= min(window.ends, fetched.until):
+        return ""
+    return f"the clip has {length:.2f} s where its name says {fetched.until - fetched.offset:g} s, and ends within the window"
+
+
+def _outermost(one: Wanted) -> tuple[int, int]:
+    """Sort key: in the order of their start, a window before those inside it."""
+    return one.window.start, -one.window.end
+
 
 def _neighbours(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
     """Windows in order of their start, in groups without large gaps."""
     near: list[Wanted] = []
-    for one in sorted(wanted, key=lambda o: o.window):
+    for one in sorted(wanted, key=_outermost):
         if near and one.window.begins - max(o.window.ends for o in near) > _NEAR_SECONDS:
             yield near
             near = []

@@ -15,6 +15,9 @@ MEDIA_FIELDS: tuple[pa.Field, ...] = (
     pa.field("has_audio", pa.bool_()),
 )
 
+FILE_FIELDS: tuple[pa.Field, ...] = (pa.field("bytes", pa.int64()), pa.field("sha256", pa.string()))
+"""Of a file in the layout that is no video."""
+
 CONTENT_FIELDS: tuple[pa.Field, ...] = (
     pa.field("brightness", pa.float32()),  # mean level, 0 to 255
     pa.field("contrast", pa.float32()),  # largest standard deviation within a frame; 0: one colour

@@ -18,20 +18,25 @@ from clipquarry.layout import set_aside
 from clipquarry.manifest import Row
 from clipquarry.media.errors import MediaError
 from clipquarry.media.likeness import alike, frames, spread
-from clipquarry.media.probe import probe
-from clipquarry.media.resize import copy_problem, resize_clip
+from clipquarry.media.probe import header, probe
+from clipquarry.media.resize import CONTAINERS, copy_problem, resize_clip
 from clipquarry.media.tools import ffmpeg
 from clipquarry.reasons import Reason, Status
 from clipquarry.steps.base import Outcome, Step, StepContext, StepParams
 from clipquarry.steps.fields import MEDIA_FIELDS, PATH_FIELD
-from clipquarry.steps.source_clip import SourceClip, find_clip, item_path
+from clipquarry.steps.source_clip import SUFFIXES, SourceClip, find_clip, item_file, item_group, item_path
 from clipquarry.store import Facts, content_key
 
 KIND = "resized"
+MP4 = ".mp4"
 
 
 class ResizeParams(StepParams):
-    """``videos`` and ``out`` are folders below ``root``; ``{split}`` in them is the split."""
+    """``videos`` and ``out`` are folders below ``root``; ``{split}`` in them is the split.
+
+    A copy has its clip's suffix, as in the reference; with ``to_mp4``, and where the clip's container cannot hold
+    H.264, it is an mp4.
+    """
 
     root: str
     videos: str = "videos_{split}"
@@ -40,6 +45,8 @@ class ResizeParams(StepParams):
     dense: bool = True
     remove_dup: bool = False
     recipe: Recipe = Recipe()
+    to_mp4: bool = False
+    suffixes: tuple[str, ...] = SUFFIXES
 
     @field_validator("short_edge")
     @classmethod
@@ -57,6 +64,13 @@ class ResizeStep(Step[ResizeParams]):
     fields = (*MEDIA_FIELDS, PATH_FIELD, pa.field("keyframe_gap", pa.int32()))
     params_model = ResizeParams
 
+    def group_of(self, row: Row) -> str:
+        return item_group(row)
+
+    def key_params(self, params: ResizeParams) -> dict[str, Any]:
+        left_out = {"suffixes"} if params.to_mp4 else {"suffixes", "to_mp4"}  # a later parameter changes no key
+        return params.model_dump(mode="json", exclude=left_out)  # suffixes say where the clip is, not what it is
+
     def preflight(self, ctx: StepContext[ResizeParams]) -> None:
         ffmpeg()
 
@@ -67,26 +81,29 @@ class ResizeStep(Step[ResizeParams]):
         source = self._source(row, ctx)
         if source is None:
             return Outcome.missing(Reason.NO_SOURCE, "the clip is not there")
-        key, target = self._store_key(source, ctx.params), self._target(row, ctx)
-        facts = ctx.store.get(KIND, row["clip_id"], key)
+        suffix, changed = self._suffix(row, source, ctx.params)
+        key, target = self._store_key(source, ctx.params, suffix), self._target(row, ctx, suffix)
+        facts = ctx.store.get(KIND, row["clip_id"], key, suffix)
         status, told = Status.KEPT, ""
         foreign = os.path.lexists(target) and not self._is_ours(row["clip_id"], target, ctx)
         try:
             if facts is None and foreign:
                 try:
-                    facts = self._adopt(row["clip_id"], key, source, target, ctx)
+                    facts = self._adopt(row["clip_id"], key, source, target, ctx, suffix)
                     foreign = False
                 except MediaError as error:
                     told = f"the file that lay there does not fit ({error.evidence})"
             if facts is None:
-                facts, status = self._make(row["clip_id"], key, source, ctx), Status.DONE
+                facts, status = self._make(row["clip_id"], key, source, ctx, suffix), Status.DONE
         except MediaError as error:
             return Outcome.failed(error.reason, error.evidence)
         if foreign:
             told = f"{told or 'another file lay there'} and was moved to {set_aside(ctx.data, target)}"
-        if self._place(ctx.store.path(KIND, row["clip_id"], key), target):
+        if self._place(ctx.store.path(KIND, row["clip_id"], key, suffix), target):
             status = Status.DONE
-        return Outcome(status, evidence=told, columns=self._columns(facts, target, ctx))
+        return Outcome(
+            status, evidence="; ".join(filter(None, (told, changed))), columns=self._columns(facts, target, ctx)
+        )
 
     @staticmethod
     def _is_ours(clip_id: str, target: Path, ctx: StepContext[ResizeParams]) -> bool:
@@ -95,18 +112,23 @@ class ResizeStep(Step[ResizeParams]):
             there = target.stat()
             for facts in ctx.store.all_noted(KIND, clip_id):
                 with suppress(OSError, UserError):  # facts of a deleted file, or edited by hand
-                    stored = ctx.store.path(KIND, clip_id, str(facts.get("key"))).stat()
+                    suffix = str(facts.get("suffix", MP4))
+                    stored = ctx.store.path(KIND, clip_id, str(facts.get("key")), suffix).stat()
                     same = (there.st_dev, there.st_ino) == (stored.st_dev, stored.st_ino)
                     if same or (there.st_dev != stored.st_dev and there.st_size == stored.st_size):
                         return True
         return False
 
     @staticmethod
-    def _adopt(clip_id: str, key: str, source: SourceClip, target: Path, ctx: StepContext[ResizeParams]) -> Facts:
+    def _adopt(
+        clip_id: str, key: str, source: SourceClip, target: Path, ctx: StepContext[ResizeParams], suffix: str
+    ) -> Facts:
         """Store a resized copy that another program made. Raises MediaError that says why it does not fit."""
         params = ctx.params
         if not target.is_file():
             raise MediaError(Reason.NOT_A_VIDEO, "not a file")
+        if CONTAINERS[suffix.lower()] not in (form := header(target).format).split(","):
+            raise MediaError(Reason.CORRUPT, f"its container is {form}, whatever its suffix {suffix} says")
         found, clip = probe(target), probe(source.path)
         if problem := copy_problem(found, clip, params.short_edge, params.dense, params.remove_dup):
             raise MediaError(Reason.CORRUPT, problem)
@@ -115,17 +137,19 @@ class ResizeStep(Step[ResizeParams]):
             ours, theirs = frames(source.path, numbers), frames(target, numbers)
             if not all(number in theirs and alike(grey, theirs[number]) for number, grey in ours.items()):
                 raise MediaError(Reason.CORRUPT, "it shows something else than the clip")
-        path, temporary = ctx.store.path(KIND, clip_id, key), ctx.store.unfinished()
+        path, temporary = ctx.store.path(KIND, clip_id, key, suffix), ctx.store.unfinished(suffix)
         try:
             with disk_errors(path):
                 link_or_copy(target.resolve(), temporary)
                 told = {**found.columns(), "keyframe_gap": found.keyframe_gap, "source_sha256": source.sha256}
-                return ctx.store.put(KIND, clip_id, key, temporary, {**told, "source": "existing"})
+                told |= {"source": "existing", "suffix": suffix}
+                return ctx.store.put(KIND, clip_id, key, temporary, told, suffix)
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _make(self, clip_id: str, key: str, source: SourceClip, ctx: StepContext[ResizeParams]) -> Facts:
-        params, path, temporary = ctx.params, ctx.store.path(KIND, clip_id, key), ctx.store.unfinished()
+    def _make(self, clip_id: str, key: str, source: SourceClip, ctx: StepContext[ResizeParams], suffix: str) -> Facts:
+        params = ctx.params
+        path, temporary = ctx.store.path(KIND, clip_id, key, suffix), ctx.store.unfinished(suffix)
         try:
             with disk_errors(path):
                 made = resize_clip(
@@ -135,10 +159,11 @@ class ResizeStep(Step[ResizeParams]):
                     dense=params.dense,
                     remove_dup=params.remove_dup,
                     recipe=params.recipe,
+                    container=CONTAINERS[suffix.lower()],
                     cancelled=ctx.cancelled,
                 )
                 told = {**made.columns(), "keyframe_gap": made.keyframe_gap, "source_sha256": source.sha256}
-                return ctx.store.put(KIND, clip_id, key, temporary, told)
+                return ctx.store.put(KIND, clip_id, key, temporary, {**told, "suffix": suffix}, suffix)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -157,17 +182,27 @@ class ResizeStep(Step[ResizeParams]):
 
     @staticmethod
     def _source(row: Row, ctx: StepContext[ResizeParams]) -> SourceClip | None:
-        path = item_path(ctx.data, ctx.params.root, ctx.params.videos, row, ".mp4")
+        path = item_file(ctx.data, ctx.params.root, ctx.params.videos, row, ctx.params.suffixes)
         return find_clip(ctx.store, row, path)
 
     @staticmethod
-    def _target(row: Row, ctx: StepContext[ResizeParams]) -> Path:
-        return item_path(ctx.data, ctx.params.root, ctx.params.out, row, ".mp4")
+    def _suffix(row: Row, source: SourceClip, params: ResizeParams) -> tuple[str, str]:
+        """The suffix of the copy, and evidence where it is another one than the clip's."""
+        own = source.path.name.removeprefix(row["clip_id"])
+        if params.to_mp4 or own.lower() in CONTAINERS:
+            return (MP4, "") if params.to_mp4 else (own, "")
+        return MP4, f"no {own} for H.264: the copy is an mp4"
 
-    def _store_key(self, source: SourceClip, params: ResizeParams) -> str:
+    @staticmethod
+    def _target(row: Row, ctx: StepContext[ResizeParams], suffix: str) -> Path:
+        return item_path(ctx.data, ctx.params.root, ctx.params.out, row, suffix)
+
+    def _store_key(self, source: SourceClip, params: ResizeParams, suffix: str) -> str:
+        other = {} if suffix == MP4 else {"suffix": suffix}  # copies were mp4 at first, and keep their keys
         return content_key(
             kind=KIND, version=self.version, source=source.sha256, short_edge=params.short_edge, dense=params.dense,
             remove_dup=params.remove_dup, preset=params.recipe.preset, crf=params.recipe.crf,
+            **other,
         )  # fmt: skip
 
     @staticmethod
@@ -179,6 +214,7 @@ class ResizeStep(Step[ResizeParams]):
         source = self._source(row, ctx)
         if source is None:
             return False
-        key, target = self._store_key(source, ctx.params), self._target(row, ctx)
-        facts = ctx.store.get(KIND, row["clip_id"], key)
+        suffix, _ = self._suffix(row, source, ctx.params)
+        key, target = self._store_key(source, ctx.params, suffix), self._target(row, ctx, suffix)
+        facts = ctx.store.get(KIND, row["clip_id"], key, suffix)
         return facts is not None and target.exists() and target.stat().st_size == facts["bytes"] == result["bytes"]

@@ -25,8 +25,8 @@ from pydantic import ValidationError
 from clipquarry import __version__
 from clipquarry.errors import ClipquarryError, Exit, RetryLater, UserError, WaitUntil
 from clipquarry.file_lock import FileLock
-from clipquarry.files import disk_errors, write_json
-from clipquarry.manifest import ITEM_FIELDS, ManifestWriter, Row, count_rows, read_rows
+from clipquarry.files import disk_errors, refuse_pipe, write_json
+from clipquarry.manifest import ITEM_FIELDS, ManifestWriter, Row, check_items, count_rows, read_rows
 from clipquarry.progress import Progress
 from clipquarry.reasons import Reason, Status, Trait
 from clipquarry.run_folder import journal_path, result_path
@@ -143,6 +143,7 @@ class Runner:
         try:
             with disk_errors(self._out):
                 result_path(self._out).unlink(missing_ok=True)
+                check_items(self._items)
                 total = count_rows(self._items)
                 self._step.preflight(self._ctx)
                 progress = Progress(self._step.name, total)
@@ -238,6 +239,8 @@ class Runner:
 def parse_params(step: Step[Any], text: str) -> Any:
     """Parse ``--params``: a JSON object, or ``@file``. Raises UserError with one sentence."""
     if text.startswith("@"):
+        if not text.startswith("@/dev/"):  # a shell's <(...) may be one
+            refuse_pipe(Path(text[1:]))
         try:
             text = Path(text[1:]).read_text(encoding="utf-8")
         except OSError as error:

@@ -14,6 +14,7 @@ are listed in ``unusable``, and ``fetch`` tries the next source for them.
 from __future__ import annotations
 
 import threading
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from threading import Event
@@ -26,10 +27,12 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from clipquarry.acquire.answer import FetchFailed, one_line
-from clipquarry.acquire.archive import Member, clip_members, list_volumes
+from clipquarry.acquire.archives.native import library
+from clipquarry.acquire.archives.volume_list import list_volumes
+from clipquarry.acquire.archives.wanted import Member, clip_members
 from clipquarry.acquire.cache import SourceCache
 from clipquarry.acquire.connection import Nearness, Reach
-from clipquarry.acquire.download import Downloader, Limits
+from clipquarry.acquire.download import Downloader, Limits, limits_of
 from clipquarry.acquire.hosts import Hosts
 from clipquarry.acquire.template import expand_environment, unset_variables
 from clipquarry.datasets.model import Recipe, Source
@@ -68,30 +71,44 @@ class UnpackParams(StepParams):
     accept_short: bool = False
     attempts: int = Field(default=3, ge=1, le=20)
     timeout_s: float = Field(default=60, gt=0)
+    verify_certificate: bool = True
 
 
 class WantedClips:
-    """The clips of a manifest by name, each with its window, found by a hash of the name."""
+    """The clips of a manifest by name, each with its window, found by a hash of the name.
+
+    libarchive gives names in the normal form C where the archive says their encoding, so that a name in another form is
+    found by its normal form; a clip that is called exactly so comes first.
+    """
 
     def __init__(self, manifest: Path) -> None:
         table = read_table(manifest, _WANTED)
         table = table.filter(pc.and_(pc.is_valid(table["clip_id"]), pc.not_equal(table["clip_id"], "")))
-        hashes = np.array([hash(name) for name in table["clip_id"].to_pylist()], dtype=np.int64)
+        hashes = np.array([hash(_normal(name)) for name in table["clip_id"].to_pylist()], dtype=np.int64)
         self._order = np.argsort(hashes, kind="stable")
         self._hashes = hashes[self._order]
         self._table = table.combine_chunks()
 
     def __contains__(self, clip_id: str) -> bool:
-        return next(self._rows(clip_id), None) is not None
+        return next(self._alike(clip_id), None) is not None
 
-    def _rows(self, clip_id: str) -> Iterator[Row]:
-        wanted = hash(clip_id)
+    def _alike(self, clip_id: str) -> Iterator[Row]:
+        normal = _normal(clip_id)
+        wanted = hash(normal)
         place = int(np.searchsorted(self._hashes, wanted))
         while place < len(self._hashes) and self._hashes[place] == wanted:
             row: Row = self._table.slice(int(self._order[place]), 1).to_pylist()[0]
-            if row["clip_id"] == clip_id:  # two names may have one hash
+            if _normal(row["clip_id"]) == normal:  # two names may have one hash
                 yield row
             place += 1
+
+    def _rows(self, clip_id: str) -> list[Row]:
+        alike = list(self._alike(clip_id))
+        return [row for row in alike if row["clip_id"] == clip_id] or alike
+
+    def name(self, clip_id: str) -> str:
+        """The manifest's own spelling of the name."""
+        return next((str(row["clip_id"]) for row in self._rows(clip_id)), clip_id)
 
     def window(self, clip_id: str, namespace: str = YOUTUBE) -> Window | str:
         """The window of the clip of this name, or why it is unknown. ``namespace``: that of the video ids."""
@@ -103,6 +120,10 @@ class WantedClips:
         if len(windows) == 1:
             return windows.pop()
         return f"{len(windows)} windows have this name" if windows else "no window has this name"
+
+
+def _normal(name: str) -> str:
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def _has_window(row: Row) -> bool:
@@ -148,11 +169,13 @@ class UnpackStep(Step[UnpackParams]):
         """The downloader of one volume. Back-off per host is shared, so that an unreachable host is not tried for each volume."""
         led_by = row.get("led_by")
         reach = Reach.led_by(Nearness(led_by)) if led_by is not None else None
-        return Downloader(Limits(attempts=params.attempts, read=params.timeout_s), hosts=self._hosts, reach=reach)
+        limits = Limits(attempts=params.attempts, read=params.timeout_s, verify=params.verify_certificate)
+        return Downloader(limits, hosts=self._hosts, reach=reach)
 
     def preflight(self, ctx: StepContext[UnpackParams]) -> None:
-        """MachineError without ffmpeg; ManifestError when the wanted table cannot be read."""
+        """MachineError without ffmpeg or libarchive; ManifestError when the wanted table cannot be read."""
         ffmpeg()
+        library()
         self._wanted_clips(ctx)
 
     def key(self, row: Row, ctx: StepContext[UnpackParams]) -> str:
@@ -178,7 +201,7 @@ class UnpackStep(Step[UnpackParams]):
         reading = _Reading(clips, wanted, SourceCache(ctx.data.scratch, 0), ctx.params, ctx.cancelled)
         problem: FetchFailed | None = None
         with reading.cache.video(f"unpack-{content_key(url=url)}", ctx.cancelled) as work:
-            members = clip_members(str(url), wanted.__contains__, work, downloader, ctx.cancelled)
+            members = clip_members(str(url), wanted.__contains__, work, downloader, ctx.cancelled, reading.too_large)
             try:
                 for member in members:
                     reading.take(member, work)
@@ -226,7 +249,13 @@ class _Reading:
         self.bytes += member.bytes
         return None
 
+    def too_large(self, clip_id: str, evidence: str) -> None:
+        """Record a wanted clip that is above the limit of a member."""
+        self.found += 1
+        self._bad(clip_id, Reason.CORRUPT, evidence)
+
     def _bad(self, clip_id: str, reason: Reason, evidence: str) -> None:
+        clip_id = self._wanted.name(clip_id)
         self.unusable.append({"clip_id": clip_id, "reason": str(reason), "evidence": one_line(evidence)})
 
     def columns(self) -> dict[str, Any]:
@@ -254,9 +283,9 @@ def write_volumes(
             continue
         addresses = [expand_environment(a, environ).replace("{{", "{").replace("}}", "}") for a in addresses]
         reach = Reach().keep()
-        downloader = Downloader(Limits(attempts=source.attempts, read=source.timeout_s), hosts=hosts, reach=reach)
+        downloader = Downloader(limits_of(source), hosts=hosts, reach=reach)
         try:
-            volumes = list_volumes(addresses[0], data.scratch, downloader, Event()) if place else addresses
+            volumes = list_volumes(addresses[0], downloader, Event()) if place else addresses
         except FetchFailed as error:
             problems[split] = str(error)
             continue

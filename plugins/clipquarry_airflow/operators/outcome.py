@@ -18,11 +18,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from clipquarry.errors import ClipquarryError, Exit
-from clipquarry.files import read_json
+from clipquarry.files import known_object
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,12 @@ class StepOutcome:
 def read_outcome(result_file: Path, returncode: int, why: str = "") -> StepOutcome:
     """The step's own result or, if it left none, what the runtime saw (``why``) or its exit status tells."""
     if result_file.exists():
-        value: dict[str, Any] = read_json(result_file)
-        resume = datetime.fromisoformat(value["resume_at"]) if value.get("resume_at") else None
-        return StepOutcome(int(value["exit"]), str(value["sentence"]), dict(value["counts"]), resume)
+        value = known_object(result_file)
+        try:
+            resume = datetime.fromisoformat(value["resume_at"]) if value.get("resume_at") else None
+            return StepOutcome(int(value["exit"]), str(value["sentence"]), dict(value["counts"]), resume)
+        except (KeyError, TypeError, ValueError):
+            why = why or f"The result of the step, {result_file}, is damaged."
     if returncode == Exit.USAGE:
         return StepOutcome(returncode, "The step refused its input; the log above says why.", {}, None)
     if why:
@@ -63,3 +67,11 @@ def airflow_error(error: ClipquarryError) -> AirflowException:
     if error.exit_code is Exit.RETRY:
         return AirflowException(str(error))
     return AirflowFailException(str(error))
+
+
+def defer_until(task: BaseOperator, moment: datetime) -> NoReturn:
+    """Let a task wait without a worker slot; it is executed again at ``moment``."""
+    from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+    task.log.info("Waiting until %s without a worker slot.", moment.isoformat())
+    task.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute")

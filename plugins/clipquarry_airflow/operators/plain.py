@@ -11,6 +11,7 @@ import sys
 import textwrap
 from collections.abc import Callable, MutableMapping
 from typing import Any
+from urllib.parse import quote
 
 WIDTH = 100
 _PIECES = re.compile(r"(?<=[.;:])\s+")
@@ -126,8 +127,22 @@ def _without_frames(logger: Any, method: str, event: MutableMapping[str, Any]) -
 
 def report_address(dataset: str, run_id: str) -> str:
     """URL of a run's report, below the address of Airflow's own pages."""
-    from airflow.sdk.configuration import conf
     from clipquarry.settings import slug
 
-    base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
-    return f"{base}/clipquarry/report/{dataset}/{slug(run_id)}"
+    return f"{_base()}/clipquarry/report/{dataset}/{slug(run_id)}"
+
+
+def gate_address(dag_id: str, gate: str, run_id: str) -> str:
+    """URL of the page of a gate in a run."""
+    return f"{_base()}/clipquarry/dag/{quote(dag_id)}/gate/{quote(gate)}/run/{quote(run_id, safe='~:+')}"
+
+
+def page_address(path: str) -> str:
+    """URL of one of our pages, of its path below Airflow's address."""
+    return f"{_base()}{path}"
+
+
+def _base() -> str:
+    from airflow.sdk.configuration import conf
+
+    return str(conf.get("api", "base_url", fallback="") or "").rstrip("/")

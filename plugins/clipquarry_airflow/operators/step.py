@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,18 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowException
 from clipquarry.errors import ClipquarryError
-from clipquarry.files import read_json, write_json
+from clipquarry.files import as_object, disk_errors, known_object, write_json
 from clipquarry.run_folder import result_path
 from clipquarry.settings import Settings
 
-from clipquarry_airflow.operators.outcome import airflow_error, raise_for, read_outcome
+from clipquarry_airflow.operators.outcome import airflow_error, defer_until, raise_for, read_outcome
 from clipquarry_airflow.operators.plain import explain
 
 
 def _note_runtime(result_file: Path, where: str) -> None:
     """Note in a step's result where it ran. The file's owner stays the same, even if the worker is root."""
     owner = result_file.stat()
-    write_json(result_file, {**read_json(result_file), "runtime": where})
+    write_json(result_file, {**known_object(result_file), "runtime": where})
     if os.geteuid() == 0:
         os.chown(result_file, owner.st_uid, owner.st_gid)
 
@@ -67,18 +66,21 @@ class StepOperator(BaseOperator):
 
     def execute(self, context: Context, event: Any = None) -> dict[str, int]:
         from clipquarry.pipeline.finished import finished_shard
+        from clipquarry.pipeline.plan_files import check_job
 
         root = Settings.from_env().data
         data, out = root.root, root.root / self.job["out"]
         if (finished := finished_shard(root, self.step, out)) is not None:
-            self.log.info("An earlier try finished this shard and could not say so: %s", finished["sentence"])
-            return dict(finished["counts"])
+            self.log.info("An earlier try finished this shard and could not say so: %s", finished.get("sentence"))
+            return as_object(finished.get("counts"))
         self.jobs = int(context["params"].get("jobs") or self.jobs)
         result_file = result_path(out)
-        result_file.unlink(missing_ok=True)
         try:
+            with disk_errors(result_file):
+                result_file.unlink(missing_ok=True)
+            check_job(data, self.job)
             returncode, why = self.run_step(data, context)
-        except ClipquarryError as error:  # the runtime's own settings
+        except ClipquarryError as error:  # a damaged plan, or the runtime's own settings
             red = airflow_error(error)
             explain(self.log.error, red)
             raise red from None
@@ -92,11 +94,5 @@ class StepOperator(BaseOperator):
             raise
         self.log.info("%s", outcome.sentence)
         if outcome.resume_at is not None:
-            self._wait(outcome.resume_at)
+            defer_until(self, outcome.resume_at)
         return outcome.counts
-
-    def _wait(self, moment: datetime) -> None:
-        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-
-        self.log.info("Waiting until %s without a worker slot.", moment.isoformat())
-        self.defer(trigger=DateTimeTrigger(moment=moment), method_name="execute")

@@ -14,18 +14,20 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from clipquarry.acquire.answer import FetchFailed, one_line
 from clipquarry.acquire.archives.names import Names, Refused, Seen, parts_of
 from clipquarry.acquire.archives.native import Kind
 from clipquarry.acquire.archives.reader import Member, Reading, members_of
-from clipquarry.acquire.archives.record import Record, Refusal, Unpacked
+from clipquarry.acquire.archives.record import FilesTable, Record, Refusal, Unpacked
+from clipquarry.acquire.archives.staging import Staging
 from clipquarry.acquire.archives.volumes import Joined
 from clipquarry.errors import MachineError, UserError
 from clipquarry.file_lock import FileLock
-from clipquarry.files import disk_errors, owned_beside, place_new, sweep_unfinished, sync_file_system
-from clipquarry.manifest import ManifestWriter
+from clipquarry.files import disk_errors, place_new, sync_file_system
 from clipquarry.reasons import Reason
 from clipquarry.settings import DataRoot
 
@@ -36,16 +38,29 @@ class Placement:
 
     flatten: bool = False
     """Only the file name of a path counts, as ``unzip -j`` does."""
-    strip_top: str = ""
-    """A top folder that is left out of the paths of its members; other members keep theirs."""
+    strip_top: str | Sequence[str] = ""
+    """Top folders that are left out of the paths of their members, one after the other; other members keep theirs."""
+    leave_out: Sequence[str] = ()
+    """Patterns of file names that are not unpacked."""
+
+    def leaves_out(self, name: str) -> bool:
+        """Whether a member is none of the items."""
+        return any(fnmatchcase(name.rpartition("/")[2], pattern) for pattern in self.leave_out)
+
+    def as_json(self) -> dict[str, Any]:
+        """What a record of the extraction depends on."""
+        return {
+            "flatten": self.flatten, "strip_top": self.strip_top, **({"leave_out": [*self.leave_out]} if self.leave_out else {}),
+        }  # fmt: skip
 
     def parts(self, name: str) -> list[str]:
         """The path below the folder. Raises :class:`Refused`."""
         parts = parts_of(name)
         if self.flatten:
             return parts[-1:]
-        if len(parts) > 1 and parts[0] == self.strip_top:
-            return parts[1:]
+        for top in [self.strip_top] if isinstance(self.strip_top, str) else self.strip_top:
+            if len(parts) > 1 and parts[0] == top:
+                parts = parts[1:]
         return parts
 
 
@@ -64,15 +79,8 @@ def extract(
     missing, no archive, truncated, damaged, a bomb, or not the announced one: then nothing was unpacked. Members that cannot be
     unpacked safely are refused one by one (:attr:`Unpacked.refused_table`).
     """
-    placement = placement or Placement()
-    root, into = data.root.absolute(), into.absolute()
-    if root not in into.parents or ".." in into.parts or data.private.absolute() in (into, *into.parents):
-        raise UserError(f"{into} is not a folder of a data set below {root}: archives are unpacked there only.")
-    way = {
-        "into": into.relative_to(root).as_posix(), "flatten": placement.flatten, "strip_top": placement.strip_top,
-        "nested": list(reading.nested), "sha256": sha256, "largest": reading.limits.member,
-    }  # fmt: skip
-    record = Record.of(data, volumes, **way)
+    placement, into = placement or Placement(), into.absolute()
+    record, way = record_of(volumes, into, data, reading, placement, sha256=sha256)
     with FileLock.wait(record.lock, reading.cancelled, f"the archive {volumes[0].name}"):
         if (before := record.finished(into)) is not None:
             return before
@@ -80,12 +88,26 @@ def extract(
             _compare(volumes, sha256)
         record.forget()
         about = {"volumes": [path.name for path in volumes], **way}
-        with _Staging(into) as staging, record.files() as files:
+        with Staging(into) as staging, record.files() as files:
             run = _Extraction(into, staging, placement, reading, files)
             run.read(volumes)
             run.resolve_links()
             run.place()
         return record.finish(run.refused, about, run.files, run.kept, run.size)
+
+
+def record_of(
+    volumes: Sequence[Path], into: Path, data: DataRoot, reading: Reading, placement: Placement, *, sha256: str | None
+) -> tuple[Record, dict[str, Any]]:
+    """The record of such an extraction, and what its result depends on besides the volumes. Raises as :func:`extract`."""
+    root, into = data.root.absolute(), into.absolute()
+    if root not in into.parents or ".." in into.parts or data.private.absolute() in (into, *into.parents):
+        raise UserError(f"{into} is not a folder of a data set below {root}: archives are unpacked there only.")
+    way = {
+        "into": into.relative_to(root).as_posix(), **placement.as_json(),
+        "nested": list(reading.nested), "sha256": sha256, "largest": reading.limits.member,
+    }  # fmt: skip
+    return Record.of(data, volumes, **way), way
 
 
 def _compare(volumes: Sequence[Path], sha256: str) -> None:
@@ -95,40 +117,15 @@ def _compare(volumes: Sequence[Path], sha256: str) -> None:
         raise FetchFailed(Reason.CORRUPT, f"{volumes[0].name} has the sha256 {found}, not {sha256}: download it again")
 
 
-class _Staging:
-    """A folder of this process beside the files' places, on the same file system; removed at the end."""
-
-    def __init__(self, into: Path) -> None:
-        self._into = into
-
-    def __enter__(self) -> Path:
-        try:
-            with disk_errors(self._into):
-                self._into.mkdir(parents=True, exist_ok=True)
-                sweep_unfinished(self._into, depth=0)
-                self._path = owned_beside(self._into / "archive")
-                self._path.mkdir()
-        except (FileExistsError, NotADirectoryError) as error:
-            raise UserError(f"{error.filename} is not a folder: move it away, then run this again.") from error
-        except PermissionError as error:
-            raise MachineError(
-                f"{self._into} cannot be written to ({error.strerror}): let this user write to it."
-            ) from error
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._path, ignore_errors=True)
-
-
 @dataclass
 class _Extraction:
     """The work of one extraction."""
 
     into: Path
-    staging: Path
+    staging: Staging
     placement: Placement
     reading: Reading
-    table: ManifestWriter
+    table: FilesTable
     refused: list[Refusal] = field(default_factory=list)
     files: int = 0
     kept: int = 0
@@ -159,7 +156,7 @@ class _Extraction:
 
     def _read(self, volumes: Sequence[Path]) -> None:
         for member in members_of(volumes, self.reading):
-            if member.kind is not Kind.FOLDER:
+            if member.kind is not Kind.FOLDER and not self.placement.leaves_out(member.name):
                 self._take(member)
 
     def _take(self, member: Member) -> None:
@@ -180,7 +177,7 @@ class _Extraction:
         if member.kind is not Kind.FILE:
             self.links.append((member, parts))
             return None
-        return self._write(member, "/".join(parts))
+        return self._write(member, parts)
 
     def _is_taken(self, member: Member, path: str) -> None:
         self.taken.add(path)
@@ -195,16 +192,16 @@ class _Extraction:
             self.is_new_folder = not self.into.joinpath(*folder).is_dir()
         return self.is_below_a_file
 
-    def _write(self, member: Member, path: str) -> None:
+    def _write(self, member: Member, parts: list[str]) -> None:
+        path = "/".join(parts)
         there = f"{self.into}/{path}"
         if not self.is_new_folder and os.path.lexists(there):
             if not _has_bytes(there, member.blocks()):
                 return self._is_taken(member, path)
             self.kept += 1
             return self._note(path, os.stat(there).st_size)
-        staged = f"{self.staging}/{path}"
         try:
-            descriptor = _create(staged)
+            descriptor = self.staging.create(parts)
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
             return self.refuse(member.name, Reason.DUPLICATE, "the archive holds a file and a folder of this name")
         size = 0
@@ -229,7 +226,7 @@ class _Extraction:
     def _note(self, path: str, size: int) -> None:
         self.files += 1
         self.size += size
-        self.table.write({"path": path, "bytes": size})
+        self.table.add(path, size)
 
     def resolve_links(self) -> None:
         """Make links to files of the archive hard links; refuse all others. A link may lead to a link that comes later."""
@@ -249,13 +246,13 @@ class _Extraction:
             target = self.placement.parts(_target(member))
         except Refused:
             return False
-        source = self.staging.joinpath(*target)
+        source = self.staging.path.joinpath(*target)
         if not source.is_file():
             source = self.into.joinpath(*target)
-            is_kept = "/".join(target) not in self.taken and self.names.add(target) is Seen.SAME
+            is_kept = "/".join(target) not in self.taken and self.names.holds(target)
             if not is_kept or source.is_symlink() or not source.is_file():
                 return False
-        there, staged = self.into.joinpath(*parts), self.staging.joinpath(*parts)
+        there, staged = self.into.joinpath(*parts), self.staging.path.joinpath(*parts)
         if os.path.lexists(there):
             if there.is_file() and filecmp.cmp(source, there, shallow=False):
                 self.kept += 1
@@ -275,8 +272,8 @@ class _Extraction:
     def place(self) -> None:
         """Flush the staging folder once, then rename: whole folders where there is none of the name, else file by file."""
         with disk_errors(self.into):
-            sync_file_system(self.staging)
-            self._place(self.staging, self.into)
+            sync_file_system(self.staging.path)
+            self._place(self.staging.path, self.into)
             sync_file_system(self.into)
 
     def _place(self, staged: Path, target: Path) -> None:
@@ -331,15 +328,6 @@ def _renamed(folder: str, to: Path) -> bool:
             raise
         return False
     return True
-
-
-def _create(path: str) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        return os.open(path, flags, 0o666)
-    except FileNotFoundError:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, flags, 0o666)
 
 
 def _same_file(source: Path, target: Path) -> None:

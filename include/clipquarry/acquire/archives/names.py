@@ -14,6 +14,9 @@ from clipquarry.settings import PRIVATE
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LONGEST_PART, _LONGEST, _DEEPEST = 255, 2000, 64
+_PLAIN_PART = r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}"
+_PLAIN = re.compile(rf"{_PLAIN_PART}(?:/{_PLAIN_PART}){{0,9}}\Z")
+"""Nearly all names; nothing that is refused begins with anything but a dot, or is that long."""
 
 
 class Refused(Exception):
@@ -22,6 +25,8 @@ class Refused(Exception):
 
 def parts_of(name: str) -> list[str]:
     """The folders and the file name that a member's name means. Raises :class:`Refused`."""
+    if _PLAIN.match(name):
+        return name.split("/")
     if any(0xDC80 <= ord(letter) <= 0xDCFF for letter in name) if not name.isascii() else False:
         raise Refused("its name is not UTF-8")
     if name.startswith("/") or _DRIVE.match(name):
@@ -85,7 +90,9 @@ class Names:
 
     def _add(self, parts: list[str]) -> Seen:
         # 0 stands for a free place.
-        alike, exact = hash("/".join(map(_folded, parts))) or 1, hash("/".join(parts)) or 1
+        path = "/".join(parts)
+        folded = path.lower() if path.isascii() else "/".join(map(_folded, parts))
+        alike, exact = hash(folded) or 1, hash(path) or 1
         place = self._place(alike)
         if self._alike[place] == alike:
             return Seen.SAME if self._exact[place] == exact else Seen.ALIKE
@@ -94,6 +101,13 @@ class Names:
         if self._count * 5 > self._size * 3:
             self._grow()
         return Seen.NEW
+
+    def holds(self, parts: list[str]) -> bool:
+        """Whether this very path was noted."""
+        path = "/".join(parts)
+        folded = path.lower() if path.isascii() else "/".join(map(_folded, parts))
+        place = self._place(hash(folded) or 1)
+        return self._alike[place] != 0 and self._exact[place] == (hash(path) or 1)
 
     def _place(self, alike: int) -> int:
         """Where ``alike`` is, or the free place for it."""

@@ -12,12 +12,11 @@ import ctypes
 import locale
 import logging
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from pydantic import SecretStr
 
@@ -56,8 +55,7 @@ class Kind(Enum):
     OTHER = "device, pipe or socket"
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What an archive says of one member. All of it is untrusted."""
 
     name: str
@@ -90,6 +88,14 @@ def version() -> str:
     """libarchive's version, such as 3.6.2. Raises MachineError as :func:`library` does."""
     number = int(library().version_number())
     return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+
+@cache
+def _quick(name: str, *arguments: Any) -> Any:
+    """A function of libarchive that is called for each member. libarchive-c's own look at each answer in Python once more."""
+    function = library().libarchive[name]
+    function.argtypes, function.restype = [ctypes.c_void_p, *arguments], ctypes.c_int
+    return function
 
 
 @cache
@@ -145,6 +151,13 @@ class Archive:
         self._failure: BaseException | None = None
         self._pointer: int | None = None
         self._entry: int | None = None
+        self._next_header = _quick("archive_read_next_header2", ctypes.c_void_p)
+        self._read_block = _quick("archive_read_data_block", *[ctypes.c_void_p] * 3)
+        self._block, self._size, self._offset = ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_longlong()
+        self._places = [ctypes.addressof(one) for one in (self._block, self._size, self._offset)]
+        self._position, self._waits, self._is_end = 0, False, False
+        self.on_hole: Callable[[int], None] | None = None
+        """Told of the zeros that stand for a hole: they come out of no byte of the archive."""
         # Kept as attributes: libarchive holds their addresses only.
         self._on_read = self._ffi.READ_CALLBACK(self._read)
         self._on_seek = self._ffi.SEEK_CALLBACK(self._seek)
@@ -218,26 +231,37 @@ class Archive:
             failure, self._failure = self._failure, None
             raise failure
 
+    def _checked(self, code: int) -> int:
+        """What a quick function answered. Raises what the stream raised meanwhile, else Damaged."""
+        if self._failure is not None:
+            self._raise_failure()
+        if code < 0 and code != self._ffi.ARCHIVE_WARN:
+            raise Damaged(self._said("libarchive cannot read it"))
+        return code
+
+    def _said(self, other: str) -> str:
+        return (self._ffi.error_string(self._pointer) or other.encode()).decode("utf-8", "replace")
+
     def headers(self) -> Iterator[Header]:
         """The members in the archive's order; the data of those that are not read is skipped."""
-        end = self._ffi.ARCHIVE_EOF
         has_utf8 = _utf8_locale() is None
         while True:
             if has_utf8:
-                header = self._header() if self._next() != end else None
+                header = self._header()
             else:
                 with _names_are_utf8():
-                    header = self._header() if self._next() != end else None
+                    header = self._header()
             if header is None:
                 return
             yield header
 
-    def _next(self) -> int:
-        return self._call(self._ffi.read_next_header2, self._entry)
-
-    def _header(self) -> Header:
+    def _header(self) -> Header | None:
         ffi, entry = self._ffi, self._entry
-        size = ffi.entry_size(entry) if ffi.entry_size_is_set(entry) else None
+        code = self._next_header(self._pointer, entry)
+        if (code or self._failure is not None) and self._checked(code) == ffi.ARCHIVE_EOF:
+            return None
+        self._position, self._waits = 0, False
+        size = ffi.entry_size(entry) or (0 if ffi.entry_size_is_set(entry) else None)
         name = _text(ffi.entry_pathname(entry), ffi.entry_pathname_w, entry)
         target = ffi.entry_hardlink(entry)
         if target is not None:
@@ -248,25 +272,31 @@ class Archive:
         link = _text(ffi.entry_symlink(entry), ffi.entry_symlink_w, entry) if kind is Kind.SYMLINK else ""
         return Header(name, kind, size, link)
 
+    def block(self) -> bytes | None:
+        """The next piece of the current member's data, perhaps an empty one; None at its end. Holes of sparse members are zeros."""
+        if not self._waits:
+            code = self._read_block(self._pointer, *self._places)
+            if code or self._failure is not None:
+                self._checked(code)
+                if code != self._ffi.ARCHIVE_EOF:  # 7z and zip only warn of a wrong checksum
+                    raise Damaged(self._said("a checksum is wrong"))
+            self._is_end = bool(code)
+        hole = self._offset.value - self._position
+        self._waits = hole > 0
+        if hole > 0:
+            zeros = bytes(min(BLOCK, hole))
+            self._position += len(zeros)
+            if self.on_hole is not None:
+                self.on_hole(len(zeros))
+            return zeros
+        if self._is_end:
+            return None
+        self._position += self._size.value
+        return ctypes.string_at(self._block, self._size.value)
+
     def blocks(self) -> Iterator[bytes]:
-        """The data of the current member; holes of sparse members are zeros."""
-        ffi, pointer = self._ffi, self._pointer
-        block, size, offset = ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_longlong()
-        places = ctypes.byref(block), ctypes.byref(size), ctypes.byref(offset)
-        position = 0
-        while True:
-            code = self._call(ffi.read_data_block, *places)
-            while position < offset.value:
-                zeros = bytes(min(BLOCK, offset.value - position))
-                position += len(zeros)
-                yield zeros
-            if code == ffi.ARCHIVE_EOF:
-                return
-            if code != ffi.ARCHIVE_OK:  # 7z and zip only warn of a wrong checksum
-                raise Damaged((ffi.error_string(pointer) or b"a checksum is wrong").decode("utf-8", "replace"))
-            if size.value:
-                position += size.value
-                yield ctypes.string_at(block, size.value)
+        """All pieces of the current member's data."""
+        return iter(self.block, None)
 
 
 def _text(raw: bytes | None, wide: Any, entry: int | None) -> str:

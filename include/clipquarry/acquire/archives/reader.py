@@ -11,7 +11,7 @@ import io
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -21,6 +21,7 @@ from typing import IO
 from pydantic import SecretStr
 
 from clipquarry.acquire.answer import FetchFailed
+from clipquarry.acquire.archives.ahead import ahead
 from clipquarry.acquire.archives.content import Blocks, Format, Stream, decompressed, filter_of, format_of
 from clipquarry.acquire.archives.limits import ArchiveLimits, Counter
 from clipquarry.acquire.archives.native import Archive, Damaged, Header, Kind, Readable
@@ -66,7 +67,7 @@ class Member:
         self, header: Header, folder: str, archive: Archive, reading: Reading, counter: Counter | None,
         checksum: int | None,
     ) -> None:  # fmt: skip
-        self.name = folder + header.name
+        self.name = folder + header.name if folder else header.name
         """The path that the archive gives, behind the folder of the archive that it is in. Untrusted."""
         self.kind, self.size = header.kind, header.size
         self.link = folder + header.link if header.kind is Kind.HARD_LINK else header.link
@@ -80,7 +81,8 @@ class Member:
         """The data. Raises :class:`FetchFailed` above the limit of a member, whatever size was announced."""
         count, crc, most, passed = 0, 0, self.limits.member, self._passed
         try:
-            for block in self._archive.blocks():
+            read = self._archive.block
+            while (block := read()) is not None:
                 count += len(block)
                 if self._checksum is not None:
                     crc = zlib.crc32(block, crc)
@@ -143,19 +145,23 @@ def _told(error: Damaged) -> FetchFailed:
 
 
 def _members(stream: Stream, reading: Reading, counter: Counter, folder: str, depth: int) -> Iterator[Member]:
-    head, plain, filters = stream.head(), stream, 0
-    while (name := filter_of(head)) is not None and filters < _MOST_FILTERS:
-        plain, filters = Stream(decompressed(plain, name)), filters + 1
-        head = plain.head()
-    found = format_of(head)
-    if found is None:
-        raise _no_archive(head, filters > 0)
-    if found.is_streamed:
-        yield from _tar(plain, reading, counter, folder, depth)
-    elif not filters and plain.seekable():
-        yield from _read(plain, found, reading, counter, folder, depth)
-    else:
-        with _spooled(plain, reading, counter) as file:
+    with ExitStack() as stack:
+        head, plain, filters = stream.head(), stream, 0
+        while (name := filter_of(head)) is not None and filters < _MOST_FILTERS:
+            packed = decompressed(plain, name)
+            if not filters and depth == reading.depth:  # an inner archive's bytes come from the reader itself
+                packed = stack.enter_context(ahead(packed))
+            plain, filters = Stream(packed), filters + 1
+            head = plain.head()
+        found = format_of(head)
+        if found is None:
+            raise _no_archive(head, filters > 0)
+        if found.is_streamed:
+            yield from _tar(plain, reading, counter, folder, depth)
+        elif not filters and plain.seekable():
+            yield from _read(plain, found, reading, counter, folder, depth)
+        else:
+            file = stack.enter_context(_spooled(plain, reading, counter))
             yield from _read(Stream(file), found, reading, counter, folder, depth)
 
 
@@ -182,6 +188,7 @@ def _read(
     passed = None if kind is Format.TAR else counter  # a tar counts all that it reads, what is skipped too
     checksums = check_whole(stream, kind)
     with _opened(stream, kind, reading) as archive:
+        archive.on_hole = counter.bytes if passed is None else None
         for number, header in enumerate(archive.headers()):
             if reading.cancelled.is_set():
                 raise FetchFailed(Reason.TRANSPORT, "the step was stopped while it read an archive")

@@ -7,10 +7,10 @@ One extraction has three files in ``{private}/archives``: ``{key}.json`` (what i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +24,8 @@ from clipquarry.settings import DataRoot
 from clipquarry.store import content_key
 
 _VERSION = 1
+_UNREADABLE = ".unreadable"
+_ROWS = 1 << 15
 FILES = schema_of(
     [pa.field("path", pa.string(), nullable=False), pa.field("bytes", pa.int64(), nullable=False)], "unpacked"
 )
@@ -66,6 +68,27 @@ class Unpacked:
         return f"{self.files} files, {self.bytes} bytes{again}; {self.refused} members were refused"
 
 
+class FilesTable:
+    """The table of files while it is written, in columns: packages have millions of rows."""
+
+    def __init__(self, writer: ManifestWriter) -> None:
+        self._writer = writer
+        self._paths: list[str] = []
+        self._sizes: list[int] = []
+
+    def add(self, path: str, size: int) -> None:
+        """Add a row."""
+        self._paths.append(path)
+        self._sizes.append(size)
+        if len(self._paths) >= _ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is left."""
+        self._writer.write_table(pa.table({"path": self._paths, "bytes": self._sizes}, schema=FILES))
+        self._paths, self._sizes = [], []
+
+
 @dataclass(frozen=True)
 class Record:
     """The record of one archive, unpacked in one way into one folder."""
@@ -93,9 +116,13 @@ class Record:
     def refused_table(self) -> Path:
         return self._path(".refused.parquet")
 
-    def files(self) -> ManifestWriter:
-        """The writer of the table of files, which appears when its block ends."""
-        return ManifestWriter(self.files_table, FILES)
+    @contextmanager
+    def files(self) -> Iterator[FilesTable]:
+        """The table of files, which appears when its block ends."""
+        with ManifestWriter(self.files_table, FILES, rows_per_group=_ROWS) as writer:
+            table = FilesTable(writer)
+            yield table
+            table.flush()
 
     def finish(self, refused: Iterable[Refusal], about: dict[str, Any], files: int, kept: int, size: int) -> Unpacked:
         """Write the rest; the extraction is finished afterwards."""
@@ -118,10 +145,65 @@ class Record:
             return None
         return Unpacked(files, kept, size, refused, self.files_table, self.refused_table, was_finished=True)
 
+    @property
+    def was_finished(self) -> bool:
+        """Whether these volumes were read to their end before; their files may have gone since."""
+        return self._path(".json").is_file()
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether these volumes were read before: to their end, or to where they are damaged."""
+        return self.was_finished or self._path(_UNREADABLE).is_file()
+
+    def note_unreadable(self) -> None:
+        """These volumes are damaged: nobody need read them again before others lie in their place."""
+        with suppress(OSError):
+            self._path(_UNREADABLE).touch()
+
     def forget(self) -> None:
         """An extraction begins: what it leaves when it is killed is no finished one."""
-        with suppress(FileNotFoundError):
-            self._path(".json").unlink()
+        for suffix in (".json", _UNREADABLE):
+            with suppress(FileNotFoundError):
+                self._path(suffix).unlink()
+
+
+def together(record: Record, parts: Sequence[Unpacked]) -> Unpacked:
+    """Several extractions as one: their sums, and one table of what was refused, under the name of ``record``."""
+    rows = (
+        dict(zip(REFUSED.names, row, strict=True))
+        for one in parts
+        if one.refused
+        for row in read_tuples(one.refused_table, REFUSED.names)
+    )
+    refused = write_rows(record.refused_table, REFUSED, rows)
+    return Unpacked(
+        sum(one.files for one in parts),
+        sum(one.kept for one in parts),
+        sum(one.bytes for one in parts),
+        refused,
+        parts[0].files_table,
+        record.refused_table,
+        was_finished=all(one.was_finished for one in parts),
+    )
+
+
+class UnpackedFiles:
+    """The files that extractions put below the folder of a data set, by 64-bit hashes of their paths."""
+
+    def __init__(self, data: DataRoot, root: str) -> None:
+        self._root = data.root
+        self._hashes: set[int] = set()
+        for path in data.archives.glob("*.json"):
+            try:
+                into = str(read_json(path)["into"])
+                if PurePosixPath(root) in (PurePosixPath(into), *PurePosixPath(into).parents):
+                    files = read_tuples(path.with_suffix(".files.parquet"), ("path",))
+                    self._hashes.update(hash(f"{into}/{file}") for (file,) in files)
+            except (OSError, ClipquarryError, KeyError, TypeError):
+                continue  # damaged: its files count as a person's
+
+    def __contains__(self, path: Path) -> bool:
+        return hash(path.relative_to(self._root).as_posix()) in self._hashes
 
 
 def _identity(path: Path) -> list[Any]:

@@ -10,24 +10,23 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import accumulate
-from pathlib import Path, PurePosixPath
-from threading import Event
+from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import unquote, urlsplit
 
 from clipquarry.acquire.answer import FetchFailed
 from clipquarry.acquire.archives.content import HEAD, Blocks, Format, format_of
-from clipquarry.acquire.archives.native import Archive, Kind
-from clipquarry.acquire.download import Downloader, page_like
-from clipquarry.files import inside, publish
+from clipquarry.acquire.archives.native import Archive as Opened
+from clipquarry.acquire.archives.native import Kind
+from clipquarry.acquire.download import page_like
+from clipquarry.datasets.model import Archive
 from clipquarry.reasons import Reason
 
 _NUMBER = re.compile(r"(\d+)(?=\D*$)")
 
 
 def in_order(parts: Sequence[Path]) -> list[Path]:
-    """Parts by the last number in their names. Raises :class:`FetchFailed` (TRUNCATED) for a gap, two parts with one number, and
-    a part that is smaller than the others and not the last.
+    """Parts by the last number in their names. Raises :class:`FetchFailed` for a gap (TRUNCATED), and for two parts with one
+    number. Their sizes are not compared: reading them says whether one is cut.
     """
     numbered: dict[int, Path] = {}
     for path in parts:
@@ -52,22 +51,35 @@ def in_order(parts: Sequence[Path]) -> list[Path]:
     return [numbered[number] for number in sorted(numbered)]
 
 
-def downloaded(urls: Sequence[str], folder: Path, downloader: Downloader, cancelled: Event) -> list[Path]:
-    """The volumes at ``urls``, in ``folder`` under the names of their addresses; those that are there are not fetched again.
+def check_declared(volumes: Sequence[Path], names: Sequence[str], archive: Archive) -> None:
+    """Raise :class:`FetchFailed` where the volumes, in their order, are not what the data set's YAML says of their number
+    (TRUNCATED) and sizes (TRUNCATED, CORRUPT). ``names``: what their addresses call them.
 
-    A download that was killed goes on by byte range where it was. Raises :class:`FetchFailed`, for a web page too.
+    One size for all but the last is not compared where each volume came wrapped in a zip.
     """
-    names = [PurePosixPath(unquote(urlsplit(url).path)).name for url in urls]
-    if len(set(names)) < len(names):
-        raise FetchFailed(Reason.DUPLICATE, "two addresses of one archive have the same file name")
-    paths = []
-    for url, name in zip(urls, names, strict=True):
-        target = inside(folder, name)
-        if not target.exists():
-            got = downloader.download(url, folder, ".volume", cancelled)
-            publish(got.path, target)
-        paths.append(target)
-    return paths
+    if archive.volumes is not None and len(volumes) != archive.volumes:
+        reason = Reason.TRUNCATED if len(volumes) < archive.volumes else Reason.DUPLICATE
+        raise FetchFailed(
+            reason,
+            f"{len(volumes)} of {archive.volumes} parts are there, the last is {volumes[-1].name}: add what is missing, or remove "
+            "what does not belong to them",
+        )
+    declared = archive.volume_bytes
+    if declared is None or (isinstance(declared, int) and are_wrapped(volumes)):
+        return
+    for number, (path, name) in enumerate(zip(volumes, names, strict=True), 1):
+        wanted = declared.get(name) if isinstance(declared, dict) else declared
+        found = check_volume(path)
+        if (
+            wanted is None
+            or found == wanted
+            or (isinstance(declared, int) and number == len(volumes) and found < wanted)
+        ):
+            continue
+        reason = Reason.TRUNCATED if found < wanted else Reason.CORRUPT
+        raise FetchFailed(
+            reason, f"{path.name} has {found} bytes, the data set's YAML says {wanted}: get this part again"
+        )
 
 
 class Joined(io.RawIOBase):
@@ -78,7 +90,7 @@ class Joined(io.RawIOBase):
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = list(paths)
-        sizes = [_checked(path) for path in self._paths]
+        sizes = [check_volume(path) for path in self._paths]
         self._starts = [0, *accumulate(sizes)]
         self._position = 0
         self._at, self._handle = -1, None  # type: tuple[int, BinaryIO | None]
@@ -151,7 +163,8 @@ def head_of(path: Path) -> bytes:
         return handle.read(HEAD)
 
 
-def _checked(path: Path) -> int:
+def check_volume(path: Path) -> int:
+    """The size of a volume. Raises :class:`FetchFailed` for one that is not there, is empty, or is a web page."""
     head = head_of(path)
     if not head:
         raise FetchFailed(Reason.TRUNCATED, f"{path.name} is empty")
@@ -177,7 +190,7 @@ def unwrapped(paths: Sequence[Path]) -> Blocks:
 
 def _parts(paths: Sequence[Path]) -> Iterator[bytes]:
     for path in paths:
-        with Joined([path]) as file, Archive(file, Format.ZIP.value) as archive:
+        with Joined([path]) as file, Opened(file, Format.ZIP.value) as archive:
             names = [header.name for header in archive.headers() if header.kind is Kind.FILE]
         if not names:
             raise FetchFailed(Reason.TRUNCATED, f"{path.name} holds no part")
@@ -188,6 +201,6 @@ def _parts(paths: Sequence[Path]) -> Iterator[bytes]:
 def _part(path: Path, name: str) -> Iterator[bytes]:
     with ExitStack() as stack:
         file = stack.enter_context(Joined([path]))
-        archive = stack.enter_context(Archive(file, Format.ZIP.value))
+        archive = stack.enter_context(Opened(file, Format.ZIP.value))
         if any(header.name == name for header in archive.headers()):
             yield from archive.blocks()

@@ -8,7 +8,7 @@ were processed by another detector.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from clipquarry.families.boxes.options import READERS, boxes_options
 from clipquarry.families.boxes.params import DetectParams
 from clipquarry.families.boxes.run_files import BoxFiles
 from clipquarry.families.boxes.tables import key_frames, load
-from clipquarry.files import inside, read_json, write_json
+from clipquarry.files import inside, read_json, sha256_of, write_json
 from clipquarry.ids import parse_clip_id
 from clipquarry.manifest import RESULT_FIELDS, Row, read_rows, read_table, schema_of
 from clipquarry.microseconds import of
@@ -104,11 +104,16 @@ def _found_file(ctx: RunContext) -> Path:
 
 
 def detector_params(ctx: RunContext) -> dict[str, Any]:
-    """Parameters of the detector for the step; weights are downloaded here, once."""
+    """Parameters of the detector for the step; weights and models are fetched here, once."""
     chosen = ctx.chosen(DetectParams)
     params: dict[str, Any] = {"backend": chosen.detector, "least": min(FLOOR, chosen.score)}
     if chosen.detector == "hog":
         return params
+    if chosen.detector == "small":
+        from clipquarry.families.boxes.small_model import small_model
+
+        model = small_model(ctx.data.models)
+        return {**params, "checkpoint": str(model.relative_to(ctx.data.root)), "sha256": sha256_of(model)}
     from clipquarry.acquire.model_file import download_model
 
     spec = boxes_options(ctx.spec).detection
@@ -130,18 +135,20 @@ def _signature(identity: str, folder_changed: int, image: int) -> str:
     return content_key(detector=identity, folder=folder_changed, image=image)
 
 
-def plan_detection(ctx: RunContext, wanted: Iterable[KeyFrame], start: int | None) -> list[Job]:
+def plan_detection(ctx: RunContext, wanted: Iterable[KeyFrame], start: int | None, *, fps: int = FPS) -> list[Job]:
     """Jobs for the frames without detections. ``start``: the second of all folders' first frame; None: in their
-    names.
+    names. ``fps``: frames of a second.
     """
     params = detector_params(ctx)
     reader = _reader(ctx)
     offset = frame_of(0, start=0, reader=reader) - frame_of(0, start=0)
-    identity = content_key(offset=offset, **{k: v for k, v in params.items() if k not in ("device", "batch")})
+    rate = {} if fps == FPS else {"fps": fps}
+    identity = content_key(offset=offset, **rate, **{k: v for k, v in params.items() if k not in ("device", "batch")})
     root = ctx.spec.layout["rawframes"]
     known = _known(ctx)
     changed: dict[str, int] = {}
-    rows, signatures, needed = [], {}, []
+    rows, signatures = [], {}
+    needed: dict[str, str] = {}
     for frame in wanted:
         if frame.folder not in changed:
             folder = inside(ctx.data.root, ctx.spec.root, root, frame.folder)
@@ -151,17 +158,35 @@ def plan_detection(ctx: RunContext, wanted: Iterable[KeyFrame], start: int | Non
         signature = _signature(
             identity, changed[frame.folder], frame_of(frame.second, start=frame.start, reader=reader)
         )
-        needed.append(frame.item_id)
+        needed[frame.item_id] = signature
         if known.get(frame.item_id) == signature:
             continue
         signatures[frame.item_id] = signature
         rows.append(_row(frame))
     place = BoxFiles(ctx.folder)
+    if (jobs := _planned_before(place, needed, signatures, identity)) is not None:
+        return jobs
     shutil.rmtree(place.detection_items, ignore_errors=True)  # of an earlier choice of new frames
+    place.detection_jobs.unlink(missing_ok=True)  # so that no try finds them beside what is needed now
     shards = write_shards(place.detection_items, "detect", _table(rows), _count(ctx, len(rows))) if rows else []
-    write_json(place.detection_needed, {"needed": needed, "signatures": signatures, "identity": identity})
-    step = {"root": ctx.spec.root, "frames": root, "start": start, "offset": offset, **params}
+    write_json(place.detection_needed, {"needed": list(needed), "signatures": signatures, "identity": identity})
+    step = {"root": ctx.spec.root, "frames": root, "start": start, "offset": offset, **rate, **params}
     return make_jobs(ctx, "detect", shards, step)
+
+
+def _planned_before(place: BoxFiles, needed: dict[str, str], new: Collection[str], identity: str) -> list[Job] | None:
+    """The jobs that an earlier try of this run planned for the same frames, so that a run that goes on has the tables of one that was
+    never stopped, though the state knows their results by now.
+    """
+    if not (place.detection_needed.exists() and place.detection_jobs.exists()):
+        return None
+    before = read_json(place.detection_needed)
+    asked = before["signatures"]
+    same = before["identity"] == identity and before["needed"] == list(needed)
+    if not same or not asked.keys() >= set(new) or any(needed[item] != signature for item, signature in asked.items()):
+        return None
+    jobs: list[Job] = read_json(place.detection_jobs)
+    return jobs
 
 
 def _count(ctx: RunContext, keys: int) -> int:

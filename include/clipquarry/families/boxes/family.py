@@ -30,9 +30,12 @@ def noun(spec: DatasetSpec) -> str:
 
 def params(spec: DatasetSpec) -> type[RunParams]:
     """The parameters of a run. Six-second clips have no detector, no merge and no choice of windows."""
+    from clipquarry.families.boxes.own.params import CropsParams
     from clipquarry.families.boxes.params import BoxParams, VideosParams, WindowsParams
 
-    models: dict[str, type[RunParams]] = {"videos": VideosParams, "windows": WindowsParams, "key_frames": BoxParams}
+    models: dict[str, type[RunParams]] = {
+        "videos": VideosParams, "windows": WindowsParams, "key_frames": BoxParams, "crops": CropsParams,
+    }  # fmt: skip
     return models[boxes_options(spec).items]
 
 
@@ -59,7 +62,10 @@ def checks() -> tuple[Check, ...]:
 def needs(spec: DatasetSpec) -> Iterator[Problem]:
     """Keys of the YAML that a run needs."""
     items = boxes_options(spec).items
-    for key in ("videos", "excerpts", "rawframes") if items == "videos" else ("videos", "rawframes"):
+    folders: dict[str, tuple[str, ...]] = {
+        "videos": ("videos", "excerpts", "rawframes"), "crops": ("raw", "videos", "frames", "rawframes"),
+    }  # fmt: skip
+    for key in folders.get(items, ("videos", "rawframes")):
         if key not in spec.layout:
             yield ("layout",), f"a run of the family boxes with items: {items} needs the folder '{key}' in it"
     if items == "videos" and spec.default_variant not in (None, *VERSIONS):
@@ -89,6 +95,13 @@ def section() -> Section:
     return SECTION
 
 
+def tables() -> Mapping[str, Mapping[str, str]]:
+    """The tables of the family's gates."""
+    from clipquarry.families.boxes.gate_tables import TABLES
+
+    return TABLES
+
+
 def sample() -> Sample:
     """A small AVA."""
     from clipquarry.families.boxes.sample.demo import SAMPLE
@@ -108,5 +121,6 @@ FAMILY = Family(
     needs=needs,
     problems=problems,
     sample=sample,
+    tables=tables,
     section=section,
 )

@@ -16,7 +16,7 @@ from clipquarry.pipeline.step_params import Job, fetch_jobs, make_jobs
 
 
 def video_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
-    """Jobs for whole videos, then for their excerpts."""
+    """Jobs for whole videos, for their excerpts, and for the flow of the excerpts' frames."""
     chosen = ctx.chosen(VideosParams)
     spec = ctx.spec
     excerpt = {
@@ -24,9 +24,14 @@ def video_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
         "make_video": chosen.excerpts, "make_frames": chosen.frames, "recipe": spec.recipe.model_dump(mode="json"),
     }  # fmt: skip
     made = plan.shards
+    flow = {
+        "root": spec.root, "frames": spec.layout["rawframes"], "suffix": True, "pattern": ffmpeg_pattern(spec),
+        "flow_type": chosen.flow_type, "flow_tool": chosen.flow_tool,
+    }  # fmt: skip
     return {
         "download": fetch_jobs(ctx, plan, "download"),
         "excerpt": make_jobs(ctx, "excerpt", made, excerpt) if chosen.excerpts or chosen.frames else [],
+        "flow": make_jobs(ctx, "flow", made, flow) if chosen.flow else [],
     }
 
 
@@ -37,14 +42,15 @@ def frames_params(spec: DatasetSpec) -> dict[str, Any]:
     folders = {"root": spec.root, "videos": spec.layout["videos"], "out": spec.layout["rawframes"]}
     made = {**folders, "fps": FPS, "quality": 1, "pattern": ffmpeg_pattern(spec)}
     if boxes_options(spec).items == "key_frames":
-        return {**made, "short_edge": 256, "enlarge": False, "even": True}
+        return {**made, "short_edge": 256, "even": True}
     return {**made, "short_edge": 0}
 
 
 def clip_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
     """Jobs for clips, then for their frames."""
-    made = plan.shards
-    frames = make_jobs(ctx, "frames", made, frames_params(ctx.spec)) if ctx.chosen(BoxParams).frames else []
+    made, chosen = plan.shards, ctx.chosen(BoxParams)
+    flow = {"flow": chosen.flow, "flow_type": chosen.flow_type, "flow_tool": chosen.flow_tool}
+    frames = make_jobs(ctx, "frames", made, {**frames_params(ctx.spec), **flow}) if chosen.frames else []
     return {"fetch": fetch_jobs(ctx, plan), "frames": frames}
 
 

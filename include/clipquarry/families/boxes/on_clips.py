@@ -16,12 +16,13 @@ from clipquarry.families.boxes import prepare, proposals
 from clipquarry.families.boxes import stages as common
 from clipquarry.families.boxes.detection import window_key_frames
 from clipquarry.families.boxes.merge import TRAIN_CSV, check_ava, checked_ava, merge
-from clipquarry.families.boxes.options import BoxesOptions, boxes_options
+from clipquarry.families.boxes.options import BoxesOptions, boxes_options, updated_folder
 from clipquarry.families.boxes.params import WindowsParams
 from clipquarry.families.boxes.run_files import BoxFiles
 from clipquarry.families.boxes.tables import write_tables
 from clipquarry.families.boxes.windows import (
     TRAIN,
+    cut_rows,
     flat_rows,
     kinetics_clips,
     listed_clips,
@@ -50,7 +51,7 @@ def _merged_with(ctx: RunContext) -> DatasetSpec | None:
 
 
 def _source(ctx: RunContext) -> DatasetSpec | None:
-    """The data set whose clips contain the windows; None for clips around key frames."""
+    """The data set whose clips contain the windows; None for six seconds around key frames."""
     name = _options(ctx).windows_of
     return find_spec(name, ctx.settings.dataset_folders) if name else None
 
@@ -90,10 +91,11 @@ def _windows(ctx: RunContext, split: str) -> Iterable[Row]:
     source = _source(ctx)
     if source is None:
         return flat_rows(ctx.folder, split)
-    if chosen := ctx.chosen(WindowsParams).kinetics_list:
+    if isinstance(ctx.params, WindowsParams) and (chosen := ctx.params.kinetics_list):
         return window_rows(ctx.folder, split, listed_clips(Path(chosen)))
-    csv = ava_files.download_kinetics_csv(source, ctx.data, split)
-    return window_rows(ctx.folder, split, kinetics_clips(csv, split))
+    clips = kinetics_clips(ava_files.download_kinetics_csv(source, ctx.data, split), split)
+    make = cut_rows if _options(ctx).items == "key_frames" else window_rows
+    return make(ctx.folder, split, clips)
 
 
 def boxes(ctx: RunContext) -> dict[str, Any]:
@@ -110,7 +112,7 @@ def boxes(ctx: RunContext) -> dict[str, Any]:
         numbers = told[split]
         log.info(f"{split}: {numbers['rows']} rows for {len(counts)} clips, {numbers['dropped']} rows without a clip")
         common.log_moved(split, numbers)
-    if _options(ctx).items == "key_frames":
+    if _options(ctx).items == "key_frames" and _source(ctx) is None:
         common.log_moved("videos_to_download.csv", {"moved": prepare.write_list(ctx, ctx.splits)})
     return told
 
@@ -211,6 +213,6 @@ def release(ctx: RunContext) -> str:
     if _options(ctx).items == "key_frames":
         for split in ctx.splits:
             name = Path(ctx.spec.splits[split]).name
-            files[name] = root / prepare.UPDATED / name
+            files[name] = root / updated_folder(ctx.spec) / name
         files["videos_to_download.csv"] = root / "ava_kinetics_csv" / "videos_to_download.csv"
     return common.release(ctx, files)

@@ -10,14 +10,18 @@ from pydantic import Field
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.families.boxes.options import Version
 from clipquarry.ids import is_youtube_id
+from clipquarry.pipeline.flow_params import FlowParams
 from clipquarry.pipeline.params import Named, Only, RunParams, idle
 
 
-class BoxParams(RunParams):
+class BoxParams(FlowParams):
     """Parameters of all data sets of labelled person boxes; alone, those of six-second clips around key frames."""
 
-    sections: ClassVar[dict[str, tuple[str, ...]]] = {"What to prepare": ("videos",), "What to make": ("frames",)}
-    groups: ClassVar[tuple[tuple[str, ...], ...]] = (*RunParams.groups, ("frames",))
+    sections: ClassVar[dict[str, tuple[str, ...]]] = {
+        "What to prepare": ("videos",),
+        "What to make": ("frames", *FlowParams.flow_names),
+    }
+    groups: ClassVar[tuple[tuple[str, ...], ...]] = (*RunParams.groups, ("frames", *FlowParams.flow_names))
     trial: ClassVar[tuple[str, ...]] = (*RunParams.trial, "videos")
     partial: ClassVar[tuple[str, ...]] = (*RunParams.partial, "videos")
 
@@ -33,6 +37,10 @@ class BoxParams(RunParams):
     def only(self) -> Iterator[Only]:
         if self.videos:
             yield Only("video_id", frozenset(self.videos), "video", "ids are those of the annotations")
+
+
+_LOW = 0.5
+"""Few people get a higher score of the detector ``small``."""
 
 
 class DetectParams(BoxParams):
@@ -52,9 +60,10 @@ class DetectParams(BoxParams):
         ),
     )  # fmt: skip
 
-    detector: Literal["hog", "mmdet"] = Field(
+    detector: Literal["hog", "small", "mmdet"] = Field(
         default="hog",
-        description="What finds people: mmdet (a network; needs the detect image or packages) or hog (OpenCV; for trying out).",
+        description="What finds people: mmdet (a network; needs the detect image or packages), small (a small network on the CPU; "
+        "144 MB are fetched once) or hog (OpenCV; for trying out).",
     )
     detector_config: str = Field(default="", description="mmdet: a config's path, or the name of one that mmdet ships.")
     detector_checkpoint: str = Field(
@@ -83,6 +92,11 @@ class DetectParams(BoxParams):
         """Whether people are to be detected."""
         return getattr(self, "proposals", "none") == "detect"
 
+    @property
+    def looking(self) -> tuple[str, ...]:
+        """The steps that use the detector."""
+        return ("detect",)
+
     def conflicts(self, chosen: Collection[str]) -> Iterator[str]:
         yield from super().conflicts(chosen)
         if self.detects and not self.frames:
@@ -94,6 +108,11 @@ class DetectParams(BoxParams):
             yield from idle(of_mmdet, chosen, "set detector=mmdet")
         elif self.detector_checkpoint and not self.detector_checkpoint.startswith(("http://", "https://")):
             yield from idle(("detector_sha256",), chosen, "it is of weights from a URL; set detector_checkpoint to one")
+        if self.detects and self.detector == "small" and self.score > _LOW and "score" not in chosen:
+            yield (
+                f"The detector small gives few people more than {_LOW}, and 'score' is {self.score} here: also set score=0.3, "
+                "or a score of your own."
+            )
 
     def names(self) -> Iterator[Named]:
         yield from super().names()

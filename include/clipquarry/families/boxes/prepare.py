@@ -11,16 +11,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clipquarry.annotations.ava_kinetics import assign_clips, frame_folders, prepare_rows, write_rows
+from clipquarry.annotations.ava_kinetics_cut import CutClips
 from clipquarry.annotations.ava_kinetics_flat import (
+    Clips,
+    SixSeconds,
     assign_flat_clips,
     flat_clips,
     write_download_list,
     write_updated_csv,
 )
+from clipquarry.families.boxes.options import is_cut, updated_folder
 from clipquarry.families.boxes.params import BoxParams
 from clipquarry.families.boxes.run_files import BoxFiles
 from clipquarry.families.boxes.tables import load, save
-from clipquarry.families.boxes.windows import TRAIN, wanted_frames
+from clipquarry.families.boxes.windows import TRAIN, key_item, wanted_frames
 from clipquarry.files import write_json, writing
 from clipquarry.layout import placing
 from clipquarry.manifest import read_table, scalar
@@ -28,8 +32,6 @@ from clipquarry.microseconds import seconds
 from clipquarry.pipeline.context import RunContext
 from clipquarry.pipeline.state import PRESENT, read_state
 
-UPDATED = "ava_kinetics_updated_csv"
-"""Folder of the flat layout's annotations, by the raw files' names."""
 LEFT_COLUMNS = ("video_id", "time", "reason", "evidence")
 
 
@@ -85,14 +87,14 @@ def prepare_flat(ctx: RunContext, split: str, counts: dict[str, int], raw_name: 
     """The same for the flat layout. ``raw_name`` is the name of the file with the annotations in the clips' own
     times.
     """
-    kept, left = [], []
+    kept, left, flat = [], [], _flat_clips(ctx, split)
     for table in (load(ctx.folder, split, "boxes"), load(ctx.folder, split, "key_frames")):
-        clips = assign_flat_clips(table, counts)
+        clips = assign_flat_clips(table, counts, flat)
         kept.append(table.set_column(0, "video_id", clips).filter(pc.is_valid(clips)))
         left.append(table.filter(pc.is_null(clips)))
     boxes, frames = kept
-    with placing(ctx.data, ctx.data.dataset(ctx.spec.root, UPDATED, raw_name)) as new:
-        write_updated_csv(boxes, frames, counts, new.path)
+    with placing(ctx.data, ctx.data.dataset(ctx.spec.root, updated_folder(ctx.spec), raw_name)) as new:
+        write_updated_csv(boxes, frames, counts, new.path, flat)
     save(boxes, BoxFiles(ctx.folder).prepared(split))
     save(frames, BoxFiles(ctx.folder).prepared(split, "key_frames"))
     names = ["video_id", "time", "second"]
@@ -101,6 +103,14 @@ def prepare_flat(ctx: RunContext, split: str, counts: dict[str, int], raw_name: 
     numbers = {"rows": rows, "dropped": dropped, "no_clip": gone, "moved": new.told}
     write_json(BoxFiles(ctx.folder).prepared_facts(split), numbers)
     return numbers
+
+
+def _flat_clips(ctx: RunContext, split: str) -> Clips:
+    if not is_cut(ctx.spec):
+        return SixSeconds()
+    catalog = read_table(ctx.catalog, ["clip_id", "split", "start", "status"])
+    catalog = catalog.filter(pc.and_(pc.equal(catalog["split"], split), pc.equal(catalog["status"], "done")))
+    return CutClips(dict(zip(catalog["clip_id"].to_pylist(), catalog["start"].to_pylist(), strict=True)))
 
 
 def write_list(ctx: RunContext, splits: list[str]) -> str:
@@ -115,8 +125,12 @@ def _write_left(ctx: RunContext, split: str, left: pa.Table) -> int:
     """Write the table of key frames without a clip, each with its clip's reason; returns their number."""
     left = left.group_by(["video_id", "time", "second"], use_threads=False).aggregate([])
     windows: dict[str, list[tuple[float, float, str, str]]] = {}
-    catalog = read_table(ctx.catalog, ["item_id", "video_id", "split", "start", "end", "status"])
-    catalog = catalog.filter(pc.and_(pc.equal(catalog["split"], split), pc.equal(catalog["status"], "done")))
+    columns = ["item_id", "video_id", "split", "start", "end", "status", "reason", "evidence"]
+    catalog = read_table(ctx.catalog, columns)
+    catalog = catalog.filter(pc.equal(catalog["split"], split))
+    without = catalog.filter(pc.equal(catalog["status"], "rejected"))
+    rejected = {row["item_id"]: (row["reason"], row["evidence"]) for row in without.to_pylist()}
+    catalog = catalog.filter(pc.equal(catalog["status"], "done"))
     state = read_state(ctx.state).select(["item_id", "status", "reason", "evidence"])
     missing = state.filter(pc.invert(pc.is_in(state["status"], value_set=PRESENT)))
     times = catalog.select(["item_id", "video_id", "start", "end"])
@@ -129,7 +143,8 @@ def _write_left(ctx: RunContext, split: str, left: pa.Table) -> int:
         out = csv.writer(handle, lineterminator="\n")
         out.writerow(LEFT_COLUMNS)
         for video, time, second in zip(*(left[name].to_pylist() for name in left.column_names), strict=True):
-            why = next((w[2:] for w in windows.get(video, ()) if w[0] <= second < w[1]), _NO_CLIP)
+            why = next((w[2:] for w in windows.get(video, ()) if w[0] <= second < w[1]), None)
+            why = why or rejected.get(key_item(split, video, second), _NO_CLIP)
             out.writerow((video, time, *why))
     return int(left.num_rows)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from clipquarry.annotations.ava_kinetics import frame_folders
+from clipquarry.annotations.ava_time import FPS
 from clipquarry.annotations.box_csv import BoxTable
 from clipquarry.datasets.namespace import namespace_of
 from clipquarry.errors import UserError
@@ -20,19 +21,19 @@ from clipquarry.families.boxes.options import boxes_options
 from clipquarry.families.boxes.params import BoxParams, DetectParams, VideosParams
 from clipquarry.families.boxes.release_csv import write_release_csv
 from clipquarry.families.boxes.run_files import BoxFiles
+from clipquarry.families.boxes.small_model import small_model
 from clipquarry.files import read_json, write_json
 from clipquarry.ids import is_youtube_id
+from clipquarry.people.small.package import NANODET
 from clipquarry.pipeline.context import RunContext
 from clipquarry.pipeline.nothing import NothingToDo
 from clipquarry.pipeline.pins import pin
-from clipquarry.pipeline.publish import publish_release
 from clipquarry.pipeline.stage import begin as begin_run
 from clipquarry.pipeline.stage import (
     gate,
-    needs_catalog,
-    needs_made,
-    needs_other_annotations,
+    needs_of_gate,
     needs_plan,
+    publish,
 )
 from clipquarry.pipeline.step_params import Job
 from clipquarry.quality.params import GateParams
@@ -42,21 +43,30 @@ from clipquarry.run_folder import REPORT_MISSING
 
 log = logging.getLogger(__name__)
 
+RUNTIMES = {"detect": "CLIPQUARRY_RUNTIME_DETECT", "track": "CLIPQUARRY_RUNTIME_TRACK"}
+"""Variables with the runtime of the steps that use a detector."""
+
 
 def begin(ctx: RunContext) -> None:
     """See :func:`clipquarry.pipeline.stage.begin`. A missing detector is reported now, before days of work."""
     begin_run(ctx)
-    if detects(ctx) and ctx.chosen(DetectParams).detector == "mmdet" and not mmdet_is_there(ctx):
+    chosen = ctx.chosen(DetectParams) if detects(ctx) else None
+    if chosen is not None and chosen.detector == "small":
+        small_model(ctx.data.models)
+    if chosen is None or chosen.detector != "mmdet":
+        return
+    if without := [step for step in chosen.looking if not mmdet_is_there(ctx, step)]:
+        runtimes = " and ".join(f"{RUNTIMES[step]}=docker" for step in without)
         raise UserError(
             f"{ctx.spec.name} is to detect people with mmdet, which is not installed here: run its DAG with "
-            "CLIPQUARRY_RUNTIME_DETECT=docker (or kubernetes), which uses the image clipquarry-detect, or choose detector=hog (for trying "
+            f"{runtimes} (or kubernetes), which uses the image clipquarry-detect, or choose detector=hog (for trying "
             "out) or proposals=none."
         )
 
 
-def mmdet_is_there(ctx: RunContext, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the step ``detect`` will find mmdet: in its own container, or in this Python."""
-    runtime = environ.get("CLIPQUARRY_RUNTIME_DETECT") or environ.get("CLIPQUARRY_RUNTIME") or "process"
+def mmdet_is_there(ctx: RunContext, step: str = "detect", environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a step will find mmdet: in its own container, or in this Python."""
+    runtime = environ.get(RUNTIMES[step]) or environ.get("CLIPQUARRY_RUNTIME") or "process"
     return (runtime != "process" and not ctx.in_process) or find_spec("mmdet") is not None
 
 
@@ -72,6 +82,7 @@ def gate_params(ctx: RunContext) -> GateParams:
         annotation_counts=chosen.annotation_counts,
         rejected_error=ctx.spec.rejected.error,
         frames=chosen.frames,
+        flow=chosen.flow,
         splits=tuple(ctx.splits),
         proposal_score=ctx.chosen(DetectParams).score if detects(ctx) else None,
         version=ava.version if ava else None,
@@ -81,11 +92,7 @@ def gate_params(ctx: RunContext) -> GateParams:
 
 def run_gate(ctx: RunContext, name: str) -> str:
     """Run one of the gates; it is skipped if its subject was not requested."""
-    if name == "annotations":
-        needs_catalog(ctx)
-        needs_other_annotations(ctx)
-    else:
-        needs_plan(ctx)
+    needs_of_gate(ctx, name)
     chosen = ctx.chosen(BoxParams)
     excerpts = isinstance(chosen, VideosParams) and chosen.excerpts
     if name == "frames" and not chosen.frames and not excerpts:
@@ -102,12 +109,12 @@ def pins(ctx: RunContext, obtained: Iterable[Mapping[str, str]]) -> list[dict[st
     return pin(ctx, (ctx.data.dataset(ctx.spec.root, one["part"]) for one in obtained))
 
 
-def detect_shards(ctx: RunContext, wanted: Iterable[KeyFrame], start: int | None) -> list[Job]:
-    """The frames to detect people in, in shards."""
+def detect_shards(ctx: RunContext, wanted: Iterable[KeyFrame], start: int | None, *, fps: int = FPS) -> list[Job]:
+    """The frames to detect people in, in shards; see :func:`plan_detection`."""
     needs_plan(ctx)
     if not detects(ctx):
         raise NothingToDo("Nobody asked to detect people in frames.")
-    jobs = plan_detection(ctx, wanted, start)
+    jobs = plan_detection(ctx, wanted, start, fps=fps)
     place = BoxFiles(ctx.folder)
     write_json(place.detection_jobs, jobs)
     needed = len(read_json(place.detection_needed)["needed"])
@@ -127,12 +134,13 @@ def detections(ctx: RunContext) -> Any:
 
 
 def detector_name(ctx: RunContext) -> str:
+    """The detector of this run's proposals, as their facts name it."""
     chosen = ctx.chosen(DetectParams)
-    return (
-        chosen.detector
-        if chosen.detector == "hog"
-        else chosen.detector_config or boxes_options(ctx.spec).detection.config or "mmdet"
-    )
+    if chosen.detector == "hog":
+        return chosen.detector
+    if chosen.detector == "small":
+        return f"small {NANODET.label}"
+    return chosen.detector_config or boxes_options(ctx.spec).detection.config or "mmdet"
 
 
 def readable(
@@ -166,11 +174,7 @@ def release(ctx: RunContext, files: Mapping[str, Path]) -> str:
                 shutil.copy2(file, folder / name)
         verify_copies(folder, _recorded_sums(ctx, files), f"{ctx.spec.name}, run {ctx.run},")
 
-    needs_plan(ctx)
-    needs_made(ctx.recorded, "record")
-    folder = publish_release(ctx, fill)
-    log.info(f"Release: {folder}")
-    return str(folder)
+    return publish(ctx, fill)
 
 
 def _recorded_sums(ctx: RunContext, files: Mapping[str, Path]) -> dict[str, str]:

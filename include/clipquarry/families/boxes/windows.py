@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from clipquarry.annotations.ava_kinetics import Window, key_seconds, select_windows
+from clipquarry.annotations.ava_kinetics_cut import Cut, cuts
 from clipquarry.annotations.ava_kinetics_flat import LENGTH, flat_clips
 from clipquarry.annotations.file_list import read_list
 from clipquarry.annotations.kinetics_csv import GoodRow, read_kinetics_csv
@@ -46,18 +47,35 @@ def listed_clips(path: Path) -> Iterator[tuple[ClipName, str]]:
 
 def wanted_frames(run: Path, split: str) -> pa.Table:
     """Key frames that need clips: in train those with boxes, as in the reference, else all."""
-    boxes = load(run, split, "boxes").select(["video_id", "second"])
+    return key_frames(_rows_of_frames(run, split))
+
+
+def _rows_of_frames(run: Path, split: str) -> pa.Table:
+    """``video_id, second, time`` of the rows whose key frames need clips."""
+    columns = ["video_id", "second", "time"]
+    boxes = load(run, split, "boxes").select(columns)
     if split == TRAIN:
-        return key_frames(boxes)
-    return key_frames(pa.concat_tables([boxes, load(run, split, "key_frames").select(["video_id", "second"])]))
+        return boxes
+    return pa.concat_tables([boxes, load(run, split, "key_frames").select(columns)])
 
 
-def _row(split: str, window: Window, clip_id: str, label: str | None) -> Row:
+def _row(split: str, video: str, clip_id: str, label: str | None, start: int, end: int) -> Row:
+    """``start`` and ``end``: microseconds."""
     return {
-        "item_id": f"{split}/{clip_id}", "video_id": window.video_id, "clip_id": clip_id, "split": split, "label": label,
-        "class_dir": None, "label_index": -1, "start": of(window.start), "end": of(window.end), "row": None,
+        "item_id": f"{split}/{clip_id}", "video_id": video, "clip_id": clip_id, "split": split, "label": label,
+        "class_dir": None, "label_index": -1, "start": start, "end": end, "row": None,
         "status": str(Status.DONE), "reason": str(Reason.OK), "evidence": "",
     }  # fmt: skip
+
+
+def key_item(split: str, video: str, second: int) -> str:
+    """The id of the catalog's rejected row for a second with key frames that gets no clip."""
+    return f"{split}/#key-{video}-{second:04d}"
+
+
+def _lost(split: str, video: str, second: int, evidence: str) -> Row:
+    """The rejected row of a key frame that gets no clip."""
+    return rejected_item(key_item(split, video, second), split, Reason.BAD_TIME, evidence)
 
 
 def window_rows(run: Path, split: str, clips: Iterable[tuple[ClipName, str]]) -> Iterator[Row]:
@@ -67,19 +85,30 @@ def window_rows(run: Path, split: str, clips: Iterable[tuple[ClipName, str]]) ->
     covered: dict[str, list[Window]] = {}
     for window in windows:
         covered.setdefault(window.video_id, []).append(window)
-        yield _row(split, window, window.name, window.path or None)
+        yield _row(split, window.video_id, window.name, window.path or None, of(window.start), of(window.end))
     for video, second in zip(frames["video_id"].to_pylist(), frames["second"].to_pylist(), strict=True):
         if not any(window.start <= second < window.end for window in covered.get(video, ())):
-            evidence = f"second {second} of {video} lies strictly inside no clip of Kinetics-700"
-            yield rejected_item(f"{split}/#key-{video}-{second:04d}", split, Reason.BAD_TIME, evidence)
+            yield _lost(
+                split, video, second, f"second {second} of {video} lies strictly inside no clip of Kinetics-700"
+            )
 
 
 def flat_rows(run: Path, split: str) -> Iterator[Row]:
     """One row for each six-second clip."""
     for clip in flat_clips([wanted_frames(run, split)]):
-        yield {
-            **_row(split, Window(clip.video_id, clip.start, clip.start + LENGTH, ClipName("", 0, 0), ""), clip.name, None)
-        }  # fmt: skip
+        yield _row(split, clip.video_id, clip.name, None, of(clip.start), of(clip.start + LENGTH))
+
+
+def cut_rows(run: Path, split: str, clips: Iterable[tuple[ClipName, str]]) -> Iterator[Row]:
+    """One row for each second with key frames, cut out of Kinetics-700's clips; and one rejected row for each that fits none."""
+    frames = _rows_of_frames(run, split)
+    frames = frames.group_by(frames.column_names, use_threads=False).aggregate([])
+    for found in cuts(zip(frames["video_id"].to_pylist(), frames["time"].to_pylist(), strict=True), clips):
+        if isinstance(found, Cut):
+            yield _row(split, found.video_id, found.name, found.label or None, found.start, found.end)
+        else:
+            video, time, why = found
+            yield _lost(split, video, int(float(time)), f"the key frame at {time} s of {video} {why}")
 
 
 def write_catalog(run: Path, splits: Iterable[str], rows: dict[str, Iterable[Row]], out: Path) -> int:

@@ -153,10 +153,12 @@ def _recall(
     """One row for each labelled person."""
     check = "proposals.recall"
     if source == "hog":
-        return Suite("recall", pd.DataFrame(), skipped=[(check, "hog is for trying out, and finds few of the people")])
+        return Suite(
+            f"recall_{split}", pd.DataFrame(), skipped=[(check, "hog is for trying out, and finds few of the people")]
+        )
     if len(met) < ENOUGH:
         why = f"{len(met)} labelled persons on key frames with a proposal are too few"
-        return Suite("recall", pd.DataFrame(), skipped=[(check, why)])
+        return Suite(f"recall_{split}", pd.DataFrame(), skipped=[(check, why)])
     names = persons.videos.to_numpy()[persons.keys // _SECONDS]
     seconds = pd.Series(persons.keys % _SECONDS).astype(str).str.zfill(4).to_numpy()
     table = pd.DataFrame(

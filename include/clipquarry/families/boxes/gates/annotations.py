@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from clipquarry.datasets.model import DatasetSpec, Expected
+from clipquarry.datasets.splits import TRAIN
 from clipquarry.families.boxes.gates import rows as box_rows
 from clipquarry.families.boxes.gates import windows
 from clipquarry.families.boxes.gates.listed import TEST, listed_videos, video_counts
@@ -17,7 +18,6 @@ from clipquarry.families.boxes.run_files import BoxFiles
 from clipquarry.quality import label_files
 from clipquarry.quality.catalog_suites import (
     COLUMNS,
-    TRAIN,
     all_rows,
     checksums,
     counting,
@@ -242,11 +242,13 @@ def _key_frame_counts(spec: DatasetSpec, seen: _Seen) -> Iterator[Suite]:
         expected = spec.expected.key_frames.get(split)
         if expected is None:
             why = f"no number of key frames is published for {split}"
-            yield Suite("key_frames", pd.DataFrame(), skipped=[("ava.key_frame_count", why)])
+            yield Suite(f"key_frames_{split}", pd.DataFrame(), skipped=[("ava.key_frame_count", why)])
             continue
         table = pd.DataFrame({"item_id": [f"{split}/csv"], "key_frames": [count]})
         published = {"column": "key_frames", "value_set": expected.counts}
-        yield Suite("key_frames", table, [Rule("ava.key_frame_count", IN_SET, published, split, show=("key_frames",))])
+        yield Suite(
+            f"key_frames_{split}", table, [Rule("ava.key_frame_count", IN_SET, published, split, show=("key_frames",))]
+        )
 
 
 def _splits(seen: _Seen) -> Suite:
@@ -254,8 +256,8 @@ def _splits(seen: _Seen) -> Suite:
     others = {split: ids for split, ids in seen.videos.items() if split != TRAIN}
     if TRAIN not in seen.videos or not others:
         why = "train is not in the run" if others else "there is no other split than train"
-        return Suite("splits", pd.DataFrame(), skipped=[("ava.split_disjoint", why)])
+        return Suite("other_splits", pd.DataFrame(), skipped=[("ava.split_disjoint", why)])
     table = pd.concat([pd.DataFrame({"item_id": f"{split}/" + ids, "video_id": ids}) for split, ids in others.items()])
     table["in_train"] = among(table["video_id"], seen.videos[TRAIN])
     rule = Rule("ava.split_disjoint", IN_SET, {"column": "in_train", "value_set": [False]})
-    return Suite("splits", table.reset_index(drop=True), [rule])
+    return Suite("other_splits", table.reset_index(drop=True), [rule])

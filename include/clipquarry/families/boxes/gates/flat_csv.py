@@ -1,8 +1,8 @@
-"""The csv of AVA-Kinetics' flat layout, with the clips' own times, compared with the tables that it was written
+"""The csv of AVA-Kinetics' flat layouts, with the clips' own times, compared with the tables that it was written
 from.
 
 ``{clip},{time:f},{x1:f},{y1:f},{x2:f},{y2:f},{action},{images}``, then ``{clip},{time:f}`` for key frames without
-boxes. A clip is named ``{id}_{second:06d}`` and begins three seconds earlier, but not before the video does.
+boxes. ``parts`` tell when a clip begins.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ import pandas as pd
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.families.boxes.gates.files import COLUMNS, CsvLines, csv_state, line_names, parsed, read_lines
 from clipquarry.families.boxes.gates.rows import BOX, seconds
-from clipquarry.families.boxes.gates.windows import clip_parts
+from clipquarry.families.boxes.gates.windows import Parts
+from clipquarry.families.boxes.options import updated_folder
 from clipquarry.manifest import scalar
 from clipquarry.quality.engine import IN_SET, Rule, Suite
 from clipquarry.settings import DataRoot
 
-FOLDER: Final = "ava_kinetics_updated_csv"
 _LINE: Final = r"^[^,]+,[0-9]+\.[0-9]{6}((,[01]\.[0-9]{6}){4},[0-9]+,[0-9]+)?$"
 _HALF_MILLIONTH: Final = 0.5e-6 + 1e-9
 
 
 def csv_path(spec: DatasetSpec, data: DataRoot, split: str) -> Path:
     """Path of a split's csv, which has the name of the raw one."""
-    return data.dataset(spec.root, FOLDER, PurePosixPath(spec.splits[split]).name)
+    return data.dataset(spec.root, updated_folder(spec), PurePosixPath(spec.splits[split]).name)
 
 
-def suites(path: Path, split: str, boxes: pd.DataFrame, key_frames: pd.DataFrame) -> Iterator[Suite]:
+def suites(path: Path, split: str, boxes: pd.DataFrame, key_frames: pd.DataFrame, parts: Parts) -> Iterator[Suite]:
     """The file as a whole, and its lines: those of ``boxes``, then those of ``key_frames``."""
     if not path.is_file():
         yield csv_state(split, path.name, "it is not there")
@@ -52,8 +52,8 @@ def suites(path: Path, split: str, boxes: pd.DataFrame, key_frames: pd.DataFrame
     if len(csv) == wanted:
         of_boxes = np.arange(len(csv)) < len(boxes)
         differs = np.zeros(len(csv), dtype=bool)
-        differs[of_boxes] = _differ(csv, of_boxes, right, boxes, COLUMNS)
-        differs[~of_boxes] = _differ(csv, ~of_boxes, right, key_frames, 2)
+        differs[of_boxes] = _differ(csv, of_boxes, right, boxes, COLUMNS, parts)
+        differs[~of_boxes] = _differ(csv, ~of_boxes, right, key_frames, 2, parts)
         lines["differs"] = differs
         rules.append(Rule("boxes.csv_row", IN_SET, {"column": "differs", "value_set": [False]}, split, show=("text",)))
     else:
@@ -62,7 +62,12 @@ def suites(path: Path, split: str, boxes: pd.DataFrame, key_frames: pd.DataFrame
 
 
 def _differ(
-    csv: CsvLines, place: npt.NDArray[np.bool_], right: npt.NDArray[np.bool_], rows: pd.DataFrame, columns: int
+    csv: CsvLines,
+    place: npt.NDArray[np.bool_],
+    right: npt.NDArray[np.bool_],
+    rows: pd.DataFrame,
+    columns: int,
+    parts: Parts,
 ) -> npt.NDArray[np.bool_]:
     """Lines at ``place`` that differ from their row; another check reports lines of a wrong form."""
     form = csv.columns == columns
@@ -73,7 +78,7 @@ def _differ(
     at = looked_at[place]
     table = scalar(parsed(csv, looked_at, columns)).to_pandas().astype("str")
     row = rows[at].reset_index(drop=True)
-    time = seconds(row["time"]) - clip_parts(row["video_id"], flat=True)["start"]
+    time = seconds(row["time"]) - parts(row["video_id"])["start"]
     same = (table["video_id"] == row["video_id"]) & ((seconds(table["second"]) - time).abs() <= _HALF_MILLIONTH)
     if columns == COLUMNS:
         same &= table["action_id"] == row["action_id"].astype("str")

@@ -12,12 +12,13 @@ import pandas as pd
 from clipquarry.annotations.ava_time import FPS
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.families.boxes.gates.rows import FRAME_COLUMNS
-from clipquarry.families.boxes.gates.windows import is_flat
+from clipquarry.families.boxes.options import is_flat
 from clipquarry.families.boxes.run_files import BoxFiles
 from clipquarry.quality import content, disk, frame_folders, shown_frames
 from clipquarry.quality.clip_suites import one_result
 from clipquarry.quality.disk import place
 from clipquarry.quality.engine import BETWEEN, EQUAL, IN_SET, Rule, Suite
+from clipquarry.quality.flow_suites import flow_suites
 from clipquarry.quality.frame_folders import jpeg_problem
 from clipquarry.quality.frame_suites import FRAME_CHECKS, ITEM, asked_clips, frame_suites, is_off, made, on_disk
 from clipquarry.quality.params import GateParams, share_of_several
@@ -38,7 +39,7 @@ _NUMBERS = ("start", "end", "duration", "frames", "fps", "width", "height", "ima
 
 def excerpts(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
     """The suites of the gate ``frames`` of AVA."""
-    clips = asked_clips(run)
+    clips = asked_clips(run, spec)
     rows = run.shards("excerpt", (*ITEM, "video_id", "image_path", "bytes", "sha256", *_NUMBERS))
     yield one_result("excerpt.one_row", clips.loc[clips["asked"], "item_id"], rows["item_id"])
     # The gate of the clips (clips.reach) reports a video that ends before the excerpt begins; nothing could be made of
@@ -65,6 +66,7 @@ def excerpts(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GatePara
         why = "no frames were asked for"
         names = ("images", "size", "contiguous", "reader_window", "shown", "content")
         yield Suite("images", table, skipped=[(f"excerpt.{name}", why) for name in names])
+    yield from flow_suites(spec, run, clips, data, params, "flow")
 
 
 def _excerpts(spec: DatasetSpec, run: RunTables, table: pd.DataFrame, data: DataRoot, params: GateParams) -> Suite:
@@ -190,11 +192,13 @@ def windows(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParam
         yield Suite(
             "frames", pd.DataFrame(), skipped=[(name, why) for name in (*names, "frames.window", "frames.last_second")]
         )
+        yield from flow_suites(spec, run, pd.DataFrame(), data, params.model_copy(update={"flow": False}))
         return
-    clips = asked_clips(run)
+    clips = asked_clips(run, spec)
     chosen = params.model_copy(update={"frame_fps": params.frame_fps or float(FPS)})
     yield from frame_suites(spec, run, clips, data, chosen)
     yield _window(spec, run, params)
+    yield from flow_suites(spec, run, clips, data, params)
 
 
 def _window(spec: DatasetSpec, run: RunTables, params: GateParams) -> Suite:

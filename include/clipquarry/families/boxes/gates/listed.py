@@ -32,7 +32,7 @@ def video_counts(
         expected = published.get(split)
         if expected is None:
             why = f"no number of videos is published for {split}"
-            yield Suite("video_count", pd.DataFrame(), skipped=[("ava.video_count", why)])
+            yield Suite(f"video_count_{split}", pd.DataFrame(), skipped=[("ava.video_count", why)])
             continue
         known = videos.get(split)
         count = int(listed.get(split, 0)) if split == TEST or known is None else int(known.nunique())
@@ -41,7 +41,7 @@ def video_counts(
         official = official and count < max(expected.counts)  # one too many is a misspelt id, which ava.in_list names
         rule = Rule("ava.video_count", IN_SET, {"column": "videos", "value_set": expected.counts}, split,
                     severity="error" if official else "warn", show=("videos",))  # fmt: skip
-        yield Suite("video_count", table, [rule])
+        yield Suite(f"video_count_{split}", table, [rule])
 
 
 def listed_videos(spec: DatasetSpec, data: DataRoot, params: GateParams, videos: Mapping[str, pd.Series[str]]) -> Suite:

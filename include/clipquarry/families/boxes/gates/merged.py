@@ -58,7 +58,7 @@ def _relations(check: str, rows: list[dict[str, Any]]) -> Suite:
     """One row for each number that must have an expected value."""
     table = pd.DataFrame(rows).astype({"item_id": "str", "what": "str"})
     rule = Rule(check, EQUAL, {"column_A": "found", "column_B": "wanted"}, show=("what", "found", "wanted"))
-    return Suite(check, table, [rule])
+    return Suite(check.partition(".")[2], table, [rule])
 
 
 def _csv(spec: DatasetSpec, run: RunTables, data: DataRoot, path: Path, told: dict[str, Any]) -> Iterator[Suite]:
@@ -108,7 +108,7 @@ def _csv(spec: DatasetSpec, run: RunTables, data: DataRoot, path: Path, told: di
     del table
     for name, source in sources.items():
         if name not in parts:
-            yield Suite("identical", pd.DataFrame(), skipped=[("merged.identical", f"{source} is not here")])
+            yield Suite(f"identical_{name}", pd.DataFrame(), skipped=[("merged.identical", f"{source} is not here")])
         else:
             yield _identical(name, parts[name], kept(parts[name], lines, places[name]))
 

@@ -17,7 +17,8 @@ from clipquarry.datasets.model import DatasetSpec
 from clipquarry.families.boxes.gates import flat_csv
 from clipquarry.families.boxes.gates.files import COLUMNS, csv_state, line_names, read_lines, repeated_in, rows_differ
 from clipquarry.families.boxes.gates.rows import BOX, BOX_COLUMNS, FRAME_COLUMNS, NOBODY, read_frames, seconds
-from clipquarry.families.boxes.gates.windows import clip_parts, is_flat
+from clipquarry.families.boxes.gates.windows import Parts, parts_of
+from clipquarry.families.boxes.options import is_flat
 from clipquarry.families.boxes.run_files import BoxFiles
 from clipquarry.quality.engine import BETWEEN, EQUAL, IN_SET, Rule, Suite
 from clipquarry.quality.params import GateParams
@@ -38,7 +39,7 @@ _ROW = ("video_id", "time", *BOX, "action_id", "person_id")
 
 def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
     """The suites of the gate ``boxes``."""
-    flat = is_flat(spec)
+    flat, parts = is_flat(spec), parts_of(spec, run)
     folder = data.dataset(spec.root, spec.folder("rawframes"))
     folders = _folders(folder)
     place = BoxFiles(run.run_dir)
@@ -47,16 +48,16 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     yield _some_rows(run, key_frames, params)
     for split in splits:
         rows = run.plain(place.prepared(split), BOX_COLUMNS)
-        yield _rows(split, rows, flat=flat)
+        yield _rows(split, rows, parts(rows["video_id"]), flat=flat)
         yield from _against_raw(run, split, rows)
         yield _balance(run, split, len(rows), len(key_frames[split]) if flat else None)
         if params.frames is False:
             why = "no frames were asked for"
-            yield Suite("images", rows, skipped=[(check, why) for check in ("boxes.folder", "boxes.images")])
+            yield Suite(f"images_{split}", rows, skipped=[(check, why) for check in ("boxes.folder", "boxes.images")])
         else:
-            yield _images(spec, split, rows, folder, folders)
+            yield _images(spec, split, rows, folder, folders, parts)
         if flat:
-            yield from flat_csv.suites(flat_csv.csv_path(spec, data, split), split, rows, key_frames[split])
+            yield from flat_csv.suites(flat_csv.csv_path(spec, data, split), split, rows, key_frames[split], parts)
         else:
             yield from _csv(data.dataset(spec.root, f"kinetics_{split}.csv"), split, rows)
     yield _strays(run, folders)
@@ -92,8 +93,7 @@ def _folders(root: os.PathLike[str]) -> set[str]:
         return set()
 
 
-def _rows(split: str, rows: pd.DataFrame, *, flat: bool) -> Suite:
-    parts = clip_parts(rows["video_id"], flat=flat)
+def _rows(split: str, rows: pd.DataFrame, parts: pd.DataFrame, *, flat: bool) -> Suite:
     length = parts["end"] - parts["start"]
     time = seconds(rows["time"])
     named = (parts["video_id"] != "") & length.between(1, MAX_SECONDS)
@@ -181,13 +181,15 @@ def _balance(run: RunTables, split: str, boxes: int, key_frames: int | None) -> 
     )
 
 
-def _images(spec: DatasetSpec, split: str, rows: pd.DataFrame, root: os.PathLike[str], folders: set[str]) -> Suite:
+def _images(
+    spec: DatasetSpec, split: str, rows: pd.DataFrame, root: os.PathLike[str], folders: set[str], parts_in: Parts
+) -> Suite:
     """One row for each key second of a clip. Only the last frame that readers need is looked for; the gate of the
     frames reports gaps.
     """
     flat = is_flat(spec)
     table = rows.drop_duplicates(["video_id", "time"]).reset_index(drop=True)
-    parts = clip_parts(table["video_id"], flat=flat)
+    parts = parts_in(table["video_id"])
     if flat:
         table["needed"] = (
             ((seconds(table["time"]) - parts["start"]) * FPS + FLAT_FRAMES).round(6).astype("int64")

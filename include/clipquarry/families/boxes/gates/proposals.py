@@ -29,7 +29,7 @@ NEIGHBOURS: Final = 1
 OUTSIDE: Final = 0.01
 """How far a detector's box may reach over the frame in AVA-Kinetics; AVA's reader stops at any."""
 NO_SCORE: Final = -1.0
-_COLUMNS = ("key", "video_id", "second", *BOX, "score")
+PROPOSAL_COLUMNS = ("key", "video_id", "second", *BOX, "score")
 _TRUE: Final = [True]
 
 
@@ -40,25 +40,25 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
     place = BoxFiles(run.run_dir)
     made = place.proposal_splits()
     told = {split: run.json(place.proposal_facts(split)) for split in made}
-    yield _files(data, sorted({*made, *wanted}), told)
-    yield _usable(run, told, wanted)
+    yield files_suite(data, sorted({*made, *wanted}), told)
+    yield usable_suite(run, told, wanted)
     yield _first_seen(told)
     for split in made:
-        boxes = run.plain(place.proposals(split), _COLUMNS)
+        boxes = run.plain(place.proposals(split), PROPOSAL_COLUMNS)
         keys = distinct(boxes[["key", "video_id", "second"]], "key")
         keys.insert(0, "item_id", f"{split}/" + keys["key"])
         frames = wanted.get(split, _none())
-        yield _counts(split, told[split], keys, boxes)
-        yield _rejected(run, split, keys, params)
-        yield _boxes(spec, split, boxes, params, published=told[split].get("source") == PUBLISHED, ava=ava)
+        yield counts_suite(split, told[split], keys, boxes)
+        yield rejected_suite(run, split, keys, params)
+        yield boxes_suite(spec, split, boxes, params, published=told[split].get("source") == PUBLISHED, ava=ava)
         looked_at = frames if ava else _looked_at(run, split, frames)
         yield _keys(run, split, keys, looked_at, ava=ava)
         if ava:
             why = "published proposals, and a detector's of AVA, have other keys"
-            yield Suite("three", keys, skipped=[("proposals.three_keys", why)])
+            yield Suite(f"three_{split}", keys, skipped=[("proposals.three_keys", why)])
         else:
             yield _three(split, keys, looked_at)
-        yield _coverage(split, keys, frames, params)
+        yield coverage_suite(split, keys, frames, params)
         if split in wanted:
             rows = run.plain(_labels(run, split, ava=ava), ("video_id", "second", *BOX))
             rows["video_id"] = rows["video_id"].str.slice(0, 11)
@@ -122,7 +122,7 @@ def _looked_at(run: RunTables, split: str, labelled: pd.DataFrame) -> pd.DataFra
     return _distinct(split, pd.concat([labelled[["video_id", "second"]], others], ignore_index=True))
 
 
-def _files(data: DataRoot, splits: list[str], told: dict[str, dict[str, object]]) -> Suite:
+def files_suite(data: DataRoot, splits: list[str], told: dict[str, dict[str, object]]) -> Suite:
     """One row for each split that is annotated or has proposals."""
     problems = []
     for split in splits:
@@ -136,7 +136,7 @@ def _files(data: DataRoot, splits: list[str], told: dict[str, dict[str, object]]
     )
 
 
-def _usable(run: RunTables, told: dict[str, dict[str, object]], wanted: dict[str, pd.DataFrame]) -> Suite:
+def usable_suite(run: RunTables, told: dict[str, dict[str, object]], wanted: dict[str, pd.DataFrame]) -> Suite:
     """One row for each split with proposals: a file that is refused as a whole is reported once."""
     problems, place = [], BoxFiles(run.run_dir)
     for split, numbers in told.items():
@@ -166,7 +166,7 @@ def _first_seen(told: dict[str, dict[str, object]]) -> Suite:
     return Suite("pins", table, [rule])
 
 
-def _counts(split: str, told: dict[str, object], keys: pd.DataFrame, boxes: pd.DataFrame) -> Suite:
+def counts_suite(split: str, told: dict[str, object], keys: pd.DataFrame, boxes: pd.DataFrame) -> Suite:
     table = pd.DataFrame(
         {
             "item_id": [f"{split}/keys", f"{split}/boxes"],
@@ -178,7 +178,7 @@ def _counts(split: str, told: dict[str, object], keys: pd.DataFrame, boxes: pd.D
     return Suite(f"counts_{split}", table, [rule])
 
 
-def _rejected(run: RunTables, split: str, keys: pd.DataFrame, params: GateParams) -> Suite:
+def rejected_suite(run: RunTables, split: str, keys: pd.DataFrame, params: GateParams) -> Suite:
     """One row for each key, with the reason if it was rejected."""
     bad = run.json(BoxFiles(run.run_dir).rejected_proposals(split))
     rejected = pd.DataFrame(
@@ -194,7 +194,7 @@ def _rejected(run: RunTables, split: str, keys: pd.DataFrame, params: GateParams
     return Suite(f"rejected_{split}", table, [rule])
 
 
-def _boxes(
+def boxes_suite(
     spec: DatasetSpec, split: str, boxes: pd.DataFrame, params: GateParams, *, published: bool, ava: bool
 ) -> Suite:
     """Every proposed box."""
@@ -258,7 +258,7 @@ def _three(split: str, keys: pd.DataFrame, frames: pd.DataFrame) -> Suite:
     return Suite(f"three_{split}", table, [rule])
 
 
-def _coverage(split: str, keys: pd.DataFrame, frames: pd.DataFrame, params: GateParams) -> Suite:
+def coverage_suite(split: str, keys: pd.DataFrame, frames: pd.DataFrame, params: GateParams) -> Suite:
     """One row for each annotated key second."""
     frames = frames.assign(proposed=among(frames["item_id"], keys["item_id"]))
     rule = Rule(

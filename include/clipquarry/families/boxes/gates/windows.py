@@ -1,23 +1,23 @@
-"""Suites over the catalog of AVA-Kinetics: windows of Kinetics clips, or six seconds around each key second (AK-I2,
-AK-I8).
-"""
+"""Suites over the catalog of AVA-Kinetics: windows of Kinetics clips, or what is around each key second (AK-I2, AK-I8)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Final
 
 import pandas as pd
-import pyarrow as pa
-from pyarrow import csv
 
+from clipquarry.annotations.ava_kinetics_cut import AROUND, NAME_FORM
+from clipquarry.annotations.kinetics_columns import EVALUATION, kinetics_csv
 from clipquarry.datasets.model import DatasetSpec
-from clipquarry.errors import UserError
+from clipquarry.datasets.splits import TRAIN
 from clipquarry.families.boxes.gates.rows import FRAME_COLUMNS, read_frames
-from clipquarry.families.boxes.options import boxes_options
+from clipquarry.families.boxes.options import boxes_options, is_cut, is_flat
 from clipquarry.families.boxes.run_files import BoxFiles
 from clipquarry.ids import SECOND_FORM, YOUTUBE_FORM
-from clipquarry.quality.catalog_suites import TRAIN, length_rule, source_rules, window_name
+from clipquarry.microseconds import SECOND
+from clipquarry.quality.catalog_suites import length_rule, source_rules, window_name
 from clipquarry.quality.engine import EQUAL, IN_SET, Rule, Suite
 from clipquarry.quality.tables import RunTables, among, distinct, extract
 from clipquarry.settings import DataRoot
@@ -26,11 +26,10 @@ FLAT_LEAD, FLAT_LENGTH = 3, 6
 """Seconds before the key second of a clip of the flat layout, and of the whole clip."""
 _TRUE: Final = [True]
 _SHOW = ("split", "clip_id", "start", "end")
-
-
-def is_flat(spec: DatasetSpec) -> bool:
-    """True for clips that are named by their key second alone."""
-    return boxes_options(spec).items == "key_frames"
+_HUNDREDTH: Final = 0.01
+_AROUND: Final = AROUND / SECOND
+Parts = Callable[["pd.Series[str]"], pd.DataFrame]
+"""From names of clips to :func:`clip_parts`."""
 
 
 def clip_parts(names: pd.Series[str], *, flat: bool) -> pd.DataFrame:
@@ -39,6 +38,34 @@ def clip_parts(names: pd.Series[str], *, flat: bool) -> pd.DataFrame:
     parts = _parts(pd.Series(distinct, dtype="str"), flat=flat).take(codes)
     parts.index = names.index
     return parts
+
+
+def parts_of(spec: DatasetSpec, run: RunTables) -> Parts:
+    """:func:`clip_parts` of a data set; names of clips that are cut out of others do not tell their times: the catalog has them."""
+    if not is_cut(spec):
+        return partial(clip_parts, flat=is_flat(spec))
+    known = run.load("catalog", ("clip_id", "video_id", "start", "end"))
+    known = known[known["clip_id"] != ""].drop_duplicates("clip_id").set_index("clip_id")
+
+    def parts(names: pd.Series[str]) -> pd.DataFrame:
+        found = known.reindex(names)
+        found.index = names.index
+        return found.fillna({"video_id": "", "start": -1, "end": -1})
+
+    return parts
+
+
+def _names_of_cuts(usable: pd.DataFrame) -> pd.Series[str]:
+    """The names, where they fit the times: the key frame is 1.25 s after what is cut, or that begins with its clip."""
+    found = extract(usable["clip_id"], rf"\A(?P<video_id>{YOUTUBE_FORM})_{NAME_FORM}\z")
+    begin, second, key = (pd.to_numeric(found[name]).fillna(-1) for name in ("clip_start", "second", "key"))
+    moment = usable["start"] + key * _HUNDREDTH  # hundredths are cut off, not rounded
+    in_second = (moment > second - _HUNDREDTH) & (moment < second + 1)
+    at_start = (usable["start"] == begin) & (key <= 100 * _AROUND)
+    later = (usable["start"] > begin) & (key == 100 * _AROUND)
+    inside = usable["end"].between(moment, usable["start"] + 2 * _AROUND + _HUNDREDTH)
+    right = (found["video_id"] == usable["video_id"]) & in_second & (at_start | later) & inside
+    return usable["clip_id"].where(right, "another name")
 
 
 def _parts(names: pd.Series[str], *, flat: bool) -> pd.DataFrame:
@@ -55,7 +82,9 @@ def _parts(names: pd.Series[str], *, flat: bool) -> pd.DataFrame:
 
 def names(spec: DatasetSpec, usable: pd.DataFrame) -> Suite:
     """One row for each window: its names, which have no class, and its times."""
-    if is_flat(spec):  # only the name has the key second
+    if is_cut(spec):
+        wanted = _names_of_cuts(usable)
+    elif is_flat(spec):  # only the name has the key second
         same = (clip_parts(usable["clip_id"], flat=True) == usable[["video_id", "start", "end"]]).all(axis=1)
         wanted = usable["clip_id"].where(same, "another name")
     else:
@@ -120,31 +149,6 @@ def _keys(spec: DatasetSpec, run: RunTables, usable: pd.DataFrame) -> Iterator[S
         yield Suite(f"covered_{split}", frames, [covered])
 
 
-class _Csv(NamedTuple):
-    """A Kinetics csv that is on disk."""
-
-    name: str
-    rows: pd.DataFrame
-
-
-def _kinetics(data: DataRoot, dataset: str, split: str, columns: tuple[str, ...]) -> _Csv | str:
-    """Columns of a Kinetics csv, or why there are none. Kinetics' own gate checks it; here its rows are only used
-    for comparison.
-    """
-    name = f"{dataset}/annotations/kinetics_{split}.csv"
-    path = data.dataset(dataset, "annotations", f"kinetics_{split}.csv")
-    if not path.is_file():
-        return f"{name} is not here"
-    # float64: '12' and '12.0' are both published.
-    types = {column: pa.string() if column == "youtube_id" else pa.float64() for column in columns}
-    try:
-        convert = csv.ConvertOptions(include_columns=list(columns), column_types=types)
-        parse = csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda _: "skip")
-        return _Csv(name, csv.read_csv(path, parse_options=parse, convert_options=convert).to_pandas())
-    except (OSError, UserError, KeyError, pa.ArrowException) as error:
-        return f"{name} cannot be read ({str(error)[:100]})"
-
-
 def _inside(spec: DatasetSpec, data: DataRoot, usable: pd.DataFrame) -> Suite:
     """One row for each window of a split whose Kinetics-700 csv is there."""
     suite = Suite("inside", pd.DataFrame())
@@ -154,7 +158,7 @@ def _inside(spec: DatasetSpec, data: DataRoot, usable: pd.DataFrame) -> Suite:
         return suite
     tables = []
     for split in sorted(usable["split"].unique()):
-        found = _kinetics(data, source, split, ("youtube_id", "time_start", "time_end"))
+        found = kinetics_csv(data, source, split, ("youtube_id", "time_start", "time_end"))
         if isinstance(found, str):
             suite.skipped.append(("windows.in_clip", found))
             continue
@@ -174,11 +178,11 @@ def _leaks(spec: DatasetSpec, data: DataRoot, trained: pd.Series[str] | None) ->
         yield Suite("leaks", pd.DataFrame(), skipped=[("ava.leak", "train is not in the run")])
         return
     for dataset in boxes_options(spec).kept_apart:
-        for split in ("val", "test"):
-            found = _kinetics(data, dataset, split, ("youtube_id",))
+        for split in EVALUATION:
+            found = kinetics_csv(data, dataset, split, ("youtube_id",))
             if isinstance(found, str):
-                yield Suite("leaks", pd.DataFrame(), skipped=[("ava.leak", found)])
+                yield Suite(f"leaks_{dataset}_{split}", pd.DataFrame(), skipped=[("ava.leak", found)])
                 continue
             table = pd.DataFrame({"item_id": f"{TRAIN}/" + trained, "leaked": among(trained, found.rows["youtube_id"])})
             rule = Rule("ava.leak", IN_SET, {"column": "leaked", "value_set": [False]}, f"{dataset} {split}")
-            yield Suite("leaks", table, [rule])
+            yield Suite(f"leaks_{dataset}_{split}", table, [rule])

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from clipquarry.annotations.ava_time import frame_of
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.errors import ClipquarryError
-from clipquarry.families.boxes.options import READERS, boxes_options
+from clipquarry.families.boxes.options import READERS, boxes_options, is_cut
 from clipquarry.families.boxes.report import recall
 from clipquarry.families.boxes.report.data import (
     Action,
@@ -104,7 +104,9 @@ def collect_boxes(spec: DatasetSpec, data: Path, folder: Path, params: Mapping[s
         if items != "videos":
             prepared.append(_prepared(folder, split, sums))
         absent = "the stage “proposals” has not run (yet)." if split in labelled and items != "key_frames" else ""
-        files.append(_proposals(folder, split, sums, layout, names, absent, items))
+        # Names of cut clips are in the prepared rows alone.
+        read = "windows" if is_cut(spec) else items
+        files.append(_proposals(folder, split, sums, layout, names, absent, read))
     images, problems = read_frame_counts(folder)
     if images is None and not problems:
         problems = [
@@ -112,7 +114,7 @@ def collect_boxes(spec: DatasetSpec, data: Path, folder: Path, params: Mapping[s
         ]
     return Boxes(
         splits=tuple(counted),
-        per_key_frame=_per_key_frame(sums.persons),
+        per_key_frame=per_key_frame(sums.persons),
         key_frames_per_video=_per_video(sums.videos),
         actions=_action_rows(names, evaluated, sums.actions),
         times=_times(sums.fractions),
@@ -306,7 +308,8 @@ def _merged(folder: Path, sums: _Sums) -> Merged | None:
     return Merged(counts, str(value.get("csv", "")), str(value.get("proposals", "")))
 
 
-def _per_key_frame(persons: list[npt.NDArray[np.int64]]) -> Histogram | None:
+def per_key_frame(persons: list[npt.NDArray[np.int64]]) -> Histogram | None:
+    """Key frames by their number of persons; None without any."""
     values = np.concatenate(persons) if persons else np.empty(0, dtype=np.int64)
     if not len(values):
         return None

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from clipquarry.annotations.ava_kinetics_cut import NAME_FORM
 from clipquarry.annotations.ava_time import FPS
 from clipquarry.errors import ClipquarryError
 from clipquarry.families.boxes.report.data import Box, KeyFrame, Person, Proposal
@@ -40,6 +41,7 @@ _SECONDS_TRIED = 5
 _LEAD = 3  # seconds of a six-second clip before its key second
 _CLIP = re.compile(rf"{YOUTUBE_FORM}_({SECOND_FORM})_({SECOND_FORM})\Z")
 _FLAT = re.compile(rf"{YOUTUBE_FORM}_({SECOND_FORM})\Z")
+_CUT = re.compile(rf"{YOUTUBE_FORM}_{NAME_FORM}\Z")
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ def _files(name: str, time: str, offset: int) -> tuple[str, ...]:
     if flat := _FLAT.match(name):
         shown = exact - max(0, int(flat[1]) - _LEAD)
         return (f"{int(shown * FPS) + 1:06d}.jpg",) if shown >= 0 else ()
+    if cut := _CUT.match(name):
+        return (f"{int(Decimal(cut['key']) / 100 * FPS) + 1:06d}.jpg",)
     clip = _CLIP.match(name)
     if not clip and not YOUTUBE_ID.match(name):
         return ()
@@ -85,7 +89,8 @@ def _files(name: str, time: str, offset: int) -> tuple[str, ...]:
     return (f"img_{max(1, FPS * since + offset):05d}.jpg",) if since >= 0 else ()
 
 
-def _rank(text: str) -> bytes:
+def rank(text: str) -> bytes:
+    """Order that depends on nothing but names, and looks random."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
 
 
@@ -107,7 +112,7 @@ def choose(rows: Rows, layout: Layout, wanted: int = WANTED) -> list[Choice]:
     used = set(np.unique(rows.name).tolist())
     places = {rows.names[place]: place for place in used}
     known = places.keys() & layout.folders.keys()
-    names = heapq.nsmallest(_TRIES, known or places, key=_rank)
+    names = heapq.nsmallest(_TRIES, known or places, key=rank)
     videos = [_of_video(rows, places[name], layout) for name in names]
     chosen: list[Choice] = []
     while videos:  # one of each, then another of each
@@ -127,7 +132,7 @@ def _of_video(rows: Rows, place: int, layout: Layout) -> Iterator[Choice]:
     name, mask = rows.names[place], rows.name == place
     seconds, first = np.unique(rows.second[mask], return_index=True)
     times = rows.time[mask][first]
-    for at in sorted(range(len(seconds)), key=lambda at: _rank(f"{name},{seconds[at]}"))[:_SECONDS_TRIED]:
+    for at in sorted(range(len(seconds)), key=lambda at: rank(f"{name},{seconds[at]}"))[:_SECONDS_TRIED]:
         time = rows.times[times[at]]
         image = layout.image(name, time)
         if image is not None:

@@ -1,4 +1,4 @@
-"""Suites of the gate ``frames`` of labelled clips: resized copies (K-I5) and frames (K-I6)."""
+"""Suites of the gate ``frames`` of labelled clips: resized copies (K-I5), frames (K-I6) and sound."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import pandas as pd
 
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.families.clips.checks import CHECKS
+from clipquarry.families.clips.gates.audio import audio_suites
+from clipquarry.families.clips.gates.encoded import encoded_suites
 from clipquarry.quality import disk
 from clipquarry.quality.clip_suites import one_result, wanted_path
 from clipquarry.quality.engine import BETWEEN, EQUAL, IN_SET, Rule, Suite
+from clipquarry.quality.flow_suites import flow_suites
 from clipquarry.quality.frame_suites import (
     FRAME_CHECKS,
     ITEM,
@@ -23,7 +26,7 @@ from clipquarry.quality.frame_suites import (
     with_clip,
 )
 from clipquarry.quality.params import GateParams
-from clipquarry.quality.tables import RunTables, among, pick, present
+from clipquarry.quality.tables import RunTables, among, extract, pick, present
 from clipquarry.settings import DataRoot
 
 KEYFRAME_GAP = 16
@@ -32,7 +35,7 @@ KEYFRAME_GAP = 16
 
 def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
     """The suites of the gate ``frames``. The checks of a stage that was off are skipped."""
-    clips = asked_clips(run)
+    clips = asked_clips(run, spec)
     for step, wanted, make in (("resize", params.resize, _resized), ("frames", params.frames, frame_suites)):
         if is_off(run, step, wanted):
             ids = [*FRAME_CHECKS, *(check.id for check in CHECKS)]
@@ -40,6 +43,9 @@ def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams
             yield Suite(step, pd.DataFrame(), skipped=off)
         else:
             yield from make(spec, run, clips, data, params)
+    yield from encoded_suites(spec, run, clips, data, params)
+    yield from audio_suites(spec, run, clips, data, params)
+    yield from flow_suites(spec, run, clips, data, params, step="flow" if spec.has_folders else "frames")
 
 
 def _resized(
@@ -53,7 +59,7 @@ def _resized(
     del rows
     short = params.short_edge or spec.recipe.short_edge
     size = ("width", "height")
-    table["wanted_path"], table["short_side"] = wanted_path(spec, "resized", table), short_side(table)
+    table["wanted_path"], table["short_side"] = _wanted_copy(spec, table), short_side(table)
     looked = disk.look(table, data.root, run.seed)
     table["disk"] = looked.problems
     facts = [
@@ -75,3 +81,10 @@ def _resized(
                  show=("frames", "clip_frames")),
         ],
     )  # fmt: skip
+
+
+def _wanted_copy(spec: DatasetSpec, table: pd.DataFrame) -> pd.Series[str]:
+    """The path of a copy: with its clip's suffix, in any case, or as an mp4."""
+    stem, usual = (wanted_path(spec, "resized", table, suffixed=suffixed) for suffixed in (False, True))
+    own = extract(table["path"], r"(?P<suffix>\.[^./]+)\z")["suffix"].fillna("")
+    return usual.where(~own.str.lower().isin([".mp4", *(f".{name.lower()}" for name in spec.item.ext)]), stem + own)

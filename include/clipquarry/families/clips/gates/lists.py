@@ -17,10 +17,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clipquarry.datasets.model import DatasetSpec
+from clipquarry.datasets.model import OF_FLOW, DatasetSpec
+from clipquarry.families.clips.gates import json_lists
 from clipquarry.ids import VIDEO_SUFFIXES
 from clipquarry.manifest import scalar
-from clipquarry.quality import disk, frame_folders
+from clipquarry.quality import disk, flow_folders, frame_folders
+from clipquarry.quality.clip_suites import suffixes
 from clipquarry.quality.engine import BETWEEN, IN_SET, MATCH, UNIQUE, Rule, Suite
 from clipquarry.quality.params import GateParams
 from clipquarry.quality.tables import REJECTED, RunTables, among, extract, pick, present
@@ -49,26 +51,34 @@ class _List:
     def item_id(self) -> str:
         return f"{self.split}/{self.path.name}"
 
+    @property
+    def of_folders(self) -> bool:
+        """Whether its lines name folders of frames, and a count."""
+        return self.format.startswith("rawframes")
+
 
 def suites(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParams) -> Iterator[Suite]:
     """The suites of the gate ``lists``."""
     lists = _wanted(spec, run, data, params, set(run.load("recorded", ("split",))["split"].unique()))
-    yield _files(lists)
+    yield _files(lists, final_newline=spec.final_newline)
     for one in lists:
         if one.path.is_file():
             # A split at a time: with 650,000 rows, the tables of all of them and a copy of one take a fifth more memory.
             rows, there = _catalog(spec, run, one.split), _recorded(run, one.split)
             lines = _read(one, spec)
             lines["key"] = _keys(one, spec, lines["path"], rows["key"])
+            if one.format in spec.group_lists and spec.labels.groups:
+                yield json_lists.group_suite(spec, run, data, one.split, one.format, lines)
             pa.default_memory_pool().release_unused()  # reading leaves a fifth of all memory in Arrow's pool
             yield _lines(spec, run, data, params, one, lines, pick(rows, rows["status"] != REJECTED), there)
-            yield _balance(run, one, rows, lines["key"], there["item_id"])
+            yield _balance(run, one, rows, lines["key"], there["item_id"], spec.items_in)
 
 
 def _catalog(spec: DatasetSpec, run: RunTables, split: str) -> pd.DataFrame:
     """The rows of a split: ``item_id``, ``status``, the ``labels`` and the ``key`` that a list has for them."""
     rows = run.load("catalog", ("item_id", "split", "class_dir", "clip_id", "status"), split=split)
-    rows["labels"] = _labels(run, rows["item_id"])
+    some = rows["item_id"]
+    rows["labels"] = json_lists.labels(run, split, some) if spec.labels.groups else _labels(run, some)
     rows["key"] = rows["class_dir"] + "/" + rows["clip_id"] if spec.item.level == 2 else rows["clip_id"]
     return rows[["item_id", "status", "key", "labels"]].copy()
 
@@ -83,16 +93,19 @@ def _wanted(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GateParam
     """The lists that must be there: of every split of this run, all that the run wrote, and an empty one of a chosen
     split without rows.
     """
-    formats: tuple[str, ...] = params.lists or (
-        "videos",
-        *(["rawframes"] if params.frames or run.has("frames") else []),
-    )
+    first = spec.items_in
+    with_frames = params.frames or run.has("frames")
+    formats: tuple[str, ...] = params.lists or (first, *(["rawframes"] if with_frames and first == "videos" else []))
     pairs = {(split, format_) for split in splits for format_ in formats}
-    if "videos" in formats and params.splits is not None:
-        pairs |= {(split, "videos") for split in params.splits}
+    if first in formats and params.splits is not None:
+        pairs |= {(split, first) for split in params.splits}
     for entry in read_lists(run.place) if run.place.lists.exists() else []:
         pairs.add((str(entry["split"]), str(entry["format"])))
-    known = [(split, format_) for split, format_ in sorted(pairs) if format_ in spec.lists and split in spec.splits]
+    known = [
+        (split, format_)
+        for split, format_ in sorted(pairs)
+        if format_.removesuffix(OF_FLOW) in spec.lists and split in spec.samples_of(spec.splits)
+    ]
     return [_List(split, name, data.dataset(spec.root, spec.list_name(name, split))) for split, name in known]
 
 
@@ -102,10 +115,11 @@ def _last_byte(path: Path) -> bytes:
         return handle.read(1)
 
 
-def _files(lists: list[_List]) -> Suite:
+def _files(lists: list[_List], *, final_newline: bool) -> Suite:
     """One table row per list file. An empty file is a complete list without clips."""
     there = [one.path.is_file() for one in lists]
-    ended = [not is_there or _last_byte(one.path) in (b"", b"\n") for one, is_there in zip(lists, there, strict=True)]
+    last = [_last_byte(one.path) if is_there else b"" for one, is_there in zip(lists, there, strict=True)]
+    ended = [byte == b"" or (byte == b"\n") == final_newline for byte in last]
     table = pd.DataFrame(
         {
             "item_id": pd.Series([one.item_id for one in lists], dtype="str"),
@@ -123,6 +137,8 @@ def _files(lists: list[_List]) -> Suite:
 
 def _read(one: _List, spec: DatasetSpec) -> pd.DataFrame:
     """The lines of a list as they are; a line that does not parse gets the index -2 and no key."""
+    if spec.labels.groups:
+        return json_lists.read(one.path)
     text = one.path.read_bytes().decode("utf-8", "backslashreplace")
     whole = pa.array([text.removesuffix("\n")] if text else [], pa.large_string())
     del text
@@ -130,7 +146,7 @@ def _read(one: _List, spec: DatasetSpec) -> pd.DataFrame:
     table: pd.DataFrame = scalar(lines).to_pandas().astype("str")
     table.insert(0, "line", range(1, len(table) + 1))
     # Fields as the readers see them: the last ones are the indices; in lists of frames their number comes before.
-    fields = r"\A(?P<path>[^\s\pZ]+)" + (r" (?P<frames>\d{1,9})" if one.format == "rawframes" else "")
+    fields = r"\A(?P<path>[^\s\pZ]+)" + (r" (?P<frames>\d{1,9})" if one.format != "videos" else "")
     found = extract(table["text"], fields + r"(?P<labels>(?: \d{1,9})*)\z")
     table["path"] = found["path"].fillna("")
     table["labels"] = found["labels"].fillna("").str.removeprefix(" ")
@@ -144,8 +160,8 @@ def _keys(one: _List, spec: DatasetSpec, paths: pd.Series[str], known: pd.Series
     A dot in a clip's name has no meaning. Of a file with two suffixes, the name with the first one is tried, then
     the name without.
     """
-    suffix = rf"\.(?i:{'|'.join(map(re.escape, _suffixes(spec)))})"
-    stem = r"(?P<stem>[^/]+?)" + ("" if one.format == "rawframes" else rf"(?:{suffix})")
+    suffix = rf"\.(?i:{'|'.join(map(re.escape, _suffixes(spec)))})" if one.format == "videos" else r"\.npy"
+    stem = r"(?P<stem>[^/]+?)" + ("" if one.of_folders else rf"(?:{suffix})")
     name = extract(paths, rf"\A(?P<folder>(?:.*/)?){stem}\z").fillna("")
     if spec.item.level != 2:
         name["folder"] = ""
@@ -183,11 +199,15 @@ def _names(split: str, lines: pd.DataFrame) -> pd.Series[str]:
 
 
 def _syntax(spec: DatasetSpec, format_: str) -> str:
+    if spec.labels.groups:
+        return json_lists.syntax(spec, format_)
     part = f"[^/{_SPACES}]+"
     name = f"{part}/{part}" if spec.item.level == 2 else part
-    if format_ == "rawframes":
+    if format_ == "audio_features":
+        return rf"\A{name}\.npy [0-9]+(?: [0-9]+)*\Z"
+    if format_ != "videos":
         return rf"\A{name} [0-9]+(?: [0-9]+)*\Z"
-    extensions = "|".join(re.escape(extension) for extension in spec.item.ext)
+    extensions = "|".join(re.escape(extension) for extension in suffixes(spec))
     return rf"\A{name}\.(?i:{extensions})(?: [0-9]+)*\Z"
 
 
@@ -208,7 +228,7 @@ def _lines(
     folder = data.dataset(spec.root, spec.folder(one.format, one.split))
     base = f"{spec.root}/{spec.folder(one.format, one.split)}/"
     sizes = _recorded_bytes(recorded, base + table["path"])
-    folders = one.format == "rawframes"
+    folders = one.of_folders
     table["file"] = [
         _problem(folder, path, int(size), folder=folders)
         for begin in range(0, len(table), _AT_ONCE)
@@ -234,9 +254,13 @@ def _lines(
         ],
         named=partial(_names, one.split),
     )  # fmt: skip
-    if one.format == "rawframes":
+    if one.format == "rawframes" and params.list_thirds:
+        told = "the counts are a third of the folders' images, as list_thirds asks"
+        suite.skipped.append(("lists.total_frames", told))
+    elif one.of_folders:
         wanted = pd.DataFrame({"path": base + table["path"], "frames": table["frames"]})
-        looked = frame_folders.look(spec.item, wanted, data.root, params.sample_folders, run.seed)
+        looker = flow_folders.look_at_counts if one.format.endswith(OF_FLOW) else frame_folders.look
+        looked = looker(spec.item, wanted, data.root, params.sample_folders, run.seed)
         table["gap"] = [gap or odd for gap, odd in zip(looked.gaps, looked.odd, strict=True)]
         suite.rules.append(
             Rule("lists.total_frames", IN_SET, {"column": "gap", "value_set": [""]}, scope, show=(*_SHOW, "gap"),
@@ -271,8 +295,12 @@ def _problem(root: Path, path: str, recorded: int, *, folder: bool) -> str:
     return f"{found.st_size:,} bytes, recorded were {recorded:,}" if 0 < recorded != found.st_size else ""
 
 
-def _balance(run: RunTables, one: _List, rows: pd.DataFrame, listed: pd.Series[str], there: pd.Series[str]) -> Suite:
-    """Every csv row of the split is a line, or in the table of missing clips, but not both."""
+def _balance(
+    run: RunTables, one: _List, rows: pd.DataFrame, listed: pd.Series[str], there: pd.Series[str], items: str
+) -> Suite:
+    """Every csv row of the split is a line, or in the table of missing clips, but not both. ``items``: the format of the list
+    that every clip that is there must be in.
+    """
     scope = f"{one.split} {one.format}"
     missing = _missing(run, one)
     table = rows[["item_id", "status"]].assign(
@@ -290,7 +318,7 @@ def _balance(run: RunTables, one: _List, rows: pd.DataFrame, listed: pd.Series[s
         table,
         [Rule("lists.balance", BETWEEN, balance, scope, show=("status", "listed", "missing"))],
     )
-    if one.format == "videos":
+    if one.format == items:
         table["found"] = table["listed"] | ~among(table["item_id"], there)
         found = {"column": "found", "value_set": _TRUE}
         suite.rules.append(Rule("lists.present", IN_SET, found, scope, show=("status", "missing")))

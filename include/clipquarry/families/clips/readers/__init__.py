@@ -8,6 +8,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from clipquarry.datasets.model import DatasetSpec
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 class Reader(Protocol):
     """Functions and constants of a format's module."""
 
-    NAMES: Literal["window", "own"]
-    """``window``: a clip is named ``{video_id}_{start:06d}_{end:06d}``, which gate and step check. ``own``: any
-    name.
+    NAMES: Literal["window", "tenths", "own"]
+    """``window``: a clip is named ``{video_id}_{start:06d}_{end:06d}``, which gate and step check. ``tenths``: the same in
+    tenths of a second, which the gate checks. ``own``: any name.
     """
 
     def problems(self, spec: DatasetSpec) -> Iterator[Problem]:
@@ -37,6 +38,15 @@ class Reader(Protocol):
 
         :func:`~clipquarry.annotations.catalog.write_catalog` does the second. It rejects items that no run could use.
         """
+
+
+def write_beside(ctx: RunContext) -> list[Path]:
+    """Files that a format's data sets have beside their lists, written from the annotations and what is on disk; most have none.
+
+    A reader that has any brings a function of this name.
+    """
+    write = getattr(reader_of(ctx.spec), "write_beside", None)
+    return [] if write is None else list(write(ctx))
 
 
 def reader_of(spec: DatasetSpec) -> Reader:

@@ -1,0 +1,1 @@
+"""Labelled intervals of long videos, with temporal proposals: THUMOS'14 and its relatives."""

@@ -1,0 +1,1 @@
+"""The section "Intervals" of the report."""

@@ -1,0 +1,1 @@
+"""The family ``skeletons``: packages of key points of people."""

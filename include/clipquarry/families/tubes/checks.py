@@ -1,0 +1,78 @@
+"""Checks of tubes besides those that families share: the ground truth, and whether the stored tree is that of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from clipquarry.quality.check import Check
+
+_AGAIN = "Unpack the published archive again."
+
+CHECKS: Final[tuple[Check, ...]] = (
+    # annotations
+    Check("truth.video", "annotations", "error", "videos have frames, a resolution, tubes and a split",
+          "Readers of the ground truth look a video up in all of its parts, and stop at the first one that lacks it.", "C22",
+          broken="videos lack a part, or one that is of use",
+          advice=f"{_AGAIN} Of your own ground truth, complete the entry that the row names, or take the video out of all parts."),
+    Check("truth.split", "annotations", "error", "every video is in one split, once",
+          "A video that is trained on and evaluated on makes the evaluation worthless; one of no split is never used.", "C08, C22",
+          broken="videos are in no split, or in several",
+          advice=f"{_AGAIN} Of your own ground truth, name each video once, in train_videos or in test_videos."),
+    Check("truth.some_tube", "annotations", "error", "every video has a tube",
+          "A video without a tube is neither trained on nor evaluated.", "C22",
+          broken="videos have no tube",
+          advice=f"{_AGAIN} Of your own ground truth, take the video out, or add its tube."),
+    Check("truth.form", "annotations", "error", "tubes are arrays of floats with five columns",
+          "Readers take the columns as frame, x1, y1, x2, y2 without a look.", "C22",
+          broken="tubes have another form",
+          advice=f"Read the row's problem. {_AGAIN}"),
+    Check("truth.label", "annotations", "error", "a tube's class is that of its video's folder",
+          "Training code takes the index as it is.", "C06, C22",
+          broken="tubes have an index of no class, or of another one",
+          advice=f"{_AGAIN} Of your own ground truth, use the 0-based position of the folder's name in labels."),
+    Check("truth.frames", "annotations", "error", "tubes name frames of their video, in order",
+          "Readers open the frames that a tube names: one behind the end stops the training.", "C22",
+          broken="tubes have frames that their video lacks, or not in order",
+          advice=f"{_AGAIN} Of your own ground truth, number frames from 1 to nframes, each row behind the one above."),
+    Check("truth.gaps", "annotations", "warn", "tubes have a box in each frame from their first to their last",
+          "Readers cut tubes into stretches of frames, and stop where one lacks a box.", "C22",
+          broken="tubes have gaps",
+          advice="Divide the tube at its gap, or add the boxes between. Readers such as MOC's fail here."),
+    Check("truth.boxes", "annotations", "error", "boxes have x1 < x2 and y1 < y2",
+          "A box without an area gives overlaps of zero, and losses that are no numbers.", "C22",
+          broken="tubes have boxes without an area",
+          advice=f"{_AGAIN} Of your own ground truth, correct the boxes: columns are frame, x1, y1, x2, y2."),
+    Check("truth.in_picture", "annotations", "error", "boxes lie in the picture, to one pixel",
+          "Boxes of another resolution, or in another order of columns, lie beside what they should show.", "C22",
+          broken="tubes have boxes that leave the picture by more than a pixel",
+          advice="Look whether resolution says height before width, and whether the boxes are of frames of this size. Correct your own."),
+    Check("truth.whole_video", "annotations", "warn", "every video has one tube, from its first to its last frame",
+          "Evaluation code of this data set takes the whole video for the action.", "C22",
+          broken="videos have another number of tubes, or one that covers a part",
+          advice="Nothing for the published file, of which this is told from memory. Of your own, tell the code that evaluates."),
+    Check("truth.class", "annotations", "error", "every class has videos in every split",
+          "A class without videos is never trained or evaluated.", "C06",
+          broken="classes have no video in a split",
+          advice=f"{_AGAIN} For your own subset of the data set, run with `annotation_counts: warn`."),
+    Check("truth.classes", "annotations", "error", "the ground truth has as many classes as are published",
+          "With other classes, their numbers mean something else.", "C07, C22",
+          broken="rows are of another number of classes",
+          advice=f"{_AGAIN} For your own subset of the data set, run with `annotation_counts: warn`."),
+    Check("truth.divisions", "annotations", "info", "the ground truth divides the videos once",
+          "Only the first division is prepared here; papers may report the mean over several.", "C22",
+          broken="rows are of a file with several divisions",
+          advice="Nothing: the frames are the same. Code that trains chooses the division itself."),
+    # tubes
+    Check("tubes.frames", "tubes", "error", "folders have as many frames as the ground truth says",
+          "A reader opens frames by number, and stops at the first that is not there.", "C22, C14",
+          broken="videos have another number of frames on the disk",
+          advice="Unpack the published archive again: it has the frames that the boxes were drawn on. Frames of other tools differ."),
+    Check("tubes.picture", "tubes", "error", "frames have the size that the ground truth says",
+          "Boxes are pixels of frames of that size: on others they lie beside the people.", "C22, C15",
+          broken="videos have frames of another size",
+          advice="Unpack the published archive again. Frames that somebody made smaller need boxes that are made smaller too."),
+    Check("tubes.flow", "tubes", "warn", "every frame has an image of optical flow",
+          "Networks with flow open one image for each frame, by its number.", "C14",
+          broken="videos have other flow than one image for each frame",
+          advice="Unpack the published archive again, if you train with flow. Training on frames alone needs none."),
+)  # fmt: skip
