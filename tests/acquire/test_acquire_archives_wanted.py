@@ -6,7 +6,6 @@ import gzip
 import io
 import random
 import tarfile
-import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from clipquarry.acquire.download import Downloader, Limits
 from clipquarry.demo.origin import Origin
 from clipquarry.errors import UserError
 from clipquarry.reasons import Reason
+from memory import traced_peak
 
 pytestmark = needs_libarchive
 
@@ -243,11 +243,7 @@ def test_memory_does_not_grow_with_the_number_of_members(tmp_path: Path) -> None
         with tarfile.open(path, "w") as tar:
             for n in range(count):
                 tar.addfile(tarfile.TarInfo(f"member_{n}.mp4"))
-        tracemalloc.start()
-        list(clip_members(str(path), set().__contains__, tmp_path, Downloader(), Event()))
-        used = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return used
+        return traced_peak(lambda: list(clip_members(str(path), set().__contains__, tmp_path, Downloader(), Event())))
 
     small = peak(500)
     assert peak(3000) < small + 200_000

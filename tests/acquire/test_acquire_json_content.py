@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import tracemalloc
 from pathlib import Path
 
 import pytest
 from clipquarry.acquire.json_content import PIECE, json_problem
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory import traced_peak
 
 ACTIVITYNET = {"version": "VERSION 1.3", "taxonomy": [], "database": {"v_1": {"annotations": [], "duration": 82.7}}}
 
@@ -105,12 +105,8 @@ def test_a_large_file_is_read_to_its_end_in_little_memory(tmp_path: Path) -> Non
     file = tmp_path / "database.json"
     file.write_text("".join(pieces))
     assert file.stat().st_size > 5 * PIECE
-    tracemalloc.start()
-    try:
-        assert json_problem(file) is None
-        assert tracemalloc.get_traced_memory()[1] < 20 * PIECE
-    finally:
-        tracemalloc.stop()
+    assert json_problem(file) is None
+    assert traced_peak(lambda: json_problem(file)) < 20 * PIECE
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import tracemalloc
 from itertools import groupby
 from pathlib import Path
 
 import pytest
 from clipquarry.annotations.proposal_list import MAX_ROWS, read_blocks, write_block
 from clipquarry.errors import UserError
+from memory import traced_peak
 
 LIST = """\
 # 7
@@ -154,12 +154,11 @@ def test_memory_does_not_grow_with_the_list(tmp_path: Path) -> None:
             tmp_path,
             (LIST.split("# 8")[0].replace("\n1\n7 0.8", "\n200\n" + "7 1 1 0.1 0.2\n" * 199 + "7 0.8")) * blocks,
         )
-        tracemalloc.start()
-        try:
-            assert sum(len(block.proposals) for block in read_blocks(path, normalised=True)) == 200 * blocks
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
 
-    peak(1)
+        def count() -> int:
+            return sum(len(block.proposals) for block in read_blocks(path, normalised=True))
+
+        assert count() == 200 * blocks
+        return traced_peak(count)
+
     assert peak(600) < 500_000, "of 1.7 million bytes"

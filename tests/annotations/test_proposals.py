@@ -6,7 +6,6 @@ import os
 import pickle
 import pickletools
 import time
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from clipquarry.annotations import proposals
 from clipquarry.annotations.proposals import lacking, merge_proposals, proposal_key, read_proposals, write_proposals
 from clipquarry.errors import UserError
+from memory import traced_peak
 
 GOOD = {
     "0f39OWEqJ24,0902": np.array([[0.011, 0.157, 0.655, 0.983, 0.998163], [0.5, 0.5, 0.6, 0.6, 0.28]]),
@@ -218,14 +218,12 @@ BOMBS = {
 def test_bombs_are_refused_before_anything_of_them_is_built(tmp_path: Path, name: str) -> None:
     (tmp_path / "p.pkl").write_bytes(BOMBS[name])
     before = time.process_time()
-    tracemalloc.start()
-    try:
+
+    def refused() -> None:
         with pytest.raises(UserError, match="was not executed"):
             read_proposals(tmp_path / "p.pkl")
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 100 * len(BOMBS[name]) + 10_000_000
+
+    assert traced_peak(refused, warm=False) < 100 * len(BOMBS[name]) + 10_000_000
     assert time.process_time() - before < 30
 
 

@@ -7,7 +7,6 @@ import pickle
 import pickletools
 import subprocess
 import sys
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from clipquarry.annotations import safe_pickle
 from clipquarry.annotations.streamed_pickle import writing_list, writing_package
+from memory import traced_peak
 
 
 def sample(number: int, frames: int = 3) -> dict[str, Any]:
@@ -117,17 +117,12 @@ def test_an_error_leaves_the_older_file(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_samples(tmp_path: Path) -> None:
-    def peak(count: int) -> int:
-        tracemalloc.start()
+    def write(count: int) -> None:
         with writing_list(tmp_path / "x.pkl") as append:
             for number in range(count):
                 append(sample(number % 5, frames=40))
-        found = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return found
 
-    peak(10)
-    assert peak(500) - peak(50) < 100_000, "450 samples more have 3 MB"
+    assert traced_peak(lambda: write(500)) - traced_peak(lambda: write(50)) < 100_000, "450 samples more have 3 MB"
 
 
 def test_a_writer_that_is_killed_leaves_the_older_file(tmp_path: Path) -> None:
