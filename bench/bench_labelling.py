@@ -31,8 +31,8 @@ from playwright.sync_api import Page, Playwright, sync_playwright
 
 sys.path += [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parents[1] / "tests/labelling")]
 
-from browser import FLAGS
-from labelling_browser import chromium_program, label_while_killing, open_clip, serving
+from browser import FLAGS, chromium_program
+from labelling_browser import label_while_killing, open_clip, serving
 from labelling_server import DATASET, PROJECT, make_world
 from labelling_world import ATTRIBUTES, plan
 

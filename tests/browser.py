@@ -14,10 +14,15 @@ FLAGS = [
 ]  # fmt: skip
 
 
+def chromium_program() -> str | None:
+    """The system's Chromium; None where there is none."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
 @pytest.fixture
 def chromium() -> Iterator[Browser]:
     """A headless browser of its own for each test; skipped where none is installed."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    program = chromium_program()
     if program is None:
         pytest.skip("needs a Chromium: apt-get install chromium")
     with sync_playwright() as player:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import uvicorn
-from browser import FLAGS
+from browser import FLAGS, chromium_program
 from clipquarry.labelling.operations import Operation
 from clipquarry.labelling.project import Project
 from clipquarry.labelling.state import State
@@ -32,10 +31,6 @@ from ports import free_port
 
 HERE = Path(__file__).parent
 HOSTS = {"anna": "127.0.0.1", "ben": "localhost"}
-
-
-def chromium_program() -> str | None:
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 class Server:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import chromium_program
 from clipquarry.labelling.documents import Plan
 from clipquarry.labelling.model import Attribute, Option
 from clipquarry.labelling.operations import parsed
 from clipquarry.labelling.project import Project, create
 from clipquarry.labelling.state import State
-from labelling_browser import Server, ServerHere, chromium_program, label_while_killing, open_clip, serving
+from labelling_browser import Server, ServerHere, label_while_killing, open_clip, serving
 from labelling_server import DATASET, PLACE, PROJECT, make_world
 from labelling_world import clip_of, material, operation, write_images
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -218,6 +219,26 @@ def test_the_film_plays_and_every_image_of_a_second_is_asked_for(chromium: Brows
     press(page, "p")
     assert page.locator("#stage").get_attribute("data-film") is None
     assert page.locator("#strip img").count() == 6
+
+
+def test_the_help_and_the_overview_stand_in_straight_lines(chromium: Browser, server: Server) -> None:
+    page = page_of(chromium, server)
+    open_clip(page, server.url())
+    page.keyboard.press("?")
+    over = """() => [...document.querySelectorAll("#help dl div")].filter((row) => [...row.querySelectorAll("kbd")]
+      .some((key) => key.getBoundingClientRect().right > row.querySelector("dd").getBoundingClientRect().left))
+      .map((row) => row.innerText)"""
+    assert page.evaluate(over) == [], "a key lies over what it does"
+    tops = "[...document.querySelectorAll('#help h3')].map((one) => Math.round(one.getBoundingClientRect().top))"
+    assert page.evaluate(tops).count(min(page.evaluate(tops))) == 3, "three columns, whose titles are equally high"
+    page.keyboard.press("Escape")
+    press(page, "r", "ArrowDown", "r", "ArrowDown", "1", "r", "Shift+r")
+    kept(page)
+    page.goto(f"{server.url()}{PLACE}/")
+    bars = page.locator("td progress")
+    bars.first.wait_for()
+    lefts = {round(box["x"]) for bar in bars.all() if (box := bar.bounding_box())}
+    assert len(lefts) == 1, "bars of 7 of 21 and of 0 of 21 boxes begin at one place"
 
 
 def test_a_refused_operation_is_shown_and_kept_until_it_was_seen(chromium: Browser, server: Server) -> None:

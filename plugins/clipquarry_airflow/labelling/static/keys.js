@@ -66,7 +66,7 @@ export function meaning(event, actions) {
 
 export function help(dialog, attributes) {
   const section = (title, rows) => make("section", {}, make("h3", {}, title),
-    make("dl", {}, ...rows.map(([keys, text]) => make("div", {}, make("dt", {}, make("kbd", {}, keys)), make("dd", {}, text)))));
+    make("dl", {}, ...rows.map(([keys, text]) => make("div", {}, make("dt", {}, ...keys.split(", ").map((one) => make("kbd", {}, one))), make("dd", {}, text)))));
   const actions = attributes.map((one) => section(`Actions: ${one.name}`, one.options.map((option) => [option.key.toUpperCase() || "/", option.text])));
   dialog.replaceChildren(
     make("h2", { id: "help-title" }, "Keys ", make("button", { type: "button", onclick: () => dialog.close() }, "Close ", make("kbd", {}, "Esc"))),

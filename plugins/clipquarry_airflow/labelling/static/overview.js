@@ -10,7 +10,7 @@ export async function overview(element, project, open) {
   const rows = project.clips.map((clip) => {
     const seats = clip.seats.map((seat) => make("div", { class: "seat" },
       project.annotators === 2 ? make("b", {}, { first: "1st", second: "2nd", agreed: "Agreed" }[seat.seat]) : null,
-      `${seat.labelled} of ${seat.boxes} boxes`,
+      make("span", { class: "count" }, `${seat.labelled} of ${seat.boxes} boxes`),
       make("progress", { max: seat.boxes || 1, value: seat.labelled, "aria-label": "Boxes with a label" }),
       seat.conflicts ? make("span", { class: "warn" }, ` ⚠ ${seat.conflicts} conflicts `) : null,
       seat.done ? make("span", {}, " ✓ done ") : null,

@@ -16,7 +16,8 @@ from clipquarry.families.boxes.report.own_words import ENOUGH, advice, balance
 from clipquarry.media.frame_folder import frame_name
 from clipquarry.pipeline.reporting import write_report
 from families.boxes.made_boxes import MadeBoxes, proposal_row, rect
-from made_own import FPS, LEFT, MadeOwn, labelled
+from made_own import FPS, LEFT, STANDS, WALKS, MadeOwn, labelled
+from playwright.sync_api import Browser
 
 NOW = "2026-11-21T02:13:00+00:00"
 
@@ -59,6 +60,7 @@ def test_numbers_by_hand(tmp_path: Path) -> None:
     }  # fmt: skip
     assert (value["per_key_frame"]["edges"], value["per_key_frame"]["counts"]) == ([-0.5, 0.5, 1.5, 2.5], [1, 0, 3])
     assert value["problems"] == [] and sum(value["ids"].values()) == 6
+    assert "new nobody known" in text, "where ids come from, in words"
     assert "2 of 2 crops are labelled: 7 boxes of people on 3 key frames, with 7 labels." in text
     assert "In train, “stand” has 3 labels and “walk” 1: 3 to 1. 1 action has none." in text
     assert "None in train, so that nobody can learn them: “sleep”." in text
@@ -111,6 +113,29 @@ def test_names_of_other_people_are_drawn_as_text(tmp_path: Path) -> None:
     assert "<script" not in page and "<i>" not in page.replace("<i>x", "")
     assert page.count("&lt;script&gt;") >= 4, "in the table, the plot, on the picture and below it"
     assert value["key_frames"][0]["persons"][0]["actions"] == ["<script>x</script>", "$a_b^c$"]
+
+
+def test_people_have_their_ids_on_the_picture_and_no_text_leaves_it(chromium: Browser, tmp_path: Path) -> None:
+    """Their place in the picture is not who they are: the one on the right has the first number where he is alone."""
+    made = MadeOwn(tmp_path, crops={"a": "train"}, groups={"posture": ["stand with both arms up and watch", "walk"]})
+    made.key_frames()
+    right = (0.7, 0.1, 1.0, 0.9)
+    made.label("a", {1: [(LEFT, STANDS), (right, STANDS)], 2: [(right, WALKS)]})
+    made.read()
+    for second in (1, 2):
+        picture(made, "a", second)
+    value, _ = written(made)
+    numbers = {one["time"]: {one["box"][0]: one["number"] for one in one["persons"]} for one in value["key_frames"]}
+    assert numbers == {"1": {0.1: 0, 0.7: 1}, "2": {0.7: 1}}
+    page = chromium.new_page()
+    page.goto((made.folder / "report/index.html").as_uri())
+    for shown in page.locator(".boxed").all():
+        whole = shown.bounding_box()
+        assert whole
+        for text in shown.locator("text.truth").all():
+            box = text.bounding_box()
+            assert box and box["x"] + box["width"] <= whole["x"] + whole["width"]
+    assert sorted(page.locator(".drawings li li").evaluate_all("all => all.map((one) => one.value)")) == [0, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -153,10 +153,11 @@ class Merged:
 
 @dataclass(frozen=True)
 class Person:
-    """A labelled box with the names of its actions."""
+    """A labelled box with the names of its actions. ``number``: the person's id in the data set's files; None where boxes are only counted."""
 
     box: Box
     actions: tuple[str, ...]
+    number: int | None = None
 
 
 @dataclass(frozen=True)

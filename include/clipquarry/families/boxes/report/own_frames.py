@@ -39,7 +39,7 @@ def drawn_frames(
         chosen = _choose(keys.filter(pc.equal(keys["split"], split)), data, frames)
         by_split[split] = [KeyFrame(split, name, str(second), image, (), ()) for (name, second), image in chosen]
     wanted = in_turns(by_split)
-    persons = _persons(OwnFiles(folder).labels, {_key(one) for one in wanted}, names) if labelled else {}
+    persons = _persons(OwnFiles(folder), {_key(one) for one in wanted}, names) if labelled else {}
     found = [
         KeyFrame(one.split, one.name, one.time, one.image, tuple(persons.get(_key(one), ())), ()) for one in wanted
     ]
@@ -74,30 +74,39 @@ def _of_crop(keys: pa.Table, name: str, data: Path, frames: str) -> Iterator[tup
             continue
 
 
-def _persons(path: Path, wanted: Collection[Key], names: Mapping[int, str]) -> dict[Key, list[Person]]:
-    """The labelled people of some key frames; the csv is read in pieces."""
+def _persons(place: OwnFiles, wanted: Collection[Key], names: Mapping[int, str]) -> dict[Key, list[Person]]:
+    """The labelled people of some key frames, by their ids."""
+    found: dict[Key, dict[Box, list[str]]] = {}
+    for key, box, action in _boxes(place.labels, wanted, "action"):
+        found.setdefault(key, {}).setdefault(box, []).append(names.get(action, f"action {action}"))
+    ids = {(key, box): person for key, box, person in _boxes(place.people, wanted, "person")}
+    return {
+        key: sorted(
+            (Person(box, tuple(dict.fromkeys(said))[:MAX_ACTIONS], ids.get((key, box))) for box, said in boxes.items()),
+            key=lambda one: (one.number is None, one.number or 0),
+        )[:MAX_PERSONS]
+        for key, boxes in found.items()
+    }
+
+
+def _boxes(path: Path, wanted: Collection[Key], column: str) -> Iterator[tuple[Key, Box, int]]:
+    """The boxes of some key frames with a number of theirs; the csv is read in pieces. Nothing where it is damaged: who counts its rows
+    tells that.
+    """
     kinds = {
         "name": pa.string(), "second": pa.int32(), "x1": pa.float64(), "y1": pa.float64(), "x2": pa.float64(),
-        "y2": pa.float64(), "action": pa.int32(),
+        "y2": pa.float64(), column: pa.int32(),
     }  # fmt: skip
-    found: dict[Key, dict[Box, list[str]]] = {}
+    crops = pa.array(sorted({name for name, _ in wanted}), pa.string())
+    options = pa_csv.ConvertOptions(column_types=kinds, include_columns=list(kinds))
     try:
-        with pa_csv.open_csv(
-            path, convert_options=pa_csv.ConvertOptions(column_types=kinds, include_columns=list(kinds))
-        ) as pieces:
-            crops = pa.array(sorted({name for name, _ in wanted}), pa.string())
+        with pa_csv.open_csv(path, convert_options=options) as pieces:
             for piece in pieces:
                 for row in piece.filter(pc.is_in(piece["name"], value_set=crops)).to_pylist():
                     if (key := (row["name"], row["second"])) in wanted:
-                        box = (row["x1"], row["y1"], row["x2"], row["y2"])
-                        said = names.get(row["action"], f"action {row['action']}")
-                        found.setdefault(key, {}).setdefault(box, []).append(said)
+                        yield key, (row["x1"], row["y1"], row["x2"], row["y2"]), row[column]
     except (OSError, pa.ArrowException):
-        return {}  # who counts the people tells it
-    return {
-        key: [Person(box, tuple(dict.fromkeys(said))[:MAX_ACTIONS]) for box, said in boxes.items()][:MAX_PERSONS]
-        for key, boxes in found.items()
-    }
+        return
 
 
 def _proposed(folder: Path, frames: list[KeyFrame]) -> Iterator[KeyFrame]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from clipquarry.families.boxes.report.collect import MAX_PER_KEY_FRAME
@@ -23,6 +24,7 @@ _ROW = 15.5  # points
 _WIDTH, _HEIGHT = 5.2, 2.5
 _WIDE, _LOW = 10.5, 2.3
 _FEW = 12
+"""Bars of a histogram from which on ticks and gaps are too many."""
 
 
 def all_plots(boxes: Boxes) -> dict[str, str | None]:
@@ -91,7 +93,13 @@ def scores(histogram: Histogram) -> str:
 
 
 def _bars(axes: Axes, histogram: Histogram, what: str, *, median: bool = True) -> None:
-    axes.stairs(histogram.counts, list(histogram.edges), fill=True, color=GOOD, linewidth=0)
+    edges = list(histogram.edges)
+    if len(edges) - 1 <= _FEW:  # a gap between bars, or neighbours of one height look like one
+        middles = [(low + high) / 2 for low, high in pairwise(edges)]
+        widths = [0.9 * (high - low) for low, high in pairwise(edges)]
+        axes.bar(middles, histogram.counts, width=widths, color=GOOD, linewidth=0)
+    else:
+        axes.stairs(histogram.counts, edges, fill=True, color=GOOD, linewidth=0)
     if median:
         axes.axvline(histogram.median, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
     axes.yaxis.set_major_formatter(lambda value, _: number(value))
