@@ -41,6 +41,7 @@ SLOW_PATHS = (
     "quality/", "families/tubes/test_tube_gates.py",  # hundreds of runs of Great Expectations, of a second each
     "media/", "steps/test_excerpt_step.py",  # hundreds of encodes
     "test_documented_commands.py",  # whole runs
+    "test_pictures.py::test_the_pictures_of_people",  # a whole run, and a browser
     "datasets/test_datasets_read.py",  # mypy over everything
     "families/test_toy_family.py", "families/test_new_data_set.py", "families/test_samples.py", "families/segments/test_thumos14.py", "families/segments/test_activitynet.py", "families/tubes/test_tubes.py", "families/skeletons/test_skeleton_runs.py", "families/clips/",  # whole runs
     "pipeline/test_flow_run.py", "pipeline/test_own_checks.py", "pipeline/test_resume.py", "pipeline/test_damaged_plan.py",  # whole runs
