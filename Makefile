@@ -13,7 +13,7 @@ WORKERS ?= 2
 TESTS ?= not heavy
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m "$(TESTS)" $(PYTEST_ARGS)
 
-.PHONY: demo demo-ava demo-up demo-ava-up test test-quick test-all up lint docs bench lock setup detect-env images compose-up compose-down readers-env clean help
+.PHONY: demo demo-ava demo-custom demo-up demo-ava-up demo-custom-up test test-quick test-all up lint docs bench lock setup detect-env images compose-up compose-down readers-env clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -36,11 +36,17 @@ demo: $(STAMP)  ## run a small data set through the real DAGs; prints the path o
 demo-ava: $(STAMP)  ## run a small AVA and detect its people; FILM=path adds a video of yours
 	@$(BIN)/python -m clipquarry.demo --set ava --home .demo-ava $${FILM:+--film="$$FILM"}
 
+demo-custom: $(STAMP)  ## run a data set of your own: a program labels its people; FILM=path takes a video or a folder of yours
+	@$(BIN)/python -m clipquarry.demo --set custom --home .demo-custom $${FILM:+--film="$$FILM"}
+
 demo-up: $(STAMP)  ## start the Airflow UI over the runs of make demo
 	@docker/local/up.sh .demo/airflow .demo/data
 
 demo-ava-up: $(STAMP)  ## start the Airflow UI over the runs of make demo-ava
 	@docker/local/up.sh .demo-ava/airflow .demo-ava/data
+
+demo-custom-up: $(STAMP)  ## start the Airflow UI over the runs of make demo-custom
+	@docker/local/up.sh .demo-custom/airflow .demo-custom/data
 
 up: $(STAMP)  ## start the Airflow UI, with data in ./data (or CLIPQUARRY_DATA)
 	@docker/local/up.sh .airflow "$${CLIPQUARRY_DATA:-data}"
@@ -87,4 +93,4 @@ lock: $(STAMP)  ## resolve requirements.lock again
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header pyproject.toml -o requirements.lock
 
 clean:  ## remove the environments and the demos' folders (not your data)
-	rm -rf $(VENV) .venv-detect .venv-readers .demo .demo-ava
+	rm -rf $(VENV) .venv-detect .venv-readers .demo .demo-ava .demo-custom

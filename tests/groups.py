@@ -30,7 +30,7 @@ SLOW_PATHS = (
     "operators/test_kubernetes_runtime.py",  # a stand-in for the API server of a cluster
     "pipeline/test_clocks_of_sources.py", "pipeline/test_two_data_sets.py", "pipeline/test_changes.py", "pipeline/test_own_clips.py", "pipeline/test_sound_run.py",  # whole runs
     "pipeline/test_params.py::test_a_dry_run_", "pipeline/test_params.py::test_a_refresh_has_a_dry_run", "pipeline/test_crawl.py::test_a_refresh_that_asks_nothing",  # whole runs
-    "pipeline/test_inherit.py::test_a_refresh_asks_whom", "readers/test_odd_rows.py", "families/boxes/test_boxes_sample.py", "families/boxes/own/test_own_ava_small.py", "families/boxes/own/test_own_forms.py",  # whole runs
+    "pipeline/test_inherit.py::test_a_refresh_asks_whom", "readers/test_odd_rows.py", "families/boxes/test_boxes_sample.py", "families/boxes/own/test_own_ava_small.py", "families/boxes/own/test_own_forms.py", "families/boxes/own/test_own_demo.py",  # whole runs
     "operators/test_process_runtime.py", "plugins/test_operators.py",  # dozens of processes that load the library
     "steps/test_detect_step.py", "steps/test_track_step.py",  # people are looked for
     "report/test_report_page.py", "report/test_report_boxes", "report/test_report_videos.py",  # pages with their plots

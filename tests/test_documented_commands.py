@@ -25,6 +25,8 @@ ELSEWHERE = {
     "CLIPQUARRY_RUNTIME=docker CLIPQUARRY_DOCKER_NETWORK=host make demo": "e2e/test_trial_command.py::test_the_trial_command_starts_containers",
     "make demo-ava": "e2e/test_ava_demo_dag.py",
     "make demo-ava FILM=~/video.mp4": "e2e/test_ava_demo_dag.py",
+    "make demo-custom": "e2e/test_custom_demo_dag.py::test_a_killed_demo_and_a_whole_one",
+    "make demo-custom FILM=~/films": "families/boxes/own/test_own_demo.py::test_real_videos_become_a_release",
     "make up": "plugins/test_local.py::test_a_second_start_says_so_and_starts_nothing",
     "make images": "images/test_images.py::test_media",
     "make compose-up": "images/test_compose.py::test_the_passwords_are_made_once_and_are_private",

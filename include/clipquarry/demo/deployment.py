@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +23,14 @@ from typing import Any
 from clipquarry.demo.origin import Origin
 from clipquarry.errors import UserError
 from clipquarry.files import read_json, write_json
+from clipquarry.media.run import tied_to_parent
 from clipquarry.pipeline.summary import run_summary
 from clipquarry.run_folder import RunFolder
 from clipquarry.settings import DataRoot
+from clipquarry.waiting import waits_of
+
+_LOOK_SECONDS = 0.5
+"""Between two looks whether a run waits for people."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,29 @@ class Ran:
 
     name: str
     seconds: float
+
+
+@dataclass
+class _Meanwhile:
+    """Looks whether a new run (in ``runs``, not one of ``before``) waits for people, and lets ``person`` do their work, once."""
+
+    runs: Path
+    before: set[str]
+    person: Callable[[], Iterable[str]]
+    done: bool = False
+
+    def __call__(self) -> None:
+        if self.done:
+            return
+        new = (path for path in self.runs.glob("*") if path.name not in self.before)
+        note = next((wait for run in new for wait in waits_of(run) if wait.page), None)
+        if note is None:
+            return
+        self.done = True
+        print(f"the run waits for people at {note.page}, which Airflow shows under Required Actions")
+        for sentence in self.person():
+            print(f"  {sentence}", flush=True)
+        print("the run goes on by itself", flush=True)
 
 
 @dataclass(frozen=True)
@@ -78,13 +106,16 @@ class Deployment:
                 raise UserError(f"Airflow's database could not be set up; see {self.log}.")
             yield origin.url
 
-    def run(self, url: str, dag: str, params: dict[str, Any]) -> Ran:
-        """Run a DAG to its end."""
+    def run(self, url: str, dag: str, params: dict[str, Any], person: Callable[[], Iterable[str]] | None = None) -> Ran:
+        """Run a DAG to its end. When it waits for people at a page, ``person`` does their work once, and what it says is told."""
         begun = time.monotonic()
         # The id of a test run is made from its date; a fresh one each time keeps old runs in the UI's history.
         moment = datetime.now(UTC).replace(microsecond=0)
         before = {path.name for path in self.data.runs(self.dataset).glob("*")}
-        code = self._airflow(url, "dags", "test", dag, moment.isoformat(), "--conf", json.dumps(params))
+        meanwhile = _Meanwhile(self.data.runs(self.dataset), before, person) if person is not None else None
+        code = self._airflow(
+            url, "dags", "test", dag, moment.isoformat(), "--conf", json.dumps(params), meanwhile=meanwhile
+        )
         runs = sorted({path.name for path in self.data.runs(self.dataset).glob("*")} - before)
         if len(runs) != 1:
             raise UserError(f"The DAG {dag} ended with {code} before it could begin a run; see {self.log}.")
@@ -114,15 +145,26 @@ class Deployment:
         """The paths in a run's folder."""
         return RunFolder(self.data.run(self.dataset, ran.name))
 
-    def _airflow(self, url: str, *arguments: str) -> int:
-        with open(self.log, "a") as handle:
-            return subprocess.run(
-                [sys.executable, "-m", "airflow", *arguments],
-                env=self._environment(url),
-                stdout=handle,
-                stderr=handle,
-                check=False,
-            ).returncode
+    def _airflow(self, url: str, *arguments: str, meanwhile: Callable[[], None] | None = None) -> int:
+        """Run a command of Airflow's to its end, which comes with ours at the latest: a DAG that waits for people would go on for
+        days. ``meanwhile`` is called now and then.
+        """
+        command = [sys.executable, "-m", "airflow", *arguments]
+        with (
+            open(self.log, "a") as handle,
+            subprocess.Popen(
+                command, env=self._environment(url), stdout=handle, stderr=handle, preexec_fn=tied_to_parent()
+            ) as process,
+        ):
+            try:
+                while True:
+                    with suppress(subprocess.TimeoutExpired):
+                        return process.wait(timeout=None if meanwhile is None else _LOOK_SECONDS)
+                    if meanwhile is not None:
+                        meanwhile()
+            except BaseException:
+                process.kill()
+                raise
 
     def _environment(self, url: str) -> dict[str, str]:
         return {

@@ -114,6 +114,8 @@ class Family:
     """Further errors in a YAML that only the family can find."""
     sample: Callable[[], Sample]
     """A tiny data set of it that the demo, the tests and the benchmarks make and run."""
+    more_samples: Callable[[], Mapping[str, Sample]] | None = None
+    """Samples of further data sets of it, by the name of the demo that plays them."""
     section: Callable[[], Section] | None = None
     """Its section of the report, besides those of all reports."""
     media: frozenset[str] = frozenset({"video"})

@@ -55,5 +55,9 @@ class Sample:
     """Sentences on what a run found, besides its counts and gates."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Paths below the data set's folder that a person may want to see, by a word for each."""
+    person: Callable[[DataRoot], Iterable[str]] | None = None
+    """Does what people do on a page while the run waits for them, and says so, sentence by sentence. None: it never waits."""
+    then: str = ""
+    """What a person does with data of their own, in a sentence or two."""
     with_video: Callable[[Path], Sample] | None = None
-    """The sample with a video of the user's in it. Raises UserError for one that cannot be used. None: it takes none."""
+    """The sample with a video of the user's in it, or where that is said of it, with those of a folder. Raises UserError for one that cannot be used. None: it takes none."""

@@ -109,6 +109,13 @@ def sample() -> Sample:
     return SAMPLE
 
 
+def more_samples() -> Mapping[str, Sample]:
+    """A person's own AVA, labelled by a program."""
+    from clipquarry.families.boxes.own.demo import SAMPLE
+
+    return {"custom": SAMPLE}
+
+
 FAMILY = Family(
     name="boxes",
     title="a person box with actions, on a key frame",
@@ -121,6 +128,7 @@ FAMILY = Family(
     needs=needs,
     problems=problems,
     sample=sample,
+    more_samples=more_samples,
     tables=tables,
     section=section,
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def make(folder: Path) -> Served:
     """Make ``folder/by_hand``, which a person copies into the data set's folder."""
     root = folder / "by_hand"
     for name, others in _VIDEOS.items():
-        _write(root / "videos" / f"{name}.mp4", others)
+        write_video(root / "videos" / f"{name}.mp4", _pictures(others))
     with writing(root / "crops.csv") as handle:
         handle.write(CROPS)
     with writing(root / "actions.yaml") as handle:
@@ -66,18 +67,21 @@ def _pictures(others: tuple[float, ...]) -> Iterator[Any]:
         yield av.VideoFrame.from_ndarray(people(place(number / RATE) + 40 * len(others), *others), format="rgb24")
 
 
-def _write(path: Path, others: tuple[float, ...]) -> None:
+def write_video(path: Path, pictures: Iterable[Any]) -> None:
+    """Write H.264 video without sound of ``pictures`` (``av.VideoFrame``, all of one even size), :data:`RATE` a second."""
     import av
 
+    shown = iter(pictures)
+    first = next(shown)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(path)
     try:
         with av.open(str(temporary), "w") as out:
             stream: Any = out.add_stream("libx264", rate=Fraction(RATE))
-            stream.width, stream.height = WIDTH, HEIGHT
+            stream.width, stream.height = first.width, first.height
             stream.pix_fmt, stream.options = "yuv420p", {"preset": "ultrafast", "crf": "20"}
             stream.codec_context.thread_count = 1
-            for picture in _pictures(others):
+            for picture in chain((first,), shown):
                 out.mux(stream.encode(picture))
             out.mux(stream.encode(None))
         publish(temporary, path)
