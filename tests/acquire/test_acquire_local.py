@@ -73,6 +73,16 @@ def test_a_clip_comes_before_a_whole_video(tmp_path: Path) -> None:
     assert LocalSource("local", str(tmp_path), "clip").fetch(WANT, tmp_path, Event()).content == "clip"
 
 
+def test_a_video_that_has_a_clip_s_name_is_no_clip_where_names_tell_no_window(tmp_path: Path) -> None:
+    want = ClipRequest("1", 3, 5, "2", "val")
+    for video in ("1", "2"):
+        (tmp_path / f"{video}.mp4").write_bytes(f"video {video}".encode())
+    (tmp_path / "scratch").mkdir()
+    source = LocalSource("raw", str(tmp_path), "video", only_videos=True)
+    fetched = source.fetch(want, tmp_path / "scratch", Event())
+    assert (fetched.content, fetched.path.read_bytes()) == ("video", b"video 1")
+
+
 def test_a_template_names_exactly_one_file(tmp_path: Path) -> None:
     (tmp_path / "v-aBcDeFgH_1.dat").write_bytes(b"x")
     source = LocalSource("local", f"{tmp_path}/v{{id}}.dat", "video")

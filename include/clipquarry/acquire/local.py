@@ -59,13 +59,14 @@ class LocalSource:
     in the folder is never moved, changed or deleted. ``whole_files``: the clip's name is a file name with its extension,
     and only that file is looked up; the case of the extension does not matter. ``split_names``: the folder's names of our
     splits; our own names are tried too. ``listing``: shared by sources that look up everything in one pass. ``root``: ``path`` is below it,
-    and its folder may be absent: runs make it. ``suffixes``: those of files besides videos'.
+    and its folder may be absent: runs make it. ``suffixes``: those of files besides videos'. ``only_videos``: a folder whose content is video
+    holds no clips, so that a clip ``2`` of the video ``1`` is not taken to be ``2.mp4``.
     """
 
     def __init__(
         self, id_: str, path: str, content: Content, *, whole_files: bool = False,
         split_names: Mapping[str, str] | None = None, listing: Listing | None = None, root: Path | None = None,
-        suffixes: Sequence[str] = (),
+        suffixes: Sequence[str] = (), only_videos: bool = False,
     ) -> None:  # fmt: skip
         self._id, self._split_names, self._whole_files = id_, split_names or {}, whole_files
         self._listing = listing or Listing()
@@ -80,6 +81,8 @@ class LocalSource:
         else:
             folder = path.replace("{{", "{").replace("}}", "}")
             clips: tuple[_Form, ...] = tuple(_Form.of(form, "clip") for form in _CLIP_FORMS)
+            if only_videos and content == "video":
+                clips = ()
             self._forms = (*clips, *(_Form.of(form, "video") for form in _VIDEO_FORMS))
         self._folder = Path(folder or "/") if root is None else root / folder
         if root is None and not self._folder.is_dir():

@@ -113,6 +113,7 @@ def make_sources(
     named: Path | None = None,
     frames: str | None = None,
     suffixes: Sequence[str] = (),
+    own_names: bool = False,
 ) -> Sources:
     """The item sources of ``definitions``; archives of many clips are left to the ``unpack`` step.
 
@@ -121,7 +122,7 @@ def make_sources(
     the data root, below which the folders of other data sets are. ``whole_files``: an item is one file, identified by its
     name with extension. ``named``: the table of the files of local sources (:mod:`clipquarry.acquire.named_files`). ``frames``: items are folders of frames
     with this pattern, which only local sources give. ``listing``: a shared cache of folder listings, for one pass over everything. ``suffixes``: those of items'
-    files besides videos'. Raises UserError for
+    files besides videos'. ``own_names``: a clip's name does not tell its window, so that a video may have the same name. Raises UserError for
     an unknown id, a wrong template or a folder that does not exist.
     """
     items = {d.id: d for d in definitions if d.provides == "items"}
@@ -140,6 +141,7 @@ def make_sources(
         named,
         frames,
         tuple(suffixes),
+        own_names,
     )
     asked: list[Asked] = []
     off: dict[str, str] = {name: "not chosen for this run" for name in items if order and name not in order}
@@ -165,6 +167,7 @@ class _Maker:
     named: Path | None
     frames: str | None
     suffixes: tuple[str, ...]
+    own_names: bool
 
     def make(self, definition: Definition, address: str | None) -> Asked | str:
         """The source, or one sentence why it is off. ``address`` replaces the definition's."""
@@ -218,6 +221,7 @@ class _Maker:
                 listing=self.listing,
                 root=root,
                 suffixes=self.suffixes,
+                only_videos=self.own_names,
             )
             return Asked(local, "clip", remote=False)
         limits = Limits(

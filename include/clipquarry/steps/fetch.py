@@ -133,6 +133,7 @@ class _Resources:
             overrides=params.overrides,
             max_attempts=params.source_attempts,
             data=ctx.data.root,
+            own_names=params.names == "own",
         )
         self.youtube = frozenset(source.id for source in params.sources if source.kind == "youtube")
         self.cache = SourceCache(ctx.data.scratch, int(params.source_cache_gb * _GB))

@@ -34,7 +34,7 @@ def test_real_videos_become_a_release(shared: Path, tmp_path: Path) -> None:
     data = run(tmp_path, shared / "real/videos")
     with (data.release(SAMPLE.dataset) / "one/labels.csv").open() as handle:
         rows = [*csv.DictReader(handle)]
-    assert {row["name"] for row in rows} == {"film_1_crop", "film_2_crop", "film_3_crop"}
+    assert {row["name"] for row in rows} == {"film_1", "film_2", "film_3"}, "each crop has its video's name"
     assert {row["split"] for row in rows} == {"train", "val"}
 
 

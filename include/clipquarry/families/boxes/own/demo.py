@@ -86,7 +86,7 @@ def _films(path: Path) -> list[Path]:
 
 def _make_with(films: list[tuple[Path, OwnVideo]], left: str, folder: Path) -> Served:
     named = {f"film_{number}": film for number, film in enumerate(films, 1)}
-    crops = "".join(f"{name}.mp4,0,4,{name}_crop\n" for name in named)
+    crops = "".join(f"{name}.mp4,0,4,{name}\n" for name in named)
     made = _placed(
         folder, {name: _beginning(own) for name, (_, own) in named.items()}, f"video,start,length,name\n{crops}"
     )
