@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,11 @@ def test_a_folder_of_videos(tmp_path: Path) -> None:
     (folder / "0.mp4").write_bytes(b"none")
     with pytest.raises(UserError, match="not a video that can be decoded"):
         SAMPLE.with_video(folder)
+
+
+def test_a_wrong_film_ends_the_command_with_a_sentence(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    argv = [sys.executable, "-m", "clipquarry.demo", "--set", "custom", "--home", str(home), "--film", "none"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "clipquarry: FILM: none does not exist or is not a file.\n")
+    assert not home.exists(), "nothing was begun"
