@@ -33,6 +33,11 @@ ROWS = {
     "bench_gym": ("| 10 subactions in 2 events of one source of 12 s",),
     "bench_hvu": ("| HVU: plan and 7 lists of 2,000 clips",),
     "bench_omnisource": ("| OmniSource: a video of 12 s", "| OmniSource: a list of 400 files"),
+    "bench_own_crops": (
+        "| 2 crops of 4 s: crop, frames, selection, CPU s",
+        "| of these: frames",
+        "| PSNR of key frames of two crops",
+    ),
     "bench_gates": ("| gates of ava_kinetics, 7,000 rows", "| gates of kinetics700, 3,000 rows"),
     "bench_ledger": ("| plan_refresh |", "| record, again |"),
     "bench_lists": ("| lists of 2,800 clips, 15% missing",),
