@@ -3,11 +3,12 @@
 ::
 
     project.json               title, actions with their keys, one or two annotators, clips in order
-    clips/ID/clip.json         frames, boxes, images: as the project was made, never changed
+    clips/ID/clip.json         frames, boxes, images: as the project was made, changed by ``renewal.py`` alone
     clips/ID/seats.json        who labels the clip
     clips/ID/SEAT.*            the operations of a seat (``journal.py``): ``shared``, or ``first``, ``second`` and ``agreed``
 
-Who reads a finished project asks :meth:`Project.result` of each clip.
+Who reads a finished project asks :meth:`Project.result` of each clip. Frames that nobody asks for any more are in no result and no
+count; :meth:`Project.set_aside` has what was said of them.
 """
 
 from __future__ import annotations
@@ -293,8 +294,9 @@ class Project:
         stamp = journal.stamp()
         known = self._progress.get((clip, seat))
         if known is None or known[0] != stamp:
-            state = self.open(clip, seat) if journal.exists() else State.of(self.material(clip).clip)
-            known = self._progress[(clip, seat)] = (stamp, _progress(state))
+            material = self.material(clip)
+            state = self.open(clip, seat) if journal.exists() else State.of(material.clip)
+            known = self._progress[(clip, seat)] = (stamp, _progress(state.without(material.aside)))
         return known[1]
 
     # Two people's work
@@ -323,9 +325,7 @@ class Project:
         both = [
             one for one in self.clips if self.plan.annotators == 2 and all(self.progress(one, seat).done for seat in (FIRST, SECOND))
         ]  # fmt: skip
-        works = (
-            [self.open(one, seat).clip(self.material(one).clip).regions for seat in (FIRST, SECOND)] for one in both
-        )
+        works = ([self._now(one, seat).regions for seat in (FIRST, SECOND)] for one in both)
         return agreement(((first, second) for first, second in works), self.plan.attributes), len(both)
 
     # What comes out
@@ -339,7 +339,19 @@ class Project:
     def result(self, clip: str) -> tuple[Clip, Progress]:
         """A clip with all labels as they are shown, and how far it is. Whoever publishes it looks at ``done`` and ``conflicts``."""
         seat = self.result_seat(clip)
-        return self.open(clip, seat).clip(self.material(clip).clip), self.progress(clip, seat)
+        return self._now(clip, seat), self.progress(clip, seat)
+
+    def _now(self, clip: str, seat: str) -> Clip:
+        material = self.material(clip)
+        return material.asked(self.open(clip, seat).clip(material.clip))
+
+    def set_aside(self, clip: str) -> Clip:
+        """The frames that nobody asks for any more, with the boxes that somebody labelled there."""
+        material = self.material(clip)
+        if not material.aside:
+            return replace(material.clip, frames=(), regions=())
+        found = material.set_aside(self.open(clip, self.result_seat(clip)).clip(material.clip))
+        return replace(found, regions=tuple(one for one in found.regions if one.labels))
 
     def is_done(self, clip: str) -> bool:
         """Whether a clip's result is final: said to be done, without conflicts, and of two people's work agreed upon."""

@@ -10,7 +10,7 @@ nothing that a person wrote disappears unless a person saw it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,6 +113,13 @@ class State:
     def alive(self) -> Iterator[str]:
         """The regions that are not deleted."""
         return (one for one in self.regions if one != CLIP and self.value(one, ALIVE))
+
+    def without(self, frames: Container[str]) -> State:
+        """The state without the boxes of some frames; its registers are these themselves, and no copies."""
+        kept = {
+            name: one for name, one in self.regions.items() if name == CLIP or self.value(name, FRAME) not in frames
+        }
+        return State(kept, self.seq)
 
     @property
     def done(self) -> bool:

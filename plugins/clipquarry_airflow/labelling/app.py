@@ -154,7 +154,11 @@ class _Routes:
     def project(self, request: Request, dataset: str, project: str) -> dict[str, Any]:
         found, me = self.found(request, dataset, project), self._name(request)
         clips = [
-            {**_clip_line(found, clip, me), "file": finished_file(self._data, found.material(clip))}
+            {
+                **_clip_line(found, clip, me),
+                "file": finished_file(self._data, found.material(clip)),
+                **_aside(found, clip),
+            }
             for clip in found.clips
         ]
         may = [one for one in WORK if self._may(request, dataset, one)]
@@ -184,7 +188,7 @@ class _Routes:
         frames = [
             {"name": one.name, "second": one.second, "width": one.width, "height": one.height,
              "strip": len(material.strips.get(one.name, ()))}
-            for one in material.clip.frames
+            for one in material.asked().frames
         ]  # fmt: skip
         return {
             "clip": clip, "seat": seat, "frames": frames, "source": material.source,
@@ -302,13 +306,22 @@ def _file(folder: str, name: str) -> FileResponse:
 
 
 def _frame(material: Material, number: int, name: str) -> str:
-    """The name of a frame. A page that was opened before the clip grew has other numbers, and the right names."""
-    names = [one.name for one in material.clip.frames]
-    if name in names:
+    """The name of a frame. A page that was opened before the clip changed has other numbers, and the right names."""
+    if any(name == one.name for one in material.clip.frames):
         return name
+    names = [one.name for one in material.asked().frames]
     if name or not 0 <= number < len(names):
         raise HTTPException(404, "There is no such frame.")
     return names[number]
+
+
+def _aside(project: Project, clip: str) -> dict[str, Any]:
+    """What was said of frames that nobody asks for any more: frames, and boxes with labels on them."""
+    if project.plan.annotators == 2 and project.result_seat(clip) != AGREED:
+        return {"aside": [], "aside_boxes": 0}  # neither person sees the other's work
+    found = project.set_aside(clip)
+    frames = {one.frame for one in found.regions}
+    return {"aside": [one.name for one in found.frames if one.name in frames], "aside_boxes": len(found.regions)}
 
 
 def _clip_line(project: Project, clip: str, me: str) -> dict[str, Any]:

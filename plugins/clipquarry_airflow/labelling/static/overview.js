@@ -15,7 +15,7 @@ export async function overview(element, project, open) {
       seat.conflicts ? make("span", { class: "warn" }, ` ⚠ ${seat.conflicts} conflicts `) : null,
       seat.done ? make("span", {}, " ✓ done ") : null,
       make("span", { class: "none" }, seat.holder ? ` ${seat.holder}${seat.mine ? " (you)" : ""}` : seat.seat === "agreed" ? "" : " nobody")));
-    return [make("b", {}, clip.clip), make("div", {}, ...seats), clip.file ? `✓ ${clip.file} counts` : clip.done ? "✓ final" : "open", make("div", { class: "buttons" }, ...buttons(project, clip, open), viaLine(project, clip))];
+    return [make("b", {}, clip.clip), make("div", {}, ...seats), clip.file ? `✓ ${clip.file} counts` : clip.done ? "✓ final" : "open", make("div", { class: "buttons" }, ...buttons(project, clip, open), viaLine(project, clip), ...setAside(clip))];
   });
   const done = project.clips.filter((one) => one.done || one.file).length;
   element.replaceChildren(
@@ -28,6 +28,14 @@ export async function overview(element, project, open) {
     people(project),
   );
   if (project.annotators === 2) element.append(await agreed(project));
+}
+
+// Labels of seconds that were asked for once: nothing is lost, and nothing comes of them.
+function setAside(clip) {
+  if (!clip.aside.length) return [];
+  return [make("details", { class: "aside" }, make("summary", {}, `${clip.aside_boxes} labelled boxes set aside`),
+    make("p", {}, `${clip.aside.length} seconds are no longer asked for. Their labels are kept, and count again when they are.`),
+    make("ul", {}, ...clip.aside.map((one) => make("li", {}, one))))];
 }
 
 function buttons(project, clip, open) {

@@ -14,7 +14,9 @@ export function viaLine(project, clip) {
       const told = await send(path, file.files[0]);
       const rest = told.without ? `, ${told.without} of them without an action` : "";
       const former = told.former ? ` The former file is now ${told.former}.` : "";
-      faults.replaceChildren(make("li", { class: "fine" }, `${told.kept} with ${told.boxes} boxes${rest} is beside the frames, and counts before this page.${former}`));
+      const aside = told.aside ? ` ${told.aside} boxes more are on seconds that are no longer asked for: they stay in the file, and nothing comes of them.` : "";
+      faults.replaceChildren(make("li", { class: "fine" }, `${told.kept} with ${told.boxes} boxes${rest} is beside the frames, and counts before this page.${aside}${former}`),
+        told.lacking ? make("li", {}, told.lacking) : "");
     } catch (error) {
       faults.replaceChildren(...(error.faults ?? [error.message]).map((one) => make("li", {}, one)));
       say(error.message);

@@ -79,6 +79,30 @@ def test_what_is_not_right_comes_back_with_a_sentence(crop: ToLabel, change: Cal
     assert isinstance(found, list) and why in found[0].why, found
 
 
+def test_a_file_of_more_frames_than_are_asked_for_now_counts_with_those(crop: ToLabel, tmp_path: Path) -> None:
+    size = Size(320, 240)
+
+    def page_of(names: tuple[str, ...]) -> Project:
+        frames = {name: at for at, name in enumerate(names, 1)}
+        clip = clip_of("x", frames, size, project_of(names, size, {}, ATTRIBUTES), {})
+        plan = Plan("labels", groups_of(ATTRIBUTES), 1, "")
+        return renew(tmp_path / "page", plan, [Material(clip, "x", {}, "door")]).project
+
+    page_of(crop.frames)
+    fewer = crop._replace(seconds=(2,), frames=crop.frames[1:])
+    before = crop.finish.read_bytes()
+    found = read_crop(fewer, ATTRIBUTES, set(), page_of(fewer.frames))
+    assert isinstance(found, Labelled), found
+    assert {one.name for one in found.project.files.values()} == set(fewer.frames) and list(found.project.files) == [
+        "1"
+    ]
+    assert len(found.project.regions) == 2 and crop.finish.read_bytes() == before
+    more = crop._replace(seconds=(1, 2, 3), frames=(*crop.frames, "x_000031.jpg"))
+    lacking = read_crop(more, ATTRIBUTES, set(), page_of(more.frames))
+    assert isinstance(lacking, list) and len(lacking) == 1
+    assert "1 frames to label are not in it, the first is x_000031.jpg" in lacking[0].why
+
+
 def test_half_a_file_is_one_sentence(crop: ToLabel) -> None:
     crop.finish.write_text(crop.finish.read_text()[:200])
     found = read_crop(crop, ATTRIBUTES, set(), None)

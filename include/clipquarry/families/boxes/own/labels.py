@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 TASK = "labels"
 COLUMNS = ("name", "second", "x1", "y1", "x2", "y2", "action", "split")
+SET_ASIDE = ("name", "frame", "x", "y", "width", "height", "action")
+"""Boxes in pixels of the frame."""
 _SHOWN = 3
 
 
@@ -79,6 +81,7 @@ def read_labels(ctx: RunContext) -> dict[str, Any]:
         for row, person in done[one.crop].rows(one, chosen.fps)
     ]
     write_counts(place, ctx.splits, attributes, ((row, split) for row, _, split in rows), told)
+    _write_set_aside(place, page)
     if refused:
         sentence = _sentence(ctx, crops, len(crops) - len(done), refused)
         wait_for(
@@ -119,13 +122,19 @@ def read_crop(
         return [Refused(name, "Somebody still writes it.")]
     if not one.finish.is_file():
         return _on_page(one, attributes, page)
+    on_page = page if page and one.crop in page.clips else None
+    aside = on_page.material(one.crop).aside if on_page else ()
     try:
-        found = read_project(one.finish, frames=one.frames, sizes=dict.fromkeys(one.frames, one.size))
+        found = read_project(one.finish, frames=one.frames, sizes=dict.fromkeys(one.frames, one.size), aside=aside)
     except UserError as error:
         return [Refused(name, str(error))]
     if problems := finished_problems(found, attributes):
         return [problem._replace(where=problem.where or name) for problem in problems]
-    if page and one.crop in page.clips and page.result(one.crop)[1].labelled:
+    if found.aside:
+        log.warning(
+            f"{found.aside} boxes of {name} lie on frames that are no longer asked for: they stay in it, and nothing comes of them."
+        )
+    if on_page and on_page.result(one.crop)[1].labelled:
         log.warning(
             f"The crop {one.crop} is labelled on the page too, and {name} counts: move the file away, and the page counts."
         )
@@ -162,6 +171,24 @@ def _on_page(one: ToLabel, attributes: Attributes, page: Project | None) -> Labe
     if told.project.regions and found.without == len(told.project.regions):
         return [Refused(where, f"It is done on the page, and no box in it has an action: label it, {by_file}.")]
     return found
+
+
+def _write_set_aside(place: OwnFiles, page: Project | None) -> None:
+    """What was said on the page of frames that are no longer asked for; no file where there is none."""
+    place.set_aside.unlink(missing_ok=True)
+    if page is None:
+        return
+    rows = [
+        (clip, one.frame, *one.box, option.text)
+        for clip in page.clips
+        for one in page.set_aside(clip).regions
+        for group in page.plan.attributes
+        for option in group.options
+        if option.id in one.labels.get(group.id, ())
+    ]
+    if rows:
+        write_table(place.set_aside, SET_ASIDE, rows)
+        log.warning(f"{len(rows)} labels of frames that are no longer asked for are set aside: {place.set_aside}")
 
 
 def _write_projects(ctx: RunContext, done: Mapping[str, Labelled]) -> None:

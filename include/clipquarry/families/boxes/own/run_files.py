@@ -7,6 +7,7 @@
     own/label_problems.csv      what of the labels is missing or wrong: where,why
     own/label_crops.csv         what came of each crop to label: name,split,state,key_frames,with_labels,boxes,without_action
     own/labels_per_action.csv   labels of each action: action,group,name and a column a split; of the crops that are labelled so far
+    own/set_aside.csv           labels on the page of frames that are no longer asked for: name,frame,x,y,width,height,action
     own/labels.csv              the rows of all labelled boxes: name,second,x1,y1,x2,y2,action,split
     own/via_projects.zip        what people labelled as finished projects of VIA 3, one a crop
     own/people.csv              one row a labelled box: the person's id, and where it comes from
@@ -64,6 +65,10 @@ class OwnFiles:
     @property
     def label_problems(self) -> Path:
         return self.root / _FOLDER / "label_problems.csv"
+
+    @property
+    def set_aside(self) -> Path:
+        return self.root / _FOLDER / "set_aside.csv"
 
     @property
     def labels_per_action(self) -> Path:
