@@ -17,7 +17,7 @@ from clipquarry.annotations.own_ava.actions import REGION, Attribute, Kind
 from clipquarry.annotations.own_ava.refused import Refused, number
 from clipquarry.annotations.own_ava.via_project import CREATED, IMAGE, RECTANGLE, Project, Region, Size, ViaFile
 from clipquarry.annotations.small_file import read_small
-from clipquarry.errors import UserError
+from clipquarry.errors import UserError, unread
 
 _EDGE = 1
 """Pixels by which a box may leave the frame."""
@@ -78,7 +78,7 @@ def parse_project(
     try:
         value = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{name} is no JSON ({visible(str(error), 120)}): export the project again.") from error
+        raise UserError(f"{name} is no JSON ({visible(unread(error), 120)}): export the project again.") from error
     parts = ("attribute", "file", "metadata", "view")
     lacking = [one for one in parts if not isinstance(value, dict) or not isinstance(value.get(one), dict)]
     if lacking:

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from box_world import BoxWorld
 from clipquarry.annotations.own_ava.actions import attributes_of
 from clipquarry.annotations.own_ava.key_frames import frame_name, frame_of
 from clipquarry.annotations.own_ava.via_project import Size, project_of
+from clipquarry.errors import UserError
+from clipquarry.families.boxes.own import labels
 from clipquarry.families.boxes.own.labels import Labelled, read_crop
 from clipquarry.families.boxes.own.sample import RATE, _finished
 from clipquarry.families.boxes.own.to_label import ToLabel
@@ -19,6 +23,7 @@ from clipquarry.labelling.documents import Material, Plan
 from clipquarry.labelling.operations import Operation, Write
 from clipquarry.labelling.project import Project
 from clipquarry.labelling.renewal import renew
+from made_own import FPS, LEFT, WALKS, MadeOwn
 
 ATTRIBUTES = attributes_of({"posture": ["stand", {"name": "walk", "key": "w"}], "eyes": ["watch"]})
 
@@ -101,6 +106,26 @@ def test_a_file_of_more_frames_than_are_asked_for_now_counts_with_those(crop: To
     lacking = read_crop(more, ATTRIBUTES, set(), page_of(more.frames))
     assert isinstance(lacking, list) and len(lacking) == 1
     assert "1 frames to label are not in it, the first is x_000031.jpg" in lacking[0].why
+
+
+def test_a_damaged_file_is_told_as_such_and_before_what_is_not_labelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = MadeOwn(tmp_path, {"a": "train", "b": "train", "c": "val"})
+    made.key_frames()
+    made.label("a", {1: [(LEFT, WALKS)]})
+    made.label("b", {1: [(LEFT, WALKS)]})
+    made.crop("b").finish.write_text("[" * 100_000)
+    made.data.dataset(made.spec.root, "actions.yaml").write_text(yaml.safe_dump(dict(made.groups), sort_keys=False))
+    ctx = BoxWorld(tmp_path).context("custom_ava", "one", fps=FPS, margin=1, labels=True)
+    monkeypatch.setattr(labels, "needs_plan", lambda _: None)
+    with pytest.raises(UserError) as found:
+        labels.read_labels(ctx)
+    told, _, rest = str(found.value).partition("1 of 3 crops are not labelled")
+    assert told.startswith("1 of 3 crops have a finished file that is damaged or not whole: correct it")
+    assert "b_finish.json is no JSON (it is nested too deep)" in told and "crop c" not in told and "crop c" in rest
+    assert [one["where"] for one in made.table(made.place.label_problems)] == ["b_finish.json", "crop c"]
+    assert [one["state"] for one in made.table(made.place.label_crops)] == ["labelled", "to correct", "waiting"]
 
 
 def test_half_a_file_is_one_sentence(crop: ToLabel) -> None:

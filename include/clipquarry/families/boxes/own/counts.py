@@ -37,14 +37,14 @@ class CropLabels(NamedTuple):
     without_action: int = 0
 
 
-def crop_labels(one: ToLabel, found: Labelled | object) -> CropLabels:
-    """``found``: what was said of it, or anything else where that is refused or not there."""
+def crop_labels(one: ToLabel, found: Labelled | object, *, growing: bool = False) -> CropLabels:
+    """``found``: what was said of it, or anything else where that is refused or not there. ``growing``: somebody still writes its file."""
     frames = len(one.frames)
     if isinstance(found, Labelled):
         regions = found.project.regions.values()
         views = {region.view for region in regions if any(region.choices.values())}
         return CropLabels(one.crop, one.split, LABELLED, frames, len(views), len(regions), found.without)
-    return CropLabels(one.crop, one.split, WRONG if one.finish.is_file() else WAITING, frames)
+    return CropLabels(one.crop, one.split, WRONG if one.finish.is_file() and not growing else WAITING, frames)
 
 
 def write_counts(

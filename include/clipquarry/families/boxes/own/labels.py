@@ -20,7 +20,7 @@ from clipquarry.annotations.own_ava.refused import Refused
 from clipquarry.annotations.own_ava.via_project import project_text
 from clipquarry.annotations.own_ava.via_reading import read_project
 from clipquarry.errors import UserError
-from clipquarry.families.boxes.own.counts import crop_labels, write_counts
+from clipquarry.families.boxes.own.counts import WAITING, WRONG, crop_labels, write_counts
 from clipquarry.families.boxes.own.final import write_final
 from clipquarry.families.boxes.own.label_page import known_project, page_of
 from clipquarry.families.boxes.own.labelled import Labelled
@@ -63,16 +63,18 @@ def read_labels(ctx: RunContext) -> dict[str, Any]:
     seen = look([*folders, *journals])
     growing = set(still_written(folders)) if chosen.wait_days else set()
     done: dict[str, Labelled] = {}
-    refused: list[Refused] = []
+    damaged: list[Refused] = []
+    waiting: list[Refused] = []
     told = []
     for one in crops:
         found = read_crop(one, attributes, growing, page)
         if isinstance(found, Labelled):
             done[one.crop] = found
-        else:
-            refused += found
-        told.append(crop_labels(one, found))
+        told.append(crop_labels(one, found, growing=one.finish.name in growing))
+        if not isinstance(found, Labelled):
+            (damaged if told[-1].state == WRONG else waiting).extend(found)
     place = OwnFiles(ctx.folder)
+    refused = [*damaged, *waiting]
     write_table(place.label_problems, ("where", "why"), refused)
     rows = [
         (row, person, one.split)
@@ -83,7 +85,8 @@ def read_labels(ctx: RunContext) -> dict[str, Any]:
     write_counts(place, ctx.splits, attributes, ((row, split) for row, _, split in rows), told)
     _write_set_aside(place, page)
     if refused:
-        sentence = _sentence(ctx, crops, len(crops) - len(done), refused)
+        states = [one.state for one in told]
+        sentence = _sentence(ctx, len(crops), (states.count(WRONG), damaged), (states.count(WAITING), waiting))
         wait_for(
             ctx.place.waiting(TASK),
             sentence,
@@ -203,11 +206,25 @@ def _write_projects(ctx: RunContext, done: Mapping[str, Labelled]) -> None:
             )  # the same bytes always
 
 
-def _sentence(ctx: RunContext, crops: list[ToLabel], missing: int, refused: list[Refused]) -> str:
-    shown = " ".join(f"{one.where}: {one.why}" for one in refused[:_SHOWN])
+def _sentence(
+    ctx: RunContext, crops: int, damaged: tuple[int, list[Refused]], waiting: tuple[int, list[Refused]]
+) -> str:
+    """What is missing: of crops whose finished file is not right, and of others; each with its number of crops."""
+    told = []
+    if damaged[0]:
+        told.append(
+            f"{damaged[0]} of {crops} crops have a finished file that is damaged or not whole: correct it, or move it away and label "
+            f"the crop on the page. {_first(damaged[1])}"
+        )
+    if waiting[0]:
+        where = ctx.data.dataset(ctx.spec.root, MIDDLE)
+        told.append(
+            f"{waiting[0]} of {crops} crops are not labelled: label them on the page {page_of(ctx.spec.name)} of Airflow, or with "
+            f"VIA 3 in their folders in {where}. {_first(waiting[1])}"
+        )
+    return " ".join(told)
+
+
+def _first(refused: list[Refused]) -> str:
     more = f" And {len(refused) - _SHOWN} more." if len(refused) > _SHOWN else ""
-    where = ctx.data.dataset(ctx.spec.root, MIDDLE)
-    return (
-        f"{missing} of {len(crops)} crops are not labelled: label them on the page {page_of(ctx.spec.name)} of Airflow, or with "
-        f"VIA 3 in their folders in {where}. {shown}{more}"
-    )
+    return " ".join(f"{one.where}: {one.why}" for one in refused[:_SHOWN]) + more
