@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clipquarry.families.boxes.jobs import frames_params
+from clipquarry.families.boxes.own.margins import check_margins
 from clipquarry.families.boxes.own.params import CropsParams
 from clipquarry.families.boxes.own.tracks import how_long
 from clipquarry.pipeline.context import RunContext
@@ -20,6 +21,7 @@ def crop_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
         **frames_params(ctx.spec), "fps": chosen.fps,
         "flow": chosen.flow, "flow_type": chosen.flow_type, "flow_tool": chosen.flow_tool,
     }  # fmt: skip
+    check_margins(ctx)
     plan.estimate["sentences"] += how_long(ctx, plan)
     return {
         "fetch": fetch_jobs(ctx, plan, names="own"),
