@@ -77,5 +77,6 @@ def test_a_refused_question_does_not_end_the_wait(asked: list[dict[str, Any]], m
 
 def test_a_run_from_the_form_pauses_for_people() -> None:
     for kind in ("full", "refresh"):
-        assert run_params(find_spec("custom_ava"), kind)["wait_days"].value == 30
+        form = run_params(find_spec("custom_ava"), kind)
+        assert form["label_days"].value == 30 and form["wait_days"].value == 0, "for people, and not for videos"
     assert run_params(find_spec("ava"), "full")["wait_days"].value == 0

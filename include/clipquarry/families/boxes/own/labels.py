@@ -61,7 +61,7 @@ def read_labels(ctx: RunContext) -> dict[str, Any]:
     page = known_project(ctx)
     journals = [page.folder / CLIPS / one.crop for one in crops] if page else []
     seen = look([*folders, *journals])
-    growing = set(still_written(folders)) if chosen.wait_days else set()
+    growing = set(still_written(folders)) if chosen.label_days else set()
     done: dict[str, Labelled] = {}
     damaged: list[Refused] = []
     waiting: list[Refused] = []
@@ -91,7 +91,7 @@ def read_labels(ctx: RunContext) -> dict[str, Any]:
             ctx.place.waiting(TASK),
             sentence,
             folders,
-            chosen.wait_days,
+            chosen.label_days,
             seen=seen,
             quietly=journals,
             page=page_of(ctx.spec.name),

@@ -27,7 +27,7 @@ class CropsParams(DetectParams):
         "What to prepare": (*_WHICH, *_SPLIT),
         "What to make": ("fps", *_KEYS),
         "People": ("proposals", *_TRACK),
-        "Labels": _LABELS,
+        "Labels": ("labels", "label_days", *_LABELS[1:]),
     }
     groups: ClassVar[tuple[tuple[str, ...], ...]] = (
         *RunParams.groups, _WHICH, _SPLIT, ("frames", "fps", *_KEYS, *FlowParams.flow_names), (*DetectParams.groups[-1], *_TRACK), _LABELS,
@@ -87,9 +87,14 @@ class CropsParams(DetectParams):
 
     labels: bool = Field(
         default=False,
-        description="Also make a project to label on the labelling page, and one of VIA 3 for each crop, and wait (wait_days) until people "
+        description="Also make a project to label on the labelling page, and one of VIA 3 for each crop, and wait (label_days) until people "
         "have labelled all crops in one of the two ways.",
     )
+    label_days: float = Field(
+        default=0, ge=0, le=365,
+        description="Days to wait until people have labelled all crops, with labels=true. The wait occupies no worker. 0: the run ends, and "
+        "says what is not labelled.",
+    )  # fmt: skip
     actions: str = Field(
         default="",
         description="The list of actions to label: a .pbtxt, or YAML of groups with their actions and keys. Empty: actions.yaml or "

@@ -73,7 +73,7 @@ def next_steps(boxes: OwnBoxes, dataset: str) -> Iterator[str]:
     if left and not boxes.asked:
         yield (
             f"Label {plural(whole.frames, 'key frame')} of {plural(whole.there, 'crop')}: start the data set {dataset} again with "
-            "labels=true, which makes a project of each crop and waits for you (wait_days)."
+            "labels=true, which makes a project of each crop and waits for you (label_days)."
         )
         return
     if whole.waiting:
