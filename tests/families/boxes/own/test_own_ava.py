@@ -21,8 +21,10 @@ from clipquarry.families.boxes.own.margins import check_margins, without_labels
 from clipquarry.families.boxes.own.params import CropsParams
 from clipquarry.families.boxes.own.stages import run_gate
 from clipquarry.families.boxes.own.tracks import _read
+from clipquarry.families.boxes.params import VideosParams
 from clipquarry.files import read_json, sha256_of
 from clipquarry.microseconds import SECOND
+from clipquarry.pipeline.params import RunParams
 from clipquarry.settings import DataRoot
 
 
@@ -134,6 +136,22 @@ def test_a_margin_that_leaves_nothing_to_label_stops_the_run_before_anything_is_
     assert [*without_labels([("x", 5 * SECOND)], CropsParams())] == []
     with pytest.raises(UserError, match="no key frame to label"):
         plan(ctx)
+
+
+def test_the_lock_names_every_parameter_that_changes_what_is_released() -> None:
+    """Each one is in it, or in what the lock has a checksum of, or says only when, how fast or whom to ask."""
+    whole = CropsParams(labels=True, flow=True, detector="mmdet", detector_config="/a/b/c.py", detector_checkpoint="/a/w.pth")
+    told = whole.in_lock()
+    assert told["detector_config"] == "c.py" and told["detector_checkpoint"] == "w.pth", "no path of one machine"
+    in_list = {"crops", "start", "seconds", "val_share", "val_videos", "seed", "videos"}
+    in_release = {"labels", "actions", "proposals", "frames", "flow"}
+    only_how = {"imbalance", "label_days", "detector_sha256", "detector_batch", "device"}
+    own = {*CropsParams.model_fields} - {*RunParams.model_fields}
+    assert own == {*told} | in_list | in_release | only_how
+    assert CropsParams(labels=True, val_is_train=True).in_lock() != CropsParams(labels=True).in_lock()
+    assert CropsParams(detector="hog").in_lock()["detector"] == "hog"
+    assert {*CropsParams(proposals="none").in_lock()} == {"fps", "first_key", "margin"}
+    assert VideosParams().in_lock() == {} and VideosParams(proposals="detect").in_lock()["score"] == 0.7
 
 
 def test_raw_videos_of_folders(tmp_path: Path) -> None:

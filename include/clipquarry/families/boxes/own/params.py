@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -150,6 +150,21 @@ class CropsParams(DetectParams):
             yield "Key frames are labelled, and frames=false makes none: leave one of the two out."
         if not self.frames:
             yield from idle(("fps", *_KEYS), chosen, "set frames=true")
+
+    def in_lock(self) -> dict[str, Any]:
+        """The crops and their splits stand in the list that the lock has a checksum of, but for what val_is_train makes of it."""
+        told: dict[str, Any] = {}
+        if self.frames:
+            told |= {"fps": self.fps, "first_key": self.first_key, "margin": self.margin}
+        if self.frames and self.flow:
+            told |= {"flow_type": self.flow_type, "flow_tool": self.flow_tool}
+        if self.tracks:
+            told |= {"tracker": self.tracker, "track_every": self.track_every}
+        if self.labels:
+            told |= {"val_is_train": self.val_is_train, "form": self.form}
+        if self.tracks and self.labels:
+            told["track_join"] = self.track_join
+        return {**super().in_lock(), **told}
 
     def names(self) -> Iterator[Named]:
         yield from super().names()
