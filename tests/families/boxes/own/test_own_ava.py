@@ -140,7 +140,9 @@ def test_a_margin_that_leaves_nothing_to_label_stops_the_run_before_anything_is_
 
 def test_the_lock_names_every_parameter_that_changes_what_is_released() -> None:
     """Each one is in it, or in what the lock has a checksum of, or says only when, how fast or whom to ask."""
-    whole = CropsParams(labels=True, flow=True, detector="mmdet", detector_config="/a/b/c.py", detector_checkpoint="/a/w.pth")
+    whole = CropsParams(
+        labels=True, flow=True, detector="mmdet", detector_config="/a/b/c.py", detector_checkpoint="/a/w.pth"
+    )
     told = whole.in_lock()
     assert told["detector_config"] == "c.py" and told["detector_checkpoint"] == "w.pth", "no path of one machine"
     in_list = {"crops", "start", "seconds", "val_share", "val_videos", "seed", "videos"}

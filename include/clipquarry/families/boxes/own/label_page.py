@@ -13,6 +13,8 @@ from pathlib import Path
 from clipquarry.annotations.own_ava.actions import Attributes
 from clipquarry.annotations.own_ava.key_frames import frame_name, frame_of
 from clipquarry.annotations.own_ava.via_project import Project as ViaProject
+from clipquarry.annotations.own_ava.via_reading import read_project
+from clipquarry.errors import UserError
 from clipquarry.families.boxes.own.params import CropsParams
 from clipquarry.families.boxes.own.proposal_ids import ids_of_proposals
 from clipquarry.families.boxes.own.run_files import OwnFiles
@@ -68,14 +70,25 @@ def _move_finished(ctx: RunContext, one: ToLabel, now: str) -> str:
     place = project_folder(ctx) / CLIPS / one.crop / CLIP
     if not one.finish.is_file() or not place.is_file():
         return ""
-    before = material_from(read_json(place), str(place)).source
+    known = material_from(read_json(place), str(place))
+    before, named = known.source, _frames_in(one.finish)
     if not before or before == now:
         return ""
+    if named <= set(one.frames) and named - {frame.name for frame in known.clip.frames}:
+        return ""  # of these very frames, and not of those before: a person put it back
     aside = one.finish.with_name(f"{one.finish.stem}.{datetime.now(UTC):%Y%m%dT%H%M%S}.json")
     one.finish.rename(aside)
     return (
         f"The crop {one.crop} shows {now}, and was labelled as {before}: {one.finish.name} was moved to {aside.name}."
     )
+
+
+def _frames_in(finish: Path) -> set[str]:
+    """Names of the frames of a finished project; none of a damaged one."""
+    try:
+        return {file.name for file in read_project(finish).project.files.values()}
+    except UserError:
+        return set()
 
 
 def _materials(ctx: RunContext, crops: Sequence[tuple[ToLabel, ViaProject]]) -> Iterator[Material]:
