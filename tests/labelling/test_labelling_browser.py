@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from browser import chromium_program
-from clipquarry.labelling.documents import Plan
-from clipquarry.labelling.model import Attribute, Option
+from clipquarry.labelling.documents import Material, Plan
+from clipquarry.labelling.model import Attribute, Clip, Option
 from clipquarry.labelling.operations import parsed
 from clipquarry.labelling.project import Project, create
+from clipquarry.labelling.renewal import renew
 from clipquarry.labelling.state import State
 from labelling_browser import Server, ServerHere, label_while_killing, open_clip, serving
 from labelling_server import DATASET, PLACE, PROJECT, make_world
@@ -317,3 +318,31 @@ def test_a_finished_project_of_via_is_given_back(chromium: Browser, server: Serv
     page.reload()
     page.locator("text=1_finish.json counts").first.wait_for()
     assert (tmp_path / "choose_frames_middle/1/1_finish.json").is_file()
+
+
+def test_seconds_that_are_no_longer_asked_for_are_named_and_not_shown(
+    chromium: Browser, server: Server, tmp_path: Path
+) -> None:
+    """A conflict in one of them stops nobody either."""
+    folder = tmp_path / ".clipquarry/labelling" / DATASET / PROJECT
+    project, whole = Project(folder), material("1")
+    for window, option in (("window-a", "1"), ("window-b", "2")):
+        project.submit("1", "shared", "anna", [operation(["image1_1", "labels/2", [option]], client=window)], 0)
+    frames = whole.clip.frames[1:]
+    regions = tuple(one for one in whole.clip.regions if one.frame != whole.clip.frames[0].name)
+    strips = {one.name: whole.strips[one.name] for one in frames}
+    less = Material(Clip("1", frames, regions), whole.images, strips)
+    renew(folder, project.plan, [less], known={"2"})
+    (tmp_path / whole.images / whole.clip.frames[0].name).unlink()
+    page = page_of(chromium, server)
+    page.goto(f"{server.url()}{PLACE}/")
+    page.locator("details.aside summary", has_text="1 labelled boxes set aside").click()
+    page.locator("details.aside li", has_text=whole.clip.frames[0].name).wait_for()
+    page = page_of(chromium, server)
+    open_clip(page, server.url())
+    assert page.locator("#seconds button").count() == 6
+    page.keyboard.press("f")
+    page.locator("#ask button", has_text="Yes").click()
+    kept(page)
+    assert Project(folder).is_done("1")
+    assert not [one for one in page.said if "404" in one]  # type: ignore[attr-defined]
