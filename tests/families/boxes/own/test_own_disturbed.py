@@ -97,23 +97,23 @@ def test_another_rate_begins_anew_and_keeps_what_was_labelled(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_a_crop_of_nobody_goes_through_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is found in it, and nobody draws anybody: it has a project, tracks without rows, and no label."""
+    """Nobody is found in it, and nobody draws anybody. It is called as its raw video, and has a project, tracks without rows, and no label."""
     data = world(tmp_path)
     monkeypatch.setattr(sample, "people", lambda *_: people())
     _write(data.dataset(SAMPLE.dataset, "videos/wall.mp4"), ())
     monkeypatch.undo()
     with data.dataset(SAMPLE.dataset, "crops.csv").open("a") as handle:
-        handle.write("wall.mp4,0,3,empty\n")
-    with pytest.raises(UserError, match=r"1 of 4 crops are not labelled.*crop empty"):
+        handle.write("wall.mp4,0,3,wall\n")
+    with pytest.raises(UserError, match=r"1 of 4 crops are not labelled.*crop wall"):
         run_all(context(data, "one", val_videos=["door"]))
-    assert len(data.dataset(SAMPLE.dataset, "tracks/empty.csv").read_text().splitlines()) == 1
-    proposed = data.dataset(SAMPLE.dataset, MIDDLE, "empty/empty_proposal.json")
+    assert len(data.dataset(SAMPLE.dataset, "tracks/wall.csv").read_text().splitlines()) == 1
+    proposed = data.dataset(SAMPLE.dataset, MIDDLE, "wall/wall_proposal.json")
     found = read_project(proposed)
     assert not found.refused and not found.project.regions and len(found.project.files) == 2
-    proposed.with_name("empty_finish.json").write_bytes(proposed.read_bytes())
+    proposed.with_name("wall_finish.json").write_bytes(proposed.read_bytes())
     done = run_all(context(data, "two", val_videos=["door"]))
     assert done["gates"]["labels"] in ("pass", "warn"), done
     release = data.release(SAMPLE.dataset) / "two"
     text = (release / "train.csv").read_text() + (release / "people.csv").read_text()
-    assert "empty" not in text and "empty" in (release / "key_frames.csv").read_text()
+    assert "wall" not in text and "wall" in (release / "key_frames.csv").read_text()
     assert json.loads(proposed.read_text())["metadata"] == {}
