@@ -254,7 +254,11 @@ def test_a_refused_operation_is_shown_and_kept_until_it_was_seen(chromium: Brows
 
 
 def test_two_independent_people_are_compared_and_settled_in_the_page(chromium: Browser, tmp_path: Path) -> None:
-    make_world(tmp_path, annotators=2, clips=1, seconds=1)
+    project = make_world(tmp_path, annotators=2, clips=3, seconds=1)
+    for clip in ("2", "3"):
+        for person, seat in (("anna", "first"), ("ben", "second")):
+            project.take(person, clip)
+            project.submit(clip, seat, person, [operation(["image1_1", "labels/1", ["0"]], ["@clip", "done", True])], 0)
     with serving(tmp_path, ServerHere) as server:
         for person, keys in (
             ("anna", ("1", "ArrowDown", "3", "ArrowDown", "4")),
@@ -270,13 +274,21 @@ def test_two_independent_people_are_compared_and_settled_in_the_page(chromium: B
         page.goto(f"{server.url()}{PLACE}/")
         page.get_by_text("Agreement").wait_for()
         assert page.get_by_role("row", name="stand").get_by_role("cell").nth(1).inner_text() == "1.00"
-        page.get_by_role("button", name="Compare and settle").click()
+        assert page.get_by_text("With VIA 3").count() == 0, "a file cannot stand for two"
+        result = "#overview > table tbody tr td:nth-child(3)"
+        assert page.locator(result).all_inner_texts() == ["to be compared"] * 3
+        page.get_by_role("button", name="Compare the 3 clips").click()
+        page.get_by_text("2 of 3 clips are final").wait_for()
+        assert page.locator(result).all_inner_texts() == ["to be settled", "✓ final", "✓ final"]
+        assert page.get_by_role("button", name="Open the result").count() == 2
+        page.get_by_role("button", name="Settle", exact=True).click()
         page.locator("#conflicts").get_by_text("person 3: body").wait_for()
         page.get_by_role("button", name="ben: walk").click()
         page.locator("#conflicts").wait_for(state="hidden")
         press(page, "f")
         kept(page)
-    project = Project(tmp_path / ".clipquarry/labelling" / DATASET / PROJECT)
+        page.goto(f"{server.url()}{PLACE}/")
+        page.get_by_text("3 of 3 clips are final").wait_for()
     assert project.is_done("1")
     labels: list[Any] = [one.labels for one in project.result("1")[0].regions]
     assert labels == [{"1": ("0",)}, {"2": ("0",)}, {"2": ("2",)}]

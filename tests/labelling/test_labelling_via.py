@@ -189,11 +189,13 @@ def test_a_clip_that_has_grown_comes_down_with_the_labels_of_its_file(client: Te
     assert up(client, finished(client)).json()["lacking"] == ""
 
 
-def test_two_people_s_clip_comes_down_as_it_was_made_and_takes_no_file(tmp_path: Path) -> None:
-    project = make_world(tmp_path, annotators=2)
-    project.take("anna", "1")
-    project.submit("1", "first", "anna", [operation(["image1_1", "labels/1", ["0"]])], 0)
-    with TestClient(app_over(tmp_path), cookies={"person": "ben"}) as client:
-        value = json.loads(down(client).read("1/1_proposal.json"))
-        assert {chosen for one in value["metadata"].values() for chosen in one["av"].values()} == {""}
-        assert "two people" in up(client, value).json()["sentence"]
+def test_two_people_s_clip_neither_comes_down_nor_takes_a_file(tmp_path: Path) -> None:
+    make_world(tmp_path / "one")
+    with TestClient(app_over(tmp_path / "one"), cookies={"person": "anna"}) as client:
+        value = finished(client)
+    make_world(tmp_path / "two", annotators=2)
+    with TestClient(app_over(tmp_path / "two"), cookies={"person": "anna"}) as client:
+        assert (
+            "two people" in client.get(VIA).json()["sentence"] and "two people" in up(client, value).json()["sentence"]
+        )
+    assert not list((tmp_path / "two" / FOLDER).glob("*.json"))

@@ -53,7 +53,8 @@ def renew(folder: Path, plan: Plan, clips: Iterable[Material], *, known: Contain
     """Make a project, or make the one that is there fit. Clips that it has besides stay in it where they are ``known``; others
     keep their folder and are no longer shown.
 
-    Raises UserError for what cannot be labelled, and for actions in which former labels would mean something else.
+    Raises UserError for what cannot be labelled, for actions in which former labels would mean something else, and for another number
+    of annotators once anybody has a clip.
     """
     plan, materials = checked_plan(plan), list(clips)
     names = [one.clip.id for one in materials]
@@ -67,6 +68,10 @@ def renew(folder: Path, plan: Plan, clips: Iterable[Material], *, known: Contain
         if (folder / PROJECT).exists():
             there, before = plan_from(read_json(folder / PROJECT), str(folder / PROJECT))
             _check_plan(folder, there, plan, before)
+            if there.annotators != plan.annotators:
+                told.append(
+                    f"Each clip now asks for {plan.annotators} annotator(s), and before for {there.annotators}."
+                )
         for one in materials:
             told += _renewed(folder, one)
         left = [name for name in before if name not in names]
@@ -74,6 +79,8 @@ def renew(folder: Path, plan: Plan, clips: Iterable[Material], *, known: Contain
         if gone:
             told.append(f"{_some(gone)} of the labelling project is no longer asked for: the work stays in {folder}.")
         names += [name for name in left if name in known]
+        if problem := annotators_problem(folder, plan.annotators):  # somebody came meanwhile
+            raise UserError(problem)
         write_json(folder / PROJECT, plan_document(plan, names))
     return Renewed(Project(folder), tuple(told))
 
@@ -83,22 +90,38 @@ def _some(names: Sequence[str]) -> str:
     return f"The clip {shown}" if len(names) == 1 else f"{len(names)} clips ({shown}{', …' if len(names) > 5 else ''})"
 
 
+def annotators_problem(folder: Path, annotators: int) -> str:
+    """Why the project in a folder cannot ask for so many annotators, in a sentence; empty where it can, or where there is no project.
+
+    One person's work is no independent half of two people's, nor the other way round. So nothing is converted: whatever was begun
+    goes on as it is, or stays in a folder that a person moved away.
+    """
+    if not (folder / PROJECT).exists():
+        return ""
+    there, _ = plan_from(read_json(folder / PROJECT), str(folder / PROJECT))
+    if there.annotators == annotators:
+        return ""
+    clips = sorted(path for path in (folder / CLIPS).glob("*") if any(_worked(path)) or _is_held(path))
+    if not clips:
+        return ""
+    return (
+        f"The labelling project in {folder} was made with annotators={there.annotators}, and people have begun: this run has "
+        f"annotators={annotators}, and would leave {len(clips)} of its clips ({clips[0].name}{', …' if len(clips) > 1 else ''}) behind. "
+        f"Start it with annotators={there.annotators}, or move that folder away and begin anew."
+    )
+
+
 def _check_plan(folder: Path, there: Plan, plan: Plan, clips: Iterable[str]) -> None:
     """Whether what people said means the same with the new plan; anything goes while nobody has said anything."""
-    if there.annotators == plan.annotators and only_grown(there.attributes, plan.attributes):
+    if problem := annotators_problem(folder, plan.annotators):
+        raise UserError(problem)
+    if only_grown(there.attributes, plan.attributes):
         return
-    worked = [clip for clip in clips if any(_worked(folder / CLIPS / clip))]
-    if not worked:
-        return
-    if there.annotators != plan.annotators:
+    if worked := [clip for clip in clips if any(_worked(folder / CLIPS / clip))]:
         raise UserError(
-            f"{_some(worked)} of the project in {folder} is labelled for {there.annotators} annotator(s), not {plan.annotators}: "
-            "go on with that number, or move the folder away and begin anew."
+            f"{_some(worked)} of the project in {folder} is labelled with actions that were since taken out, renamed or moved: "
+            "put them back at their places, and add new ones at the end of their group or as a new group at the end."
         )
-    raise UserError(
-        f"{_some(worked)} of the project in {folder} is labelled with actions that were since taken out, renamed or moved: "
-        "put them back at their places, and add new ones at the end of their group or as a new group at the end."
-    )
 
 
 def only_grown(before: Sequence[Attribute], now: Sequence[Attribute]) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clipquarry.labelling.model import Clip, Region
-from clipquarry.labelling.operations import ALIVE, BOX, CLIP, DONE, FRAME, LABELS, TRACK, Operation, Write
+from clipquarry.labelling.operations import ALIVE, BOX, CLIP, COMPARED, DONE, FRAME, LABELS, TRACK, Operation, Write
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,11 @@ class State:
     @property
     def done(self) -> bool:
         return bool(self.value(CLIP, DONE, False))
+
+    @property
+    def compared(self) -> frozenset[str]:
+        """The frames in which two people's work became one; of a state that is nobody's result none."""
+        return frozenset(self.value(CLIP, COMPARED, ()))
 
     def labels(self, region: str) -> dict[str, tuple[str, ...]]:
         """The chosen options of a region, by attribute; attributes without any are left out."""

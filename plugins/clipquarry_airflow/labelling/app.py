@@ -27,6 +27,7 @@ from clipquarry.labelling.documents import Material, plan_document
 from clipquarry.labelling.operations import BadOperation, Operation, parsed
 from clipquarry.labelling.project import PROJECT, Closed, Project
 from clipquarry.labelling.seats import AGREED, FIRST, SECOND
+from clipquarry.labelling.two_people import agreed, compare, stage
 from clipquarry.settings import DataRoot, Settings, slug
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse
@@ -172,14 +173,13 @@ class _Routes:
         return True
 
     def agreement(self, request: Request, dataset: str, project: str) -> dict[str, Any]:
-        found = self.found(request, dataset, project)
-        rows, clips = found.agreement()
+        told = agreed(self.found(request, dataset, project))
         actions = [
             {"attribute": one.attribute, "option": one.option, "boxes": one.boxes, "both": one.both, "first": one.first,
              "second": one.second, "agreed": one.agreed, "kappa": one.kappa}
-            for one in rows
+            for one in told.actions
         ]  # fmt: skip
-        return {"clips": clips, "actions": actions}
+        return {"clips": told.clips, "boxes": told.boxes, "alone": told.alone, "actions": actions}
 
     def clip(self, request: Request, dataset: str, project: str, clip: str, seat: str) -> dict[str, Any]:
         found = self.found(request, dataset, project)
@@ -196,8 +196,9 @@ class _Routes:
         }  # fmt: skip
 
     def _refuse_others_work(self, project: Project, clip: str, seat: str, me: str) -> None:
-        """Two people who label on their own do not see each other's work before it is compared."""
-        if seat in (FIRST, SECOND) and not project.journal(clip, AGREED).exists():
+        """Two people who label on their own do not see each other's work before it is compared, nor what will come out of it."""
+        project.check_seat(clip, seat)
+        if seat in (FIRST, SECOND) and not project.is_compared(clip):
             holder = project.seats(clip)[seat].holder
             if holder != me:
                 raise Closed(f"This work is {holder or 'nobody'}'s; you see it when both are done and compared.")
@@ -264,7 +265,7 @@ class _Routes:
         told = await body_of(request)
 
         def work() -> dict[str, Any]:
-            self.found(request, dataset, project, "label").compare(str(told.get("clip")))
+            compare(self.found(request, dataset, project, "label"), str(told.get("clip")))
             return {"clip": told.get("clip"), "seat": AGREED}
 
         return await run_in_threadpool(work)
@@ -339,4 +340,7 @@ def _clip_line(project: Project, clip: str, me: str) -> dict[str, Any]:
             {"seat": name, "holder": holder, "mine": holder == me, "boxes": found.boxes, "labelled": found.labelled,
              "conflicts": found.conflicts + found.doubles, "done": found.done, "by": found.by}
         )  # fmt: skip
-    return {"clip": clip, "seats": seats, "done": project.is_done(clip)}
+    return {
+        "clip": clip, "seats": seats, "done": project.is_done(clip),
+        "stage": str(stage(project, clip)) if project.plan.annotators == 2 else "",
+    }  # fmt: skip

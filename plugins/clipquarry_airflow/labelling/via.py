@@ -76,9 +76,9 @@ class _Via:
     def down(self, request: Request, dataset: str, project: str, clip: str) -> FileResponse:
         found = self._find(request, dataset, project)
         material = found.material(clip)
+        _refuse_two(found)
         images = images_of(self._data(), material)
-        # Two people who label on their own get the clip as it was made: neither sees the other's work.
-        shown = found.result(clip)[0] if found.plan.annotators == 1 else material.asked()
+        shown = found.result(clip)[0]
         with (
             disk_errors(Path(tempfile.gettempdir())),
             tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as handle,
@@ -98,8 +98,7 @@ class _Via:
         def work() -> Response:
             found = self._find(request, dataset, project, "label")
             material = found.material(clip)
-            if found.plan.annotators != 1:
-                raise UserError("In this project two people label each clip on the page: a file cannot stand for both.")
+            _refuse_two(found)
             images = images_of(self._data(), material)
             read, faults = read_finished(content, material.asked(), found.plan, material.aside)
             if read is None or faults:
@@ -114,3 +113,8 @@ class _Via:
             return JSONResponse(answer)
 
         return await run_in_threadpool(work)
+
+
+def _refuse_two(project: Project) -> None:
+    if project.plan.annotators != 1:
+        raise UserError("In this project two people label each clip on the page: a file cannot stand for both.")

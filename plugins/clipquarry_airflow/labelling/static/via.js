@@ -4,6 +4,7 @@ import { make, say } from "./dom.js";
 import { send } from "./talk.js";
 
 export function viaLine(project, clip) {
+  if (project.annotators === 2) return null; // a file cannot stand for two people
   const path = `via/${encodeURIComponent(clip.clip)}`;
   const faults = make("ul", { class: "faults", role: "alert" });
   const file = make("input", { type: "file", accept: ".json,application/json", "aria-label": `Finished project of the clip ${clip.clip}` });
@@ -23,7 +24,7 @@ export function viaLine(project, clip) {
     }
     file.value = "";
   });
-  const up = project.may.includes("label") && project.annotators === 1;
+  const up = project.may.includes("label");
   return make("details", { class: "via" }, make("summary", {}, "With VIA 3"),
     make("p", {}, make("a", { href: path, download: "" }, "Frames and project (zip)")),
     clip.file ? make("p", {}, `${clip.file} is there and counts, whatever is labelled here. Move it away, and this page counts.`) : null,

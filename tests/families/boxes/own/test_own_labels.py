@@ -134,16 +134,22 @@ def test_half_a_file_is_one_sentence(crop: ToLabel) -> None:
     assert isinstance(found, list) and "is no JSON" in found[0].why
 
 
+def _material(crop: ToLabel) -> Material:
+    """The crop for the page, with one box a frame."""
+    size = Size(320, 240)
+    proposed = project_of(crop.frames, size, {name: [(0.1, 0.1, 0.3, 0.9)] for name in crop.frames}, ATTRIBUTES)
+    return Material(
+        clip_of("x", dict(zip(crop.frames, crop.seconds, strict=True)), size, proposed, {}), "x", {}, "door"
+    )
+
+
 @pytest.fixture
 def page(crop: ToLabel, tmp_path: Path) -> Project:
     """The crop on the page, where everybody stands; there is no file."""
     crop.finish.unlink()
-    size = Size(320, 240)
-    proposed = project_of(crop.frames, size, {name: [(0.1, 0.1, 0.3, 0.9)] for name in crop.frames}, ATTRIBUTES)
-    clip = clip_of("x", dict(zip(crop.frames, crop.seconds, strict=True)), size, proposed, {})
-    plan = Plan("labels", groups_of(ATTRIBUTES), 1, "")
-    made = renew(tmp_path / "page", plan, [Material(clip, "x", {}, "door")]).project
-    writes = [*(Write(one.id, "labels/1", ("0",)) for one in clip.regions), Write("@clip", "done", True)]
+    material = _material(crop)
+    made = renew(tmp_path / "page", Plan("labels", groups_of(ATTRIBUTES), 1, ""), [material]).project
+    writes = [*(Write(one.id, "labels/1", ("0",)) for one in material.clip.regions), Write("@clip", "done", True)]
     with made.journal("x", "shared").opened() as opened:
         opened.append([Operation("1", "c", opened.state.seq, "label", tuple(writes))], "somebody")
     return made
@@ -158,3 +164,15 @@ def test_the_page_is_read_with_the_actions_that_it_was_made_with(crop: ToLabel, 
     assert isinstance(other, list) and "The actions have changed since the page was made" in other[0].why
     added = attributes_of({"posture": ["stand", "walk", "lie"], "eyes": ["watch"]})
     assert isinstance(read_crop(crop, added, set(), page), Labelled)
+
+
+def test_of_two_annotators_no_file_counts_and_no_page_for_one(crop: ToLabel, tmp_path: Path) -> None:
+    project = renew(tmp_path / "two", Plan("labels", groups_of(ATTRIBUTES), 2), [_material(crop)]).project
+    for growing in (set(), {crop.finish.name}):
+        found = read_crop(crop, ATTRIBUTES, growing, project, 2)
+        assert isinstance(found, list) and "move it away" in found[0].why and found[0].where == "x_finish.json"
+    crop.finish.unlink()
+    found = read_crop(crop, ATTRIBUTES, set(), project, 2)
+    assert isinstance(found, list) and "waits for two people" in found[0].why and "_finish.json" not in found[0].why
+    found = read_crop(crop, ATTRIBUTES, set(), project, 1)
+    assert isinstance(found, list) and "made anew with annotators=2, and this run has 1" in found[0].why

@@ -25,7 +25,7 @@ from clipquarry.label_exchange.via import clip_of, groups_of
 from clipquarry.labelling.documents import Material, Plan, material_from
 from clipquarry.labelling.project import CLIP, CLIPS, Project
 from clipquarry.labelling.project import PROJECT as PROJECT_FILE
-from clipquarry.labelling.renewal import renew
+from clipquarry.labelling.renewal import annotators_problem, renew
 from clipquarry.manifest import read_rows, read_table
 from clipquarry.microseconds import SECOND
 from clipquarry.pipeline.context import RunContext
@@ -33,10 +33,16 @@ from clipquarry.pipeline.context import RunContext
 PROJECT = "labels"
 STRIP = 30
 """Images of the film around a key frame, about; of faster frames some are left out."""
-_GUIDE = (
+_WORK = (
     "Say what each person does, in each second. Draw whoever has no box, and delete boxes of nobody. Say of each clip that it is "
-    "done (F): the run goes on when all are."
+    "done (F): "
 )
+_GUIDES = {
+    1: f"{_WORK}the run goes on when all are.",
+    2: f"{_WORK}two people label each clip on their own. When both are done, compare what they said and settle the differences; the run "
+    "goes on when all clips are settled.",
+}
+"""By the number of annotators."""
 
 
 def page_of(dataset: str) -> str:
@@ -54,11 +60,19 @@ def known_project(ctx: RunContext) -> Project | None:
     return Project(folder) if (folder / PROJECT_FILE).is_file() else None
 
 
+def check_annotators(ctx: RunContext) -> None:
+    """Raise UserError where the labelling project was begun with another number of annotators: early, and not after hours."""
+    chosen = ctx.chosen(CropsParams)
+    if chosen.labels and (problem := annotators_problem(project_folder(ctx), chosen.annotators)):
+        raise UserError(problem)
+
+
 def renew_page(ctx: RunContext, crops: Sequence[tuple[ToLabel, ViaProject]], attributes: Attributes) -> tuple[str, ...]:
     """Make the labelling project of crops with their proposals, or let the one that is there fit. Sentences about what does not."""
     sources = _sources(ctx, ctx.chosen(CropsParams).fps)
     told = [sentence for one, _ in crops if (sentence := _move_finished(ctx, one, sources[one.crop]))]
-    plan = Plan(f"{ctx.spec.title}: labels", groups_of(attributes), 1, _GUIDE)
+    annotators = ctx.chosen(CropsParams).annotators
+    plan = Plan(f"{ctx.spec.title}: labels", groups_of(attributes), annotators, _GUIDES[annotators])
     everything = set(read_table(ctx.catalog, ["clip_id"])["clip_id"].to_pylist())
     return (*told, *renew(project_folder(ctx), plan, list(_materials(ctx, crops)), known=everything).told)
 

@@ -15,7 +15,7 @@ from clipquarry.pipeline.params import Named, RunParams, idle
 
 _WHICH = ("crops", "start", "seconds")
 _KEYS = ("first_key", "margin")
-_LABELS = ("labels", "actions", "form", "imbalance")
+_LABELS = ("labels", "annotators", "actions", "form", "imbalance")
 _TRACK = ("tracker", "track_every", "track_join")
 _SPLIT = ("val_share", "val_videos", "seed", "val_is_train")
 
@@ -95,6 +95,12 @@ class CropsParams(DetectParams):
         description="Days to wait until people have labelled all crops, with labels=true. The wait occupies no worker. 0: the run ends, and "
         "says what is not labelled.",
     )  # fmt: skip
+    annotators: int = Field(
+        default=1, ge=1, le=2,
+        description="How many people label each clip. With 2 they work on their own, on the labelling page, and see nothing of each other's "
+        "work; the run goes on when both have labelled every clip and their differences are settled there, and says how far they agree. "
+        "The number stays once anybody has begun.",
+    )  # fmt: skip
     actions: str = Field(
         default="",
         description="The list of actions to label: a .pbtxt, or YAML of groups with their actions and keys. Empty: actions.yaml or "
@@ -145,7 +151,7 @@ class CropsParams(DetectParams):
             yield from idle(_TRACK[1:], chosen, "set tracker=clip")
         if not self.labels:
             yield from idle(("form", "val_is_train"), chosen, "set labels=true")
-            yield from idle(("actions", "imbalance", "track_join"), chosen, "set labels=true")
+            yield from idle(("actions", "annotators", "imbalance", "track_join"), chosen, "set labels=true")
         elif not self.frames:
             yield "Key frames are labelled, and frames=false makes none: leave one of the two out."
         if not self.frames:
@@ -161,7 +167,7 @@ class CropsParams(DetectParams):
         if self.tracks:
             told |= {"tracker": self.tracker, "track_every": self.track_every}
         if self.labels:
-            told |= {"val_is_train": self.val_is_train, "form": self.form}
+            told |= {"val_is_train": self.val_is_train, "form": self.form, "annotators": self.annotators}
         if self.tracks and self.labels:
             told["track_join"] = self.track_join
         return {**super().in_lock(), **told}

@@ -8,6 +8,7 @@
     own/label_crops.csv         what came of each crop to label: name,split,state,key_frames,with_labels,boxes,without_action
     own/labels_per_action.csv   labels of each action: action,group,name and a column a split; of the crops that are labelled so far
     own/set_aside.csv           labels on the page of frames that are no longer asked for: name,frame,x,y,width,height,action
+    own/agreement.csv           how far two annotators agree on each action; only where two label each clip
     own/labels.csv              the rows of all labelled boxes: name,second,x1,y1,x2,y2,action,split
     own/via_projects.zip        what people labelled as finished projects of VIA 3, one a crop
     own/people.csv              one row a labelled box: the person's id, and where it comes from
@@ -79,6 +80,11 @@ class OwnFiles:
     def label_crops(self) -> Path:
         """Columns of :data:`clipquarry.families.boxes.own.counts.CROP_COLUMNS`."""
         return self.root / _FOLDER / "label_crops.csv"
+
+    @property
+    def agreement(self) -> Path:
+        """Columns of :data:`clipquarry.families.boxes.own.two_people.COLUMNS`."""
+        return self.root / _FOLDER / "agreement.csv"
 
     @property
     def frames(self) -> Path:
