@@ -355,6 +355,7 @@ def test_seconds_that_are_no_longer_asked_for_are_named_and_not_shown(
     assert page.locator("#seconds button").count() == 6
     page.keyboard.press("f")
     page.locator("#ask button", has_text="Yes").click()
+    page.evaluate("labelling.queue")
     kept(page)
     assert Project(folder).is_done("1")
     assert not [one for one in page.said if "404" in one]  # type: ignore[attr-defined]
