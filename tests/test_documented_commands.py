@@ -46,7 +46,7 @@ ELSEWHERE = {
     'clipquarry approve kinetics400 clips --run mine --because "these videos are gone for good"':
         "pipeline/test_approving.py::test_a_person_releases_all_the_same",
     "clipquarry run custom_ava": "families/test_samples.py",
-    "clipquarry run custom_ava --set labels=true --set wait_days=30": "families/test_samples.py",
+    "clipquarry run custom_ava --set labels=true --set label_days=30": "families/test_samples.py",
     "clipquarry labels convert --from yolo --to via --frames frames labels detection.json":
         "cli/test_labels_command.py::test_via_to_yolo_and_yolo_to_via",
     "clipquarry labels convert --from yolo --to via --class 1 --frames frames bodies detection.json":

@@ -24,6 +24,17 @@ from pathlib import Path
 from clipquarry.reasons import Reason
 
 
+def unread(error: Exception) -> str:
+    """Why text could not be read as JSON or YAML, for a person: some of Python's own words name its functions or its stack."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8, at byte {error.start + 1}"
+    if "set_int_max_str_digits" in (text := str(error)):
+        return "it has a number of thousands of digits"
+    return " ".join(text.split())
+
+
 class Exit(IntEnum):
     """Exit codes of every ``clipquarry`` command; the step operators map them to Airflow's states."""
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from clipquarry.errors import ClipquarryError, MachineError, RetryLater, UserError
+from clipquarry.errors import ClipquarryError, MachineError, RetryLater, UserError, unread
 
 TEMPORARY_PREFIX = ".clipquarry-tmp-"
 """Prefix of the names of unfinished files, which any process may delete when they are old."""
@@ -279,7 +279,7 @@ def read_json(path: Path) -> Any:
             raise
         raise UserError(f"{path} cannot be read ({error.strerror}): delete it or restore the file.") from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not readable as JSON ({error}); delete it or restore it.") from error
+        raise UserError(f"{path} is not readable as JSON ({unread(error)}); delete it or restore it.") from error
 
 
 def known_document(path: Path) -> Any:

@@ -14,7 +14,7 @@ _WAIT_DAYS = 7
 """Default of ``wait_days`` where videos come in archives that somebody may have to place: nobody watches a DAG run."""
 
 _LABEL_DAYS = 30
-"""The same where people may label: labels=true from the form pauses for them."""
+"""Default of ``label_days``: labels=true from the form pauses for people, and no run from the form for videos that are not there."""
 
 
 def run_params(spec: DatasetSpec, kind: str) -> dict[str, Param]:
@@ -24,8 +24,8 @@ def run_params(spec: DatasetSpec, kind: str) -> dict[str, Param]:
     chosen = default_params(spec)
     if kind == "full" and spec.has_files and any(source.archive for source in spec.item_sources):
         chosen["wait_days"] = _WAIT_DAYS
-    if "labels" in model.model_fields:
-        chosen["wait_days"] = _LABEL_DAYS
+    if "label_days" in model.model_fields:
+        chosen["label_days"] = _LABEL_DAYS
     params: dict[str, Param] = {}
     for section, fields in sections_of(model).items():
         for name in fields:

@@ -34,7 +34,7 @@ def test_the_document_s_shell_form_and_decimals(tmp_path: Path) -> None:
         ("b", "door", 12_500_000, 15 * SECOND),
     ]
     [bad] = [row for row in rows if isinstance(row, RejectedRow)]
-    assert bad.line == 3 and "white space" in bad.sentence
+    assert bad.line == 3 and "white space" in bad.sentence and bad.sentence.endswith("give it another")
 
 
 def test_a_header_is_no_crop_and_names_are_counted_over_all_crops(tmp_path: Path) -> None:
@@ -73,6 +73,7 @@ def test_one_crop_of_each_video() -> None:
     rows = crops_of(["b.mp4", "c d.mp4"], 2 * SECOND, 10 * SECOND)
     assert isinstance(rows[0], Crop) and rows[0].end == 13 * SECOND
     assert isinstance(rows[1], RejectedRow), "a name with white space is a row too, and not skipped"
+    assert rows[1].sentence.endswith("at which readers of list files cut: rename its file")
 
 
 @pytest.mark.shared

@@ -73,8 +73,9 @@ def test_a_format_and_back_keeps_boxes_and_actions(coco: Path, kind: str, tmp_pa
     wanted = sorted(boxes_of(given))
     assert [one[1] for one in sorted(boxes_of(found))] == [one[1] for one in wanted]
     assert [one[0] for one in sorted(boxes_of(found))] == [pytest.approx(one[0]) for one in wanted]
-    left = [row[2] for row in table(tmp_path / f"{other.name}.what-was-left-out.csv")]
-    assert left == (["track 4", "score 0.5", "track 4", "score 0.25"] if kind == "via" else ["score 0.5", "score 0.25"])
+    left = table(tmp_path / f"{other.name}.what-was-left-out.csv")
+    lost = ["score 0.5", "score 0.25", *(["track 4", "track 4"] if kind == "via" else [])]
+    assert [row[2] for row in left] == lost and all(len(row) == 4 and row[3] for row in left), left
 
 
 def test_via_to_yolo_and_yolo_to_via(coco: Path, tmp_path: Path) -> None:
@@ -84,8 +85,9 @@ def test_via_to_yolo_and_yolo_to_via(coco: Path, tmp_path: Path) -> None:
     assert names == ["door_1_000061.txt", "door_1_000091.txt", "door_1_000121.txt"]
     assert (tmp_path / "texts/door_1_000061.txt").read_text() == "0 0.175 0.55 0.25 0.7\n"
     assert (tmp_path / "texts/door_1_000121.txt").read_text() == ""
-    assert "7 things have no place" in done.output
-    assert ["door_1", "91", "actions walk, watch, read"] in table(tmp_path / "texts.what-was-left-out.csv")
+    assert "7 things were left out" in done.output
+    left = ["door_1", "91", "actions walk, watch, read", "YOLO's texts have boxes alone"]
+    assert left in table(tmp_path / "texts.what-was-left-out.csv")
     for number in (61, 91, 121, 151):
         jpeg(tmp_path / "frames" / frame_name("door_1", number))
     run(
@@ -232,14 +234,32 @@ def test_labels_of_another_tool_become_finished_projects(coco: Path, data: Path,
     path = data / "custom_ava" / MIDDLE / "door_1/door_1_finish.json"
     made = read_project(path, frames=[frame_name("door_1", number) for number in (61, 91, 121)], sizes=lambda _: SIZE)
     assert made.finished and [one.choices for one in made.project.regions.values()][1] == {"1": "1", "2": "0,1"}
-    assert ["door_1", "62", "a box on a frame that is not to be labelled"] in table(
-        data / "custom_ava/label_import.what-was-left-out.csv"
-    )
+    left = table(data / "custom_ava/label_import.what-was-left-out.csv")
+    where = "the frames to label are 61 to 121, counted from 1: draw it there"
+    assert ["door_1", "62", "a box on a frame that is not to be labelled", where] in left
+    assert [row[2] for row in left if row[3].startswith("a VIA project has no numbers")] == ["track 4", "track 4"]
+    assert len(left) == 3
     path.write_text(path.read_text() + " ")  # somebody went on in VIA
     words = ("import", "custom_ava", "--from", "cvat", tmp_path / "x.xml")
     assert "is left alone" in run(*words, code=2, data=data).output and path.read_text().endswith(" ")
     run(*words, "--replace", data=data)
     assert (path.parent / "door_1_finish.json.former-1").read_text().endswith(" ")
+
+
+def test_what_comes_back_from_cvat_as_it_went_there_loses_nothing(coco: Path, data: Path, tmp_path: Path) -> None:
+    """A finished project has no numbers of people: those that CVAT needs are made up, and so are its boxes between two that were drawn."""
+    run("import", "custom_ava", "--from", "coco", coco, data=data)
+    path = data / "custom_ava" / MIDDLE / "door_1/door_1_finish.json"
+    before, left = path.read_text(), data / "custom_ava/label_import.what-was-left-out.csv"
+    assert table(left)
+    run("export", "custom_ava", "--to", "cvat", tmp_path / "cvat", data=data)
+    xml = (tmp_path / "cvat/door_1.xml").read_text()
+    done = run("import", "custom_ava", "--from", "cvat", tmp_path / "cvat/door_1.xml", data=data)
+    assert "left out" not in done.output and not left.exists() and path.read_text() == before
+    between = '<box frame="61" keyframe="0" outside="0" occluded="0" xtl="1" ytl="1" xbr="9" ybr="9" z_order="0"></box>'
+    (tmp_path / "x.xml").write_text(xml.replace("</track>", f"{between}</track>", 1))
+    run("import", "custom_ava", "--from", "cvat", "--clip", "door_1", tmp_path / "x.xml", data=data)
+    assert not left.exists() and path.read_text() == before
 
 
 def test_an_import_is_checked_as_a_run_checks_it(coco: Path, data: Path) -> None:

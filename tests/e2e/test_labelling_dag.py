@@ -59,7 +59,7 @@ class Person:
 def test_the_run_pauses_for_people_and_goes_on_when_they_are_done(deployment: Deployment) -> None:
     deployment.start_until_ready()
     form = deployment.call("GET", f"dags/{DATASET}/details").json()["params"]
-    assert form["wait_days"]["value"] == 30
+    assert form["label_days"]["value"] == 30 and form["wait_days"]["value"] == 0
     deployment.trigger(DATASET, RUN, **{**SAMPLE.params, "score": 0.3})
     details = f"dags/{DATASET}/dagRuns/{RUN}/hitlDetails?response_received=false"
 

@@ -9,6 +9,7 @@ import pytest
 from clipquarry.labelling.agreement import ActionAgreement, agreement, overlap, paired
 from clipquarry.labelling.model import Region
 from clipquarry.labelling.project import Closed, Project, create
+from clipquarry.labelling.two_people import agreed, compare
 from labelling_world import ATTRIBUTES, clip_of, material, operation, plan
 
 
@@ -39,10 +40,11 @@ def test_agreement_counts_boxes_that_both_have() -> None:
     clip = clip_of(seconds=1)
     first = [replace(one, labels={"1": ("0",)}) for one in clip.regions]
     second = [replace(clip.regions[0], labels={"1": ("0", "1")}), clip.regions[1]]
-    found = {(one.attribute, one.option): one for one in agreement([(first, second)], ATTRIBUTES)}
+    told = agreement([(first, second)], ATTRIBUTES)
+    found = {(one.attribute, one.option): one for one in told.actions}
     assert found[("1", "0")] == ActionAgreement("1", "0", both=1, first=1)
     assert found[("1", "1")] == ActionAgreement("1", "1", second=1, neither=1)
-    assert len(found) == 7
+    assert len(found) == 7 and (told.clips, told.boxes, told.alone) == (1, 2, 1)
 
 
 def test_drawn_boxes_are_paired_by_their_place() -> None:
@@ -67,7 +69,7 @@ def test_what_two_people_say_differently_is_a_conflict_and_the_rest_is_taken(tmp
     with pytest.raises(Closed, match="Two other people"):
         project.take("carla", "1")
     with pytest.raises(Closed, match="first"):
-        project.compare("1")
+        compare(project, "1")
     same = [["image1_1", "labels/1", ["0"]], ["image1_2", "labels/2", ["1"]]]
     done = ["@clip", "done", True]
     ours = [["n1", "frame", frame], ["n1", "box", [200, 10, 50, 60]], ["n1", "labels/3", ["0"]]]
@@ -86,7 +88,7 @@ def test_what_two_people_say_differently_is_a_conflict_and_the_rest_is_taken(tmp
     with pytest.raises(Closed, match="is anna's"):
         project.submit("1", "first", "ben", [operation(["image1_1", "track", 4])], 0)
     for _ in range(2):  # a second time changes nothing
-        state = project.compare("1")
+        state = compare(project, "1")
         assert {(one.region, one.field): [value.by for value in one.values] for one in state.conflicts()} == {
             ("image1_3", "labels/1"): ["anna", "ben"], ("n1", "box"): ["anna", "ben"], ("m2", "alive"): ["ben", "anna"],
             ("image2_1", "alive"): ["ben", "anna"], ("image2_2", "track"): ["anna", "ben"],
@@ -102,7 +104,7 @@ def test_what_two_people_say_differently_is_a_conflict_and_the_rest_is_taken(tmp
     clip, progress = project.result("1")
     assert (progress.done, progress.conflicts) == (True, 0)
     assert {one.id for one in clip.regions} >= {"n1", "m2", "image2_1"} and "m1" not in {one.id for one in clip.regions}
-    rows, clips = project.agreement()
-    assert clips == 1
-    assert {(one.attribute, one.option): one.both for one in rows}[("3", "0")] == 1
+    told = agreed(project)
+    assert (told.clips, told.boxes, told.alone) == (1, 21, 2)
+    assert {(one.attribute, one.option): one.both for one in told.actions}[("3", "0")] == 1
     assert Project(tmp_path).is_done("1"), "another server says so too"

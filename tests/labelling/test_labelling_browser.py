@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from browser import chromium_program
-from clipquarry.labelling.documents import Plan
-from clipquarry.labelling.model import Attribute, Option
+from clipquarry.labelling.documents import Material, Plan
+from clipquarry.labelling.model import Attribute, Clip, Option
 from clipquarry.labelling.operations import parsed
 from clipquarry.labelling.project import Project, create
+from clipquarry.labelling.renewal import renew
 from clipquarry.labelling.state import State
 from labelling_browser import Server, ServerHere, label_while_killing, open_clip, serving
 from labelling_server import DATASET, PLACE, PROJECT, make_world
@@ -253,7 +254,11 @@ def test_a_refused_operation_is_shown_and_kept_until_it_was_seen(chromium: Brows
 
 
 def test_two_independent_people_are_compared_and_settled_in_the_page(chromium: Browser, tmp_path: Path) -> None:
-    make_world(tmp_path, annotators=2, clips=1, seconds=1)
+    project = make_world(tmp_path, annotators=2, clips=3, seconds=1)
+    for clip in ("2", "3"):
+        for person, seat in (("anna", "first"), ("ben", "second")):
+            project.take(person, clip)
+            project.submit(clip, seat, person, [operation(["image1_1", "labels/1", ["0"]], ["@clip", "done", True])], 0)
     with serving(tmp_path, ServerHere) as server:
         for person, keys in (
             ("anna", ("1", "ArrowDown", "3", "ArrowDown", "4")),
@@ -269,13 +274,21 @@ def test_two_independent_people_are_compared_and_settled_in_the_page(chromium: B
         page.goto(f"{server.url()}{PLACE}/")
         page.get_by_text("Agreement").wait_for()
         assert page.get_by_role("row", name="stand").get_by_role("cell").nth(1).inner_text() == "1.00"
-        page.get_by_role("button", name="Compare and settle").click()
+        assert page.get_by_text("With VIA 3").count() == 0, "a file cannot stand for two"
+        result = "#overview > table tbody tr td:nth-child(3)"
+        assert page.locator(result).all_inner_texts() == ["to be compared"] * 3
+        page.get_by_role("button", name="Compare the 3 clips").click()
+        page.get_by_text("2 of 3 clips are final").wait_for()
+        assert page.locator(result).all_inner_texts() == ["to be settled", "✓ final", "✓ final"]
+        assert page.get_by_role("button", name="Open the result").count() == 2
+        page.get_by_role("button", name="Settle", exact=True).click()
         page.locator("#conflicts").get_by_text("person 3: body").wait_for()
         page.get_by_role("button", name="ben: walk").click()
         page.locator("#conflicts").wait_for(state="hidden")
         press(page, "f")
         kept(page)
-    project = Project(tmp_path / ".clipquarry/labelling" / DATASET / PROJECT)
+        page.goto(f"{server.url()}{PLACE}/")
+        page.get_by_text("3 of 3 clips are final").wait_for()
     assert project.is_done("1")
     labels: list[Any] = [one.labels for one in project.result("1")[0].regions]
     assert labels == [{"1": ("0",)}, {"2": ("0",)}, {"2": ("2",)}]
@@ -317,3 +330,32 @@ def test_a_finished_project_of_via_is_given_back(chromium: Browser, server: Serv
     page.reload()
     page.locator("text=1_finish.json counts").first.wait_for()
     assert (tmp_path / "choose_frames_middle/1/1_finish.json").is_file()
+
+
+def test_seconds_that_are_no_longer_asked_for_are_named_and_not_shown(
+    chromium: Browser, server: Server, tmp_path: Path
+) -> None:
+    """A conflict in one of them stops nobody either."""
+    folder = tmp_path / ".clipquarry/labelling" / DATASET / PROJECT
+    project, whole = Project(folder), material("1")
+    for window, option in (("window-a", "1"), ("window-b", "2")):
+        project.submit("1", "shared", "anna", [operation(["image1_1", "labels/2", [option]], client=window)], 0)
+    frames = whole.clip.frames[1:]
+    regions = tuple(one for one in whole.clip.regions if one.frame != whole.clip.frames[0].name)
+    strips = {one.name: whole.strips[one.name] for one in frames}
+    less = Material(Clip("1", frames, regions), whole.images, strips)
+    renew(folder, project.plan, [less], known={"2"})
+    (tmp_path / whole.images / whole.clip.frames[0].name).unlink()
+    page = page_of(chromium, server)
+    page.goto(f"{server.url()}{PLACE}/")
+    page.locator("details.aside summary", has_text="1 labelled boxes set aside").click()
+    page.locator("details.aside li", has_text=whole.clip.frames[0].name).wait_for()
+    page = page_of(chromium, server)
+    open_clip(page, server.url())
+    assert page.locator("#seconds button").count() == 6
+    page.keyboard.press("f")
+    page.locator("#ask button", has_text="Yes").click()
+    page.evaluate("labelling.queue")
+    kept(page)
+    assert Project(folder).is_done("1")
+    assert not [one for one in page.said if "404" in one]  # type: ignore[attr-defined]

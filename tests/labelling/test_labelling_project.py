@@ -12,7 +12,7 @@ import pytest
 from clipquarry.errors import UserError
 from clipquarry.labelling.model import Attribute, Clip, Frame, Option, Region
 from clipquarry.labelling.operations import MAX_WRITES, BadOperation, parsed
-from clipquarry.labelling.project import Project, create
+from clipquarry.labelling.project import Closed, Project, create
 from labelling_world import ATTRIBUTES, clip_of, material, operation, plan
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -186,6 +186,13 @@ def test_a_clip_can_be_given_and_two_people_are_two(tmp_path: Path) -> None:
     project.give("1", "first", "carla")
     assert project.take("carla") == ("1", "first")
     assert project.open("1", "first").labels("image1_1") == {"1": ("0",)}
+    project.give("1", "second", "")
+    assert project.take("anna") is None, "her own work is in the other seat"
+    with pytest.raises(Closed, match="Two other people"):
+        project.take("anna", "1")
+    with pytest.raises(UserError, match="or had it: two people must be two"):
+        project.give("1", "second", "anna")
+    assert project.take("dora") == ("1", "second")
 
 
 def test_progress_says_who_did_what(tmp_path: Path) -> None:

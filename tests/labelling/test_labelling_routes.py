@@ -174,14 +174,21 @@ def test_two_people_do_not_see_each_others_work_before_it_is_compared(tmp_path: 
                 "operations": [operation(["image1_1", "labels/1", ["0"]], done, client=f"of-{person}-x").plain()],
             }
             assert post(client, f"{PLACE}/clips/1/{seat}", body).status_code == 200
+            assert client.get(f"{PLACE}/clips/1/agreed").status_code == 409
+            told = [operation(["image1_2", "labels/1", ["0"]]).plain()]
+            answer = post(client, f"{PLACE}/clips/1/agreed", {"seen": 0, "operations": told})
+            assert answer.status_code == 409, "nobody looks past the end of the other's work"
         for empty in ([], body["operations"]):
             assert post(client, f"{PLACE}/clips/1/first", {"seen": 0, "operations": empty}).status_code == 409
         answer = client.get(f"{PLACE}/clips/1/first")
         assert answer.status_code == 409 and "anna" in answer.json()["sentence"]
         assert post(client, f"{PLACE}/compare", {"clip": "2"}).status_code == 409
+        stages = [one["stage"] for one in client.get(f"{PLACE}/project").json()["clips"]]
+        assert stages == ["both", "open"]
         assert post(client, f"{PLACE}/compare", {"clip": "1"}).json()["seat"] == "agreed"
         assert client.get(f"{PLACE}/clips/1/first").status_code == 200
-        assert client.get(f"{PLACE}/agreement").json()["clips"] == 1
+        told = client.get(f"{PLACE}/agreement").json()
+        assert (told["clips"], told["boxes"], told["alone"]) == (1, 21, 0)
 
 
 def test_a_damaged_journal_is_said_and_a_full_disk_is_tried_again(

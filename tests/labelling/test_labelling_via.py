@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import pytest
 from clipquarry.annotations.own_ava.via_reading import parse_project
 from clipquarry.label_exchange.via_files import MOST_FINISHED
 from clipquarry.labelling.project import Project
+from clipquarry.labelling.renewal import renew
 from fastapi.testclient import TestClient
 from labelling_server import MARKS, PLACE, app_over, make_world
-from labelling_world import operation
+from labelling_world import material, operation, write_images
 
 VIA = f"{PLACE}/via/1"
 FOLDER = "choose_frames_middle/1"
@@ -61,7 +63,8 @@ def test_frames_and_the_project_as_it_is_now_come_down(client: TestClient, tmp_p
 
 def test_a_finished_project_is_kept_and_the_former_one_too(client: TestClient, tmp_path: Path) -> None:
     value = finished(client)
-    assert up(client, value).json() == {"kept": "1_finish.json", "former": "", "boxes": 21, "without": 0}
+    told = {"kept": "1_finish.json", "former": "", "boxes": 21, "without": 0, "aside": 0, "lacking": ""}
+    assert up(client, value).json() == told
     target = tmp_path / FOLDER / "1_finish.json"
     assert json.loads(target.read_text()) == value
     assert up(client, value).json()["former"] == "", "the same again needs no copy"
@@ -134,11 +137,65 @@ def test_no_frame_from_elsewhere_goes_down_and_nothing_goes_up_there(client: Tes
     assert client.get(f"{PLACE}/via/..%2f1").status_code == 404
 
 
-def test_two_people_s_clip_comes_down_as_it_was_made_and_takes_no_file(tmp_path: Path) -> None:
-    project = make_world(tmp_path, annotators=2)
-    project.take("anna", "1")
-    project.submit("1", "first", "anna", [operation(["image1_1", "labels/1", ["0"]])], 0)
-    with TestClient(app_over(tmp_path), cookies={"person": "ben"}) as client:
-        value = json.loads(down(client).read("1/1_proposal.json"))
-        assert {chosen for one in value["metadata"].values() for chosen in one["av"].values()} == {""}
-        assert "two people" in up(client, value).json()["sentence"]
+def changed(tmp_path: Path, begin: int, end: int) -> None:
+    """The clip has only some of its seven seconds now, and the folder their frames."""
+    whole = material("1")
+    frames = whole.clip.frames[begin:end]
+    names = {one.name for one in frames}
+    regions = tuple(one for one in whole.clip.regions if one.frame in names)
+    strips = {name: one for name, one in whole.strips.items() if name in names}
+    less = replace(whole, clip=replace(whole.clip, frames=frames, regions=regions), strips=strips)
+    folder = tmp_path / ".clipquarry/labelling/own_ava/first"
+    renew(folder, Project(folder).plan, [less], known={"1", "2"})
+    write_images(tmp_path, less)
+    for path in (tmp_path / FOLDER).glob("*.jpg"):
+        if path.name not in names:
+            path.unlink()
+
+
+def test_a_clip_that_has_shrunk_is_shown_and_labelled_as_it_is_now(client: TestClient, tmp_path: Path) -> None:
+    before = finished(client)
+    project = Project(tmp_path / ".clipquarry/labelling/own_ava/first")
+    project.submit("1", "shared", "anna", [operation(["image1_1", "labels/2", ["2"]])], 0)
+    changed(tmp_path, 1, 6)
+    told = client.get(f"{PLACE}/clips/1/shared").json()
+    assert [one["second"] for one in told["frames"]] == [3, 4, 5, 6, 7]
+    for at, one in enumerate(told["frames"]):
+        assert client.get(f"{PLACE}/images/1/{at}").status_code == 200
+        assert client.get(f"{PLACE}/images/1/{at}?name={one['name']}").status_code == 200
+    line = client.get(f"{PLACE}/project").json()["clips"]
+    (clip,) = (one for one in line if one["clip"] == "1")
+    assert (clip["aside"], clip["aside_boxes"]) == (["1_000061.jpg"], 1) and clip["seats"][0]["boxes"] == 15
+    now = finished(client)
+    assert len(now["file"]) == 5 and up(client, now).json()["boxes"] == 15
+    answer = up(client, before).json()
+    assert (answer["boxes"], answer["aside"]) == (15, 6), "begun before the clip shrank: the file is kept whole"
+    assert json.loads((tmp_path / FOLDER / "1_finish.json").read_text()) == before
+
+
+def test_a_clip_that_has_grown_comes_down_with_the_labels_of_its_file(client: TestClient, tmp_path: Path) -> None:
+    changed(tmp_path, 1, 6)
+    answer = up(client, finished(client)).json()
+    assert answer["boxes"] == 15 and answer["lacking"] == ""
+    former = finished(client)
+    changed(tmp_path, 0, 7)
+    value = json.loads(down(client).read("1/1_proposal.json"))
+    frames = {key: one["fname"] for key, one in value["file"].items()}
+    talk = [frames[one["vid"]] for one in value["metadata"].values() if one["av"]["1"] == "0"]
+    assert len(frames) == 7 and len(value["metadata"]) == 21
+    assert len(talk) == 15 and not {"1_000061.jpg", "1_000241.jpg"} & {*talk}
+    told = up(client, former).json()["lacking"]
+    assert "2 frames to label are not in it, the first is 1_000061.jpg" in told
+    assert up(client, finished(client)).json()["lacking"] == ""
+
+
+def test_two_people_s_clip_neither_comes_down_nor_takes_a_file(tmp_path: Path) -> None:
+    make_world(tmp_path / "one")
+    with TestClient(app_over(tmp_path / "one"), cookies={"person": "anna"}) as client:
+        value = finished(client)
+    make_world(tmp_path / "two", annotators=2)
+    with TestClient(app_over(tmp_path / "two"), cookies={"person": "anna"}) as client:
+        assert (
+            "two people" in client.get(VIA).json()["sentence"] and "two people" in up(client, value).json()["sentence"]
+        )
+    assert not list((tmp_path / "two" / FOLDER).glob("*.json"))

@@ -31,6 +31,7 @@ NOT_INHERITED = {
     "retry_all",
     "as_of",
     "wait_days",
+    "label_days",
 }
 NOT_INHERITED |= {"approve_gates", "approve_above"}
 """Which items, how the work is cut, when, and whether a person is asked: of one run alone."""

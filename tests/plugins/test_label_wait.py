@@ -75,7 +75,17 @@ def test_a_refused_question_does_not_end_the_wait(asked: list[dict[str, Any]], m
     execute(monkeypatch, PAGE)
 
 
+def test_the_form_asks_for_one_annotator_or_two() -> None:
+    for kind in ("full", "refresh"):
+        asked = run_params(find_spec("custom_ava"), kind)["annotators"]
+        assert asked.value == 1 and asked.resolve(2) == 2 and "How many people" in str(asked.description)
+        for wrong in (0, 3):
+            with pytest.raises(ValueError, match=r"is (less|greater) than the"):
+                asked.resolve(wrong)
+
+
 def test_a_run_from_the_form_pauses_for_people() -> None:
     for kind in ("full", "refresh"):
-        assert run_params(find_spec("custom_ava"), kind)["wait_days"].value == 30
+        form = run_params(find_spec("custom_ava"), kind)
+        assert form["label_days"].value == 30 and form["wait_days"].value == 0, "for people, and not for videos"
     assert run_params(find_spec("ava"), "full")["wait_days"].value == 0

@@ -470,3 +470,9 @@ def test_the_page_shows_when_the_crawl_was_stopped(tmp_path: Path) -> None:
     page = Page(html(world))
     assert "When the crawl was stopped" in page.text and "7 clips of this run were left unasked" in page.text
     assert page.tags["script"] == 0 and not page.handlers and not page.tables_without_caption
+
+
+def test_parameters_that_are_zero_or_false_are_told_and_those_that_say_nothing_are_not(tmp_path: Path) -> None:
+    world = bare(tmp_path)
+    small(world, [], params={"margin": 0, "val_share": 0.0, "labels": False, "limit": None, "crops": "", "splits": []})
+    assert dict(report(world)["params"]) == {"margin": "0", "val_share": "0.0", "labels": "false"}

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, NoReturn
 from clipquarry.annotations.csv_records import visible
 from clipquarry.annotations.items import MAX_SECONDS, RejectedRow
 from clipquarry.annotations.small_file import read_small
-from clipquarry.errors import UserError
+from clipquarry.errors import UserError, unread
 from clipquarry.ids import is_youtube_id
 from clipquarry.reasons import Reason
 
@@ -91,7 +91,7 @@ def read_object(path: Path, what: str, *, spelled: bool = False) -> dict[str, An
             read_small(path, what), parse_float=Spelled if spelled else None, parse_int=_whole, parse_constant=_no_number, object_pairs_hook=_once
         )  # fmt: skip
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no {what} ({visible(str(error), 120)}): get the file again.") from error
+        raise UserError(f"{path} is no {what} ({visible(unread(error), 120)}): get the file again.") from error
     if not isinstance(value, dict):
         raise UserError(f"{path} holds a {type(value).__name__}, not the object of a {what}: get the file again.")
     return value

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from clipquarry.annotations.csv_records import visible
 from clipquarry.annotations.safe_pickle import Array, load
 from clipquarry.annotations.streamed_pickle import writing_list
-from clipquarry.errors import UserError
+from clipquarry.errors import UserError, unread
 from clipquarry.reasons import Reason, Status
 
 FRAMES, JOINTS = 150, 25
@@ -112,7 +112,7 @@ def read_points(path: Path) -> npt.NDArray[Any]:
         tokenize.TokenError,
     ) as error:
         raise UserError(
-            f"{path} is no array of numpy, or is cut off ({visible(str(error), 120)}): get it again."
+            f"{path} is no array of numpy, or is cut off ({visible(unread(error), 120)}): get it again."
         ) from error
     if array.dtype.kind != "f" or array.shape[1:] != _SHAPE or not len(array):
         raise UserError(

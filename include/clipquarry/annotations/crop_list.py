@@ -92,9 +92,12 @@ def _lines(path: Path, length: int) -> Iterator[Crop | RejectedRow]:
 
 def _crop(line: int, file: str, name: str, start: str, length: str, raw: str) -> Crop | RejectedRow:
     video = video_name(file)
-    for what, value in (("the video's name", video), ("the crop's name", name or "1")):
+    for what, value, cure in (
+        ("the video's name", video, "rename its file"),
+        ("the crop's name", name or "1", "give it another"),
+    ):
         if problem := video_problem(value):
-            return _refused(line, f"{what} {problem}", raw, Reason.BAD_ID)
+            return _refused(line, f"{what} {problem}: {cure}", raw, Reason.BAD_ID)
     if not (_SECONDS.fullmatch(start) and _SECONDS.fullmatch(length)):
         return _refused(line, "its start or its length is no number of seconds", raw, Reason.BAD_TIME)
     begin, lasts = of(start), of(length)
@@ -120,7 +123,9 @@ def _named(rows: Iterable[Crop | RejectedRow]) -> Iterator[Crop | RejectedRow]:
         crop = row._replace(name=row.name or str(number))
         if crop.name in seen:
             told = f"{crop.video_id},{text(crop.start)}"
-            yield _refused(crop.line, f"another crop is called {crop.name} too", told, Reason.DUPLICATE)
+            yield _refused(
+                crop.line, f"another crop is called {crop.name} too: give it another name", told, Reason.DUPLICATE
+            )
             continue
         seen.add(crop.name)
         yield crop

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from clipquarry.annotations.csv_records import visible
-from clipquarry.errors import UserError
+from clipquarry.errors import UserError, unread
 
 _PIECE = 1 << 18
 """Characters that are read at a time."""
@@ -86,7 +86,7 @@ class _Elements:
                 raise self._error("it is nested too deep") from error
             except ValueError as error:
                 if self._ended or len(self._left) - self._at > _LONGEST:
-                    raise self._error(str(error)) from error
+                    raise self._error(unread(error)) from error
             else:
                 # A number may go on in the next piece.
                 if self._ended or self._left[end : end + 1].startswith((",", "]", *_BLANKS)):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clipquarry.annotations.csv_records import visible
-from clipquarry.errors import UserError
+from clipquarry.errors import UserError, unread
 
 _MOST = 64 << 20
 
@@ -27,4 +27,4 @@ def read_small_json(path: Path, what: str) -> Any:
     try:
         return json.loads(read_small(path, what))
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no JSON ({visible(str(error), 120)}): get the file again.") from error
+        raise UserError(f"{path} is no JSON ({visible(unread(error), 120)}): get the file again.") from error

@@ -272,8 +272,8 @@ def _tell_left(left: Sequence[LeftOut], target: Path) -> None:
         target.with_name(f"{target.name}{end}").unlink(missing_ok=True)
     if left:
         table = target.with_name(f"{target.name}.what-was-left-out.csv")
-        write_table(table, ("clip", "frame", "what"), left)
-        click.echo(f"{table}: {len(left)} things have no place in this format and were left out.", err=True)
+        write_table(table, ("clip", "frame", "what", "why"), left)
+        click.echo(f"{table}: {len(left)} things were left out, each with its reason.", err=True)
 
 
 def _place(made: Made, target: Path, replace: bool) -> None:

@@ -67,7 +67,7 @@ def _assigned(text: str) -> tuple[str, Any]:
         raise UserError(f"--set {text[:60]!r}: write NAME=VALUE, such as detector=hog or limit=3.")
     try:
         return name, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name, value
 
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import IO
 
 from clipquarry.annotations.csv_records import visible
 from clipquarry.annotations.own_ava.actions import Attributes, Kind
 from clipquarry.annotations.own_ava.refused import Refused
-from clipquarry.annotations.own_ava.via_project import Size, project_text
-from clipquarry.annotations.own_ava.via_reading import Reading, parse_project
+from clipquarry.annotations.own_ava.via_project import Project, Size, project_text
+from clipquarry.annotations.own_ava.via_reading import Reading, parse_project, read_project
 from clipquarry.errors import UserError
 from clipquarry.file_lock import FileLock
 from clipquarry.files import disk_errors, link_or_copy, writing
@@ -45,6 +47,8 @@ def finished_problems(found: Reading, attributes: Attributes) -> list[Refused]:
     """Why a project that was read is not finished, a sentence each; empty where it is. ``attributes``: the actions to label."""
     if found.refused:
         return found.refused
+    if found.lacking:
+        return [Refused("", lacking_told(found))]
     asked, given = (
         [(one.name, one.options) for one in each.values()] for each in (attributes, found.project.attributes)
     )
@@ -63,8 +67,17 @@ def finished_problems(found: Reading, attributes: Attributes) -> list[Refused]:
     return []
 
 
-def write_zip(out: IO[bytes], clip: Clip, plan: Plan, images: Path) -> None:
-    """The key frames of a clip, its project as it is now, and what to do with them. ``images``: the folder of the frames.
+def lacking_told(found: Reading) -> str:
+    """What a person does about frames that came since a project was begun, as a sentence."""
+    return (
+        f"{len(found.lacking)} frames to label are not in it, the first is {visible(found.lacking[0], 80)}: take frames and project anew "
+        "from the labelling page (With VIA 3), where the labels of this file are in the project, and label the rest."
+    )
+
+
+def write_zip(out: IO[bytes], clip: Clip, plan: Plan, images: Path, aside: Collection[str] = ()) -> None:
+    """The key frames of a clip, its project as it is now, and what to do with them. ``images``: the folder of the frames, where a
+    finished project counts before what was said on the page. ``aside``: frames that such a one may have besides.
 
     Raises UserError where frames are missing, lie elsewhere, or are too large together.
     """
@@ -87,12 +100,39 @@ def write_zip(out: IO[bytes], clip: Clip, plan: Plan, images: Path) -> None:
         for name, path in files:
             archive.write(path, f"{clip.id}/{name}")
         told = via_of(clip, [one.name for one in clip.frames], attributes).project
+        _take_finished(told, images / finish_name(clip.id), clip, attributes, aside)
         archive.writestr(f"{clip.id}/{project}", project_text(told))
         archive.writestr(f"{clip.id}/README.txt", _README.format(project=project, finish=finish_name(clip.id)))
 
 
-def read_finished(content: bytes, clip: Clip, plan: Plan) -> tuple[Reading | None, list[str]]:
-    """A finished project that somebody gave back, and a sentence for each fault; with any, it is not taken."""
+def _take_finished(project: Project, path: Path, clip: Clip, attributes: Attributes, aside: Collection[str]) -> None:
+    """Let the frames of a sound finished project have its boxes, in the place of those of ``project``."""
+    if not path.is_file():
+        return
+    sizes = {one.name: Size(one.width, one.height) for one in clip.frames}
+    try:
+        found = read_project(path, frames=list(sizes), sizes=sizes, aside=aside)
+    except UserError:
+        return  # the run says what is wrong with it
+    if found.refused or [one[:2] for one in found.project.attributes.values()] != [
+        one[:2] for one in attributes.values()
+    ]:
+        return
+    there = {one.name for one in found.project.files.values()}
+    view_of = {project.files[files[0]].name: view for view, files in project.views.items()}
+    kept = {key: one for key, one in project.regions.items() if project.file_of(one).name not in there}
+    for key, one in found.project.regions.items():
+        free = next(name for end in count() if (name := f"{key}-{end}" if end else key) not in kept)
+        kept[free] = one._replace(view=view_of[found.project.file_of(one).name])
+    project.regions = kept
+
+
+def read_finished(
+    content: bytes, clip: Clip, plan: Plan, aside: Collection[str] = ()
+) -> tuple[Reading | None, list[str]]:
+    """A finished project that somebody gave back, and a sentence for each fault; with any, it is not taken. One that lacks frames is
+    (``lacking``), because its labels are somebody's work. ``aside``: frames that it may have besides.
+    """
     name = finish_name(clip.id)
     if len(content) > MOST_FINISHED:
         return None, [
@@ -101,10 +141,10 @@ def read_finished(content: bytes, clip: Clip, plan: Plan) -> tuple[Reading | Non
     frames = [one.name for one in clip.frames]
     sizes: Mapping[str, Size] = {one.name: Size(one.width, one.height) for one in clip.frames}
     try:
-        found = parse_project(content, name, frames=frames, sizes=sizes)
+        found = parse_project(content, name, frames=frames, sizes=sizes, aside=aside)
     except UserError as error:
         return None, [str(error)]
-    faults = finished_problems(found, attributes_of(plan.attributes))
+    faults = finished_problems(replace(found, lacking=[]), attributes_of(plan.attributes))
     return found, [f"{one.where}: {one.why}" if one.where else one.why for one in faults]
 
 

@@ -51,6 +51,18 @@ class ActionAgreement:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """Two people's agreement on each action over all ``clips``: the ``boxes`` that both have are counted, not the boxes that one of
+    both has ``alone``.
+    """
+
+    actions: tuple[ActionAgreement, ...]
+    clips: int
+    boxes: int
+    alone: int
+
+
+@dataclass(frozen=True)
 class Pairs:
     """Boxes of two people that are one: id of the first's to the second's, and who has a box that the other has not."""
 
@@ -92,19 +104,22 @@ def paired(first: Iterable[Region], second: Iterable[Region]) -> Pairs:
     return Pairs(same, tuple(one for one in ones if one not in same), tuple(one for one in others if one not in have))
 
 
-def agreement(
-    clips: Iterable[tuple[Iterable[Region], Iterable[Region]]], attributes: Iterable[Attribute]
-) -> list[ActionAgreement]:
+def agreement(clips: Iterable[tuple[Iterable[Region], Iterable[Region]]], attributes: Iterable[Attribute]) -> Agreement:
     """Of each action of all attributes, over all clips together: each clip as the first and the second person have it."""
     actions = [(attribute.id, option.id) for attribute in attributes for option in attribute.options]
     counts: dict[tuple[str, str], Counter[tuple[bool, bool]]] = {action: Counter() for action in actions}
+    number = boxes = alone = 0
     for first, second in clips:
         ones, others = {one.id: one for one in first}, {one.id: one for one in second}
-        for one, other in paired(ones.values(), others.values()).same.items():
+        pairs = paired(ones.values(), others.values())
+        number, boxes = number + 1, boxes + len(pairs.same)
+        alone += len(pairs.first_only) + len(pairs.second_only)
+        for one, other in pairs.same.items():
             for attribute, option in actions:
                 said = tuple(option in side.labels.get(attribute, ()) for side in (ones[one], others[other]))
                 counts[(attribute, option)][(said[0], said[1])] += 1
-    return [
+    found = (
         ActionAgreement(*action, both=n[(True, True)], first=n[(True, False)], second=n[(False, True)], neither=n[(False, False)])
         for action, n in counts.items()
-    ]  # fmt: skip
+    )  # fmt: skip
+    return Agreement(tuple(found), number, boxes, alone)

@@ -32,12 +32,23 @@ class Material:
     around it, in order of time: paths below the root of all images, with slashes. Nothing is copied.
 
     ``source``: what the images show, such as a video and a time. Another one means other pictures under the same names.
+    ``aside``: frames of the clip that nobody asks for any more, each with the seats whose work was done when that began. What was said of
+    them stays, and they are neither shown nor counted.
     """
 
     clip: Clip
     images: str
     strips: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     source: str = ""
+    aside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def asked(self, clip: Clip | None = None) -> Clip:
+        """The clip as it was made, or another state of it, with the frames that are asked for and their boxes alone."""
+        return (clip or self.clip).on(lambda frame: frame not in self.aside)
+
+    def set_aside(self, clip: Clip | None = None) -> Clip:
+        """The other frames, with their boxes."""
+        return (clip or self.clip).on(lambda frame: frame in self.aside)
 
 
 def checked_plan(plan: Plan) -> Plan:
@@ -99,6 +110,7 @@ def clip_document(material: Material) -> dict[str, Any]:
     return {
         "version": VERSION, "id": clip.id, "images": material.images, "source": material.source,
         "strips": {frame: list(paths) for frame, paths in material.strips.items()},
+        "aside": {frame: list(seats) for frame, seats in material.aside.items()},
         "frames": [[one.name, one.second, one.width, one.height] for one in clip.frames],
         "regions": [
             {"id": one.id, "frame": one.frame, "box": list(one.box), "track": one.track,
@@ -120,6 +132,9 @@ def material_from(told: Any, where: str) -> Material:
         )  # fmt: skip
         clip = Clip(told["id"], tuple(Frame(*one) for one in told["frames"]), regions)
         strips = {frame: tuple(paths) for frame, paths in told["strips"].items()}
-        return Material(clip, told["images"], strips, str(told.get("source", "")))  # older ones say nothing of it
+        aside = {frame: tuple(seats) for frame, seats in told.get("aside", {}).items()}
+        return Material(
+            clip, told["images"], strips, str(told.get("source", "")), aside
+        )  # older ones lack the last two
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{where} is no clip of a labelling project ({error!s:.60}): restore it.") from error

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from clipquarry.errors import ClipquarryError, UserError
+from clipquarry.errors import ClipquarryError, UserError, unread
 from clipquarry.file_lock import FileLock
 from clipquarry.files import disk_errors, read_json, sync_folder, write_json
 from clipquarry.labelling.model import Clip
@@ -239,7 +239,7 @@ def _lines(path: Path, content: bytes) -> Iterator[Operation]:
         try:
             yield parsed(json.loads(line))
         except (ValueError, RecursionError, BadOperation) as error:
-            raise UserError(f"{path} is damaged ({str(error)[:80]}): restore it from a backup.") from error
+            raise UserError(f"{path} is damaged ({unread(error)[:80]}): restore it from a backup.") from error
 
 
 def _add(known: _Known, operation: Operation) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clipquarry.errors import UserError
@@ -75,6 +75,11 @@ class Clip:
     id: str
     frames: tuple[Frame, ...]
     regions: tuple[Region, ...] = ()
+
+    def on(self, wanted: Callable[[str], bool]) -> Clip:
+        """The clip with some of its frames, chosen by their names, and their boxes."""
+        frames = tuple(one for one in self.frames if wanted(one.name))
+        return replace(self, frames=frames, regions=tuple(one for one in self.regions if wanted(one.frame)))
 
 
 def with_keys(attributes: Iterable[Attribute]) -> tuple[Attribute, ...]:

@@ -1,8 +1,8 @@
 """What an annotator does to a clip: operations, each of which writes some registers. Text from a browser becomes one here, or a sentence.
 
 A register is a field of a region: ``frame`` (written once, by which a region begins), ``box``, ``track``, ``alive`` (False:
-deleted), ``labels/ATTRIBUTE``; and of the clip itself (region ``@clip``): ``done``. All else is made of these: to split a track is
-to write ``track`` of its later boxes, to undo is to write what was there before.
+deleted), ``labels/ATTRIBUTE``; and of the clip itself (region ``@clip``): ``done``, and ``compared``, which only the server writes.
+All else is made of these: to split a track is to write ``track`` of its later boxes, to undo is to write what was there before.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from clipquarry.labelling.model import NAME, Attribute, Frame, box_problem, opti
 CLIP = "@clip"
 LABELS = "labels/"
 FRAME, BOX, TRACK, ALIVE, DONE = "frame", "box", "track", "alive", "done"
+COMPARED = "compared"
+"""The frames in which two people's work became one."""
 MAX_WRITES = 5_000
 _OP = re.compile(r"[A-Za-z0-9-]{8,64}\Z")
 _WHAT = re.compile(r"[a-z-]{1,30}\Z")

@@ -3,11 +3,12 @@
 ::
 
     project.json               title, actions with their keys, one or two annotators, clips in order
-    clips/ID/clip.json         frames, boxes, images: as the project was made, never changed
+    clips/ID/clip.json         frames, boxes, images: as the project was made, changed by ``renewal.py`` alone
     clips/ID/seats.json        who labels the clip
     clips/ID/SEAT.*            the operations of a seat (``journal.py``): ``shared``, or ``first``, ``second`` and ``agreed``
 
-Who reads a finished project asks :meth:`Project.result` of each clip.
+Who reads a finished project asks :meth:`Project.result` of each clip. Frames that nobody asks for any more are in no result and no
+count; :meth:`Project.set_aside` has what was said of them.
 """
 
 from __future__ import annotations
@@ -25,8 +26,7 @@ from typing import Any
 from clipquarry.errors import UserError
 from clipquarry.file_lock import FileLock
 from clipquarry.files import inside, known_object, read_json, write_json
-from clipquarry.labelling.adjudication import both_works
-from clipquarry.labelling.agreement import ActionAgreement, agreement
+from clipquarry.labelling.adjudication import check_compared
 from clipquarry.labelling.documents import (
     Material,
     Plan,
@@ -40,7 +40,7 @@ from clipquarry.labelling.documents import (
 from clipquarry.labelling.journal import Journal
 from clipquarry.labelling.model import Clip
 from clipquarry.labelling.operations import FRAME, LABELS, BadOperation, Operation, check_writes
-from clipquarry.labelling.seats import AGREED, FIRST, SECOND, Seat, seat_for, seat_names, seats_of
+from clipquarry.labelling.seats import AGREED, FIRST, Seat, seat_for, seat_names, seats_of
 from clipquarry.labelling.state import State
 
 MOST_KNOWN = 100
@@ -68,7 +68,7 @@ class Answer:
 @dataclass(frozen=True)
 class Progress:
     """Of one seat of a clip: people to label (boxes), those with a label, conflicts, whether it is said to be done; labelled boxes
-    by annotator.
+    by annotator; of two people's result the frames in which their works were compared.
     """
 
     boxes: int
@@ -77,6 +77,7 @@ class Progress:
     doubles: int
     done: bool
     by: dict[str, int]
+    compared: frozenset[str] = frozenset()
 
 
 def create(folder: Path, plan: Plan, clips: Iterable[Material]) -> Project:
@@ -187,7 +188,7 @@ class Project:
         if clip is not None:
             with self._seats(clip) as seats:
                 found = seat_for(seats, annotator, now, also_shared=True)
-                if found is None:
+                if found is None or self._is_in_other(clip, found.name, annotator):
                     raise Closed(f"Two other people label the clip {clip}: take another one.")
                 if found.is_free(now) or found.holder == annotator:
                     seats[found.name] = found.taken(annotator, now)
@@ -196,6 +197,8 @@ class Project:
             for name in self.clips:
                 found = seat_for(self.seats(name), annotator, now)
                 if found is None or (found.holder == annotator) != own or self.progress(name, found.name).done:
+                    continue
+                if self._is_in_other(name, found.name, annotator):
                     continue
                 with self._seats(name) as seats:
                     again = seat_for(seats, annotator, now)
@@ -210,9 +213,16 @@ class Project:
         with self._seats(clip) as seats:
             if seat not in seats:
                 raise UserError(f"The clip {clip} has no seat {seat[:20]!r}.")
-            if annotator and any(one.holder == annotator for name, one in seats.items() if name != seat):
-                raise UserError(f"{annotator} has the other seat of the clip {clip}: two people must be two.")
+            others = any(one.holder == annotator for name, one in seats.items() if name != seat)
+            if annotator and (others or self._is_in_other(clip, seat, annotator)):
+                raise UserError(
+                    f"{annotator} has the other seat of the clip {clip}, or had it: two people must be two."
+                )
             seats[seat] = Seat(seat, annotator, None, bool(annotator), False)
+
+    def _is_in_other(self, clip: str, seat: str, annotator: str) -> bool:
+        """Whether labels in the other seat are this person's, who had it before it was given away."""
+        return any(annotator in self.progress(clip, name).by for name in self.seats(clip) if name != seat)
 
     def release(self, clip: str, annotator: str) -> None:
         """Give a clip back. A seat with work on it, and of two annotators, stays its holder's."""
@@ -248,8 +258,9 @@ class Project:
         ``seen``: the number of the last operation that the window has.
         """
         now = now or datetime.now(UTC)
+        self.check_seat(clip, seat)
         journal, material = self.journal(clip, seat), self.material(clip)
-        if operations and self.plan.annotators == 2 and seat != AGREED and self.journal(clip, AGREED).exists():
+        if operations and seat != AGREED and self.is_compared(clip):
             raise Closed(
                 f"The work of both people on the clip {clip} was compared: change what came out of it instead."
             )
@@ -259,6 +270,7 @@ class Project:
         refused: dict[str, str] = {}
         with journal.opened() as opened:
             state = opened.state
+            compared = state.compared if seat == AGREED else self._compared(clip)
             frame_of = {
                 name: registers[FRAME][0].value for name, registers in state.regions.items() if FRAME in registers
             }
@@ -271,6 +283,8 @@ class Project:
                     if one.base > state.seq:
                         raise BadOperation("It has seen what this project never had: open the page anew.")
                     check_writes(one, frames, self.plan.attributes, frame_of)
+                    if self.plan.annotators == 2:
+                        check_compared(one, frame_of, compared, agreed=seat == AGREED)
                 except BadOperation as error:
                     refused[one.op] = str(error)
                     continue
@@ -293,40 +307,33 @@ class Project:
         stamp = journal.stamp()
         known = self._progress.get((clip, seat))
         if known is None or known[0] != stamp:
-            state = self.open(clip, seat) if journal.exists() else State.of(self.material(clip).clip)
-            known = self._progress[(clip, seat)] = (stamp, _progress(state))
+            material = self.material(clip)
+            state = self.open(clip, seat) if journal.exists() else State.of(material.clip)
+            known = self._progress[(clip, seat)] = (stamp, _progress(state.without(material.aside)))
         return known[1]
 
     # Two people's work
 
-    def compare(self, clip: str) -> State:
-        """What comes out of both people's work on a clip, begun when both are done: their differences are conflicts.
+    def _compared(self, clip: str) -> frozenset[str]:
+        if self.plan.annotators == 1 or not self.journal(clip, AGREED).exists():
+            return frozenset()
+        return self.progress(clip, AGREED).compared
 
-        Raises Closed before.
-        """
-        if self.plan.annotators != 2:
-            raise UserError("In this project one person labels each clip: there is nothing to compare.")
-        waits = [seat for seat in (FIRST, SECOND) if not self.progress(clip, seat).done]
-        journal, material = self.journal(clip, AGREED), self.material(clip)
-        if waits and not journal.exists():
-            raise Closed(f"Of the clip {clip} the work of {' and '.join(waits)} is not done.")
-        with journal.opened() as opened:
-            works = [self.open(clip, seat).clip(material.clip) for seat in (FIRST, SECOND)]
-            holders = {name: seat.holder for name, seat in self.seats(clip).items()}
-            for seat, operation in both_works(material.clip, works[0], works[1], self.plan.attributes):
-                if opened.seq_of(operation.op) is None:
-                    opened.append([operation], holders[seat] or seat)
-            return _copy(opened.state)
+    def is_compared(self, clip: str) -> bool:
+        """Whether both people's works are one in all frames of a clip; one that has grown since has frames that wait for both."""
+        compared = self._compared(clip)
+        return bool(compared) and all(frame.name in compared for frame in self.material(clip).asked().frames)
 
-    def agreement(self) -> tuple[list[ActionAgreement], int]:
-        """Of each action, over the clips on which both people are done; and the number of these clips."""
-        both = [
-            one for one in self.clips if self.plan.annotators == 2 and all(self.progress(one, seat).done for seat in (FIRST, SECOND))
-        ]  # fmt: skip
-        works = (
-            [self.open(one, seat).clip(self.material(one).clip).regions for seat in (FIRST, SECOND)] for one in both
-        )
-        return agreement(((first, second) for first, second in works), self.plan.attributes), len(both)
+    def check_seat(self, clip: str, seat: str) -> None:
+        """Raise UserError for a seat that the clip has not, and Closed for what came out of two people's work before anything did."""
+        self.journal(clip, seat)
+        if seat == AGREED and not self._compared(clip):
+            raise Closed(f"The work of both people on the clip {clip} is not compared yet.")
+
+    def work(self, clip: str, seat: str) -> Clip:
+        """A clip as a seat has it now, with the frames that are asked for."""
+        material = self.material(clip)
+        return material.asked(self.open(clip, seat).clip(material.clip))
 
     # What comes out
 
@@ -339,15 +346,24 @@ class Project:
     def result(self, clip: str) -> tuple[Clip, Progress]:
         """A clip with all labels as they are shown, and how far it is. Whoever publishes it looks at ``done`` and ``conflicts``."""
         seat = self.result_seat(clip)
-        return self.open(clip, seat).clip(self.material(clip).clip), self.progress(clip, seat)
+        return self.work(clip, seat), self.progress(clip, seat)
+
+    def set_aside(self, clip: str) -> Clip:
+        """The frames that nobody asks for any more, with the boxes that somebody labelled there."""
+        material = self.material(clip)
+        if not material.aside:
+            return replace(material.clip, frames=(), regions=())
+        found = material.set_aside(self.open(clip, self.result_seat(clip)).clip(material.clip))
+        return replace(found, regions=tuple(one for one in found.regions if one.labels))
 
     def is_done(self, clip: str) -> bool:
         """Whether a clip's result is final: said to be done, without conflicts, and of two people's work agreed upon."""
         seat = self.result_seat(clip)
         found = self.progress(clip, seat)
         return (
-            found.done and not found.conflicts and not found.doubles and (self.plan.annotators == 1 or seat == AGREED)
-        )
+            found.done and not found.conflicts and not found.doubles
+            and (self.plan.annotators == 1 or self.is_compared(clip))
+        )  # fmt: skip
 
 
 def _forget(known: dict[Any, Any]) -> None:
@@ -374,4 +390,6 @@ def _progress(state: State) -> Progress:
                 if field.startswith(LABELS) and values[0].value
             )
             by[max((values[0] for values in fields), key=lambda one: one.seq).by] += 1
-    return Progress(len(alive), labelled, len(state.conflicts()), len(state.doubles()), state.done, dict(by))
+    return Progress(
+        len(alive), labelled, len(state.conflicts()), len(state.doubles()), state.done, dict(by), state.compared
+    )

@@ -1,13 +1,14 @@
 """A project that is made again while people label: it follows what is to be labelled, and loses nothing that was said.
 
 A clip on which nobody worked becomes what it should be. One on which somebody worked only grows: new frames come with their
-boxes, and frames that nobody asks for any more stay, with their labels. Where a clip's pictures are others under the same names,
+boxes, and frames that nobody asks for any more are set aside in it with their labels (``Material.aside``): they are neither shown
+nor counted, and are as they were should they be asked for again. Where a clip's pictures are others under the same names,
 the clip with all its work goes to ``aside/CLIP-TIME``, and begins anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -30,9 +31,10 @@ from clipquarry.labelling.documents import (
 from clipquarry.labelling.journal import Journal
 from clipquarry.labelling.model import Attribute, Clip
 from clipquarry.labelling.operations import CLIP as WHOLE
-from clipquarry.labelling.operations import DONE, Operation, Write
+from clipquarry.labelling.operations import DONE, FRAME, Operation, Write
 from clipquarry.labelling.project import CLIP, CLIPS, PROJECT, SEATS, Project
 from clipquarry.labelling.seats import AGREED, seat_names, seats_of
+from clipquarry.labelling.state import State
 
 ASIDE = "aside"
 WHO = "the run"
@@ -51,7 +53,8 @@ def renew(folder: Path, plan: Plan, clips: Iterable[Material], *, known: Contain
     """Make a project, or make the one that is there fit. Clips that it has besides stay in it where they are ``known``; others
     keep their folder and are no longer shown.
 
-    Raises UserError for what cannot be labelled, and for actions in which former labels would mean something else.
+    Raises UserError for what cannot be labelled, for actions in which former labels would mean something else, and for another number
+    of annotators once anybody has a clip.
     """
     plan, materials = checked_plan(plan), list(clips)
     names = [one.clip.id for one in materials]
@@ -65,6 +68,10 @@ def renew(folder: Path, plan: Plan, clips: Iterable[Material], *, known: Contain
         if (folder / PROJECT).exists():
             there, before = plan_from(read_json(folder / PROJECT), str(folder / PROJECT))
             _check_plan(folder, there, plan, before)
+            if there.annotators != plan.annotators:
+                told.append(
+                    f"Each clip now asks for {plan.annotators} annotator(s), and before for {there.annotators}."
+                )
         for one in materials:
             told += _renewed(folder, one)
         left = [name for name in before if name not in names]
@@ -72,6 +79,8 @@ def renew(folder: Path, plan: Plan, clips: Iterable[Material], *, known: Contain
         if gone:
             told.append(f"{_some(gone)} of the labelling project is no longer asked for: the work stays in {folder}.")
         names += [name for name in left if name in known]
+        if problem := annotators_problem(folder, plan.annotators):  # somebody came meanwhile
+            raise UserError(problem)
         write_json(folder / PROJECT, plan_document(plan, names))
     return Renewed(Project(folder), tuple(told))
 
@@ -81,22 +90,38 @@ def _some(names: Sequence[str]) -> str:
     return f"The clip {shown}" if len(names) == 1 else f"{len(names)} clips ({shown}{', …' if len(names) > 5 else ''})"
 
 
+def annotators_problem(folder: Path, annotators: int) -> str:
+    """Why the project in a folder cannot ask for so many annotators, in a sentence; empty where it can, or where there is no project.
+
+    One person's work is no independent half of two people's, nor the other way round. So nothing is converted: whatever was begun
+    goes on as it is, or stays in a folder that a person moved away.
+    """
+    if not (folder / PROJECT).exists():
+        return ""
+    there, _ = plan_from(read_json(folder / PROJECT), str(folder / PROJECT))
+    if there.annotators == annotators:
+        return ""
+    clips = sorted(path for path in (folder / CLIPS).glob("*") if any(_worked(path)) or _is_held(path))
+    if not clips:
+        return ""
+    return (
+        f"The labelling project in {folder} was made with annotators={there.annotators}, and people have begun: this run has "
+        f"annotators={annotators}, and would leave {len(clips)} of its clips ({clips[0].name}{', …' if len(clips) > 1 else ''}) behind. "
+        f"Start it with annotators={there.annotators}, or move that folder away and begin anew."
+    )
+
+
 def _check_plan(folder: Path, there: Plan, plan: Plan, clips: Iterable[str]) -> None:
     """Whether what people said means the same with the new plan; anything goes while nobody has said anything."""
-    if there.annotators == plan.annotators and only_grown(there.attributes, plan.attributes):
+    if problem := annotators_problem(folder, plan.annotators):
+        raise UserError(problem)
+    if only_grown(there.attributes, plan.attributes):
         return
-    worked = [clip for clip in clips if any(_worked(folder / CLIPS / clip))]
-    if not worked:
-        return
-    if there.annotators != plan.annotators:
+    if worked := [clip for clip in clips if any(_worked(folder / CLIPS / clip))]:
         raise UserError(
-            f"{_some(worked)} of the project in {folder} is labelled for {there.annotators} annotator(s), not {plan.annotators}: "
-            "go on with that number, or move the folder away and begin anew."
+            f"{_some(worked)} of the project in {folder} is labelled with actions that were since taken out, renamed or moved: "
+            "put them back at their places, and add new ones at the end of their group or as a new group at the end."
         )
-    raise UserError(
-        f"{_some(worked)} of the project in {folder} is labelled with actions that were since taken out, renamed or moved: "
-        "put them back at their places, and add new ones at the end of their group or as a new group at the end."
-    )
 
 
 def only_grown(before: Sequence[Attribute], now: Sequence[Attribute]) -> bool:
@@ -140,26 +165,45 @@ def _renewed(folder: Path, new: Material) -> list[str]:
         for seat in (*seat_names(1), *seat_names(2), AGREED):
             locks.enter_context(FileLock.take(place.parent / f"{seat}.lock"))
         worked = list(_worked(place.parent))
+        why = _other_pictures(old, new)
         if not worked and not _is_held(place.parent):
-            write_json(place, clip_document(new))
+            write_json(place, clip_document(new if why else _with_former(old, new)))
             return []
-        if why := _other_pictures(old, new):
+        if why:
             return [_set_aside(folder, place.parent, new, why)]
-    grown = _grown(old, new)
+    done = tuple(seat for seat in worked if _state(place.parent, seat, old.clip).done)
+    grown = _grown(old, new, done)
+    told = []
     if new_frames := len(grown.clip.frames) - len(old.clip.frames):
-        _open_again(place.parent, old.clip, worked)
-        told = [f"The clip {new.clip.id} has {new_frames} frames more than when it was labelled: label these too."]
-    else:
-        told = []
+        told.append(f"The clip {new.clip.id} has {new_frames} frames more than when it was labelled: label these too.")
+    if back := [one for one in old.aside if one not in grown.aside]:
+        told.append(f"{_frames(back, new.clip)} asked for again, with what was said there before.")
+    # Whoever was done without a frame has not said that the clip is done with it.
+    again = [seat for seat in done if new_frames or any(seat not in old.aside[one] for one in back)]
+    _open_again(place.parent, old.clip, again)
     if clip_document(grown) != clip_document(old):
         write_json(place, clip_document(grown))
-    wanted = {one.name for one in new.clip.frames}
-    if out := [one.name for one in old.clip.frames if one.name not in wanted]:
+    if out := list(grown.aside):
+        boxes = max((_labelled(_state(place.parent, seat, grown.clip), out) for seat in worked), default=0)
         told.append(
-            f"{len(out)} frames of the clip {new.clip.id} are no longer asked for, from {out[0]} on: their labels stay in the "
-            "labelling project, and nothing comes of them."
+            f"{_frames(out, new.clip)} no longer asked for, from {out[0]} on: what was said there (boxes with labels: {boxes}) is set "
+            "aside in the labelling project, and nothing comes of it."
         )
     return told
+
+
+def _frames(names: Sequence[str], clip: Clip) -> str:
+    return f"1 frame of the clip {clip.id} is" if len(names) == 1 else f"{len(names)} frames of the clip {clip.id} are"
+
+
+def _state(folder: Path, seat: str, clip: Clip) -> State:
+    with Journal(folder, seat, clip).opened() as opened:
+        return opened.state
+
+
+def _labelled(state: State, frames: Collection[str]) -> int:
+    """Boxes with a label on some frames."""
+    return sum(state.value(one, FRAME) in frames and bool(state.labels(one)) for one in state.alive())
 
 
 def _other_pictures(old: Material, new: Material) -> str:
@@ -184,18 +228,28 @@ def _set_aside(folder: Path, clip: Path, new: Material, why: str) -> str:
     return f"The clip {new.clip.id} {why}: it begins anew, and what was said is in {aside}."
 
 
-def _grown(old: Material, new: Material) -> Material:
-    """The old clip with the frames that it lacks, and their boxes."""
+def _grown(old: Material, new: Material, done: tuple[str, ...]) -> Material:
+    """The old clip with the frames that it lacks, and their boxes; frames that the new one lacks are set aside. ``done``: seats."""
+    wanted = {one.name for one in new.clip.frames}
+    aside = {one.name: old.aside.get(one.name, done) for one in old.clip.frames if one.name not in wanted}
     known = {one.name for one in old.clip.frames}
     frames = [*old.clip.frames, *(one for one in new.clip.frames if one.name not in known)]
     regions = (*old.clip.regions, *(one for one in new.clip.regions if one.frame not in known))
     strips: Mapping[str, tuple[str, ...]] = {**old.strips, **new.strips}
     clip = Clip(new.clip.id, tuple(sorted(frames, key=lambda one: one.second)), regions)
-    return replace(new, clip=clip, strips=strips, source=new.source or old.source)
+    return replace(new, clip=clip, strips=strips, source=new.source or old.source, aside=aside)
+
+
+def _with_former(old: Material, new: Material) -> Material:
+    """The new clip, which also knows the frames that it once had: somebody may have labelled them in another program."""
+    wanted = {one.name for one in new.clip.frames}
+    former = [one for one in old.clip.frames if one.name not in wanted]
+    frames = sorted((*new.clip.frames, *former), key=lambda one: one.second)
+    return replace(new, clip=replace(new.clip, frames=tuple(frames)), aside={one.name: () for one in former})
 
 
 def _open_again(folder: Path, clip: Clip, seats: Iterable[str]) -> None:
-    """Say of every work that is done that it is not: it has new frames. A kill after this only asks once more."""
+    """Say of work that is done that it is not. A kill after this only asks once more."""
     for seat in seats:
         with Journal(folder, seat, clip).opened() as opened:
             if opened.state.done:

@@ -10,12 +10,12 @@ nothing that a person wrote disappears unless a person saw it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from clipquarry.labelling.model import Clip, Region
-from clipquarry.labelling.operations import ALIVE, BOX, CLIP, DONE, FRAME, LABELS, TRACK, Operation, Write
+from clipquarry.labelling.operations import ALIVE, BOX, CLIP, COMPARED, DONE, FRAME, LABELS, TRACK, Operation, Write
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,21 @@ class State:
         """The regions that are not deleted."""
         return (one for one in self.regions if one != CLIP and self.value(one, ALIVE))
 
+    def without(self, frames: Container[str]) -> State:
+        """The state without the boxes of some frames; its registers are these themselves, and no copies."""
+        kept = {
+            name: one for name, one in self.regions.items() if name == CLIP or self.value(name, FRAME) not in frames
+        }
+        return State(kept, self.seq)
+
     @property
     def done(self) -> bool:
         return bool(self.value(CLIP, DONE, False))
+
+    @property
+    def compared(self) -> frozenset[str]:
+        """The frames in which two people's work became one; of a state that is nobody's result none."""
+        return frozenset(self.value(CLIP, COMPARED, ()))
 
     def labels(self, region: str) -> dict[str, tuple[str, ...]]:
         """The chosen options of a region, by attribute; attributes without any are left out."""

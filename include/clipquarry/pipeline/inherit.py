@@ -5,7 +5,7 @@ items.
 no trial (see :attr:`RunParams.trial`), because old run folders are removed: ``{"run", "params", "recorded",
 "released"}``. ``recorded``: whether such a run recorded its results; ``released``: run and parameters of the last one
 that came to its release, or null. A run that starts by itself repeats the latter. Not inherited: the choice of items (the
-state knows all requested ones), the division of the work (``shards``, ``jobs``), the time (``wait_days``, ``retry_all``,
+state knows all requested ones), the division of the work (``shards``, ``jobs``), the time (``wait_days``, ``label_days``, ``retry_all``,
 ``as_of``, ``dry_run``), and whether a person is asked (``approve_gates``, ``approve_above``), since nobody watches such a run. Cookies and the egress are the deployment's.
 """
 

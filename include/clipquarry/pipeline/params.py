@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -154,6 +154,10 @@ class RunParams(BaseModel):
     def names(self) -> Iterator[Named]:
         """Files that the run names and needs."""
         yield from ()
+
+    def in_lock(self) -> dict[str, Any]:
+        """Parameters that a release's lock names beside the recipe: they say how what is in it came to be."""
+        return {}
 
     def only(self) -> Iterator[Only]:
         """The run's choice from the catalog, besides splits and ``limit``."""

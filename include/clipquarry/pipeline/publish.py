@@ -61,7 +61,7 @@ def _header(ctx: RunContext) -> LockHeader:
         spec=spec_hash(ctx.spec),
         annotations={split: part["sha256"] for split, part in catalog["splits"].items() if split in ctx.splits},
         tools=_tools(ctx),
-        settings=ctx.spec.recipe.model_dump(mode="json"),
+        settings={**ctx.spec.recipe.model_dump(mode="json"), **ctx.params.in_lock()},
         made_of=made_of(ctx),
         approved=[one.entry for one in found_in(ctx.place, "approved")],
     )

@@ -35,8 +35,10 @@ def counting(params: GateParams, severity: Severity | None = None) -> Severity |
     return "warn" if params.annotation_counts == "warn" and severity != "info" else severity
 
 
-def all_rows(catalog: pd.DataFrame, usable: pd.Series[bool], params: GateParams) -> Suite:
-    """Suite of the whole catalog; ``usable``: rows that were not rejected here."""
+def all_rows(
+    catalog: pd.DataFrame, usable: pd.Series[bool], params: GateParams, rejected: str = "annotations.rejected"
+) -> Suite:
+    """Suite of the whole catalog; ``usable``: rows that were not rejected here. ``rejected``: the check of those that were."""
     return Suite(
         "catalog",
         catalog.assign(usable=usable),
@@ -47,7 +49,7 @@ def all_rows(catalog: pd.DataFrame, usable: pd.Series[bool], params: GateParams)
             Rule("annotations.words", IN_SET,
                  {"column": "reason", "value_set": [str(reason) for reason in Reason]}, "reason",
                  show=("row", "reason")),
-            Rule("annotations.rejected", IN_SET, {"column": "usable", "value_set": [True]},
+            Rule(rejected, IN_SET, {"column": "usable", "value_set": [True]},
                  block_share=params.rejected_error, show=("split", "row", "reason", "evidence")),
         ],
     )  # fmt: skip

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from clipquarry.datasets.safe_yaml import MAX_BYTES, MAX_DEPTH, MAX_VALUES, read_yaml
-from clipquarry.errors import UserError
+from clipquarry.errors import UserError, unread
 from clipquarry.files import refuse_pipe
 from clipquarry.quality.check import Severity
 
@@ -175,8 +175,7 @@ def _read_json(path: Path) -> Any:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:  # also what is not UTF-8, and numbers of thousands of digits
-        said = " ".join(str(error).split())[:200]
-        raise UserError(f"{path} is not valid JSON: {said}.") from error
+        raise UserError(f"{path} is not valid JSON: {unread(error)[:200]}.") from error
     if sum(1 for _ in _values(value, path, 0)) > MAX_VALUES:
         raise UserError(f"{path} has more than {MAX_VALUES} values.")
     return value

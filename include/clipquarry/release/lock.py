@@ -21,7 +21,7 @@ from typing import IO, Any, NamedTuple
 
 from clipquarry import former
 from clipquarry.datasets.model import DatasetSpec
-from clipquarry.errors import UserError
+from clipquarry.errors import UserError, unread
 from clipquarry.files import disk_errors, refuse_pipe, writing
 from clipquarry.store import content_key
 
@@ -102,7 +102,7 @@ def _row(line: bytes, number: int, path: Path) -> LockRow:
         values = json.loads(line)
         problem = _row_problem(values)
     except (ValueError, RecursionError) as error:
-        problem = " ".join(str(error).split())[:200]
+        problem = unread(error)[:200]
     if problem:
         raise UserError(f"{path}, line {number} is not a clip of a lock file ({problem}): get the file again.")
     return LockRow(**values)

@@ -79,10 +79,14 @@ WORDS: dict[Reason, Words] = {
     Reason.CORRUPT: Words("Damaged", "The file cannot be decoded from beginning to end."),
     Reason.TOO_SHORT: Words("Shorter than annotated", "The video ends before the annotated window does."),
     Reason.BAD_ROW: Words("Unreadable row", "The annotation row cannot be understood.", _FIX_ROW),
-    Reason.BAD_ID: Words("Bad video id", "The id is not 11 characters of the YouTube alphabet.", _FIX_ROW),
+    Reason.BAD_ID: Words(
+        "Bad id or name", "It is no id of YouTube, or no name that a file and a line of a list can have.", _FIX_ROW
+    ),
     Reason.BAD_TIME: Words("Bad times", "The window is reversed, negative, or not a number.", _FIX_ROW),
     Reason.BAD_LABEL: Words("Bad label", "The label cannot name a folder.", _FIX_ROW),
-    Reason.DUPLICATE: Words("Duplicate row", "The same window of the same video is there already.", _FIX_ROW),
+    Reason.DUPLICATE: Words(
+        "Duplicate row", "The same window of the same video, or another one of its name, is there already.", _FIX_ROW
+    ),
     Reason.UNKNOWN_LABEL: Words("Unknown label", "The label is not one of the data set's classes.", _FIX_ROW),
     Reason.LEFT_OUT: Words(
         "Left out", "The data set leaves it out by its definition, such as a video that its evaluation has."

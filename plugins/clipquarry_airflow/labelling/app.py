@@ -27,6 +27,7 @@ from clipquarry.labelling.documents import Material, plan_document
 from clipquarry.labelling.operations import BadOperation, Operation, parsed
 from clipquarry.labelling.project import PROJECT, Closed, Project
 from clipquarry.labelling.seats import AGREED, FIRST, SECOND
+from clipquarry.labelling.two_people import agreed, compare, stage
 from clipquarry.settings import DataRoot, Settings, slug
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse
@@ -154,7 +155,11 @@ class _Routes:
     def project(self, request: Request, dataset: str, project: str) -> dict[str, Any]:
         found, me = self.found(request, dataset, project), self._name(request)
         clips = [
-            {**_clip_line(found, clip, me), "file": finished_file(self._data, found.material(clip))}
+            {
+                **_clip_line(found, clip, me),
+                "file": finished_file(self._data, found.material(clip)),
+                **_aside(found, clip),
+            }
             for clip in found.clips
         ]
         may = [one for one in WORK if self._may(request, dataset, one)]
@@ -168,14 +173,13 @@ class _Routes:
         return True
 
     def agreement(self, request: Request, dataset: str, project: str) -> dict[str, Any]:
-        found = self.found(request, dataset, project)
-        rows, clips = found.agreement()
+        told = agreed(self.found(request, dataset, project))
         actions = [
             {"attribute": one.attribute, "option": one.option, "boxes": one.boxes, "both": one.both, "first": one.first,
              "second": one.second, "agreed": one.agreed, "kappa": one.kappa}
-            for one in rows
+            for one in told.actions
         ]  # fmt: skip
-        return {"clips": clips, "actions": actions}
+        return {"clips": told.clips, "boxes": told.boxes, "alone": told.alone, "actions": actions}
 
     def clip(self, request: Request, dataset: str, project: str, clip: str, seat: str) -> dict[str, Any]:
         found = self.found(request, dataset, project)
@@ -184,7 +188,7 @@ class _Routes:
         frames = [
             {"name": one.name, "second": one.second, "width": one.width, "height": one.height,
              "strip": len(material.strips.get(one.name, ()))}
-            for one in material.clip.frames
+            for one in material.asked().frames
         ]  # fmt: skip
         return {
             "clip": clip, "seat": seat, "frames": frames, "source": material.source,
@@ -192,8 +196,9 @@ class _Routes:
         }  # fmt: skip
 
     def _refuse_others_work(self, project: Project, clip: str, seat: str, me: str) -> None:
-        """Two people who label on their own do not see each other's work before it is compared."""
-        if seat in (FIRST, SECOND) and not project.journal(clip, AGREED).exists():
+        """Two people who label on their own do not see each other's work before it is compared, nor what will come out of it."""
+        project.check_seat(clip, seat)
+        if seat in (FIRST, SECOND) and not project.is_compared(clip):
             holder = project.seats(clip)[seat].holder
             if holder != me:
                 raise Closed(f"This work is {holder or 'nobody'}'s; you see it when both are done and compared.")
@@ -260,7 +265,7 @@ class _Routes:
         told = await body_of(request)
 
         def work() -> dict[str, Any]:
-            self.found(request, dataset, project, "label").compare(str(told.get("clip")))
+            compare(self.found(request, dataset, project, "label"), str(told.get("clip")))
             return {"clip": told.get("clip"), "seat": AGREED}
 
         return await run_in_threadpool(work)
@@ -302,13 +307,22 @@ def _file(folder: str, name: str) -> FileResponse:
 
 
 def _frame(material: Material, number: int, name: str) -> str:
-    """The name of a frame. A page that was opened before the clip grew has other numbers, and the right names."""
-    names = [one.name for one in material.clip.frames]
-    if name in names:
+    """The name of a frame. A page that was opened before the clip changed has other numbers, and the right names."""
+    if any(name == one.name for one in material.clip.frames):
         return name
+    names = [one.name for one in material.asked().frames]
     if name or not 0 <= number < len(names):
         raise HTTPException(404, "There is no such frame.")
     return names[number]
+
+
+def _aside(project: Project, clip: str) -> dict[str, Any]:
+    """What was said of frames that nobody asks for any more: frames, and boxes with labels on them."""
+    if project.plan.annotators == 2 and project.result_seat(clip) != AGREED:
+        return {"aside": [], "aside_boxes": 0}  # neither person sees the other's work
+    found = project.set_aside(clip)
+    frames = {one.frame for one in found.regions}
+    return {"aside": [one.name for one in found.frames if one.name in frames], "aside_boxes": len(found.regions)}
 
 
 def _clip_line(project: Project, clip: str, me: str) -> dict[str, Any]:
@@ -326,4 +340,7 @@ def _clip_line(project: Project, clip: str, me: str) -> dict[str, Any]:
             {"seat": name, "holder": holder, "mine": holder == me, "boxes": found.boxes, "labelled": found.labelled,
              "conflicts": found.conflicts + found.doubles, "done": found.done, "by": found.by}
         )  # fmt: skip
-    return {"clip": clip, "seats": seats, "done": project.is_done(clip)}
+    return {
+        "clip": clip, "seats": seats, "done": project.is_done(clip),
+        "stage": str(stage(project, clip)) if project.plan.annotators == 2 else "",
+    }  # fmt: skip

@@ -15,7 +15,14 @@ from typing import Any, Protocol
 
 from clipquarry.errors import UserError
 from clipquarry.files import disk_errors
-from clipquarry.label_exchange.via_files import MOST_FINISHED, finish_name, keep_finished, read_finished, write_zip
+from clipquarry.label_exchange.via_files import (
+    MOST_FINISHED,
+    finish_name,
+    keep_finished,
+    lacking_told,
+    read_finished,
+    write_zip,
+)
 from clipquarry.labelling.documents import Material
 from clipquarry.labelling.project import CLIPS, Project
 from clipquarry.settings import DataRoot
@@ -69,16 +76,16 @@ class _Via:
     def down(self, request: Request, dataset: str, project: str, clip: str) -> FileResponse:
         found = self._find(request, dataset, project)
         material = found.material(clip)
+        _refuse_two(found)
         images = images_of(self._data(), material)
-        # Two people who label on their own get the clip as it was made: neither sees the other's work.
-        shown = found.result(clip)[0] if found.plan.annotators == 1 else material.clip
+        shown = found.result(clip)[0]
         with (
             disk_errors(Path(tempfile.gettempdir())),
             tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as handle,
         ):
             path = Path(handle.name)
             try:
-                write_zip(handle, shown, found.plan, images)
+                write_zip(handle, shown, found.plan, images, material.aside)
             except BaseException:
                 path.unlink()
                 raise
@@ -91,10 +98,9 @@ class _Via:
         def work() -> Response:
             found = self._find(request, dataset, project, "label")
             material = found.material(clip)
-            if found.plan.annotators != 1:
-                raise UserError("In this project two people label each clip on the page: a file cannot stand for both.")
+            _refuse_two(found)
             images = images_of(self._data(), material)
-            read, faults = read_finished(content, material.clip, found.plan)
+            read, faults = read_finished(content, material.asked(), found.plan, material.aside)
             if read is None or faults:
                 more = [f"And {len(faults) - MOST_SHOWN} more."] if len(faults) > MOST_SHOWN else []
                 told = {"sentence": f"The file is not taken. {faults[0]}", "faults": [*faults[:MOST_SHOWN], *more]}
@@ -102,7 +108,13 @@ class _Via:
             former = keep_finished(content, images, clip, found.folder / CLIPS / clip / "via.lock")
             answer: dict[str, Any] = {
                 "kept": finish_name(clip), "former": former, "boxes": len(read.project.regions), "without": len(read.unlabelled),
+                "aside": read.aside, "lacking": lacking_told(read) if read.lacking else "",
             }  # fmt: skip
             return JSONResponse(answer)
 
         return await run_in_threadpool(work)
+
+
+def _refuse_two(project: Project) -> None:
+    if project.plan.annotators != 1:
+        raise UserError("In this project two people label each clip on the page: a file cannot stand for both.")

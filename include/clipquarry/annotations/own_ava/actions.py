@@ -16,7 +16,7 @@ import yaml
 from clipquarry.annotations.action_list import MAX_ACTION, read_action_list
 from clipquarry.annotations.csv_records import visible
 from clipquarry.annotations.small_file import read_small
-from clipquarry.errors import UserError
+from clipquarry.errors import UserError, unread
 
 REGION = "FILE1_Z0_XY1"
 """VIA's anchor of an attribute that belongs to a region of a frame."""
@@ -154,7 +154,7 @@ def read_attributes(path: Path) -> dict[str, Attribute]:
     try:
         value: Any = yaml.load(read_small(path, "list of actions"), Loader=_Strict)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no YAML ({visible(str(error), 120)}): correct it.") from error
+        raise UserError(f"{path} is no YAML ({visible(unread(error), 120)}): correct it.") from error
     return attributes_of(value, str(path))
 
 

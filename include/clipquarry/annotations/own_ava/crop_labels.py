@@ -14,7 +14,15 @@ from clipquarry.annotations.own_ava.frame_boxes import Clip
 from clipquarry.annotations.own_ava.key_frames import parse_frame_name, video_problem
 from clipquarry.annotations.own_ava.placed import check_place, place_file
 from clipquarry.annotations.own_ava.refused import Refused
-from clipquarry.annotations.own_ava.via_clips import Found, LeftOut, clips_of_project, project_of_clips
+from clipquarry.annotations.own_ava.via_clips import (
+    NO_NUMBERS,
+    NO_SCORES,
+    Found,
+    LeftOut,
+    clips_of_project,
+    lost_tracks,
+    project_of_clips,
+)
 from clipquarry.annotations.own_ava.via_project import Size, project_text
 from clipquarry.annotations.own_ava.via_reading import parse_project, read_project
 from clipquarry.errors import UserError
@@ -75,16 +83,17 @@ def _finish(folder: Path, clip: Clip, measure: Callable[[Path], Size | None], do
             done.refused.append(Refused(name, why))
     numbers = {parse_frame_name(name).number for name in frames}
     there = [box for box in clip.boxes if box.frame in numbers]
+    shown = f"the frames to label are {min(numbers, default=0)} to {max(numbers, default=0)}, counted from 1"
     done.left += [
-        LeftOut(clip.name, box.frame, "a box on a frame that is not to be labelled")
+        LeftOut(clip.name, box.frame, "a box on a frame that is not to be labelled", f"{shown}: draw it there")
         for box in clip.boxes
-        if box.frame not in numbers
+        if box.frame not in numbers and box.drawn
     ]
-    for box in there:
-        done.left += [] if box.track is None else [LeftOut(clip.name, box.frame, f"track {box.track}")]
-        done.left += [] if box.score is None else [LeftOut(clip.name, box.frame, f"score {box.score}")]
+    done.left += lost_tracks(clip, there, NO_NUMBERS)
+    done.left += [
+        LeftOut(clip.name, box.frame, f"score {box.score}", NO_SCORES) for box in there if box.score is not None
+    ]
     if not any(box.labels for box in there):
-        shown = f"the frames to label are {min(numbers, default=0)} to {max(numbers, default=0)}, counted from 1"
         why = f"No box with an action lies on a frame to label ({shown}): label those frames of the crop."
         done.refused.append(Refused(clip.name, why))
         return

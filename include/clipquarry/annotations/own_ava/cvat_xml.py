@@ -80,7 +80,8 @@ def _box(box: ElementTree.Element, track: int) -> FrameBox | None:
     if frame is None or frame != int(frame):
         return None
     x1, y1, x2, y2 = corners
-    return FrameBox(int(frame) + 1, x1, y1, x2, y2, track, tuple(_actions(box)))
+    drawn = box.get("keyframe") != "0"  # CVAT writes a box for each frame between two that somebody drew
+    return FrameBox(int(frame) + 1, x1, y1, x2, y2, track, tuple(_actions(box)), drawn=drawn)
 
 
 def _actions(box: ElementTree.Element) -> Iterator[str]:

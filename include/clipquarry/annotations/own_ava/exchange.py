@@ -17,7 +17,15 @@ from clipquarry.annotations.own_ava.key_frames import parse_frame_name, video_pr
 from clipquarry.annotations.own_ava.label_folder import folder_texts, read_folder
 from clipquarry.annotations.own_ava.label_studio import frames_text, read_label_studio
 from clipquarry.annotations.own_ava.refused import Refused
-from clipquarry.annotations.own_ava.via_clips import Found, LeftOut, clips_of_project, project_of_clips
+from clipquarry.annotations.own_ava.via_clips import (
+    NO_NUMBERS,
+    NO_SCORES,
+    Found,
+    LeftOut,
+    clips_of_project,
+    lost_tracks,
+    project_of_clips,
+)
 from clipquarry.annotations.own_ava.via_project import Size, project_text
 from clipquarry.annotations.own_ava.via_reading import parse_project, read_project
 from clipquarry.errors import UserError
@@ -274,8 +282,10 @@ def _left(kind: str, clips: Sequence[Clip], scores: bool) -> Iterator[LeftOut]:
     for clip in clips:
         for box in clip.boxes:
             if kind == "yolo" and box.labels:
-                yield LeftOut(clip.name, box.frame, f"actions {', '.join(box.labels)}")
-            if box.track is not None and (kind == "via" or (kind == "yolo" and not scores)):
-                yield LeftOut(clip.name, box.frame, f"track {box.track}")
+                what = f"actions {', '.join(box.labels)}"
+                yield LeftOut(clip.name, box.frame, what, "YOLO's texts have boxes alone")
             if box.score is not None and kind != "coco" and not (kind == "yolo" and scores):
-                yield LeftOut(clip.name, box.frame, f"score {box.score}")
+                why = "--scores writes them" if kind == "yolo" else NO_SCORES
+                yield LeftOut(clip.name, box.frame, f"score {box.score}", why)
+        if kind == "via" or (kind == "yolo" and not scores):
+            yield from lost_tracks(clip, clip.boxes, NO_NUMBERS if kind == "via" else "--scores writes them")

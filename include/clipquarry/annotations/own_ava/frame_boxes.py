@@ -20,7 +20,10 @@ EDGE = 1.0
 
 
 class FrameBox(NamedTuple):
-    """A box: ``frame`` from 1, corners in pixels, ``track`` from 0 or None, ``labels`` the names of its actions, ``score`` 0..1."""
+    """A box: ``frame`` from 1, corners in pixels, ``track`` from 0 or None, ``labels`` the names of its actions, ``score`` 0..1.
+
+    ``drawn``: False where a tool made it up between two boxes of a track.
+    """
 
     frame: int
     x1: float
@@ -30,6 +33,7 @@ class FrameBox(NamedTuple):
     track: int | None = None
     labels: tuple[str, ...] = ()
     score: float | None = None
+    drawn: bool = True
 
 
 @dataclass

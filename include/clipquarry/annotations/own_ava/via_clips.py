@@ -19,11 +19,27 @@ _TEXTS = (Kind.TEXT, Kind.IMAGE)
 
 
 class LeftOut(NamedTuple):
-    """What a format cannot carry: of which clip and frame (from 1), and what."""
+    """What does not come through: of which clip and frame (from 1), what, and why."""
 
     clip: str
     frame: int
     what: str
+    why: str
+
+
+NO_NUMBERS = "a VIA project has no numbers of people: a run gives them, by its tracks or by the overlap of boxes"
+NO_SCORES = "the format has no scores"
+
+
+def lost_tracks(clip: Clip, boxes: Iterable[FrameBox], why: str) -> list[LeftOut]:
+    """The tracks of ``boxes`` as they are lost, box by box; not those of one box, which say of nobody who he is elsewhere."""
+    boxes = list(boxes)
+    many = Counter(box.track for box in boxes)
+    return [
+        LeftOut(clip.name, box.frame, f"track {box.track}", why)
+        for box in boxes
+        if box.track is not None and many[box.track] > 1
+    ]
 
 
 @dataclass
@@ -74,7 +90,12 @@ def clips_of_project(project: Project, where: str, size_of: Callable[[str], Size
                 continue
             clip.boxes.append(box)
             found.left += [
-                LeftOut(clip.name, number, f"text of {visible(project.attributes[one].name, 40)!r}")
+                LeftOut(
+                    clip.name,
+                    number,
+                    f"text of {visible(project.attributes[one].name, 40)!r}",
+                    "only choices are actions",
+                )
                 for one, text in region.choices.items()
                 if text and project.attributes[one].kind in _TEXTS
             ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,7 +17,7 @@ from clipquarry.annotations.own_ava.actions import REGION, Attribute, Kind
 from clipquarry.annotations.own_ava.refused import Refused, number
 from clipquarry.annotations.own_ava.via_project import CREATED, IMAGE, RECTANGLE, Project, Region, Size, ViaFile
 from clipquarry.annotations.small_file import read_small
-from clipquarry.errors import UserError
+from clipquarry.errors import UserError, unread
 
 _EDGE = 1
 """Pixels by which a box may leave the frame."""
@@ -34,24 +34,34 @@ class Reading:
     refused: list[Refused] = field(default_factory=list)
     unlabelled: list[str] = field(default_factory=list)
     """Keys of sound regions without any chosen action: kept in ``project``, and no rows come of them."""
+    lacking: list[str] = field(default_factory=list)
+    """Expected frames that the project does not have."""
+    aside: int = 0
+    """Regions on frames that are no longer asked for: not in ``project``."""
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is refused and every region has an action."""
-        return not self.refused and not self.unlabelled
+        """Whether nothing is refused or lacking and every region has an action."""
+        return not (self.refused or self.unlabelled or self.lacking)
 
 
 def read_project(
-    path: Path, *, frames: Sequence[str] | None = None, sizes: Sizes | None = None, boxes_only: bool = False
+    path: Path,
+    *,
+    frames: Sequence[str] | None = None,
+    sizes: Sizes | None = None,
+    boxes_only: bool = False,
+    aside: Collection[str] = (),
 ) -> Reading:
     """The project in a file. ``frames``: the names that file 1, 2, … must have; ``sizes``: to hold boxes to their frame.
 
+    ``aside``: frames that the project may have besides, because they were once asked for; without them the files count from 1 again.
     ``boxes_only``: for a project of boxes without actions, as of detections to correct; regions' choices are not read.
 
     Raises :class:`UserError` for a file that is no project at all; all else stands in the result.
     """
     return parse_project(
-        read_small(path, "labelling project"), path.name, frames=frames, sizes=sizes, boxes_only=boxes_only
+        read_small(path, "labelling project"), path.name, frames=frames, sizes=sizes, boxes_only=boxes_only, aside=aside
     )
 
 
@@ -62,17 +72,18 @@ def parse_project(
     frames: Sequence[str] | None = None,
     sizes: Sizes | None = None,
     boxes_only: bool = False,
+    aside: Collection[str] = (),
 ) -> Reading:
     """As :func:`read_project`, of a file's content; ``name`` is the file's, for sentences."""
     try:
         value = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{name} is no JSON ({visible(str(error), 120)}): export the project again.") from error
+        raise UserError(f"{name} is no JSON ({visible(unread(error), 120)}): export the project again.") from error
     parts = ("attribute", "file", "metadata", "view")
     lacking = [one for one in parts if not isinstance(value, dict) or not isinstance(value.get(one), dict)]
     if lacking:
         raise UserError(f"{name} is no VIA 3 project, because {lacking[0]!r} is missing: export it as a VIA 3 project.")
-    return _Reader(name, sizes, boxes_only).read(value, frames)
+    return _Reader(name, sizes, boxes_only).read(value, frames, aside)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -87,6 +98,32 @@ def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number")
 
 
+def _without(project: Project, views: Collection[str]) -> Project:
+    """The project without some views, their files and regions."""
+    kept = {view: files for view, files in project.views.items() if view not in views}
+    out = {files[0] for view, files in project.views.items() if view in views}
+    return Project(
+        project.attributes,
+        {key: one for key, one in project.files.items() if key not in out},
+        kept,
+        {key: one for key, one in project.regions.items() if one.view not in views},
+        project.name,
+        project.created,
+    )
+
+
+def _numbered(project: Project, frames: Sequence[str]) -> Project:
+    """The project with files and views that count from 1, in the order of ``frames``; others follow."""
+    place = {name: at for at, name in enumerate(frames)}
+    views = sorted(project.views, key=lambda view: place.get(project.files[project.views[view][0]].name, len(place)))
+    number = {view: str(at) for at, view in enumerate(views, 1)}
+    files = {number[view]: project.files[project.views[view][0]] for view in views}
+    regions = {key: one._replace(view=number[one.view]) for key, one in project.regions.items()}
+    return Project(
+        project.attributes, files, {one: (one,) for one in number.values()}, regions, project.name, project.created
+    )
+
+
 class _Reader:
     def __init__(self, name: str, sizes: Sizes | None, boxes_only: bool) -> None:
         self.name, self.boxes_only = name, boxes_only
@@ -96,15 +133,19 @@ class _Reader:
     def refuse(self, what: str, why: str) -> None:
         self.refused.append(Refused(f"{self.name}, {what}" if what else self.name, why))
 
-    def read(self, value: dict[str, Any], frames: Sequence[str] | None) -> Reading:
+    def read(self, value: dict[str, Any], frames: Sequence[str] | None, aside: Collection[str]) -> Reading:
         attributes = {key: one for key, given in value["attribute"].items() if (one := self.attribute(key, given))}
         project = Project(attributes, self.files(value["file"]))
         self.views(value["view"], project)
         self.head(value.get("project"), project)
-        if frames is not None:
-            self.expected(frames, project)
-        unlabelled = []
+        out = {view for view, files in project.views.items() if project.files[files[0]].name in aside}
+        shown = _without(project, out) if out else project
+        lacking = [] if frames is None else self.expected(frames, shown, moved=bool(out))
+        unlabelled, left = [], 0
         for key, given in value["metadata"].items():
+            if isinstance(given, dict) and str(given.get("vid")) in out:
+                left += 1
+                continue
             region = self.region(key, given, project)
             if region is not None:
                 project.regions[key] = region
@@ -112,7 +153,9 @@ class _Reader:
                     chosen for one, chosen in region.choices.items() if attributes[one].kind in _CHOICES
                 ):
                     unlabelled.append(key)
-        return Reading(project, self.refused, unlabelled)
+        if out:
+            project = _numbered(_without(project, out), frames or ())
+        return Reading(project, self.refused, unlabelled, lacking, left)
 
     def head(self, given: object, project: Project) -> None:
         given = given if isinstance(given, dict) else {}
@@ -192,21 +235,19 @@ class _Reader:
             else:
                 project.views[key] = (str(ids[0]),)
 
-    def expected(self, frames: Sequence[str], project: Project) -> None:
-        have = [one.name for one in project.files.values()]
-        for name in frames:
-            if name not in have:
-                self.refuse(
-                    "", f"The frame {visible(name, 80)} is missing: start again from the project you were given."
-                )
+    def expected(self, frames: Sequence[str], project: Project, *, moved: bool) -> list[str]:
+        """The frames that are not there. ``moved``: numbers say nothing, because the project has frames of before."""
+        have = {one.name for one in project.files.values()}
+        lacking = [name for name in frames if name not in have]
         for key, one in list(project.files.items()):
             if one.name not in frames:
                 self.refuse(f"file {key!r}", f"{visible(one.name, 80)} is no frame to label of this crop: remove it.")
-            elif key != str(frames.index(one.name) + 1):
+            elif not (moved or lacking) and key != str(frames.index(one.name) + 1):
                 self.refuse(
                     f"file {key!r}",
                     f"{one.name} should be file {frames.index(one.name) + 1}: its labels are taken by its name, so nothing is lost.",
                 )
+        return lacking
 
     def region(self, key: str, given: object, project: Project) -> Region | None:
         what = f"region {visible(key, 40)!r}"

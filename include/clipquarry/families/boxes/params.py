@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import ClassVar, Literal
+from pathlib import PurePath
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -113,6 +114,18 @@ class DetectParams(BoxParams):
                 f"The detector small gives few people more than {_LOW}, and 'score' is {self.score} here: also set score=0.3, "
                 "or a score of your own."
             )
+
+    def in_lock(self) -> dict[str, Any]:
+        """Without paths, which differ from machine to machine."""
+        if not self.detects:
+            return super().in_lock()
+        mmdet = {
+            "detector_config": PurePath(self.detector_config).name,
+            "detector_checkpoint": PurePath(self.detector_checkpoint).name,
+            "half": self.half,
+        }
+        told = {"detector": self.detector, "score": self.score, "frame_offset": self.frame_offset}
+        return {**super().in_lock(), **told, **(mmdet if self.detector == "mmdet" else {})}
 
     def names(self) -> Iterator[Named]:
         yield from super().names()

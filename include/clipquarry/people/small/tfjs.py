@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clipquarry.errors import UserError
+from clipquarry.errors import UserError, unread
 
 _TYPES = {"float32": "<f4", "int32": "<i4"}
 _MAX_NODES = 20_000
@@ -72,7 +72,7 @@ def read_graph(described: bytes, values: bytes, what: str) -> Graph:
         outputs = tuple(name.partition(":")[0] for name in document["signature"]["outputs"])
         return Graph(_in_order(nodes, outputs, weights), weights, outputs)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error) as error:
-        text = f"{type(error).__name__}: {str(error)[:200]}"
+        text = f"{type(error).__name__}: {unread(error)[:200]}"
         raise UserError(f"{what} is no graph model of TensorFlow.js ({text}): fetch it again.") from None
 
 

@@ -66,7 +66,8 @@ export class Session {
     const found = states.byFrame(this.view, this.frames);
     this.seconds = this.frames.map((frame) => found.get(frame.name));
     this.doubled = states.doubles(this.view, found);
-    this.disputed = states.conflicts(this.view);
+    const here = new Set(this.seconds.flat());
+    this.disputed = states.conflicts(this.view).filter((one) => one.region === states.CLIP || here.has(one.region));
     if (!this.people.includes(this.chosen)) this.chosen = this.people[0] ?? null;
     if (this.picture && this.loaded) this.paint();
     this.draw(this);
@@ -200,7 +201,7 @@ export class Session {
 
   async addBox(box) {
     const region = `n-${newName()}`;
-    const number = edit.freeNumber(this.view, this.seconds.flat());
+    const number = edit.freeNumber(this.view, Object.keys(this.view.regions).filter((one) => states.isAlive(this.view, one)));
     await this.write("add", [[region, "frame", this.frame.name], [region, "box", box], [region, "track", number]]);
     this.choose(region);
     $("stage").focus();

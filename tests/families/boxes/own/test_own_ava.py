@@ -6,17 +6,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from box_world import BoxWorld
 from clipquarry.annotations.own_ava.crop_labels import MIDDLE
 from clipquarry.annotations.own_ava.final_files import copy_split, write_split
 from clipquarry.annotations.own_ava.label_rows import LabelRow
 from clipquarry.annotations.own_ava.person_ids import PersonRow
 from clipquarry.datasets.load import find_spec
-from clipquarry.errors import UserError
-from clipquarry.families.boxes.own.crops import divide, raw_videos
+from clipquarry.errors import GateBlocked, UserError
+from clipquarry.families.boxes.checks import CHECKS
+from clipquarry.families.boxes.own.crops import divide, raw_videos, read_annotations, wanted_crops
+from clipquarry.families.boxes.own.jobs import plan
 from clipquarry.families.boxes.own.key_frames import _link, choose
+from clipquarry.families.boxes.own.margins import check_margins, without_labels
 from clipquarry.families.boxes.own.params import CropsParams
+from clipquarry.families.boxes.own.stages import run_gate
 from clipquarry.families.boxes.own.tracks import _read
-from clipquarry.files import sha256_of
+from clipquarry.families.boxes.params import VideosParams
+from clipquarry.files import read_json, sha256_of
+from clipquarry.microseconds import SECOND
+from clipquarry.pipeline.params import RunParams
 from clipquarry.settings import DataRoot
 
 
@@ -87,6 +95,65 @@ def test_val_is_a_copy_of_train_only_if_asked_for(tmp_path: Path) -> None:
     assert (tmp_path / "val.csv").read_bytes() == b"1,2,0.125,0,1,0.5,3,0\r\n", "the reference's form"
     assert (tmp_path / "val_excluded_timestamps.csv").read_bytes() == b""
     assert (tmp_path / "dense_proposals_val.pkl").read_bytes() == (tmp_path / "dense_proposals_train.pkl").read_bytes()
+
+
+def test_no_raw_video_that_can_be_used_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "custom_ava/videos").mkdir(parents=True)
+    (tmp_path / "custom_ava/videos/my clip.mp4").touch()
+    with pytest.raises(
+        UserError, match=r"\(1\) can be used: the first is 'my clip\.mp4', .* white space.*: rename its file\."
+    ):
+        wanted_crops(BoxWorld(tmp_path).context("custom_ava", "one"))
+
+
+def test_a_line_that_is_no_crop_is_told_as_one_of_one_s_own_list(tmp_path: Path) -> None:
+    root = tmp_path / "custom_ava"
+    root.mkdir()
+    (root / "crops.csv").write_text("a.mp4,0,10\nmy clip.mp4,0,10\n")
+    ctx = BoxWorld(tmp_path).context("custom_ava", "one", detector="hog", val_share=0.0)
+    read_annotations(ctx)
+    with pytest.raises(GateBlocked):
+        run_gate(ctx, "annotations")
+    checks = {one["id"]: one for one in read_json(ctx.place.gate("annotations"))["checks"]}
+    assert not checks["own.crops"]["success"] and "annotations.rejected" not in checks
+    (check,) = (one for one in CHECKS if one.id == "own.crops")
+    assert "renamed" in check.advice and "published" not in check.advice
+
+
+def test_a_margin_that_leaves_nothing_to_label_stops_the_run_before_anything_is_cut(tmp_path: Path) -> None:
+    root = tmp_path / "custom_ava"
+    root.mkdir()
+    (root / "crops.csv").write_text("a.mp4,0,4,whole\na.mp4,9,3,short\na.mp4,20,3.5,\n")
+    ctx = BoxWorld(tmp_path).context("custom_ava", "one", detector="hog", val_share=0.0)
+    read_annotations(ctx)
+    with pytest.raises(UserError, match=r"2 of 3 crops \(short, 3\) have no .*margin=2.* at least 4 s long"):
+        check_margins(ctx)
+    check_margins(BoxWorld(tmp_path).context("custom_ava", "one", detector="hog", val_share=0.0, margin=1))
+    check_margins(BoxWorld(tmp_path).context("custom_ava", "one", proposals="none", val_share=0.0, frames=False))
+    later = BoxWorld(tmp_path).context("custom_ava", "one", detector="hog", val_share=0.0, margin=1, first_key=2)
+    with pytest.raises(UserError, match=r"margin=1 and first_key=2 leaves none"):
+        check_margins(later)
+    assert [*without_labels([("x", 5 * SECOND)], CropsParams())] == []
+    with pytest.raises(UserError, match="no key frame to label"):
+        plan(ctx)
+
+
+def test_the_lock_names_every_parameter_that_changes_what_is_released() -> None:
+    """Each one is in it, or in what the lock has a checksum of, or says only when, how fast or whom to ask."""
+    whole = CropsParams(
+        labels=True, flow=True, detector="mmdet", detector_config="/a/b/c.py", detector_checkpoint="/a/w.pth"
+    )
+    told = whole.in_lock()
+    assert told["detector_config"] == "c.py" and told["detector_checkpoint"] == "w.pth", "no path of one machine"
+    in_list = {"crops", "start", "seconds", "val_share", "val_videos", "seed", "videos"}
+    in_release = {"labels", "actions", "proposals", "frames", "flow"}
+    only_how = {"imbalance", "label_days", "detector_sha256", "detector_batch", "device"}
+    own = {*CropsParams.model_fields} - {*RunParams.model_fields}
+    assert own == {*told} | in_list | in_release | only_how
+    assert CropsParams(labels=True, val_is_train=True).in_lock() != CropsParams(labels=True).in_lock()
+    assert CropsParams(detector="hog").in_lock()["detector"] == "hog"
+    assert {*CropsParams(proposals="none").in_lock()} == {"fps", "first_key", "margin"}
+    assert VideosParams().in_lock() == {} and VideosParams(proposals="detect").in_lock()["score"] == 0.7
 
 
 def test_raw_videos_of_folders(tmp_path: Path) -> None:

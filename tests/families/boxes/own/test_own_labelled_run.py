@@ -71,7 +71,7 @@ def test_people_label_on_the_page_and_the_run_goes_on(data: DataRoot) -> None:
         assert len(material.strips) == 2 and all((data.root / path).is_file() for path in paths)
         assert all(len(strip) >= 10 for strip in material.strips.values())
 
-    waits = BoxWorld(data.root).context(SAMPLE.dataset, "one", **PARAMS, wait_days=30)
+    waits = BoxWorld(data.root).context(SAMPLE.dataset, "one", **PARAMS, label_days=30)
     with pytest.raises(WaitUntil) as waited:
         run_stage("labels", waits)
     assert waited.value.page == "/clipquarry-labelling/p/custom_ava/labels/"

@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clipquarry.annotations.own_ava.placed import write_table
+from clipquarry.families.boxes.own.counts import BY_ONE, LABELLED, TO_SETTLE, WAITING, WRONG, CropLabels, write_counts
+from clipquarry.families.boxes.own.two_people import COLUMNS
 from clipquarry.families.boxes.report.own_collect import collect_own
 from clipquarry.families.boxes.report.own_data import OwnAction
 from clipquarry.families.boxes.report.own_words import ENOUGH, advice, balance
@@ -180,3 +183,30 @@ def test_advice_for_each_kind_of_rare_action() -> None:
     assert list(advice(actions, ["val"])) == []
     assert "is a copy of train" in list(advice(actions, ["train"], copied=True))[-1]
     assert "and 28 more" in next(advice([_action(f"n{number}", 0) for number in range(40)], ["train"]))
+
+
+def test_of_two_annotators_it_says_what_waits_for_whom_and_how_far_they_agree(tmp_path: Path) -> None:
+    made = MadeOwn(tmp_path, crops={"a": "train", "b": "train", "c": "val", "d": "val", "e": "val"})
+    made.key_frames()
+    params = {"fps": FPS, "margin": 1, "labels": True, "annotators": 2}
+    MadeBoxes(made.folder).facts(dataset="custom_ava", run="one", kind="full", params=params)
+    states = [LABELLED, BY_ONE, TO_SETTLE, WAITING, WRONG]
+    found = [CropLabels(name, made.crops[name], state, 2) for name, state in zip(made.crops, states, strict=True)]
+    write_counts(made.place, ("train", "val"), made.attributes, [], found)
+    numbers = [
+        ("1", "posture", "stand", 2, 1200, 1, 20, 5, 10, 15, "0.7", "0.4"),
+        ("2", "posture", "<i>w", 2, 1200, 1, 0, 0, 0, 50, "1.0", ""),
+    ]
+    write_table(made.place.agreement, COLUMNS, numbers)
+    value, text = written(made)
+    assert [(one["labelled"], one["by_one"], one["to_settle"], one["waiting"], one["wrong"]) for one in value["splits"]] == [
+        (1, 1, 0, 0, 0), (0, 0, 1, 1, 1),
+    ]  # fmt: skip
+    assert "1 crop waits for both, 1 for the second." in text and "Compare and settle 1 crop on the page" in text
+    assert "Move the finished projects of 1 crop away" in text and "NAME_finish.json" not in text
+    assert "1,200 boxes that both have, on 2 crops on which both are done; 1 that only one of them has is not." in text
+    assert "stand posture 0.40 70 % 20 5 10 15" in text and "<i>w posture – 100 % 0 0 0 50" in text
+    assert value["agreement"]["actions"][1]["kappa"] is None
+    made.place.agreement.write_text("action\n1\n")
+    value, text = written(made)
+    assert value["agreement"] is None and "agreement.csv cannot be read" in text

@@ -18,6 +18,8 @@ from clipquarry.families.boxes.own.to_label import ToLabel
 
 LABELLED, WAITING, WRONG = "labelled", "waiting", "to correct"
 """What came of a crop: all of it was read, there is no finished project yet, or something in it is wrong."""
+BY_ONE, TO_SETTLE = "labelled by one", "to settle"
+"""Of two annotators' crops besides: it waits for the second, or for somebody who settles how the two differ."""
 CROP_COLUMNS = ("name", "split", "state", "key_frames", "with_labels", "boxes", "without_action")
 ACTION_COLUMNS = ("action", "group", "name")
 """Before a column a split, with the number of its labels."""
@@ -37,14 +39,18 @@ class CropLabels(NamedTuple):
     without_action: int = 0
 
 
-def crop_labels(one: ToLabel, found: Labelled | object) -> CropLabels:
-    """``found``: what was said of it, or anything else where that is refused or not there."""
+def crop_labels(
+    one: ToLabel, found: Labelled | object, otherwise: str = WAITING, *, growing: bool = False
+) -> CropLabels:
+    """``found``: what was said of it, or anything else where that is refused or not there: its state is then ``otherwise``, or
+    :data:`WRONG` where there is a finished project. ``growing``: somebody still writes its file.
+    """
     frames = len(one.frames)
     if isinstance(found, Labelled):
         regions = found.project.regions.values()
         views = {region.view for region in regions if any(region.choices.values())}
         return CropLabels(one.crop, one.split, LABELLED, frames, len(views), len(regions), found.without)
-    return CropLabels(one.crop, one.split, WRONG if one.finish.is_file() else WAITING, frames)
+    return CropLabels(one.crop, one.split, WRONG if one.finish.is_file() and not growing else otherwise, frames)
 
 
 def write_counts(

@@ -81,6 +81,10 @@ def wanted_crops(ctx: RunContext) -> list[Crop | RejectedRow]:
         nothing = UserError(told)
         nothing.places = (own.parent, *folders)
         raise nothing
+    refused = [row for row in rows if isinstance(row, RejectedRow)]
+    if len(refused) == len(rows):
+        why = f"the first is {refused[0].raw!r}, and {refused[0].sentence}"
+        raise UserError(f"None of the raw videos ({len(rows)}) can be used: {why}.")
     return rows
 
 

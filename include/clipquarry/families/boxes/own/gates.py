@@ -40,7 +40,7 @@ def of_crops(spec: DatasetSpec, run: RunTables, data: DataRoot, params: GatePara
     usable = pick(catalog, catalog["status"] != REJECTED)
     yield not_empty(usable)
     yield split_rows(usable, params)
-    yield all_rows(catalog, catalog["status"] != REJECTED, params)
+    yield all_rows(catalog, catalog["status"] != REJECTED, params, rejected="own.crops")
     yield _names(spec, usable)
     yield _other_splits(usable)
 

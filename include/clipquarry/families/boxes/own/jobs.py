@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from clipquarry.families.boxes.jobs import frames_params
+from clipquarry.families.boxes.own.label_page import check_annotators
+from clipquarry.families.boxes.own.margins import check_margins
 from clipquarry.families.boxes.own.params import CropsParams
 from clipquarry.families.boxes.own.tracks import how_long
 from clipquarry.pipeline.context import RunContext
@@ -20,6 +22,7 @@ def crop_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
         **frames_params(ctx.spec), "fps": chosen.fps,
         "flow": chosen.flow, "flow_type": chosen.flow_type, "flow_tool": chosen.flow_tool,
     }  # fmt: skip
+    check_margins(ctx)
     plan.estimate["sentences"] += how_long(ctx, plan)
     return {
         "fetch": fetch_jobs(ctx, plan, names="own"),
@@ -28,5 +31,6 @@ def crop_jobs(ctx: RunContext, plan: Plan) -> dict[str, list[Job]]:
 
 
 def plan(ctx: RunContext) -> dict[str, Any]:
-    """See :func:`clipquarry.pipeline.stage.plan`."""
+    """See :func:`clipquarry.pipeline.stage.plan`. Raises UserError where the labels could not be read as they are asked for."""
+    check_annotators(ctx)
     return make_plan(ctx, write_jobs=crop_jobs)

@@ -13,6 +13,8 @@ from pathlib import Path
 from clipquarry.annotations.own_ava.actions import Attributes
 from clipquarry.annotations.own_ava.key_frames import frame_name, frame_of
 from clipquarry.annotations.own_ava.via_project import Project as ViaProject
+from clipquarry.annotations.own_ava.via_reading import read_project
+from clipquarry.errors import UserError
 from clipquarry.families.boxes.own.params import CropsParams
 from clipquarry.families.boxes.own.proposal_ids import ids_of_proposals
 from clipquarry.families.boxes.own.run_files import OwnFiles
@@ -23,7 +25,7 @@ from clipquarry.label_exchange.via import clip_of, groups_of
 from clipquarry.labelling.documents import Material, Plan, material_from
 from clipquarry.labelling.project import CLIP, CLIPS, Project
 from clipquarry.labelling.project import PROJECT as PROJECT_FILE
-from clipquarry.labelling.renewal import renew
+from clipquarry.labelling.renewal import annotators_problem, renew
 from clipquarry.manifest import read_rows, read_table
 from clipquarry.microseconds import SECOND
 from clipquarry.pipeline.context import RunContext
@@ -31,10 +33,16 @@ from clipquarry.pipeline.context import RunContext
 PROJECT = "labels"
 STRIP = 30
 """Images of the film around a key frame, about; of faster frames some are left out."""
-_GUIDE = (
+_WORK = (
     "Say what each person does, in each second. Draw whoever has no box, and delete boxes of nobody. Say of each clip that it is "
-    "done (F): the run goes on when all are."
+    "done (F): "
 )
+_GUIDES = {
+    1: f"{_WORK}the run goes on when all are.",
+    2: f"{_WORK}two people label each clip on their own. When both are done, compare what they said and settle the differences; the run "
+    "goes on when all clips are settled.",
+}
+"""By the number of annotators."""
 
 
 def page_of(dataset: str) -> str:
@@ -52,11 +60,19 @@ def known_project(ctx: RunContext) -> Project | None:
     return Project(folder) if (folder / PROJECT_FILE).is_file() else None
 
 
+def check_annotators(ctx: RunContext) -> None:
+    """Raise UserError where the labelling project was begun with another number of annotators: early, and not after hours."""
+    chosen = ctx.chosen(CropsParams)
+    if chosen.labels and (problem := annotators_problem(project_folder(ctx), chosen.annotators)):
+        raise UserError(problem)
+
+
 def renew_page(ctx: RunContext, crops: Sequence[tuple[ToLabel, ViaProject]], attributes: Attributes) -> tuple[str, ...]:
     """Make the labelling project of crops with their proposals, or let the one that is there fit. Sentences about what does not."""
     sources = _sources(ctx, ctx.chosen(CropsParams).fps)
     told = [sentence for one, _ in crops if (sentence := _move_finished(ctx, one, sources[one.crop]))]
-    plan = Plan(f"{ctx.spec.title}: labels", groups_of(attributes), 1, _GUIDE)
+    annotators = ctx.chosen(CropsParams).annotators
+    plan = Plan(f"{ctx.spec.title}: labels", groups_of(attributes), annotators, _GUIDES[annotators])
     everything = set(read_table(ctx.catalog, ["clip_id"])["clip_id"].to_pylist())
     return (*told, *renew(project_folder(ctx), plan, list(_materials(ctx, crops)), known=everything).told)
 
@@ -68,14 +84,25 @@ def _move_finished(ctx: RunContext, one: ToLabel, now: str) -> str:
     place = project_folder(ctx) / CLIPS / one.crop / CLIP
     if not one.finish.is_file() or not place.is_file():
         return ""
-    before = material_from(read_json(place), str(place)).source
+    known = material_from(read_json(place), str(place))
+    before, named = known.source, _frames_in(one.finish)
     if not before or before == now:
         return ""
+    if named <= set(one.frames) and named - {frame.name for frame in known.clip.frames}:
+        return ""  # of these very frames, and not of those before: a person put it back
     aside = one.finish.with_name(f"{one.finish.stem}.{datetime.now(UTC):%Y%m%dT%H%M%S}.json")
     one.finish.rename(aside)
     return (
         f"The crop {one.crop} shows {now}, and was labelled as {before}: {one.finish.name} was moved to {aside.name}."
     )
+
+
+def _frames_in(finish: Path) -> set[str]:
+    """Names of the frames of a finished project; none of a damaged one."""
+    try:
+        return {file.name for file in read_project(finish).project.files.values()}
+    except UserError:
+        return set()
 
 
 def _materials(ctx: RunContext, crops: Sequence[tuple[ToLabel, ViaProject]]) -> Iterator[Material]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ from clipquarry.pipeline.params import Named, RunParams, idle
 
 _WHICH = ("crops", "start", "seconds")
 _KEYS = ("first_key", "margin")
-_LABELS = ("labels", "actions", "form", "imbalance")
+_LABELS = ("labels", "annotators", "actions", "form", "imbalance")
 _TRACK = ("tracker", "track_every", "track_join")
 _SPLIT = ("val_share", "val_videos", "seed", "val_is_train")
 
@@ -27,7 +27,7 @@ class CropsParams(DetectParams):
         "What to prepare": (*_WHICH, *_SPLIT),
         "What to make": ("fps", *_KEYS),
         "People": ("proposals", *_TRACK),
-        "Labels": _LABELS,
+        "Labels": ("labels", "label_days", *_LABELS[1:]),
     }
     groups: ClassVar[tuple[tuple[str, ...], ...]] = (
         *RunParams.groups, _WHICH, _SPLIT, ("frames", "fps", *_KEYS, *FlowParams.flow_names), (*DetectParams.groups[-1], *_TRACK), _LABELS,
@@ -87,9 +87,20 @@ class CropsParams(DetectParams):
 
     labels: bool = Field(
         default=False,
-        description="Also make a project to label on the labelling page, and one of VIA 3 for each crop, and wait (wait_days) until people "
+        description="Also make a project to label on the labelling page, and one of VIA 3 for each crop, and wait (label_days) until people "
         "have labelled all crops in one of the two ways.",
     )
+    label_days: float = Field(
+        default=0, ge=0, le=365,
+        description="Days to wait until people have labelled all crops, with labels=true. The wait occupies no worker. 0: the run ends, and "
+        "says what is not labelled.",
+    )  # fmt: skip
+    annotators: int = Field(
+        default=1, ge=1, le=2,
+        description="How many people label each clip. With 2 they work on their own, on the labelling page, and see nothing of each other's "
+        "work; the run goes on when both have labelled every clip and their differences are settled there, and says how far they agree. "
+        "The number stays once anybody has begun.",
+    )  # fmt: skip
     actions: str = Field(
         default="",
         description="The list of actions to label: a .pbtxt, or YAML of groups with their actions and keys. Empty: actions.yaml or "
@@ -140,11 +151,26 @@ class CropsParams(DetectParams):
             yield from idle(_TRACK[1:], chosen, "set tracker=clip")
         if not self.labels:
             yield from idle(("form", "val_is_train"), chosen, "set labels=true")
-            yield from idle(("actions", "imbalance", "track_join"), chosen, "set labels=true")
+            yield from idle(("actions", "annotators", "imbalance", "track_join"), chosen, "set labels=true")
         elif not self.frames:
             yield "Key frames are labelled, and frames=false makes none: leave one of the two out."
         if not self.frames:
             yield from idle(("fps", *_KEYS), chosen, "set frames=true")
+
+    def in_lock(self) -> dict[str, Any]:
+        """The crops and their splits stand in the list that the lock has a checksum of, but for what val_is_train makes of it."""
+        told: dict[str, Any] = {}
+        if self.frames:
+            told |= {"fps": self.fps, "first_key": self.first_key, "margin": self.margin}
+        if self.frames and self.flow:
+            told |= {"flow_type": self.flow_type, "flow_tool": self.flow_tool}
+        if self.tracks:
+            told |= {"tracker": self.tracker, "track_every": self.track_every}
+        if self.labels:
+            told |= {"val_is_train": self.val_is_train, "form": self.form, "annotators": self.annotators}
+        if self.tracks and self.labels:
+            told["track_join"] = self.track_join
+        return {**super().in_lock(), **told}
 
     def names(self) -> Iterator[Named]:
         yield from super().names()

@@ -7,6 +7,8 @@
     own/label_problems.csv      what of the labels is missing or wrong: where,why
     own/label_crops.csv         what came of each crop to label: name,split,state,key_frames,with_labels,boxes,without_action
     own/labels_per_action.csv   labels of each action: action,group,name and a column a split; of the crops that are labelled so far
+    own/set_aside.csv           labels on the page of frames that are no longer asked for: name,frame,x,y,width,height,action
+    own/agreement.csv           how far two annotators agree on each action; only where two label each clip
     own/labels.csv              the rows of all labelled boxes: name,second,x1,y1,x2,y2,action,split
     own/via_projects.zip        what people labelled as finished projects of VIA 3, one a crop
     own/people.csv              one row a labelled box: the person's id, and where it comes from
@@ -66,6 +68,10 @@ class OwnFiles:
         return self.root / _FOLDER / "label_problems.csv"
 
     @property
+    def set_aside(self) -> Path:
+        return self.root / _FOLDER / "set_aside.csv"
+
+    @property
     def labels_per_action(self) -> Path:
         """Columns of :data:`clipquarry.families.boxes.own.counts.ACTION_COLUMNS`, and a split each."""
         return self.root / _FOLDER / "labels_per_action.csv"
@@ -74,6 +80,11 @@ class OwnFiles:
     def label_crops(self) -> Path:
         """Columns of :data:`clipquarry.families.boxes.own.counts.CROP_COLUMNS`."""
         return self.root / _FOLDER / "label_crops.csv"
+
+    @property
+    def agreement(self) -> Path:
+        """Columns of :data:`clipquarry.families.boxes.own.two_people.COLUMNS`."""
+        return self.root / _FOLDER / "agreement.csv"
 
     @property
     def frames(self) -> Path:

@@ -61,8 +61,9 @@ def release(ctx: RunContext) -> str:
     if place.labels.exists():
         files |= {"labels.csv": place.labels, "people.csv": place.people, "via_projects.zip": place.via_projects}
         files["labels_per_action.csv"] = place.labels_per_action
-        if place.untracked.exists():
-            files["untracked.csv"] = place.untracked
+        for file in (place.untracked, place.agreement):
+            if file.exists():
+                files[file.name] = file
         files |= {file.name: file for file in final_files(ctx)}
     for split in BoxFiles(ctx.folder).proposal_splits():
         files[proposal_file(ctx, split).name] = proposal_file(ctx, split)

@@ -64,8 +64,12 @@ def untracked(ctx: RunContext, crops: Iterable[str]) -> Iterator[tuple[str, str]
     """The ``crops`` without tracks of this run, and why. Nothing where nobody asked for tracks."""
     if not ctx.chosen(CropsParams).tracks:
         return
-    why = {row["clip_id"]: row["evidence"] for path in ctx.place.manifests("track") for row in read_rows(path)}
-    tracked = tracked_crops(ctx)
+    why: dict[str, str | None] = {}
+    tracked = set()
+    for row in _results(ctx):
+        why[row["clip_id"]] = row["evidence"]
+        if row["path"]:
+            tracked.add(row["clip_id"])
     for crop in crops:
         if crop not in tracked:
             yield crop, why.get(crop) or "The task 'track' ended without a result for it; its log says why."
@@ -73,8 +77,13 @@ def untracked(ctx: RunContext, crops: Iterable[str]) -> Iterator[tuple[str, str]
 
 def tracked_crops(ctx: RunContext) -> dict[str, str]:
     """The crops that this run's tasks tracked, with the sha256 of the csv of each."""
-    rows = (row for path in ctx.place.manifests("track") for row in read_rows(path))
-    return {row["clip_id"]: row["sha256"] for row in rows if row["path"]}
+    return {row["clip_id"]: row["sha256"] for row in _results(ctx) if row["path"]}
+
+
+def _results(ctx: RunContext) -> Iterator[Row]:
+    """One row a crop, of all tasks that tracked."""
+    for path in ctx.place.manifests("track"):
+        yield from read_rows(path)
 
 
 def seen_at(

@@ -21,13 +21,28 @@ import pyarrow.csv as pa_csv
 from clipquarry.annotations.own_ava.crop_labels import MIDDLE
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.errors import ClipquarryError
-from clipquarry.families.boxes.own.counts import ACTION_COLUMNS, LABELLED, WAITING, WRONG, CropLabels
+from clipquarry.families.boxes.own.counts import (
+    ACTION_COLUMNS,
+    BY_ONE,
+    LABELLED,
+    TO_SETTLE,
+    WAITING,
+    WRONG,
+    CropLabels,
+)
 from clipquarry.families.boxes.own.key_frames import choose
 from clipquarry.families.boxes.own.label_page import PROJECT
 from clipquarry.families.boxes.own.params import CropsParams
 from clipquarry.families.boxes.own.run_files import OwnFiles
 from clipquarry.families.boxes.report.collect import per_key_frame
-from clipquarry.families.boxes.report.own_data import OwnAction, OwnBoxes, OwnProposals, OwnSplit
+from clipquarry.families.boxes.report.own_data import (
+    OwnAction,
+    OwnActionAgreement,
+    OwnAgreement,
+    OwnBoxes,
+    OwnProposals,
+    OwnSplit,
+)
 from clipquarry.families.boxes.report.own_frames import drawn_frames
 from clipquarry.families.boxes.report.own_words import advice, balance, next_steps
 from clipquarry.families.boxes.report.tables import read_proposal_rows
@@ -43,8 +58,8 @@ from clipquarry.settings import DataRoot
 
 WRONG_ROWS, FOLDERS = 50, 20
 """Rows of what is wrong, and folders to label, on the page."""
-_STATES = {LABELLED: "labelled", WAITING: "waiting", WRONG: "wrong"}
-_READ = ("splits", "frames", "fps", "first_key", "margin", "proposals", "labels", "val_is_train")
+_STATES = {LABELLED: "labelled", WAITING: "waiting", WRONG: "wrong", BY_ONE: "by_one", TO_SETTLE: "to_settle"}
+_READ = ("splits", "frames", "fps", "first_key", "margin", "proposals", "labels", "annotators", "val_is_train")
 _BOX = ("x1", "y1", "x2", "y2")
 _NO_STATES: tuple[CropLabels, ...] = ()
 _NO_PROBLEMS: tuple[tuple[str, str], ...] = ()
@@ -110,11 +125,13 @@ def collect_own(spec: DatasetSpec, data: Path, folder: Path, params: Mapping[str
             for split, one in splits.items()
             if chosen.detects and (told := _proposals(folder, split, one.frames, tables)) is not None
         ),
-        to_do=tuple(f"{spec.root}/{MIDDLE}/{name}" for name in left[:FOLDERS]),
+        to_do=tuple(f"{spec.root}/{MIDDLE}/{name}" for name in left[:FOLDERS] if chosen.annotators == 1),
         key_frames=drawn_frames(spec, data, folder, keys, names, labelled=whole) if keys is not None else (),
         asked=chosen.labels,
         page=DataRoot(data).labelling(spec.name, PROJECT).is_dir(),
         problems=(),
+        annotators=chosen.annotators,
+        agreement=tables.read(place.agreement, _agreement, None),
     )
     used = [one.split for one in found.splits]
     found = replace(
@@ -218,6 +235,21 @@ def _actions(path: Path) -> tuple[OwnAction, ...]:
         counts = {name: int(value) for name, value in row.items() if name not in ACTION_COLUMNS}
         found.append(OwnAction(int(row["action"]), row["group"], row["name"], counts))
     return tuple(found)
+
+
+def _agreement(path: Path) -> OwnAgreement | None:
+    rows = _rows(path)
+    if not rows:
+        return None
+    actions = (
+        OwnActionAgreement(
+            row["group"], row["name"], int(row["both"]), int(row["first_only"]), int(row["second_only"]), int(row["neither"]),
+            float(row["agreed"]) if row["agreed"] else None, float(row["kappa"]) if row["kappa"] else None,
+        )
+        for row in rows
+    )  # fmt: skip
+    clips, boxes, alone = (int(rows[0][name]) for name in ("clips", "boxes", "boxes_of_one"))
+    return OwnAgreement(clips, boxes, alone, tuple(actions))
 
 
 def _persons(path: Path) -> npt.NDArray[np.int64]:

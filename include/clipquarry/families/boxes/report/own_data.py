@@ -11,7 +11,7 @@ from clipquarry.report.data import Histogram
 @dataclass(frozen=True)
 class OwnSplit:
     """One split. ``crops`` are those of the list, ``there`` those with frames; each of these is ``labelled``, ``wrong`` (its
-    project is to be corrected) or ``waiting``.
+    project is to be corrected) or ``waiting``; of two annotators' crops also ``by_one`` (it waits for the second) or ``to_settle``.
 
     ``wanted_frames`` are the key frames to label that the list promises, ``frames`` those that are there: ``with_labels``, ``bare``
     (of a labelled crop, nobody in them has an action) or ``left`` (of the other crops). ``boxes`` and ``labels`` are those of the
@@ -24,6 +24,8 @@ class OwnSplit:
     labelled: int = 0
     wrong: int = 0
     waiting: int = 0
+    by_one: int = 0
+    to_settle: int = 0
     wanted_frames: int = 0
     frames: int = 0
     with_labels: int = 0
@@ -46,6 +48,32 @@ class OwnAction:
     @property
     def labels(self) -> int:
         return sum(self.splits.values())
+
+
+@dataclass(frozen=True)
+class OwnActionAgreement:
+    """How far two annotators agree on an action: boxes on which both say yes, one of them alone, neither. ``agreed`` is the share on
+    which both say the same, ``kappa`` Cohen's; None where they have no value.
+    """
+
+    group: str
+    name: str
+    both: int
+    first_only: int
+    second_only: int
+    neither: int
+    agreed: float | None
+    kappa: float | None
+
+
+@dataclass(frozen=True)
+class OwnAgreement:
+    """On the ``clips`` on which both are done: the ``boxes`` that both have are counted, those ``boxes_of_one`` alone are not."""
+
+    clips: int
+    boxes: int
+    boxes_of_one: int
+    actions: tuple[OwnActionAgreement, ...]
 
 
 @dataclass(frozen=True)
@@ -84,6 +112,10 @@ class OwnBoxes:
     page: bool
     """The crops can be labelled on the labelling page."""
     problems: tuple[str, ...]
+    annotators: int = 1
+    """Of each crop."""
+    agreement: OwnAgreement | None = None
+    """Of two annotators, once labels were read."""
     balance: str = ""
     """The imbalance in one sentence."""
     advice: tuple[str, ...] = ()

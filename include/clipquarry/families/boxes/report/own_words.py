@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from clipquarry.families.boxes.report.own_data import OwnAction, OwnBoxes
+from clipquarry.families.boxes.report.own_data import OwnAction, OwnBoxes, OwnSplit
 from clipquarry.report.text import clean, number, plural
 
 ENOUGH = 25
@@ -69,24 +69,43 @@ def next_steps(boxes: OwnBoxes, dataset: str) -> Iterator[str]:
         yield f"{plural(lacking, 'crop has', 'crops have')} no frames here: the table of missing clips says why."
     if not whole.there:
         return
-    left = whole.wrong + whole.waiting
+    left = whole.there - whole.labelled
     if left and not boxes.asked:
         yield (
             f"Label {plural(whole.frames, 'key frame')} of {plural(whole.there, 'crop')}: start the data set {dataset} again with "
-            "labels=true, which makes a project of each crop and waits for you (wait_days)."
+            "labels=true, which makes a project of each crop and waits for you (label_days)."
         )
         return
-    if whole.waiting:
+    if boxes.annotators == 2:
+        yield from _for_two(whole)
+    elif whole.waiting:
         where = "on the page Labelling in Airflow, or in these folders" if boxes.page else "in these folders"
         which = "crop that is" if whole.waiting == 1 else f"{number(whole.waiting)} crops that are"
         yield (
             f"Label the {which} left, {where}: open NAME_proposal.json in VIA 3, and save it beside as "
             "NAME_finish.json."
         )
-    if whole.wrong:
+    if whole.wrong and boxes.annotators == 1:
         yield f"Correct the {plural(whole.wrong, 'project')} in which something is wrong: the table below says where, and what."
     if left:
         return
     if boxes.advice:
         yield "Look at the actions below before you train: some of them are rare or absent."
     yield "Train with annotations/mmaction2_config.py in the data set's folder."
+
+
+def _for_two(whole: OwnSplit) -> Iterator[str]:
+    """What is left where two people label each crop on their own."""
+    page = "on the page Labelling in Airflow"
+    if whole.waiting or whole.by_one:
+        yield (
+            f"Label {page} what is left, two people each crop: {plural(whole.waiting, 'crop waits', 'crops wait')} for both, "
+            f"{number(whole.by_one)} for the second."
+        )
+    if whole.to_settle:
+        yield f"Compare and settle {plural(whole.to_settle, 'crop')} {page}: both people are done there."
+    if whole.wrong:
+        yield (
+            f"Move the finished projects of {plural(whole.wrong, 'crop')} away: with annotators=2 the page counts, and no file. The table "
+            "below names them."
+        )
