@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from clipquarry.acquire.download import page_like
 from clipquarry.acquire.json_content import json_problem
+from clipquarry.errors import unread
 
 _HEAD = 1 << 16
 _BOM = b"\xef\xbb\xbf"
@@ -61,5 +62,5 @@ def _line_problem(text: bytes) -> str | None:
     try:
         json.loads(first)
     except (ValueError, RecursionError) as error:
-        return f"its first line is no JSON ({error}): {first[:60].decode('utf-8', 'replace')!r}"
+        return f"its first line is no JSON ({unread(error)}): {first[:60].decode('utf-8', 'replace')!r}"
     return None

@@ -16,7 +16,7 @@ from clipquarry.pipeline.run import run_all
 from clipquarry.pipeline.stages import run_stage
 from clipquarry.settings import DataRoot
 
-PARAMS = {name: value for name, value in SAMPLE.params.items() if name != "wait_days"}
+PARAMS = {name: value for name, value in SAMPLE.params.items() if name != "label_days"}
 
 
 def run(root: Path, film: Path) -> DataRoot:

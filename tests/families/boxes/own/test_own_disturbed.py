@@ -7,14 +7,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from box_world import BoxWorld
 from clipquarry.annotations.own_ava.crop_labels import MIDDLE
 from clipquarry.annotations.own_ava.via_reading import read_project
 from clipquarry.errors import UserError
-from clipquarry.families.boxes.own import sample, tracks
+from clipquarry.families.boxes.own import tracks
 from clipquarry.families.boxes.own.label_page import PROJECT
-from clipquarry.families.boxes.own.sample import SAMPLE, _write, make
+from clipquarry.families.boxes.own.sample import RATE, SAMPLE, SECONDS, make, write_video
 from clipquarry.families.boxes.own.tracks import tracked_crops, untracked
 from clipquarry.families.boxes.sample.walkers import people
 from clipquarry.labelling.project import Project
@@ -96,12 +97,11 @@ def test_another_rate_begins_anew_and_keeps_what_was_labelled(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_a_crop_of_nobody_goes_through_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crop_of_nobody_goes_through_whole(tmp_path: Path) -> None:
     """Nobody is found in it, and nobody draws anybody. It is called as its raw video, and has a project, tracks without rows, and no label."""
     data = world(tmp_path)
-    monkeypatch.setattr(sample, "people", lambda *_: people())
-    _write(data.dataset(SAMPLE.dataset, "videos/wall.mp4"), ())
-    monkeypatch.undo()
+    wall = (av.VideoFrame.from_ndarray(people(), format="rgb24") for _ in range(RATE * SECONDS))
+    write_video(data.dataset(SAMPLE.dataset, "videos/wall.mp4"), wall)
     with data.dataset(SAMPLE.dataset, "crops.csv").open("a") as handle:
         handle.write("wall.mp4,0,3,wall\n")
     with pytest.raises(UserError, match=r"1 of 4 crops are not labelled.*crop wall"):

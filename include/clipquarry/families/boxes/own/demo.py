@@ -137,7 +137,7 @@ SAMPLE = Sample(
         "detector": "hog",
         "score": 0.3,
         "labels": True,
-        "wait_days": 0.02,  # half an hour: nobody comes if the program fails
+        "label_days": 0.02,  # half an hour: nobody comes if the program fails
     },
     make=_make,
     results=_results,
