@@ -26,8 +26,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("own.crops", "annotations", "warn", "every crop of the list can be made",
           "A line that is no crop is nothing that anybody labels.", "C-I1", "rejected_error",
           broken="lines of the list are no crops",
-          advice="Correct the lines as their evidence says. A raw video whose name has white space or a comma is renamed, in the "
-                 "folder and in the list: lists of frames and keys of proposals are cut there."),
+          advice="Correct the lines as their evidence says. Rename a raw video with white space or a comma in its name, there and "
+                 "in the list."),
     Check("ava.id_syntax", "annotations", "error", "rows belong to videos, by ids of 11 characters",
           "A row under another name never meets its frames.", "A-I1, AK-I1",
           advice="The csv is one of prepared or merged rows, or was edited: download the raw file again."),
