@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from clipquarry.cli import main
-from clipquarry.families.boxes.own.sample import RATE, SAMPLE
+from clipquarry.families.boxes.own.sample import RATE
 from clipquarry.families.boxes.sample.walkers import HEIGHT, WIDTH
 from once import shared_folder
+from own_ava_release import released_sample
 
 pytestmark = pytest.mark.timeout(600)
 PROJECT = Path(__file__).parents[2]
@@ -52,15 +53,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data root of a whole run of the sample."""
-    folder = tmp_path_factory.mktemp("own_ava")
-    data = folder / "data"
-    SAMPLE.make(folder / "made").place(data / "custom_ava")
-    settings = [
-        word for name, value in SAMPLE.params.items() if name != "shards" for word in ("--set", f"{name}={value}")
-    ]
-    done = CliRunner().invoke(main, ["run", "custom_ava", "--run", "one", "--data", str(data), *settings])
-    assert done.exit_code == 0, done.output
-    return data
+    return released_sample(tmp_path_factory.mktemp("own_ava"))
 
 
 def read(python: Path, folder: Path, form: str) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
-from clipquarry.cli import main
-from clipquarry.families.boxes.own.sample import ACTIONS, RATE, SAMPLE
+from clipquarry.families.boxes.own.sample import ACTIONS, RATE
+from own_ava_release import released_sample
 from real_readers import prove, skip_without_readers
 
 pytestmark = pytest.mark.timeout(1200)
@@ -22,13 +21,7 @@ FRAMES = 4 * RATE
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     skip_without_readers()
     folder = tmp_path_factory.mktemp("readers_of_own_ava")
-    data = folder / "data"
-    SAMPLE.make(folder / "made").place(data / "custom_ava")
-    settings = [
-        word for name, value in SAMPLE.params.items() if name != "shards" for word in ("--set", f"{name}={value}")
-    ]
-    done = CliRunner().invoke(main, ["run", "custom_ava", "--run", "one", "--data", str(data), *settings])
-    assert done.exit_code == 0, done.output
+    data = released_sample(folder)
     return data / "custom_ava", prove(data, folder, configs=[CONFIG])["configs"][CONFIG]
 
 

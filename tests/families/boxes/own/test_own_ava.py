@@ -117,7 +117,7 @@ def test_a_line_that_is_no_crop_is_told_as_one_of_one_s_own_list(tmp_path: Path)
     checks = {one["id"]: one for one in read_json(ctx.place.gate("annotations"))["checks"]}
     assert not checks["own.crops"]["success"] and "annotations.rejected" not in checks
     (check,) = (one for one in CHECKS if one.id == "own.crops")
-    assert "renamed" in check.advice and "published" not in check.advice
+    assert "Rename" in check.advice and "published" not in check.advice
 
 
 def test_a_margin_that_leaves_nothing_to_label_stops_the_run_before_anything_is_cut(tmp_path: Path) -> None:

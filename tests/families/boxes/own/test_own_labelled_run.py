@@ -6,15 +6,13 @@ import csv
 import json
 import uuid
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from box_world import BoxWorld
 from clipquarry.errors import UserError, WaitUntil
 from clipquarry.families.boxes.own.label_page import PROJECT, film
 from clipquarry.families.boxes.own.labels import read_labels
-from clipquarry.families.boxes.own.sample import SAMPLE, make
+from clipquarry.families.boxes.own.sample import SAMPLE
 from clipquarry.labelling.operations import CLIP, Operation, Write
 from clipquarry.labelling.project import Project
 from clipquarry.pipeline.run import run_all
@@ -46,14 +44,6 @@ def label(project: Project, clip: str) -> None:
 def rows_of(data: DataRoot, split: str) -> list[list[str]]:
     with data.dataset(SAMPLE.dataset, "annotations", f"{split}.csv").open() as handle:
         return [*csv.reader(handle)]
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Iterator[DataRoot]:
-    make(tmp_path / "made").place(tmp_path / "data" / SAMPLE.dataset)
-    for path in (tmp_path / "data").rglob("*_finish.json"):
-        path.unlink()
-    yield DataRoot(tmp_path / "data")
 
 
 @pytest.mark.slow

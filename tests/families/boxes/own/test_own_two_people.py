@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from clipquarry.families.boxes.own.label_page import PROJECT
 from clipquarry.families.boxes.own.labels import read_labels
 from clipquarry.families.boxes.own.params import CropsParams
 from clipquarry.families.boxes.own.run_files import OwnFiles
-from clipquarry.families.boxes.own.sample import SAMPLE, make
+from clipquarry.families.boxes.own.sample import SAMPLE
 from clipquarry.labelling.operations import CLIP, Operation, Write
 from clipquarry.labelling.project import Project
 from clipquarry.labelling.two_people import compare
@@ -58,14 +57,6 @@ def label(project: Project, clip: str, who: str, seat: str, *, otherwise: bool =
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as handle:
         return list(csv.DictReader(handle))
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Iterator[DataRoot]:
-    make(tmp_path / "made").place(tmp_path / "data" / SAMPLE.dataset)
-    for path in (tmp_path / "data").rglob("*_finish.json"):
-        path.unlink()
-    yield DataRoot(tmp_path / "data")
 
 
 def run(data: DataRoot, name: str, **more: Any) -> RunContext:

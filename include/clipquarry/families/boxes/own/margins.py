@@ -36,15 +36,18 @@ def check_margins(ctx: RunContext) -> None:
         )
 
 
+def labelled_keys(length: int, chosen: CropsParams) -> int:
+    """Number of key frames to label of a whole crop; ``length``: microseconds, with the second behind the labelled ones."""
+    keys = choose(
+        length // SECOND - 1,
+        length * chosen.fps // SECOND,
+        chosen.fps,
+        first=chosen.first_key,
+        margin=chosen.margin,
+    )
+    return sum(key.labelled for key in keys)
+
+
 def without_labels(windows: Iterable[tuple[str, int]], chosen: CropsParams) -> Iterator[str]:
-    """Names of the crops without a key frame to label; ``windows``: microseconds, with the second behind the labelled ones."""
-    for name, length in windows:
-        keys = choose(
-            length // SECOND - 1,
-            length * chosen.fps // SECOND,
-            chosen.fps,
-            first=chosen.first_key,
-            margin=chosen.margin,
-        )
-        if not any(key.labelled for key in keys):
-            yield name
+    """Names of the crops without a key frame to label; ``windows``: as for :func:`labelled_keys`."""
+    return (name for name, length in windows if not labelled_keys(length, chosen))

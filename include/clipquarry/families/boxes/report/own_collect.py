@@ -30,8 +30,8 @@ from clipquarry.families.boxes.own.counts import (
     WRONG,
     CropLabels,
 )
-from clipquarry.families.boxes.own.key_frames import choose
 from clipquarry.families.boxes.own.label_page import PROJECT
+from clipquarry.families.boxes.own.margins import labelled_keys
 from clipquarry.families.boxes.own.params import CropsParams
 from clipquarry.families.boxes.own.run_files import OwnFiles
 from clipquarry.families.boxes.report.collect import per_key_frame
@@ -49,7 +49,6 @@ from clipquarry.families.boxes.report.tables import read_proposal_rows
 from clipquarry.families.boxes.run_files import BoxFiles
 from clipquarry.files import read_json
 from clipquarry.manifest import read_table
-from clipquarry.microseconds import SECOND
 from clipquarry.reasons import Status
 from clipquarry.report.aggregate import split_order
 from clipquarry.report.text import clean
@@ -187,15 +186,7 @@ def _wanted(path: Path, chosen: CropsParams, splits: dict[str, OwnSplit]) -> Non
     for row in table.filter(pc.equal(table["status"], str(Status.DONE))).to_pylist():
         if (one := splits.get(row["split"])) is None:
             continue
-        length = row["end"] - row["start"]
-        keys = choose(
-            length // SECOND - 1,
-            length * chosen.fps // SECOND,
-            chosen.fps,
-            first=chosen.first_key,
-            margin=chosen.margin,
-        )
-        labelled = sum(key.labelled for key in keys)
+        labelled = labelled_keys(row["end"] - row["start"], chosen)
         splits[one.split] = replace(one, crops=one.crops + 1, wanted_frames=one.wanted_frames + labelled)
 
 
