@@ -55,6 +55,10 @@ class Lab:
         path = f"dags/{DERIVED}/dagRuns/{run}/taskInstances?limit=100"
         return {task["task_id"]: task["state"] for task in self.deployment.call("GET", path).json()["task_instances"]}
 
+    def worked(self) -> list[str]:
+        """The runs that took something. The schedule's own look, every quarter of an hour, may start another one, which ends at once."""
+        return [run for run in self.runs() if self.tasks(run).get("annotations") == "success"]
+
     def rest(self) -> dict[str, str]:
         """Wait until no run is active; gives all of them."""
 
@@ -125,20 +129,20 @@ def test_no_change_is_lost(lab: Lab) -> None:
     until(lambda: not _refused(lab), "Airflow answers again", LONG)
     lab.rest()
     deployment.call("PATCH", f"dags/{DERIVED}", is_paused=True)
-    known = len(lab.runs())
+    known = len(lab.worked())
     for part, run in ((LEFT, "l3"), (RIGHT, "r3")):
         world.make(part, run, 3)
         lab.event(f"{part}/release")
     lab.look()
     deployment.call("PATCH", f"dags/{DERIVED}", is_paused=False)
-    assert len(lab.runs()) == known, "the events are gone"
+    assert len(lab.worked()) == known, "the events are gone"
     lab.look()
     until(lab.is_made_of_the_newest, "a run takes both changes", LONG)
     lab.rest()
     assert {CLIPS[LEFT][3], CLIPS[RIGHT][3]} <= lab.there() and len(lab.notes()) == 4
     lab.look()
     lab.rest()
-    assert len(lab.runs()) == known + 1 and len(lab.notes()) == 4, "nothing is due any more"
+    assert len(lab.worked()) == known + 1 and len(lab.notes()) == 4, "nothing is due any more"
 
 
 def _refused(lab: Lab) -> bool:
