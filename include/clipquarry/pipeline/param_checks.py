@@ -88,12 +88,15 @@ def addresses(params: RunParams) -> Iterator[tuple[str, str, str]]:
 
 
 def replaceable(spec: DatasetSpec, kind: str) -> list[str]:
-    """Sources whose address a run may replace; the first one is."""
-    return [
-        source.id
+    """Sources whose address a run may replace; the first one is. Those whose address is a variable's come first: a folder of the
+    data set's own, such as the raw videos of one's own AVA, is searched whatever folder a run names besides.
+    """
+    sources = [
+        source
         for source in spec.item_sources
         if source.kind == kind and not source.volume_lists and not (source.archive and source.has_files)
     ]
+    return [source.id for source in sorted(sources, key=lambda one: not switched_off(one, {}))]
 
 
 def switched_off(source: Source, environ: Mapping[str, str]) -> list[str]:
