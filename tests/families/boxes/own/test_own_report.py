@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from clipquarry.annotations.own_ava.placed import write_table
 from clipquarry.families.boxes.own.counts import BY_ONE, LABELLED, TO_SETTLE, WAITING, WRONG, CropLabels, write_counts
+from clipquarry.families.boxes.own.labels import SET_ASIDE
 from clipquarry.families.boxes.own.two_people import COLUMNS
 from clipquarry.families.boxes.report.own_collect import collect_own
 from clipquarry.families.boxes.report.own_data import OwnAction
@@ -68,6 +69,18 @@ def test_numbers_by_hand(tmp_path: Path) -> None:
     assert "In train, “stand” has 3 labels and “walk” 1: 3 to 1. 1 action has none." in text
     assert "None in train, so that nobody can learn them: “sleep”." in text
     assert "Train with annotations/mmaction2_config.py" in text
+
+
+def test_labels_that_are_set_aside_are_told(tmp_path: Path) -> None:
+    made = labelled(tmp_path)
+    assert "set aside" not in written(made)[1]
+    rows = [("a", "a_000031.jpg", 1, 1, 9, 9, action) for action in ("stand", "watch")]
+    write_table(made.place.set_aside, SET_ASIDE, [*rows, ("b", "b_000031.jpg", 1, 1, 9, 9, "walk")])
+    value, text = written(made)
+    assert value["set_aside"] == [3, 2]
+    assert (
+        "3 labels of 2 crops are set aside, because the key frames are no longer asked for (own/set_aside.csv" in text
+    )
 
 
 def test_crops_that_wait_or_are_wrong_are_named_with_what_is_to_be_done(tmp_path: Path) -> None:

@@ -131,6 +131,7 @@ def collect_own(spec: DatasetSpec, data: Path, folder: Path, params: Mapping[str
         problems=(),
         annotators=chosen.annotators,
         agreement=tables.read(place.agreement, _agreement, None),
+        set_aside=tables.read(place.set_aside, _set_aside, (0, 0)),
     )
     used = [one.split for one in found.splits]
     found = replace(
@@ -174,6 +175,11 @@ def _known(state: str) -> str:
 
 def _wrong(path: Path) -> tuple[tuple[str, str], ...]:
     return tuple((clean(row["where"], 200), clean(row["why"], 300)) for row in _rows(path))
+
+
+def _set_aside(path: Path) -> tuple[int, int]:
+    rows = _rows(path)
+    return len(rows), len({row["name"] for row in rows})
 
 
 def _untracked(path: Path) -> tuple[tuple[str, str], ...]:

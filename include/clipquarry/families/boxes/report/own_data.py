@@ -116,6 +116,8 @@ class OwnBoxes:
     """Of each crop."""
     agreement: OwnAgreement | None = None
     """Of two annotators, once labels were read."""
+    set_aside: tuple[int, int] = (0, 0)
+    """Labels of key frames that are no longer asked for, and the crops that have them."""
     balance: str = ""
     """The imbalance in one sentence."""
     advice: tuple[str, ...] = ()

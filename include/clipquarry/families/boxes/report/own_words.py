@@ -87,6 +87,12 @@ def next_steps(boxes: OwnBoxes, dataset: str) -> Iterator[str]:
         )
     if whole.wrong and boxes.annotators == 1:
         yield f"Correct the {plural(whole.wrong, 'project')} in which something is wrong: the table below says where, and what."
+    labels, crops = boxes.set_aside
+    if labels:
+        yield (
+            f"{plural(labels, 'label')} of {plural(crops, 'crop')} {'is' if labels == 1 else 'are'} set aside, because the key frames are no "
+            "longer asked for (own/set_aside.csv of the run's folder): to use them, give the crops and the margin that they had."
+        )
     if left:
         return
     if boxes.advice:
