@@ -23,9 +23,24 @@ ENTRIES = (
 
 
 def shell_blocks(page: Path) -> list[str]:
+    """The page's shell blocks, as they are."""
+    return re.findall(r"^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def shell_lines(page: Path) -> list[str]:
     """The lines of the page's shell blocks, without comments at their ends."""
-    blocks = re.findall(r"^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+    return [line for block in shell_blocks(page) for line in lines_of(block)]
+
+
+def lines_of(block: str) -> list[str]:
+    """The lines of a shell block, without comments at their ends."""
+    return [line.partition("  #")[0].strip() for line in block.splitlines() if line.strip()]
+
+
+def datumaro_block() -> str:
+    """The block of one's own AVA that makes Datumaro's folder of a release."""
+    (block,) = (one for one in shell_blocks(PROJECT / "docs/your-own-ava.md") if "label_id" in one)
+    return block
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from checkout import PROJECT, shell_blocks
+from checkout import PROJECT, shell_lines
 from clipquarry.families.boxes.own.annotator import NAME
 from clipquarry.settings import DataRoot
 from e2e_airflow import until
@@ -24,7 +24,7 @@ DATASET = "custom_ava"
 
 
 def start(checkout: Path) -> subprocess.Popen[str]:
-    assert "make demo-custom" in shell_blocks(PROJECT / "docs/your-own-ava.md")
+    assert "make demo-custom" in shell_lines(PROJECT / "docs/your-own-ava.md")
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("CLIPQUARRY_", "MAKE", "AIRFLOW"))
     }

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from checkout import PROJECT, shell_blocks
+from checkout import PROJECT, shell_lines
 from clipquarry_airflow.engine import deployment_of
 from docker_engine import containers
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(1500)
 
 
 def test_the_trial_command_starts_containers(checkout: Path, media_image: str) -> None:
-    (command,) = [line for line in shell_blocks(PROJECT / "docs/containers.md") if line.endswith("make demo")]
+    (command,) = [line for line in shell_lines(PROJECT / "docs/containers.md") if line.endswith("make demo")]
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("CLIPQUARRY_", "MAKE", "AIRFLOW"))
     }

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
-import re
 import subprocess
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import PROJECT, datumaro_block
 from click.testing import CliRunner
 from clipquarry.cli import main
 from clipquarry.families.boxes.own.sample import RATE
@@ -20,7 +20,6 @@ from once import shared_folder
 from own_ava_release import released_sample
 
 pytestmark = pytest.mark.timeout(600)
-PROJECT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 ACTIONS = ["stand", "walk", "watch"]
 """Of the sample, in the order of their numbers."""
@@ -65,13 +64,6 @@ def read(python: Path, folder: Path, form: str) -> dict[str, Any]:
     return found
 
 
-def documented_commands() -> str:
-    """The shell block of the page that makes Datumaro's folder of a release."""
-    page = (PROJECT / "docs/your-own-ava.md").read_text()
-    (block,) = (block for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "label_id" in block)
-    return str(block)
-
-
 def rows_of(data: Path) -> dict[tuple[str, str], list[list[str]]]:
     found = defaultdict(list)
     for split in ("train", "val"):
@@ -83,7 +75,7 @@ def rows_of(data: Path) -> dict[tuple[str, str], list[list[str]]]:
 
 def test_boxes_actions_people_and_frames_of_a_release(python: Path, made: Path, tmp_path: Path) -> None:
     subprocess.run(
-        ["bash", "-ec", documented_commands()],
+        ["bash", "-ec", datumaro_block()],
         cwd=tmp_path,
         check=True,
         env={"PATH": os.environ["PATH"], "DATA": str(made), "FPS": str(RATE)},

@@ -89,7 +89,7 @@ def addresses(params: RunParams) -> Iterator[tuple[str, str, str]]:
 
 def replaceable(spec: DatasetSpec, kind: str) -> list[str]:
     """Sources whose address a run may replace; the first one is. Those whose address is a variable's come first: a folder of the
-    data set's own, such as the raw videos of one's own AVA, is searched whatever folder a run names besides.
+    data set's own is searched whatever folder a run names besides.
     """
     sources = [
         source

@@ -173,8 +173,13 @@ def _known(state: str) -> str:
     return state
 
 
+def _reasons(path: Path, what: str) -> tuple[tuple[str, str], ...]:
+    """What a table names in its column ``what``, and why."""
+    return tuple((clean(row[what], 200), clean(row["why"], 300)) for row in _rows(path))
+
+
 def _wrong(path: Path) -> tuple[tuple[str, str], ...]:
-    return tuple((clean(row["where"], 200), clean(row["why"], 300)) for row in _rows(path))
+    return _reasons(path, "where")
 
 
 def _set_aside(path: Path) -> tuple[int, int]:
@@ -183,7 +188,7 @@ def _set_aside(path: Path) -> tuple[int, int]:
 
 
 def _untracked(path: Path) -> tuple[tuple[str, str], ...]:
-    return tuple((clean(row["name"], 200), clean(row["why"], 300)) for row in _rows(path))
+    return _reasons(path, "name")
 
 
 def _wanted(path: Path, chosen: CropsParams, splits: dict[str, OwnSplit]) -> None:
