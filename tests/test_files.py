@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from clipquarry.errors import MachineError, RetryLater, UserError
 from clipquarry.files import (
     TEMPORARY_PREFIX,
     disk_errors,
+    found_at,
     inside,
     link_or_copy,
     publish,
@@ -237,6 +239,38 @@ def test_what_is_no_file_is_one_sentence(tmp_path: Path, what: str) -> None:
     put_odd(tmp_path / "a.json", what)
     with pytest.raises(UserError, match=r"a\.json .*delete it or restore the file"):
         read_json(tmp_path / "a.json")
+
+
+def test_what_lies_at_a_path(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "lost").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    names = ("file", "folder", "pipe", "link", "lost", "loop", "nothing", "file/below")
+    assert [found_at(tmp_path / name) for name in names] == [
+        "file", "folder", "other", "file", "broken link", "broken link", "", "",
+    ]  # fmt: skip
+
+
+def test_a_file_that_comes_and_goes_is_never_taken_for_anything_else(tmp_path: Path) -> None:
+    whole, place, stopped = tmp_path / "whole", tmp_path / "place", threading.Event()
+    whole.touch()
+
+    def come_and_go() -> None:
+        while not stopped.is_set():
+            os.link(whole, place)
+            place.unlink()
+
+    other = threading.Thread(target=come_and_go)
+    other.start()
+    try:
+        found = {found_at(place) for _ in range(20_000)}
+    finally:
+        stopped.set()
+        other.join()
+    assert found <= {"", "file"}
 
 
 def test_a_folder_in_the_place_of_a_file_is_one_sentence(tmp_path: Path) -> None:

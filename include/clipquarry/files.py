@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -170,6 +171,26 @@ def publish(temporary: Path, target: Path) -> None:
     sync_file(temporary)
     os.replace(temporary, target)
     sync_folder(target.parent)
+
+
+def found_at(path: Path) -> str:
+    """``file``, ``folder``, ``broken link``, ``other`` (a pipe, a device), or "" for nothing. Links are followed.
+
+    Unlike ``is_file`` and then ``lexists``, it cannot take a file that somebody writes at this moment for something else.
+    Raises PermissionError.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise
+        try:
+            mode = os.lstat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        if stat.S_ISLNK(mode):
+            return "broken link"
+    return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
 
 
 def make_parent(target: Path) -> None:

@@ -6,7 +6,9 @@ import csv
 import errno
 import json
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from clipquarry.annotations.own_ava.coco_boxes import coco_text
 from clipquarry.annotations.own_ava.crop_labels import MIDDLE
 from clipquarry.annotations.own_ava.frame_boxes import Clip, FrameBox
 from clipquarry.annotations.own_ava.key_frames import frame_name
-from clipquarry.annotations.own_ava.placed import place_file
+from clipquarry.annotations.own_ava.placed import place_file, place_folder
 from clipquarry.annotations.own_ava.via_project import Size, project_of, project_text
 from clipquarry.annotations.own_ava.via_reading import read_project
 from clipquarry.cli import main
@@ -328,3 +330,17 @@ def test_a_full_disk_leaves_the_former_file_where_it_was(tmp_path: Path, monkeyp
     monkeypatch.undo()
     assert place_file(target, "new", replace=True) == tmp_path / "x.json.former-1"
     assert target.read_text() == "new" and (tmp_path / "x.json.former-1").read_text() == "former"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_several_who_write_the_same_at_once_all_have_it(kind: str, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(50):
+            start = Barrier(4)
+
+            def place(target: Path, start: Barrier = start) -> Path | None:
+                start.wait()
+                return place_file(target, "same") if kind == "file" else place_folder(target, {"a": "same"})
+
+            assert list(pool.map(place, [tmp_path / str(number)] * 4)) == [None] * 4
+    assert {one.read_text() for one in tmp_path.rglob("*") if one.is_file()} == {"same"}

@@ -20,7 +20,7 @@ from clipquarry.acquire.download import Downloader, limits_of
 from clipquarry.acquire.guard import reasons
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.errors import MachineError, RetryLater, UserError
-from clipquarry.files import disk_errors, publish_new, sha256_of, temporary_beside
+from clipquarry.files import disk_errors, found_at, publish_new, sha256_of, temporary_beside
 from clipquarry.reasons import Reason, Trait
 from clipquarry.settings import DataRoot
 
@@ -123,13 +123,13 @@ def _download(
 def _kept(one: FileWanted, place: Path) -> AnnotationFile | None:
     """The file at its place; None where there is none. UserError for anything else: a person's own entry is never replaced."""
     try:
-        if not place.is_file():
-            if os.path.lexists(place):
-                what = "a broken link" if place.is_symlink() else "not a file"
-                raise UserError(
-                    f"{place} is {what}: mount the disk that it leads to, or move it away, then run this again."
-                )
+        if not (found := found_at(place)):
             return None
+        if found != "file":
+            what = "a broken link" if found == "broken link" else "not a file"
+            raise UserError(
+                f"{place} is {what}: mount the disk that it leads to, or move it away, then run this again."
+            )
         if problem := one.problem(place):
             raise UserError(f"{place} is {problem}; delete it, or put the right one in its place.")
         return AnnotationFile(one.label, place, KEPT, sha256_of(place), place.stat().st_size)

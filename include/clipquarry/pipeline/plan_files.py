@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clipquarry.errors import UserError
-from clipquarry.files import TEMPORARY_PREFIX, sha256_of
+from clipquarry.files import TEMPORARY_PREFIX, found_at, sha256_of
 from clipquarry.pipeline.context import RunContext
 from clipquarry.pipeline.family import steps_of
 from clipquarry.pipeline.finished import ASKING
@@ -71,9 +71,9 @@ def advice(place: RunFolder) -> str:
 
 
 def _problem(path: Path, wanted: str) -> str:
-    if not path.is_file():  # neither a pipe, whose reader waits for ever
-        return "it is no file" if os.path.lexists(path) else "it is gone"
     try:
+        if (found := found_at(path)) != "file":  # neither a pipe, whose reader waits for ever
+            return "it is no file" if found else "it is gone"
         return "" if sha256_of(path) == wanted else "its content is another"
     except OSError as error:
         return str(error.strerror)

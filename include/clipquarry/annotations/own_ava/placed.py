@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from clipquarry.errors import UserError
@@ -17,19 +19,21 @@ def place_file(target: Path, text: str, *, replace: bool = False) -> Path | None
 
     Returns where the former one lies now.
     """
-    if target.is_file() and _holds(target, text):
+    if _holds(target, text):
         return None
     make_parent(target)
     if os.path.lexists(target) and not replace:
-        raise _there(target)
+        _refuse_other(target, _holds(target, text))
+        return None
     new = owned_beside(target)  # whole before the former one makes room, so that a full disk changes nothing
+    former = None
     try:
         write_new(new, text)
-        former = _make_room(target, replace)
+        former = _make_room(target) if replace else None
         with disk_errors(target):
             publish_new(new, target)
     except FileExistsError:
-        raise _there(target) from None
+        _refuse_other(target, _holds(target, text))
     finally:
         new.unlink(missing_ok=True)
     return former
@@ -37,30 +41,35 @@ def place_file(target: Path, text: str, *, replace: bool = False) -> Path | None
 
 def check_place(target: Path, text: str) -> None:
     """Raises :class:`UserError` where :func:`place_file` without ``replace`` would."""
-    if os.path.lexists(target) and not (target.is_file() and _holds(target, text)):
-        raise _there(target)
+    if os.path.lexists(target):
+        _refuse_other(target, _holds(target, text))
 
 
 def place_folder(target: Path, texts: Mapping[str, str], *, replace: bool = False) -> Path | None:
     """As :func:`place_file`, for a folder of files by their plain names. An empty folder counts as none."""
+    if _holds_all(target, texts):
+        return None
     if target.is_dir() and not target.is_symlink():
-        names = {one.name for one in target.iterdir()}
-        if names == set(texts) and all(_holds(target / name, text) for name, text in texts.items()):
-            return None
-        if not names:
+        with suppress(OSError):  # it holds something
             target.rmdir()
     make_parent(target)
     if os.path.lexists(target) and not replace:
-        raise _there(target)
+        _refuse_other(target, _holds_all(target, texts))
+        return None
     new = owned_beside(target)
+    former = None
     try:
         with disk_errors(target):
             new.mkdir()
             for name, text in texts.items():
                 (new / name).write_text(text, encoding="utf-8", newline="\n")
-            former = _make_room(target, replace)
+            former = _make_room(target) if replace else None
             new.rename(target)  # of a folder: fails on one that holds anything
             sync_folder(target.parent)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
+        _refuse_other(target, _holds_all(target, texts))
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return former
@@ -82,11 +91,17 @@ def _holds(path: Path, text: str) -> bool:
         return False
 
 
-def _make_room(target: Path, replace: bool) -> Path | None:
+def _holds_all(folder: Path, texts: Mapping[str, str]) -> bool:
+    try:
+        names = set() if folder.is_symlink() else {one.name for one in folder.iterdir()}
+    except OSError:
+        return False
+    return names == set(texts) and all(_holds(folder / name, text) for name, text in texts.items())
+
+
+def _make_room(target: Path) -> Path | None:
     if not os.path.lexists(target):
         return None
-    if not replace:
-        raise _there(target)
     place = 1
     while os.path.lexists(former := target.with_name(f"{target.name}.former-{place}")):
         place += 1
@@ -94,7 +109,9 @@ def _make_room(target: Path, replace: bool) -> Path | None:
     return former
 
 
-def _there(target: Path) -> UserError:
-    return UserError(
-        f"{target} is there already and is left alone: name another place, or have it moved aside with --replace."
-    )
+def _refuse_other(target: Path, is_same: bool) -> None:
+    """What lies there is left alone. Somebody may have written the same since we looked."""
+    if not is_same:
+        raise UserError(
+            f"{target} is there already and is left alone: name another place, or have it moved aside with --replace."
+        )

@@ -17,7 +17,7 @@ from clipquarry.families.boxes.gates.files import COLUMNS, CsvLines, kept, line_
 from clipquarry.families.boxes.options import boxes_options
 from clipquarry.families.boxes.run_files import BoxFiles
 from clipquarry.families.boxes.windows import TRAIN
-from clipquarry.files import inside, sha256_of
+from clipquarry.files import found_at, inside, sha256_of
 from clipquarry.quality.disk import file_problem
 from clipquarry.quality.engine import EQUAL, IN_SET, Rule, Suite
 from clipquarry.quality.params import GateParams
@@ -193,7 +193,7 @@ def _links(spec: DatasetSpec, data: DataRoot, told: dict[str, Any]) -> Iterator[
 
 def _wrong_link(link: Path, folder: Path) -> str:
     if not link.is_symlink():
-        return "there is a folder of its own" if link.exists() else "there is no link"
+        return "there is a folder of its own" if found_at(link) else "there is no link"
     if not folder.is_dir():
         return f"it leads to {link.readlink()}, and AVA has no such folder"
     try:
