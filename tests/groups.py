@@ -25,7 +25,7 @@ SLOW_PARAMETERS = frozenset({"postgresql"})
 """Of fixtures that ask for the server only in one of their forms."""
 SLOW_PATHS = (
     "people/test_mmdet.py", "readers/test_readers.py", "readers/test_pipeline_release.py", "readers/test_data_sets.py", "readers/test_skeleton_packages.py", "readers/test_own_ava_config.py", "readers/test_datumaro.py",  # PyTorch
-    "acquire/test_acquire_youtube.py",  # yt-dlp against servers of the test, and its waits
+    "acquire/test_acquire_youtube",  # yt-dlp against servers of the test, and its waits
     "images/test_compose.py",  # the program docker compose
     "operators/test_kubernetes_runtime.py",  # a stand-in for the API server of a cluster
     "pipeline/test_clocks_of_sources.py", "pipeline/test_two_data_sets.py", "pipeline/test_changes.py", "pipeline/test_own_clips.py", "pipeline/test_sound_run.py",  # whole runs
