@@ -1,10 +1,11 @@
+"""The exact window of any source: the frames, the sound and the bytes of a clip, and sources that are damaged or odd."""
+
 from __future__ import annotations
 
 import math
 import shutil
 import subprocess
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from threading import Event
 
@@ -16,20 +17,13 @@ from clipquarry.errors import RetryLater
 from clipquarry.files import sha256_of
 from clipquarry.media.cut import cut_clip
 from clipquarry.media.errors import MediaError
-from clipquarry.media.probe import header, probe
+from clipquarry.media.probe import probe
 from clipquarry.media.tools import ffmpeg
 from clipquarry.reasons import Reason
-from media_sources import FILM, NTSC, SIZE, AtRate, convert
+from cutting import KINDS, cut
+from media_sources import SIZE, convert
 
 Cutter = Callable[[Path, Path, float, float], Path]
-KINDS = [
-    "30 fps", "25 fps, one key frame", "29.97 fps", "23.976 fps", "variable rate", "matroska", "no sound",
-    "starts at 7.3 s", "transport stream", "edit list", "vp8 webm", "mpeg4 avi",
-]  # fmt: skip
-
-
-def cut(source: Path, out: Path, recipe: Recipe, start: float, duration: float, tolerance: float = 0.5):
-    return cut_clip(source, out, start=start, duration=duration, recipe=recipe, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -259,184 +253,3 @@ def test_a_window_must_make_sense(plain: Path, tmp_path: Path, recipe: Recipe) -
     for start, duration in ((-1, 2), (0, 0), (float("nan"), 1), (0, float("inf"))):
         with pytest.raises(ValueError, match="a window needs"):
             cut(plain, tmp_path / "a.mp4", recipe, start, duration)
-
-
-@pytest.mark.parametrize("rate", [24, FILM, 25, NTSC, 30, 50, 60])
-def test_a_rate_of_its_own_is_constant_and_exact(
-    tmp_path: Path, at_rate: AtRate, rate: Fraction, any_ffmpeg: str
-) -> None:
-    facts = cut(at_rate(rate), tmp_path / "a.mp4", Recipe(fps=30), 3, 4, tolerance=0.75)
-    assert (facts.frames, facts.duration, facts.fps, facts.start_time) == (120, 4.0, 30.0, 0.0)
-    assert header(tmp_path / "a.mp4").rate == 30
-    numbers = read_frame_numbers(tmp_path / "a.mp4")
-    for slot, number in enumerate(numbers[1:], 1):
-        assert abs(number / Fraction(rate) - (3 + Fraction(slot, 30))) <= 1 / Fraction(rate) / 2
-    assert 0 <= numbers[0] / Fraction(rate) - 3 < 1 / rate
-
-
-@pytest.mark.parametrize("rate", [25, NTSC])  # the arithmetic of the others is that of the test above
-def test_the_frames_of_a_rate_are_those_of_the_reference(tmp_path: Path, at_rate: AtRate, rate: Fraction) -> None:
-    source = at_rate(rate)
-    cut(source, tmp_path / "a.mp4", Recipe(fps=30), 5, 4, tolerance=0.75)
-    window = ("-ss", "5", "-t", "4", "-accurate_seek")
-    theirs = convert(source, tmp_path / "b.mp4", "-r", "30", "-avoid_negative_ts", "1", before=window)
-    assert read_frame_numbers(tmp_path / "a.mp4") == read_frame_numbers(theirs)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_source_gets_the_rate(sources: dict[str, Path], kind: str, tmp_path: Path) -> None:
-    facts = cut(sources[kind], tmp_path / "a.mp4", Recipe(fps=10), 7, 3)
-    assert (facts.frames, facts.fps, facts.has_audio) == (30, 10.0, kind != "no sound")
-    plain = cut(sources[kind], tmp_path / "b.mp4", Recipe(), 7, 3)
-    numbers, shown = read_frame_numbers(tmp_path / "b.mp4"), read_frame_numbers(tmp_path / "a.mp4")
-    for slot, number in enumerate(shown):
-        assert abs((number - numbers[0]) / plain.fps - slot / 10) <= 1.6 / plain.fps
-
-
-@pytest.mark.parametrize(
-    ("seconds", "frames"),
-    [(9.0, 120), (8.977, 120), (8.5, 105), (8.27, 98), (8.24, None), (7.9, None), (4.0, None)],
-)
-def test_a_rate_and_a_source_that_ends_early(tmp_path: Path, seconds: float, frames: int | None) -> None:
-    # The reference drops what has fewer than (4 - 0.75) x 30 = 97.5 frames.
-    source = make_video(tmp_path / "s.mp4", seconds, NTSC if seconds == 8.977 else 30, SIZE, tone=False)
-    if frames is not None:
-        assert cut(source, tmp_path / "a.mp4", Recipe(fps=30), 5, 4, tolerance=0.75).frames == frames
-        return
-    with pytest.raises(MediaError, match="s of 4 s from 5 s on: the source ends at") as caught:
-        cut(source, tmp_path / "a.mp4", Recipe(fps=30), 5, 4, tolerance=0.75)
-    assert caught.value.reason is Reason.TOO_SHORT
-    assert not (tmp_path / "a.mp4").exists()
-
-
-def test_a_hole_in_the_picture_is_not_a_short_source(tmp_path: Path, recipe: Recipe) -> None:
-    times = [i / 30 for i in range(60)] + [8 + i / 30 for i in range(60)]
-    source = make_video(tmp_path / "hole.mp4", 10, size=SIZE, times=times)
-    with pytest.raises(MediaError, match="it has a hole there") as caught:
-        cut(source, tmp_path / "a.mp4", recipe, 4, 5)
-    assert caught.value.reason is Reason.CORRUPT
-
-
-def times_of(path: Path) -> list[float]:
-    with av.open(str(path)) as container:
-        return [frame.time for frame in container.decode(video=0)]
-
-
-def sound_of(path: Path) -> float:
-    """Seconds of sound."""
-    with av.open(str(path)) as container:
-        stream = container.streams.audio[0]
-        return float(stream.duration * stream.time_base)
-
-
-@pytest.fixture(scope="module")
-def late_pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Sound from 0 s, 30 frames a second from 2 s on, in two containers."""
-    folder = tmp_path_factory.mktemp("late")
-    video = make_video(folder / "picture.mp4", 6, size=SIZE, tone=False, gop=30)
-    sound = make_video(folder / "sound.mp4", 8, size=SIZE)
-    streams = ("-i", str(sound), "-map", "0:v", "-map", "1:a", "-c", "copy")
-    return {
-        suffix: convert(video, folder / f"late.{suffix}", *streams, before=("-itsoffset", "2"))
-        for suffix in ("mp4", "mkv")
-    }
-
-
-@pytest.mark.parametrize("fps", [None, 30])
-@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
-def test_a_picture_that_begins_late_is_not_moved(
-    late_pictures: dict[str, Path], tmp_path: Path, suffix: str, fps: int | None, any_ffmpeg: str
-) -> None:
-    source, out, recipe = late_pictures[suffix], tmp_path / "a.mp4", Recipe(fps=fps)
-    for window, found in (
-        ((0, 3), r"(1\.00|0\.98) s of 3 s"),
-        ((0, 2), r"0\.00 s of 2 s"),
-    ):  # mkv begins with the sound
-        with pytest.raises(MediaError, match=rf"{found} from 0 s on: the video stream begins at 2\.0[02] s") as caught:
-            cut(source, out, recipe, *window)
-        assert caught.value.reason is Reason.TOO_SHORT
-    cut(source, out, recipe, 0, 3, tolerance=2.1)  # what there is
-    shown = read_frame_numbers(out)
-    assert shown == list(range(30 if suffix == "mp4" or fps is None else 29)), (
-        "mkv begins 0.02 s earlier, with the sound"
-    )
-    assert times_of(out) == pytest.approx([n / 30 for n in range(len(shown))])
-    assert sound_of(out) == pytest.approx(1, abs=0.05), "the sound begins with the picture"
-    cut(source, out, recipe, 1.8, 3)
-    assert read_frame_numbers(out) == list(range(84 if len(shown) == 30 else 83)), "late by less than is allowed"
-
-
-def test_a_window_after_a_hole_does_not_begin_early(tmp_path: Path, recipe: Recipe) -> None:
-    times = [n / 30 for n in range(60)] + [2.4 + n / 30 for n in range(120)]
-    source = make_video(tmp_path / "hole.mkv", 7, size=SIZE, times=times)
-    cut(source, tmp_path / "a.mp4", recipe, 2, 3)
-    assert read_frame_numbers(tmp_path / "a.mp4") == list(range(60, 138)), "up to second 5 and no further"
-    with pytest.raises(MediaError, match="hole") as caught:
-        cut(source, tmp_path / "a.mp4", recipe, 2, 3, tolerance=0.1)
-    assert caught.value.reason is Reason.CORRUPT
-
-
-@pytest.mark.parametrize("fps", [None, 30])
-def test_a_hole_in_what_says_to_be_constant_is_corrupt(tmp_path: Path, fps: int | None) -> None:
-    # Matroska goes on saying 30 a second, whatever the packets do.
-    whole = make_video(tmp_path / "whole.mkv", 8, size=SIZE, gop=30, b_frames=0)
-    source = tmp_path / "hole.mkv"
-    with av.open(str(whole)) as container, av.open(str(source), "w") as out:
-        streams = {stream.index: out.add_stream_from_template(stream) for stream in container.streams}
-        for packet in container.demux():
-            if packet.dts is not None and not (
-                packet.stream.type == "video" and 3 <= packet.pts * packet.time_base < 4
-            ):
-                packet.stream = streams[packet.stream.index]
-                out.mux(packet)
-    assert header(source).rate == 30
-    with pytest.raises(MediaError, match=r"a hole of 1\.0. s at 2\.97 s") as caught:
-        cut(source, tmp_path / "a.mp4", Recipe(fps=fps), 2, 3)
-    assert caught.value.reason is Reason.CORRUPT
-    cut(source, tmp_path / "a.mp4", Recipe(fps=fps), 4, 3)
-    assert read_frame_numbers(tmp_path / "a.mp4")[0] == 120
-
-
-@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
-def test_the_packets_decide_whether_a_rate_is_constant(tmp_path: Path, suffix: str, any_ffmpeg: str) -> None:
-    # Pairs 10 ms apart, 30 frames a second on average: Matroska's header says 30.
-    times = [n // 2 / 15 + n % 2 * 0.01 for n in range(180)]
-    source = make_video(tmp_path / f"pairs.{suffix}", 6, size=SIZE, times=times, tone=False)
-    if suffix == "mkv":
-        assert header(source).rate == 30
-    cut(source, tmp_path / "a.mp4", Recipe(), 2, 3)
-    assert read_frame_numbers(tmp_path / "a.mp4") == list(range(60, 150))
-    assert times_of(tmp_path / "a.mp4") == pytest.approx([time - 2 for time in times[60:150]], abs=0.0015)
-
-
-@pytest.mark.parametrize(("start", "duration"), [(0, 3), (0, 4), (4.4, 3)])
-def test_the_last_frame_ends_with_the_window(tmp_path: Path, start: float, duration: float, any_ffmpeg: str) -> None:
-    source = make_video(tmp_path / "still.mp4", 11, size=SIZE, times=[n * 2.2 for n in range(5)])
-    facts = cut(source, tmp_path / "a.mp4", Recipe(), start, duration)
-    assert facts.duration == pytest.approx(duration, abs=0.001)
-    assert times_of(tmp_path / "a.mp4") == pytest.approx([0, 2.2], abs=0.001)
-    assert sound_of(tmp_path / "a.mp4") == pytest.approx(duration, abs=0.05)
-
-
-def test_a_steady_picture_that_stands_still_at_the_end(tmp_path: Path, any_ffmpeg: str) -> None:
-    times = [n / 30 for n in range(60)] + [5.0]
-    source = make_video(tmp_path / "end.mp4", 6, size=SIZE, times=times, b_frames=0)
-    assert cut(source, tmp_path / "a.mp4", Recipe(), 1, 3).duration == pytest.approx(3, abs=0.001)
-    assert read_frame_numbers(tmp_path / "a.mp4") == list(range(30, 60))
-
-
-def test_a_window_within_one_slow_picture_says_so(tmp_path: Path, recipe: Recipe) -> None:
-    source = make_video(tmp_path / "still.mp4", 11, size=SIZE, times=[n * 2.2 for n in range(5)])
-    with pytest.raises(MediaError, match=r"2\.80 s of 4 s from 1 s on: no new frame comes before 2\.20 s") as caught:
-        cut(source, tmp_path / "a.mp4", recipe, 1, 4)
-    assert caught.value.reason is Reason.TOO_SHORT
-
-
-def test_a_rate_of_its_own_shows_the_nearest_frame_of_a_varying_source(tmp_path: Path, any_ffmpeg: str) -> None:
-    times = [n / 12 + (0.06 if n % 3 == 1 else 0) for n in range(72)]
-    source = make_video(tmp_path / "vfr.mp4", 6, size=SIZE, times=times, tone=False)
-    cut(source, tmp_path / "a.mp4", Recipe(fps=30), 2, 3)
-    inside = [n for n, time in enumerate(times) if 2 <= time < 5]
-    for slot, number in enumerate(read_frame_numbers(tmp_path / "a.mp4")):
-        distances = [abs(times[n] - 2 - slot / 30) for n in inside]
-        assert abs(times[number] - 2 - slot / 30) <= min(distances) + 0.001
