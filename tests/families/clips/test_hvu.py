@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-import io
 import json
 import random
 import shutil
-import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from clipquarry.annotations.hvu import Tags
 from clipquarry.datasets.load import SpecError, load_spec
-from clipquarry.demo.origin import Origin
-from clipquarry.demo.videos import make_video, read_frame_numbers
-from clipquarry.errors import UserError
+from clipquarry.demo.videos import read_frame_numbers
 from clipquarry.run_folder import RunFolder
-from families.clips.file_world import PACKAGED, World, serve
+from families.clips.file_world import PACKAGED, World
+from families.clips.hvu_world import SHARED, TRAIN, world
 from kills import Killed
 
 pytestmark = pytest.mark.timeout(300)
 
-RATE = 10
-FIRST, SECOND, GONE, SHARED = "zzzzzzzzzzz", "-yyyyyyyyy_", "UNAVAIL0000", "0LtLS9wROrk"
-CATEGORIES = (
-    "Tag,Category\nrun,action\ncar,object\nforest,scene\nBike,object\nairplane,object\nzumba,action\nred,attribute\n"
-)
-"""In code-point order: action run, zumba; attribute red; object Bike, airplane, car; scene forest."""
-HEADER = "Tags,youtube_id,time_start,time_end\n"
-TRAIN = (
-    f"forest|car|run|Bike,{FIRST},1.1,3.1\n" f"forest,{GONE},0.0,2.0\n" f"car|zumba|airplane|car,{SECOND},0.5,4.0\n"
-    f"red,{FIRST},0.3,0.6\n" f"run|red,{SHARED},2,4\n" f"run,{FIRST},0.3,0.6\n" f"dog|run,{FIRST},2.0,3.0\n" f",{FIRST},2.0,3.5\n"
-    f"run||car,{FIRST},2.0,3.6\n" f"run,{FIRST},3.0,2.0\n" f"run,{FIRST},-1,2.0\n" "run,short,0,1\n" f"run,{FIRST},1.0\n" f"run,{FIRST},nan,2\n"
-)  # fmt: skip
 BAD = {
     "train/#row-7": ("duplicate", "a clip of this name"), "train/#row-8": ("unknown_label", "the tag 'dog' is in no category"),
     "train/#row-9": ("bad_label", "it has no tag"), "train/#row-10": ("bad_label", "one of its tags is empty"),
     "train/#row-11": ("bad_time", "where it starts or before"), "train/#row-12": ("bad_time", "no seconds from 0"),
     "train/#row-13": ("bad_id", "no id of a video"), "train/#row-14": ("bad_row", "3 columns"), "train/#row-15": ("bad_time", "no seconds"),
 }  # fmt: skip
-VAL = f"forest|run,{SECOND},4.1,5.1\n"
 CLIPS = {
     "videos_train/zzzzzzzzzzz_000011_000031.mp4": range(11, 31), "videos_train/-yyyyyyyyy__000005_000040.mp4": range(5, 40),
     "videos_train/zzzzzzzzzzz_000003_000006.mp4": range(3, 6), "videos_train/0LtLS9wROrk_000020_000040.mp4": range(20),
@@ -63,44 +46,6 @@ LISTS = {
     "annotations/hvu_tags.json": '{"action": ["run", "zumba"], "object": ["Bike", "airplane", "car"], "scene": ["forest"], '
     '"attribute": ["red"]}',
 }  # fmt: skip
-
-
-def packed(name: str, text: str) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        archive.writestr(name, text)
-    return data.getvalue()
-
-
-def yaml(name: str = "small_hvu") -> str:
-    """The packaged YAML under another name, whose hosts are the server at ``${SMALL_URL}``."""
-    text = (PACKAGED / "hvu.yaml").read_text()
-    changes = (
-        ("https://github.com/holistic-video-understanding/HVU-Dataset/raw/master/", "${SMALL_URL}/"), ("name: hvu\n", f"name: {name}\n"),
-        ("root: hvu\n", f"root: {name}\n"), ("missing: {", "rejected: {error: 1}\nmissing: {"), ("hvu/videos/", f"{name}/videos/"),
-        ("{id: youtube, kind: youtube, ", '{id: origin, kind: http, url: "${SMALL_URL}/{id}.mp4", attempts: 1, '),
-    )  # fmt: skip
-    for before, after in changes:
-        assert before in text, before
-        text = text.replace(before, after)
-    return text
-
-
-def world(folder: Path, train: str = TRAIN, categories: str = CATEGORIES) -> Iterator[World]:
-    films = {
-        name: make_video(folder / f"{name}.mp4", 6, RATE, size=(64, 48), label=name, gop=20) for name in (FIRST, SECOND)
-    }
-    served = {
-        "HVU_Train_V1.0.zip": packed("HVU_Train_V1.0.csv", HEADER + train), "HVU_Val_V1.0.zip": packed("HVU_Val_V1.0.csv", HEADER + VAL),
-        "HVU_Tags_Categories_V1.0.csv": categories.encode(), **{f"{name}.mp4": film.read_bytes() for name, film in films.items()},
-    }  # fmt: skip
-    with Origin(serve(folder / "served", served)) as origin:
-        one = World(folder, "small_hvu", origin)
-        one.spec(yaml())
-        clip = one.data / f"kinetics600/videos_val/zumba/{SHARED}_000002_000004.mp4"
-        clip.parent.mkdir(parents=True)
-        make_video(clip, 2, RATE, size=(64, 48), label=SHARED, gop=20)
-        yield one
 
 
 @pytest.fixture(scope="module")
@@ -306,48 +251,6 @@ def test_a_kill_in_the_middle_changes_nothing(hvu: World, tmp_path: Path) -> Non
     assert disturbed.attempts().keys() == calm.attempts().keys()
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("Tag,Category\nrun,action\nrun,object\n", "line 3: the tag 'run' is in line 2 already"),
-        ("Tag,Category\nrun,sport\n", "line 2: the category 'sport' is none of action, object"),
-        ("Tag,Category\nrun|jump,action\n", "line 2: the tag holds a blank or a bar"),
-        ("Tag,Category\nrun\n", "line 2: 1 columns where the header has 2"), ("run,action\n", "begins with 'run,action', not with 'tag,category'"),
-        ("Tag,Category\n", "names no tag"), ("", "begins with ''"), ("Tag,Category\n\u0000,action\n", "line 2: the label holds a control character"),
-    ],
-)  # fmt: skip
-def test_a_table_of_tags_that_numbers_nothing_is_one_sentence(tmp_path: Path, text: str, told: str) -> None:
-    path = tmp_path / "hvu_categories.csv"
-    path.write_text(text)
-    with pytest.raises(UserError, match="get the file again") as caught:
-        Tags(path, {"action": 2, "object": 3})
-    assert told in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "name"),
-    [
-        ("0", "10", "000000_000100"), ("1.1", "3.1", "000011_000031"), ("0.29", "1.15", "000002_000011"), ("1999.9", "2000.", "019999_020000"),
-        ("8.7", "12345.6", "000087_123456"), ("84.0", "94.00", "000840_000940"),
-    ],
-)  # fmt: skip
-def test_names_are_tenths_cut_off(tmp_path: Path, start: str, end: str, name: str) -> None:
-    (tmp_path / "c.csv").write_text(CATEGORIES)
-    (tmp_path / "t.csv").write_text(f"{HEADER}run,{FIRST},{start},{end}\r\n")
-    (row,) = Tags(tmp_path / "c.csv", load_spec(PACKAGED / "hvu.yaml").labels.groups).rows(tmp_path / "t.csv")
-    assert row.clip_id == f"{FIRST}_{name}"
-    assert name == f"{int(float(start) * 10):06d}_{int(float(end) * 10):06d}", "the reference's rule"
-
-
-def test_every_tenth_has_the_reference_s_name(tmp_path: Path) -> None:
-    (tmp_path / "c.csv").write_text(CATEGORIES)
-    (tmp_path / "t.csv").write_text(
-        HEADER + "".join(f"run,{FIRST},{n / 10},{n / 10 + 10:.1f}\n" for n in range(20_000))
-    )
-    rows = Tags(tmp_path / "c.csv", load_spec(PACKAGED / "hvu.yaml").labels.groups).rows(tmp_path / "t.csv")
-    assert [row.clip_id for row in rows] == [f"{FIRST}_{n:06d}_{n + 100:06d}" for n in range(20_000)]
-
-
 @pytest.mark.slow
 def test_parameters_without_a_meaning_for_tags_are_refused(tmp_path: Path) -> None:
     for one in world(tmp_path):
@@ -373,19 +276,6 @@ def test_published_numbers() -> None:
     assert {split: one.count for split, one in spec.expected.rows.items()} == {"train": 481_417, "val": 31_140}
     assert spec.group_list_name("videos", "train", "action") == "hvu_train_video.json".replace("hvu", "hvu_action")
     assert spec.group_list_name("rawframes", "val", "scene") == "hvu_val.json".replace("hvu", "hvu_scene")
-
-
-@pytest.mark.shared
-def test_clips_have_the_names_and_lengths_of_the_crawler_s(tmp_path: Path) -> None:
-    oracle = Path(__file__).parents[3].parent / "shared/oracles/hvu_download_trim"
-    (tmp_path / "c.csv").write_text(CATEGORIES)
-    tags = Tags(tmp_path / "c.csv", load_spec(PACKAGED / "hvu.yaml").labels.groups)
-    rows = list(tags.rows(oracle / "inputs/data/hvu/annotations/hvu_val.csv"))
-    report = json.loads((oracle / "expected/with_tmp_dir_renamed/tools/data/hvu/download_report.json").read_text())
-    assert [row.clip_id for row in rows] == [name for name, _, _ in report]
-    probed = json.loads((oracle / "expected/with_tmp_dir_renamed_probe.json").read_text())
-    lengths = {Path(name).stem: float(one["duration"]) for name, (one,) in probed.items()}
-    assert {row.clip_id: (row.end - row.start) / 1e6 for row in rows if row.clip_id in lengths} == lengths
 
 
 def test_lists_of_tags_in_categories_are_json(tmp_path: Path) -> None:
