@@ -148,6 +148,13 @@ def alike(one: Prints, ones: Places, other: Prints, others: Places) -> npt.NDArr
     return found
 
 
+def same(one: str, other: str) -> bool:
+    """Whether two fingerprints are of one video; not where one of them shows too little. See :func:`alike`."""
+    prints = read([one]), read([other])
+    first = np.zeros(1, dtype=np.int64)
+    return bool(all(map(len, prints)) and alike(prints[0], first, prints[1], first)[0])
+
+
 def unlike(one: Prints, ones: Places, other: Prints, others: Places) -> npt.NDArray[np.bool_]:
     """Whether each pair surely shows two videos: their frames differ nearly as much as those of any two videos."""
     near, frames = _near(one.frames[ones], other.frames[others], _OTHER_VIDEO)

@@ -6,9 +6,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from clipquarry.errors import UserError
-from clipquarry.labelling.documents import Material, Plan
+from clipquarry.fingerprint import fingerprint
+from clipquarry.labelling.documents import Material, Plan, Shown
 from clipquarry.labelling.journal import COMPACT_BYTES
 from clipquarry.labelling.model import Attribute, Option
 from clipquarry.labelling.project import Project
@@ -26,7 +28,7 @@ def with_seconds(first: int, last: int, name: str = "1", source: str = "hall.mp4
     names = {one.name for one in frames}
     regions = tuple(replace(one, id=f"of-{one.frame}-{one.track}") for one in whole.clip.regions if one.frame in names)
     strips = {name: strip for name, strip in whole.strips.items() if name in names}
-    return Material(replace(whole.clip, frames=frames, regions=regions), whole.images, strips, source)
+    return Material(replace(whole.clip, frames=frames, regions=regions), whole.images, strips, Shown(source))
 
 
 def said(project: Project, clip: str = "1") -> dict[str, dict[str, tuple[str, ...]]]:
@@ -157,6 +159,46 @@ def test_other_pictures_under_the_same_names_begin_anew_and_the_work_is_kept(tmp
     shutil.rmtree(tmp_path / "clips/1")
     aside.rename(tmp_path / "clips/1")  # as a person takes it back
     assert said(Project(tmp_path)) == {box: {"1": ("1",)}}
+
+
+def print_of(seed: int, noise: float = 0.0) -> str:
+    """A fingerprint of eight frames of moving shapes; ``noise``: what another encode changes, in grey levels."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 255, (8, 4, 4, 3)).repeat(8, axis=1).repeat(8, axis=2)
+    encoded = coarse + np.random.default_rng(99).normal(0, noise, coarse.shape)
+    return fingerprint(np.clip(encoded, 0, 255).astype(np.uint8))
+
+
+def film(sha256: str, fingerprint: str) -> Material:
+    return replace(with_seconds(3, 6), shown=Shown("hall.mp4 from 0 s", sha256, fingerprint))
+
+
+def test_another_film_under_the_same_name_begins_anew(tmp_path: Path) -> None:
+    labelled(tmp_path, film("a", print_of(1)))
+    again = renew(tmp_path, plan(), [film("b", print_of(2))])
+    assert "shows another film than the one that was labelled under this name" in again.told[0]
+    assert said(again.project) == {} and len([*(tmp_path / "aside").iterdir()]) == 1
+
+
+def test_films_without_a_picture_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
+    labelled(tmp_path, film("a", ""))
+    assert renew(tmp_path, plan(), [film("a", "")]).told == ()
+    assert "another film" in renew(tmp_path, plan(), [film("b", "")]).told[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (("a", print_of(1)), ("b", print_of(1, 4.0))),  # another encode of it
+        (("", ""), ("b", print_of(1))),  # labelled before this was noted
+        (("a", print_of(1)), ("", "")),
+    ],
+)
+def test_the_same_film_keeps_its_labels(before: tuple[str, str], now: tuple[str, str], tmp_path: Path) -> None:
+    _, box = labelled(tmp_path, film(*before))
+    again = renew(tmp_path, plan(), [film(*now)])
+    assert again.told == () and said(again.project) == {box: {"1": ("1",)}} and again.project.is_done("1")
+    assert again.project.material("1").shown[1:] == (now if now[0] else before)
 
 
 def test_clips_that_a_run_is_not_about_stay_and_those_that_nobody_asks_for_go(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ class CachedVideo:
     seconds: float
     source: str
     """Id of the source that it was fetched from."""
+    origin: str = ""
+    """As in :class:`~clipquarry.acquire.answer.Fetched`."""
 
 
 class SourceCache:

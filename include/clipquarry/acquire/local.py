@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from threading import Event
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from clipquarry.acquire.answer import ClipRequest, Fetched, FetchFailed
 from clipquarry.acquire.clip_tree import ClipTree, Holding
@@ -180,6 +181,7 @@ class LocalSource:
             if real.stat().st_size == 0:
                 empty = empty or f"{path.relative_to(self._folder)} is empty (0 bytes)"
                 continue
+            origin = _identity(real)
             target = temporary_beside(scratch / f"local{path.suffix.lower()}")
             with disk_errors(target):
                 link_or_copy(real, target)
@@ -191,7 +193,24 @@ class LocalSource:
                 bytes=real.stat().st_size,
                 seconds=time.monotonic() - begun,
                 evidence=f"{path.relative_to(self._folder)} in the folder of source '{self._id}'",
+                origin=origin,
             )
         if empty:
             raise FetchFailed(Reason.NOT_A_VIDEO, empty)
         raise FetchFailed(Reason.NOT_FOUND, f"neither {want.clip_id} nor {want.video_id} is in {self._folder}")
+
+    def has_changed(self, want: ClipRequest, facts: Mapping[str, Any]) -> bool:
+        """Whether another file lies there now than the one that was taken, of which these are the noted facts."""
+        if not (before := facts.get("origin")):
+            return False
+        found = chain((path for path, _ in self._candidates(want)), (path for path, *_ in self._longer(want)))
+        with suppress(OSError):  # it goes at this moment
+            now = next((_identity(path.resolve()) for path in found if path.is_file()), before)
+            return bool(now != before)
+        return False
+
+
+def _identity(path: Path) -> str:
+    """Size and time, without the path: the folder may be mounted elsewhere next time."""
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"

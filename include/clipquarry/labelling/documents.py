@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from clipquarry.errors import UserError
 from clipquarry.labelling.model import Attribute, Clip, Frame, Option, Region, check_attributes, check_clip, with_keys
@@ -26,12 +26,23 @@ class Plan:
     """A few sentences for whoever labels, shown on the page as plain text."""
 
 
+class Shown(NamedTuple):
+    """What a clip's images show. Labels are for it alone, whatever has its name later. Each part is empty where it is not known."""
+
+    source: str = ""
+    """The words for it, such as a video and a time."""
+    sha256: str = ""
+    """Of the file that the images are from."""
+    fingerprint: str = ""
+    """Of that file's pictures (:mod:`clipquarry.fingerprint`): another encode of a video is the same video."""
+
+
 @dataclass(frozen=True)
 class Material:
     """A clip with its images. ``images``: the folder of its key frames, and ``strips`` key frame to the images of the second
     around it, in order of time: paths below the root of all images, with slashes. Nothing is copied.
 
-    ``source``: what the images show, such as a video and a time. Another one means other pictures under the same names.
+    ``shown``: another one means other pictures under the same names.
     ``aside``: frames of the clip that nobody asks for any more, each with the seats whose work was done when that began. What was said of
     them stays, and they are neither shown nor counted.
     """
@@ -39,7 +50,7 @@ class Material:
     clip: Clip
     images: str
     strips: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    source: str = ""
+    shown: Shown = field(default_factory=Shown)
     aside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def asked(self, clip: Clip | None = None) -> Clip:
@@ -108,7 +119,7 @@ def plan_from(told: Any, where: str) -> tuple[Plan, list[str]]:
 def clip_document(material: Material) -> dict[str, Any]:
     clip = material.clip
     return {
-        "version": VERSION, "id": clip.id, "images": material.images, "source": material.source,
+        "version": VERSION, "id": clip.id, "images": material.images, **material.shown._asdict(),
         "strips": {frame: list(paths) for frame, paths in material.strips.items()},
         "aside": {frame: list(seats) for frame, seats in material.aside.items()},
         "frames": [[one.name, one.second, one.width, one.height] for one in clip.frames],
@@ -133,8 +144,7 @@ def material_from(told: Any, where: str) -> Material:
         clip = Clip(told["id"], tuple(Frame(*one) for one in told["frames"]), regions)
         strips = {frame: tuple(paths) for frame, paths in told["strips"].items()}
         aside = {frame: tuple(seats) for frame, seats in told.get("aside", {}).items()}
-        return Material(
-            clip, told["images"], strips, str(told.get("source", "")), aside
-        )  # older ones lack the last two
+        shown = Shown(*(str(told.get(name, "")) for name in Shown._fields))  # older ones lack it, and what is aside
+        return Material(clip, told["images"], strips, shown, aside)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{where} is no clip of a labelling project ({error!s:.60}): restore it.") from error

@@ -21,6 +21,7 @@ from clipquarry.files import inside, known_object, read_json, write_json
 from clipquarry.labelling.documents import (
     Material,
     Plan,
+    Shown,
     check_material,
     checked_plan,
     clip_document,
@@ -206,10 +207,21 @@ def _labelled(state: State, frames: Collection[str]) -> int:
     return sum(state.value(one, FRAME) in frames and bool(state.labels(one)) for one in state.alive())
 
 
-def _other_pictures(old: Material, new: Material) -> str:
-    """What tells that a clip's frames are others under the same names; empty where they are the same."""
+def other_film(old: Shown, new: Shown) -> str:
+    """What tells that a clip shows something else than before; empty where it is the same, or nobody knows."""
+    from clipquarry import fingerprint  # numpy is not for a plugin's start
+
     if old.source and new.source and old.source != new.source:
         return f"shows {new.source}, and was labelled as {old.source}"
+    if old.sha256 in (new.sha256, "") or not new.sha256 or fingerprint.same(old.fingerprint, new.fingerprint):
+        return ""
+    return "shows another film than the one that was labelled under this name"
+
+
+def _other_pictures(old: Material, new: Material) -> str:
+    """What tells that a clip's frames are others under the same names; empty where they are the same."""
+    if why := other_film(old.shown, new.shown):
+        return why
     sizes = {one.name: (one.width, one.height) for one in old.clip.frames}
     for one in new.clip.frames:
         if sizes.get(one.name, (one.width, one.height)) != (one.width, one.height):
@@ -237,7 +249,13 @@ def _grown(old: Material, new: Material, done: tuple[str, ...]) -> Material:
     regions = (*old.clip.regions, *(one for one in new.clip.regions if one.frame not in known))
     strips: Mapping[str, tuple[str, ...]] = {**old.strips, **new.strips}
     clip = Clip(new.clip.id, tuple(sorted(frames, key=lambda one: one.second)), regions)
-    return replace(new, clip=clip, strips=strips, source=new.source or old.source, aside=aside)
+    return replace(
+        new,
+        clip=clip,
+        strips=strips,
+        shown=Shown(*(now or before for now, before in zip(new.shown, old.shown, strict=True))),
+        aside=aside,
+    )
 
 
 def _with_former(old: Material, new: Material) -> Material:

@@ -154,9 +154,17 @@ class Clips:
         return self._length_problem(float(facts.get("duration") or 0), float(facts.get("fps") or 0), window)
 
     def adopt(
-        self, window: Window, file: Path, source: str, work: Path, cancelled: Event, got: Got = _no_attempt
+        self,
+        window: Window,
+        file: Path,
+        source: str,
+        work: Path,
+        cancelled: Event,
+        got: Got = _no_attempt,
+        origin: str = "",
     ) -> Facts:
         """Store a file that should be the clip already: unchanged when it is H.264 in mp4, else encoded. ``got``: see :data:`Got`.
+        ``origin``: as in :class:`~clipquarry.acquire.answer.Fetched`, here and in :meth:`cut`.
 
         ``file`` lies on the store's file system and is moved away, or removed on failure. Raises MediaError:
         NOT_A_VIDEO, TRUNCATED, CORRUPT (also: longer than the window), TOO_SHORT with the seconds measured.
@@ -169,11 +177,11 @@ class Clips:
             if problem := self._length_problem(shown, facts.fps, window):
                 raise problem
             if self._is_ready(file, facts, times) and shown == facts.duration:
-                return self._put(window, file, facts, source, _AS_IT_CAME, got)
+                return self._put(window, file, facts, source, _AS_IT_CAME, got, origin)
             seconds = float(window.seconds)
             if self.recipe.fps is None:  # a rate's frames are counted from the whole window
                 seconds = min(seconds, facts.start_time - header(file).start_time + facts.duration)
-            return self._encode(window, file, 0.0, seconds, source, work, cancelled, got)
+            return self._encode(window, file, 0.0, seconds, source, work, cancelled, got, origin=origin)
         finally:
             file.unlink(missing_ok=True)
 
@@ -205,6 +213,7 @@ class Clips:
         got: Got = _no_attempt,
         inner: Sequence[Window] = (),
         outer: Window | None = None,
+        origin: str = "",
     ) -> Facts:
         """Cut the window out of a source video whose first frame is second ``offset`` of the original. Raises
         MediaError.
@@ -219,7 +228,9 @@ class Clips:
             )
         edges = [float(_since(at, offset)) for one in inner for at in (one.start, one.end)]
         within = None if outer is None else (self.path(outer), float(_since(outer.start, offset)))
-        return self._encode(window, video, start, float(window.seconds), source, work, cancelled, got, edges, within)
+        return self._encode(
+            window, video, start, float(window.seconds), source, work, cancelled, got, edges, within, origin
+        )
 
     def _encode(
         self,
@@ -233,6 +244,7 @@ class Clips:
         got: Got,
         edges: Sequence[float] = (),
         outer: tuple[Path, float] | None = None,
+        origin: str = "",
     ) -> Facts:
         out = temporary_beside(work / "clip.mp4")
         tolerance = max(0.0, self._tolerance(window) - (window.seconds - seconds))
@@ -241,11 +253,13 @@ class Clips:
                 video, out, start=start, duration=seconds, recipe=self.recipe, tolerance=tolerance, cancelled=cancelled,
                 edges=edges, outer=outer,
             )  # fmt: skip
-            return self._put(window, out, facts, source, ENCODED, got)
+            return self._put(window, out, facts, source, ENCODED, got, origin)
         finally:
             out.unlink(missing_ok=True)
 
-    def _put(self, window: Window, file: Path, facts: MediaFacts, source: str, made: str, got: Got) -> Facts:
+    def _put(
+        self, window: Window, file: Path, facts: MediaFacts, source: str, made: str, got: Got, origin: str
+    ) -> Facts:
         got()
         told = {
             **facts.columns(),
@@ -256,6 +270,8 @@ class Clips:
         }
         if window.namespace != YOUTUBE:
             told["namespace"] = window.namespace
+        if origin:
+            told["origin"] = origin
         if made == _AS_IT_CAME:
             told["plain"] = True
         return self.store.put(KIND, window.name, self.key(window), file, told)
@@ -281,9 +297,9 @@ class Clips:
         """
         if not target.is_file():
             return None
-        if window.namespace != YOUTUBE and self._own(replace(window, namespace=YOUTUBE), target) is not None:
+        if window.namespace != YOUTUBE and self.own(replace(window, namespace=YOUTUBE), target) is not None:
             return None  # stored before ids said whose they are, and in another data set's layout too: nobody knows whose it is
-        before = self._own(window, target)
+        before = self.own(window, target)
         if before is not None and before.get("made") != _AS_IT_CAME:
             return None  # encoded by another recipe: that is what the new key is for
         if target.stat().st_size == 0:
@@ -291,7 +307,10 @@ class Clips:
         file = temporary_beside(work / "existing.mp4")
         with disk_errors(file):
             link_or_copy(target.resolve(), file)
-        return self.adopt(window, file, str((before or {}).get("source", "existing")), work, cancelled)
+        source, origin = (
+            str((before or {}).get(name, other)) for name, other in (("source", "existing"), ("origin", ""))
+        )
+        return self.adopt(window, file, source, work, cancelled, origin=origin)
 
     def _entries(self, window: Window) -> Iterator[tuple[Path, Facts]]:
         """The store's entries for this clip, of any recipe, the last made first: their facts, and these facts' paths."""
@@ -331,7 +350,7 @@ class Clips:
         self.store.forget(KIND, window.name, self.key(before))
         return taken
 
-    def _own(self, window: Window, target: Path) -> Facts | None:
+    def own(self, window: Window, target: Path) -> Facts | None:
         """The facts of the store's entry for this clip, of any recipe, that is the same file as ``target``."""
         for path, facts in self._entries(window):
             with suppress(OSError):
@@ -341,7 +360,7 @@ class Clips:
 
     def is_own(self, window: Window, target: Path) -> bool:
         """True when ``target`` is a link to the store's clip, of any recipe."""
-        return self._own(window, target) is not None
+        return self.own(window, target) is not None
 
     def older(self, window: Window) -> tuple[Path, Facts] | None:
         """The last clip of this window that was made with another recipe and still verifies."""

@@ -226,6 +226,7 @@ class FetchStep(Step[FetchParams]):
         """Whether every file is in its place, as usual in a second run. This check needs no lock."""
         targets = [self._target(row, ctx) for _, row in one.rows]
         facts = resources.clips.get(one.window) or resources.clips.take_over(one.window, targets)
+        facts = one.unchanged(facts, resources.sources)
         if facts is None or not all(resources.clips.is_placed(one.window, facts, target) for target in targets):
             return False
         one.facts, one.kept = facts, True

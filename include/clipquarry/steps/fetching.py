@@ -12,8 +12,10 @@ from threading import Event
 
 from clipquarry.acquire.answer import ClipRequest, Fetched, FetchFailed
 from clipquarry.acquire.cache import CachedVideo, SourceCache
+from clipquarry.acquire.local import LocalSource
 from clipquarry.acquire.sources import Asked, Sources
 from clipquarry.files import disk_errors, inside, link_or_copy, publish_new, temporary_beside
+from clipquarry.ids import YOUTUBE
 from clipquarry.manifest import Row
 from clipquarry.media.errors import MediaError
 from clipquarry.media.probe import header
@@ -57,6 +59,21 @@ class Wanted(Questions):
     def status(self, answer: Answer) -> Status:
         return status_of(answer.reason)
 
+    def unchanged(self, facts: Facts | None, sources: Sources) -> Facts | None:
+        """The facts of the clip that is there; None if the person's file has become another one since.
+
+        Only where ids are a data set's own: YouTube's videos do not change, and a copy that somebody touched is no other one.
+        """
+        if facts is None or self.window.namespace == YOUTUBE:
+            return facts
+        whose = [one.source for one in sources.asked if one.id == facts.get("source")]
+        changed = any(
+            isinstance(source, LocalSource) and source.has_changed(want, facts)
+            for source in whose
+            for want in self.wants()
+        )
+        return None if changed else facts
+
 
 @dataclass(frozen=True)
 class Fetching:
@@ -96,7 +113,8 @@ class Fetching:
     def _finish(self, one: Wanted, places: Sequence[Path]) -> None:
         """Link the clip into the layout. A file that could not be verified is moved away."""
         file = self.clips.path(one.window)
-        if one.facts is None and (older := self.clips.older(one.window)):
+        older = self.clips.older(one.window) if one.facts is None else None
+        if older is not None and one.unchanged(older[1], self.sources) is not None:
             file, one.facts = older
             one.kept = True
             why = decisive(one.answers).reason if one.answers else Reason.NO_SOURCE
@@ -116,11 +134,14 @@ class Fetching:
 
     def _from_disk(self, one: Wanted, target: Callable[[Row], Path]) -> None:
         """Take the clip from the store, else from a file at one of its places. Unusable files there are set aside."""
-        one.facts = self.clips.get(one.window)
+        one.facts = one.unchanged(self.clips.get(one.window), self.sources)
         one.kept = one.facts is not None
         for _, row in one.rows:
             path = target(row)
             if one.facts is not None and self.clips.is_placed(one.window, one.facts, path):
+                continue
+            own = self.clips.own(one.window, path)
+            if own is not None and one.unchanged(own, self.sources) is None:
                 continue
             try:
                 found = self.clips.take_existing(one.window, path, self.work, self.cancelled) if not one.facts else None
@@ -196,7 +217,9 @@ class Fetching:
     def _adopt(self, asked: Asked, one: Wanted, fetched: Fetched) -> None:
         try:
             got = partial(one.attempt, asked.id, Reason.OK, fetched.evidence, fetched.seconds, fetched.bytes)
-            one.facts = self.clips.adopt(one.window, fetched.path, asked.id, self.work, self.cancelled, got)
+            one.facts = self.clips.adopt(
+                one.window, fetched.path, asked.id, self.work, self.cancelled, got, fetched.origin
+            )
         except MediaError as error:
             evidence = f"{error.evidence} ({fetched.evidence})"
             self._no(asked, one, error.reason, evidence, seconds=fetched.seconds, size=fetched.bytes)
@@ -212,7 +235,7 @@ class Fetching:
                 self._no(asked, one, error.reason, f"{error.evidence} ({fetched.evidence})", seconds=seconds, size=size)
                 seconds, size = 0.0, 0
             return
-        video = CachedVideo(fetched.path, fetched.offset, length, asked.id)
+        video = CachedVideo(fetched.path, fetched.offset, length, asked.id, fetched.origin)
         if asked.remote and not self._is_kept(fetched, asked_for[0].window):
             video = self.cache.put(asked_for[0].window.video, fetched.path, fetched.offset, length, asked.id)
         for one in asked_for:
@@ -253,6 +276,7 @@ class Fetching:
             one.facts = self.clips.cut(
                 one.window, video.path, video.offset, source, self.work, self.cancelled, got,
                 [other.window for other in self.known if other.window.lies_in(one.window)], self._outer(one, source),
+                video.origin,
             )  # fmt: skip
         except MediaError as error:
             if Trait.BROKEN in error.reason.traits:

@@ -191,7 +191,7 @@ class _Routes:
             for one in material.asked().frames
         ]  # fmt: skip
         return {
-            "clip": clip, "seat": seat, "frames": frames, "source": material.source,
+            "clip": clip, "seat": seat, "frames": frames, "source": " ".join(material.shown[:2]),
             "state": found.open(clip, seat).plain(),
         }  # fmt: skip
 

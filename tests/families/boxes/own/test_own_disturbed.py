@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 from box_world import BoxWorld
 from clipquarry.annotations.own_ava.crop_labels import MIDDLE
@@ -19,6 +20,7 @@ from clipquarry.families.boxes.own.sample import RATE, SAMPLE, SECONDS, make, wr
 from clipquarry.families.boxes.own.tracks import tracked_crops, untracked
 from clipquarry.families.boxes.sample.walkers import people
 from clipquarry.labelling.project import Project
+from clipquarry.manifest import read_rows
 from clipquarry.pipeline.context import RunContext
 from clipquarry.pipeline.run import run_all
 from clipquarry.pipeline.stages import run_stage
@@ -85,7 +87,7 @@ def test_another_rate_begins_anew_and_keeps_what_was_labelled(tmp_path: Path) ->
             assert {int(row["frame"]) for row in csv.DictReader(handle)} <= set(range(1, 21))
     project = Project(data.labelling(SAMPLE.dataset, PROJECT))
     assert [one.name for one in project.material("1").clip.frames] == ["1_000006.jpg", "1_000011.jpg"]
-    assert "at 5 frames a second" in project.material("1").source
+    assert "at 5 frames a second" in project.material("1").shown.source
     # Back to the former rate, with the labels of it: as if nothing had been.
     for crop in CROPS:
         (aside,) = (middle / crop).glob(f"{crop}_finish.2*.json")
@@ -94,6 +96,54 @@ def test_another_rate_begins_anew_and_keeps_what_was_labelled(tmp_path: Path) ->
     run_all(context(data, "three"))
     names = [f"{split}.csv" for split in ("train", "val")]
     assert files(folder / "annotations", *names) == files(folder / "annotations.before", *names)
+
+
+def crop_sums(ctx: RunContext) -> dict[str, str]:
+    return {row["clip_id"]: row["sha256"] for path in ctx.place.manifests("fetch") for row in read_rows(path)}
+
+
+@pytest.mark.slow
+def test_another_raw_video_under_the_same_name_begins_anew(tmp_path: Path) -> None:
+    data = world(tmp_path)
+    first, second, third = (context(data, name, tracker="none") for name in ("one", "two", "three"))
+    run_all(first)
+    folder, middle = data.dataset(SAMPLE.dataset), data.dataset(SAMPLE.dataset, MIDDLE)
+    finish, frame = middle / "door_1/door_1_finish.json", middle / "door_1/door_1_000011.jpg"
+    labels, picture, train = finish.read_bytes(), frame.read_bytes(), (folder / "annotations/train.csv").read_bytes()
+    door = folder / "videos/door.mp4"
+    door.rename(tmp_path / "former.mp4")
+    shown = (people(250 - 3 * number, 60) for number in range(RATE * SECONDS))
+    write_video(door, (av.VideoFrame.from_ndarray(one, format="rgb24") for one in shown))
+    with pytest.raises(UserError, match=r"1 of 3 crops are not labelled.*crop door_1"):
+        run_all(second)
+    before, now = crop_sums(first), crop_sums(second)
+    assert {name for name in before if before[name] != now[name]} == {"door_1"}
+    assert frame.read_bytes() != picture
+    (aside,) = finish.parent.glob("door_1_finish.2*.json")
+    assert aside.read_bytes() == labels, "labels of other pictures, whole"
+
+    (tmp_path / "former.mp4").replace(door)  # it was the wrong one
+    aside.rename(finish)
+    run_all(third)
+    assert crop_sums(third) == before and frame.read_bytes() == picture
+    assert (folder / "annotations/train.csv").read_bytes() == train
+
+
+@pytest.mark.slow
+def test_another_copy_of_the_same_raw_video_keeps_its_labels(tmp_path: Path) -> None:
+    data = world(tmp_path)
+    plain = {"shards": 1, "fps": RATE, "margin": 1, "labels": True, "proposals": "none"}
+    first, second = (BoxWorld(data.root).context(SAMPLE.dataset, name, **plain) for name in ("one", "two"))
+    run_all(first)
+    hall = data.dataset(SAMPLE.dataset, "videos/hall.mp4")
+    with av.open(hall) as film:
+        pictures = [picture.reformat(320, 240, format="rgb24") for picture in film.decode(video=0)]
+    hall.unlink()
+    write_video(hall, (av.VideoFrame.from_ndarray(np.maximum(one.to_ndarray(), 8), format="rgb24") for one in pictures))
+    done = run_all(second)
+    before, now = crop_sums(first), crop_sums(second)
+    assert {name for name in before if before[name] != now[name]} == {"1", "3"}
+    assert done["gates"]["labels"] in ("pass", "warn")
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from clipquarry.families.boxes.own.labels import Labelled, read_crop
 from clipquarry.families.boxes.own.sample import RATE, _finished
 from clipquarry.families.boxes.own.to_label import ToLabel
 from clipquarry.label_exchange.via import clip_of, groups_of
-from clipquarry.labelling.documents import Material, Plan
+from clipquarry.labelling.documents import Material, Plan, Shown
 from clipquarry.labelling.operations import Operation, Write
 from clipquarry.labelling.project import Project
 from clipquarry.labelling.renewal import renew
@@ -91,7 +91,7 @@ def test_a_file_of_more_frames_than_are_asked_for_now_counts_with_those(crop: To
         frames = {name: at for at, name in enumerate(names, 1)}
         clip = clip_of("x", frames, size, project_of(names, size, {}, ATTRIBUTES), {})
         plan = Plan("labels", groups_of(ATTRIBUTES), 1, "")
-        return renew(tmp_path / "page", plan, [Material(clip, "x", {}, "door")]).project
+        return renew(tmp_path / "page", plan, [Material(clip, "x", {}, Shown("door"))]).project
 
     page_of(crop.frames)
     fewer = crop._replace(seconds=(2,), frames=crop.frames[1:])
@@ -139,7 +139,7 @@ def _material(crop: ToLabel) -> Material:
     size = Size(320, 240)
     proposed = project_of(crop.frames, size, {name: [(0.1, 0.1, 0.3, 0.9)] for name in crop.frames}, ATTRIBUTES)
     return Material(
-        clip_of("x", dict(zip(crop.frames, crop.seconds, strict=True)), size, proposed, {}), "x", {}, "door"
+        clip_of("x", dict(zip(crop.frames, crop.seconds, strict=True)), size, proposed, {}), "x", {}, Shown("door")
     )
 
 

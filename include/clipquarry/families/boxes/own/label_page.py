@@ -20,17 +20,20 @@ from clipquarry.families.boxes.own.proposal_ids import ids_of_proposals
 from clipquarry.families.boxes.own.run_files import OwnFiles
 from clipquarry.families.boxes.own.to_label import ToLabel
 from clipquarry.families.boxes.own.tracks import seen_at, tracked_crops
-from clipquarry.files import read_json
+from clipquarry.files import read_json, sha256_of
 from clipquarry.label_exchange.via import clip_of, groups_of
-from clipquarry.labelling.documents import Material, Plan, material_from
+from clipquarry.labelling.documents import Material, Plan, Shown, material_from
 from clipquarry.labelling.project import CLIP, CLIPS, Project
 from clipquarry.labelling.project import PROJECT as PROJECT_FILE
-from clipquarry.labelling.renewal import annotators_problem, renew
+from clipquarry.labelling.renewal import annotators_problem, other_film, renew
 from clipquarry.manifest import read_rows, read_table
 from clipquarry.microseconds import SECOND
 from clipquarry.pipeline.context import RunContext
+from clipquarry.store import Store, content_key
 
 PROJECT = "labels"
+_FINISHED = "finished"
+"""What of the store tells which film a finished project that was moved aside is of."""
 STRIP = 30
 """Images of the film around a key frame, about; of faster frames some are left out."""
 _WORK = (
@@ -69,32 +72,36 @@ def check_annotators(ctx: RunContext) -> None:
 
 def renew_page(ctx: RunContext, crops: Sequence[tuple[ToLabel, ViaProject]], attributes: Attributes) -> tuple[str, ...]:
     """Make the labelling project of crops with their proposals, or let the one that is there fit. Sentences about what does not."""
-    sources = _sources(ctx, ctx.chosen(CropsParams).fps)
-    told = [sentence for one, _ in crops if (sentence := _move_finished(ctx, one, sources[one.crop]))]
+    shown = _shown(ctx)
+    told = [sentence for one, _ in crops if (sentence := _move_finished(ctx, one, shown[one.crop]))]
     annotators = ctx.chosen(CropsParams).annotators
     plan = Plan(f"{ctx.spec.title}: labels", groups_of(attributes), annotators, _GUIDES[annotators])
     everything = set(read_table(ctx.catalog, ["clip_id"])["clip_id"].to_pylist())
     return (*told, *renew(project_folder(ctx), plan, list(_materials(ctx, crops)), known=everything).told)
 
 
-def _move_finished(ctx: RunContext, one: ToLabel, now: str) -> str:
-    """Move a finished project aside whose crop has become another excerpt under the same name (``now``): its labels are those of other pictures.
+def _move_finished(ctx: RunContext, one: ToLabel, now: Shown) -> str:
+    """Move a finished project aside whose crop shows something else under the same name (``now``): its labels are those of other pictures.
     Returns a sentence where there was one.
     """
     place = project_folder(ctx) / CLIPS / one.crop / CLIP
     if not one.finish.is_file() or not place.is_file():
         return ""
     known = material_from(read_json(place), str(place))
-    before, named = known.source, _frames_in(one.finish)
-    if not before or before == now:
+    if not (why := other_film(known.shown, now)):
         return ""
+    store, key = Store(ctx.data.store), content_key(kind=_FINISHED, version=1, sha256=sha256_of(one.finish))
+    if (of := store.noted(_FINISHED, one.crop, key)) and not other_film(
+        Shown(*(str(of.get(name, "")) for name in Shown._fields)), now
+    ):
+        return ""  # of this very film, which is back, and a person put it back
+    named = _frames_in(one.finish)
     if named <= set(one.frames) and named - {frame.name for frame in known.clip.frames}:
         return ""  # of these very frames, and not of those before: a person put it back
+    store.note(_FINISHED, one.crop, key, known.shown._asdict())
     aside = one.finish.with_name(f"{one.finish.stem}.{datetime.now(UTC):%Y%m%dT%H%M%S}.json")
     one.finish.rename(aside)
-    return (
-        f"The crop {one.crop} shows {now}, and was labelled as {before}: {one.finish.name} was moved to {aside.name}."
-    )
+    return f"The crop {one.crop} {why}: {one.finish.name} was moved to {aside.name}."
 
 
 def _frames_in(finish: Path) -> set[str]:
@@ -108,7 +115,7 @@ def _frames_in(finish: Path) -> set[str]:
 def _materials(ctx: RunContext, crops: Sequence[tuple[ToLabel, ViaProject]]) -> Iterator[Material]:
     fps, root = ctx.chosen(CropsParams).fps, ctx.spec.root
     last = {row["clip_id"]: row["rawframes"] for row in read_rows(OwnFiles(ctx.folder).frames)}
-    sources, tracked = _sources(ctx, fps), tracked_crops(ctx)
+    shown, tracked = _shown(ctx), tracked_crops(ctx)
     for one, project in crops:
         seconds = dict(zip(one.frames, one.seconds, strict=True))
         ids = ids_of_proposals(one.crop, seconds, one.size, project, seen_at(ctx, {one.crop: one.seconds}, tracked))
@@ -120,14 +127,23 @@ def _materials(ctx: RunContext, crops: Sequence[tuple[ToLabel, ViaProject]]) -> 
             for name, second in seconds.items()
         }
         images = one.folder.relative_to(ctx.data.root).as_posix()
-        yield Material(clip_of(one.crop, seconds, one.size, project, ids), images, strips, sources[one.crop])
+        yield Material(clip_of(one.crop, seconds, one.size, project, ids), images, strips, shown[one.crop])
 
 
-def _sources(ctx: RunContext, fps: int) -> Mapping[str, str]:
-    """What each crop shows: another excerpt may later have its name, because crops are numbered."""
+def _shown(ctx: RunContext) -> Mapping[str, Shown]:
+    """What each crop shows: another excerpt may later have its name, because crops are numbered, and its raw video may be replaced."""
+    fps = ctx.chosen(CropsParams).fps
+    cut = {
+        row["clip_id"]: (row["sha256"] or "", row["fingerprint"] or "")
+        for path in ctx.place.manifests("fetch")
+        for row in read_rows(path, ("clip_id", "sha256", "fingerprint"))
+    }
     table = read_table(ctx.catalog, ["clip_id", "video_id", "start"])
     return {
-        row["clip_id"]: f"{row['video_id']} from {row['start'] / SECOND:g} s at {fps} frames a second"
+        row["clip_id"]: Shown(
+            f"{row['video_id']} from {row['start'] / SECOND:g} s at {fps} frames a second",
+            *cut.get(row["clip_id"], ("", "")),
+        )
         for row in table.to_pylist()
         if row["start"] is not None
     }
