@@ -2,7 +2,7 @@
 are healthy.
 
 ``docker/local/up.sh`` sets the environment. The console stays quiet: the components' output goes to files in
-``{AIRFLOW_HOME}/console``. One home has one scheduler; a lock file enforces that while this process lives.
+``{AIRFLOW_HOME}/console``. One home has one scheduler, or one demo; a lock file enforces that while this process lives.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from clipquarry.airflow_home import AirflowHome
 from clipquarry.errors import ClipquarryError, RetryLater, UserError
-from clipquarry.file_lock import FileLock, holder_of
 
 from clipquarry_airflow import settings_file
 
@@ -38,18 +38,6 @@ GRACE_SECONDS = 5.0
 MOST_ENDS = 3
 """A component that ends this often before all are healthy will not recover."""
 _PR_SET_PDEATHSIG = 1
-
-
-def one_at_a_time(home: Path, address: str) -> FileLock:
-    """The lock of an Airflow home, with our process and address in it. Raises UserError where another process has it."""
-    path = home / "up.lock"
-    lock = FileLock.attempt(path, holder=f"{os.getpid()} {address}")
-    if lock is None:
-        process, _, where = holder_of(path).partition(" ")
-        raise UserError(
-            f"Airflow is already running on {home}: {where} (process {process}). End that one first, with Ctrl-C or 'kill {process}'."
-        )
-    return lock
 
 
 def check_port(host: str, port: int) -> None:
@@ -227,7 +215,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _end)
     try:
-        lock = one_at_a_time(home, address)
+        lock = AirflowHome(home).hold_for_ui(address)
         check_port(host, port)
         airflow = LocalAirflow(home, address, host, port)
         say(f"Airflow starts, which takes about a minute; its logs are in {airflow.logs}")

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from clipquarry.airflow_home import AirflowHome
 from clipquarry.datasets.families import find_family
 from clipquarry.errors import ClipquarryError
 from clipquarry.former import refuse_old_folder, refuse_old_settings
@@ -19,6 +20,10 @@ SETS = {
     "custom": ("boxes", ".demo-custom", "make demo-custom-up"),
 }
 """By the name of a set: the family whose sample it is, its home, and the command that shows it in Airflow."""
+
+
+_INTERRUPTED = 130
+"""Exit code of a shell's command that Ctrl-C ended."""
 
 
 def main() -> None:
@@ -47,12 +52,16 @@ def main() -> None:
         refuse_old_folder(home / "data", PRIVATE)
         if arguments.film and sample.with_video is not None:
             sample = sample.with_video(arguments.film.expanduser())
-        from clipquarry.demo.story import run_demo
+        with AirflowHome(home / "airflow").hold_for_demo():
+            from clipquarry.demo.story import run_demo
 
-        run_demo(sample, home, project, look)
+            run_demo(sample, home, project, look)
     except ClipquarryError as error:
         print(f"clipquarry: {error}", file=sys.stderr)
         sys.exit(int(error.exit_code))
+    except KeyboardInterrupt:
+        print("clipquarry: The demo was ended in the middle; the next one begins anew.", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
 
 
 if __name__ == "__main__":
