@@ -141,14 +141,16 @@ class LocalAirflow:
         self.components = [Component(name, self.logs / f"{name}.log") for name in COMPONENTS]
 
     def prepare(self, project: Path) -> None:
-        """The database and the pools; raises a sentence."""
+        """The database, without runs that nothing runs any more, and the pools; raises a sentence."""
         log = self.logs / "setup.log"
+        modules = [["airflow", "db", "migrate"]]
+        if AirflowHome(self.home).unended_run.exists():  # of a killed demo
+            modules.append(["clipquarry_airflow.left_runs"])
         with open(log, "wb") as handle:
-            done = subprocess.run(
-                [sys.executable, "-m", "airflow", "db", "migrate"], stdout=handle, stderr=handle, check=False
-            )
-        if done.returncode:
-            raise RetryLater(f"Airflow's database in {self.home} could not be set up; see {log}.")
+            for module in modules:
+                done = subprocess.run([sys.executable, "-m", *module], stdout=handle, stderr=handle, check=False)
+                if done.returncode:
+                    raise RetryLater(f"Airflow's database in {self.home} could not be set up; see {log}.")
         settings_file.load(project / "airflow_settings.yaml")
         for component in self.components:  # the last start's output is kept beside it
             if component.log.exists():

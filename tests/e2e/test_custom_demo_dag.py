@@ -1,4 +1,6 @@
-"""``make demo-custom`` as it stands: a killed one leaves nothing behind, and the next one is labelled by the program, goes on and releases."""
+"""``make demo-custom`` as it stands: a killed one leaves nothing behind, no run that Airflow shows as running either, and the next one is
+labelled by the program, goes on and releases. Meanwhile there is no other demo and no UI on its home.
+"""
 
 from __future__ import annotations
 
@@ -8,50 +10,108 @@ import os
 import signal
 import sqlite3
 import subprocess
+import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import IO, Any
 
 import psutil
 import pytest
 from checkout import PROJECT, shell_lines
 from clipquarry.families.boxes.own.annotator import NAME
 from clipquarry.settings import DataRoot
+from clipquarry.waiting import waits_of
 from e2e_airflow import until
+from ports import free_port
 
 pytestmark = pytest.mark.timeout(1500)
 
 DATASET = "custom_ava"
+NOTE = "The demo that ran this was ended in the middle. Start it again."
 
 
-def start(checkout: Path) -> subprocess.Popen[str]:
-    assert "make demo-custom" in shell_lines(PROJECT / "docs/your-own-ava.md")
+def start(
+    checkout: Path, target: str = "demo-custom", *, stdout: int | IO[str] = subprocess.PIPE, **extra: str
+) -> subprocess.Popen[str]:
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("CLIPQUARRY_", "MAKE", "AIRFLOW"))
     }
     return subprocess.Popen(
-        ["make", "demo-custom"], cwd=checkout, env={**clean, "CLIPQUARRY_RUNTIME": "process"}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ["make", target], cwd=checkout, env={**clean, "CLIPQUARRY_RUNTIME": "process", **extra}, text=True,
+        stdout=stdout, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
 
-def kill_the_demo(begun: subprocess.Popen[str], data: DataRoot) -> list[psutil.Process]:
-    """Kill the demo's own process in the middle of its run; those that it had started."""
-    until(lambda: [*data.runs(DATASET).glob("*/catalog.parquet")], "a run begins")
-    (demo,) = (one for one in psutil.Process(begun.pid).children(recursive=True) if "clipquarry.demo" in one.cmdline())
-    others = demo.children(recursive=True)
+def program_of(begun: subprocess.Popen[str], module: str) -> psutil.Process:
+    """The process that make has started."""
+    (found,) = (one for one in psutil.Process(begun.pid).children(recursive=True) if module in one.cmdline())
+    return found
+
+
+def kill_the_demo(begun: subprocess.Popen[str], ready: Callable[[], Any]) -> None:
+    """Kill the demo's own process in the middle of its run, and see that those which it had started end too."""
+    until(ready, "a run begins")
+    demo = program_of(begun, "clipquarry.demo")
+    left = demo.children(recursive=True)
     demo.send_signal(signal.SIGKILL)
     begun.communicate(timeout=60)
-    return others
-
-
-def test_a_killed_demo_and_a_whole_one(checkout: Path) -> None:
-    home = checkout / ".demo-custom"
-    data = DataRoot(home / "data")
-    left = kill_the_demo(start(checkout), data)
     assert left
     until(lambda: not any(one.is_running() for one in left), "nothing of a killed demo runs on", 60)
 
+
+def is_refused(checkout: Path, target: str, sentence: str) -> None:
+    begun = time.monotonic()
+    refused = start(checkout, target)
+    said, _ = refused.communicate(timeout=60)
+    assert refused.returncode and sentence in said, said
+    assert time.monotonic() - begun < 30, "at once"
+
+
+def states(home: Path) -> list[str]:
+    """Of Airflow's runs, the oldest first."""
+    return [state for (state,) in asked_of(home, "select state from dag_run order by id")]
+
+
+def asked_of(home: Path, query: str) -> list[Any]:
+    with closing(sqlite3.connect(home / "airflow/airflow.db")) as database:
+        return database.execute(query).fetchall()
+
+
+def test_a_killed_demo_and_a_whole_one(checkout: Path, tmp_path: Path) -> None:
+    home = checkout / ".demo-custom"
+    data = DataRoot(home / "data")
+    assert "make demo-custom" in shell_lines(PROJECT / "docs/your-own-ava.md")
+    kill_the_demo(start(checkout), lambda: [*data.runs(DATASET).glob("*/catalog.parquet")])
+    assert states(home) == ["running"]
+    kill_the_demo(start(checkout), lambda: any(waits_of(run) for run in data.runs(DATASET).glob("*")))
+    assert states(home) == ["failed", "running"], "the next demo has failed what nothing runs any more"
+
+    with (tmp_path / "said").open("w+") as log:
+        up = start(checkout, "demo-custom-up", AIRFLOW__API__PORT=str(port := free_port()), stdout=log)
+        try:
+            until(lambda: "Airflow: " in (tmp_path / "said").read_text(), "the UI is open")
+            assert states(home) == ["failed", "failed"], "and so has the UI"
+            assert not asked_of(
+                home, "select * from task_instance where state is null or state not in ('failed', 'skipped', 'success')"
+            )
+            assert {note for (note,) in asked_of(home, "select content from dag_run_note")} == {NOTE}
+            (killed,) = data.runs(DATASET).glob("*")
+            assert waits_of(killed) == [], "it waits for nobody"
+            is_refused(
+                checkout, "demo-custom", f"Airflow is already running on {home}/airflow: http://localhost:{port}"
+            )
+            assert killed.is_dir()
+        finally:
+            program_of(up, "clipquarry_airflow.local").terminate()
+            up.wait(60)
+
     done = start(checkout)
+    until(
+        lambda: [path for path in data.runs(DATASET).glob("*/catalog.parquet") if path.parent != killed], "a run begins"
+    )
+    is_refused(checkout, "demo-custom", f"A demo is already running in {home}")
+    is_refused(checkout, "demo-custom-up", f"A demo is already running in {home}")
     said, _ = done.communicate()
     assert done.returncode == 0, said[-3000:] + (home / "demo.log").read_text(errors="replace")[-3000:]
     told = [
@@ -70,6 +130,6 @@ def test_a_killed_demo_and_a_whole_one(checkout: Path) -> None:
     assert {row["source"] for row in csv.DictReader((run / "people.csv").open())} == {"page"}
     journal = data.labelling(DATASET, "labels") / "clips/door_1/shared.jsonl"
     assert {json.loads(line)["by"] for line in journal.read_text().splitlines()} == {NAME}
-    with closing(sqlite3.connect(home / "airflow/airflow.db")) as database:
-        (asked,) = database.execute("select subject, body from hitl_detail").fetchall()
+    *_, asked = asked_of(home, "select subject, body from hitl_detail order by created_at")
     assert asked[0] == f"{DATASET} waits for people" and "3 of 3 crops are not labelled" in asked[1]
+    assert states(home) == ["failed", "failed", "success"] and not (home / "airflow/unended-run").exists()

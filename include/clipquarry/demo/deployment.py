@@ -1,7 +1,7 @@
 """A demo's own Airflow with its folders below one home, and the summary of a run.
 
 The home (``.demo``) holds ``origin`` (what is served), ``data`` (the data root, emptied first, so that every demo shows the same story)
-and ``airflow``, whose database is kept.
+and ``airflow``, whose database is kept. Who makes a :class:`Deployment` holds the lock of ``airflow``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from clipquarry.airflow_home import AirflowHome
 from clipquarry.demo.origin import Origin
 from clipquarry.errors import UserError
 from clipquarry.files import read_json, write_json
@@ -82,6 +83,11 @@ class Deployment:
         """Airflow's log."""
         return self.home / "demo.log"
 
+    @property
+    def airflow_home(self) -> AirflowHome:
+        """The home of the demo's own Airflow."""
+        return AirflowHome(self.home / "airflow")
+
     def begin(self) -> None:
         """Name the ffmpeg, empty the data root."""
         from clipquarry.media.tools import ffmpeg
@@ -104,6 +110,8 @@ class Deployment:
             print(f"source: {origin.url} {what}")
             if self._airflow(origin.url, "db", "migrate"):
                 raise UserError(f"Airflow's database could not be set up; see {self.log}.")
+            if self.airflow_home.unended_run.exists() and self._module(origin.url, "clipquarry_airflow.left_runs"):
+                raise UserError(f"The run that the demo before left could not be failed in Airflow; see {self.log}.")
             yield origin.url
 
     def run(self, url: str, dag: str, params: dict[str, Any], person: Callable[[], Iterable[str]] | None = None) -> Ran:
@@ -113,9 +121,14 @@ class Deployment:
         moment = datetime.now(UTC).replace(microsecond=0)
         before = {path.name for path in self.data.runs(self.dataset).glob("*")}
         meanwhile = _Meanwhile(self.data.runs(self.dataset), before, person) if person is not None else None
+        unended = self.airflow_home.unended_run
+        others = unended.exists()
+        unended.touch()
         code = self._airflow(
             url, "dags", "test", dag, moment.isoformat(), "--conf", json.dumps(params), meanwhile=meanwhile
         )
+        if not code and not others:  # a red run may be one whose process died, with the run still "running"
+            unended.unlink()
         runs = sorted({path.name for path in self.data.runs(self.dataset).glob("*")} - before)
         if len(runs) != 1:
             raise UserError(f"The DAG {dag} ended with {code} before it could begin a run; see {self.log}.")
@@ -146,10 +159,13 @@ class Deployment:
         return RunFolder(self.data.run(self.dataset, ran.name))
 
     def _airflow(self, url: str, *arguments: str, meanwhile: Callable[[], None] | None = None) -> int:
-        """Run a command of Airflow's to its end, which comes with ours at the latest: a DAG that waits for people would go on for
-        days. ``meanwhile`` is called now and then.
+        return self._module(url, "airflow", *arguments, meanwhile=meanwhile)
+
+    def _module(self, url: str, *arguments: str, meanwhile: Callable[[], None] | None = None) -> int:
+        """Run a module in the demo's environment to its end, which comes with ours at the latest: a DAG that waits for people would
+        go on for days. ``meanwhile`` is called now and then.
         """
-        command = [sys.executable, "-m", "airflow", *arguments]
+        command = [sys.executable, "-m", *arguments]
         with (
             open(self.log, "a") as handle,
             subprocess.Popen(
@@ -169,7 +185,7 @@ class Deployment:
     def _environment(self, url: str) -> dict[str, str]:
         return {
             **os.environ,
-            "AIRFLOW_HOME": str(self.home / "airflow"),
+            "AIRFLOW_HOME": str(self.airflow_home.folder),
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.project / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.project / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
