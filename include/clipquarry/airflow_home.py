@@ -29,6 +29,11 @@ class AirflowHome:
         """
         return self.folder / "unended-run"
 
+    @property
+    def own_database(self) -> str:
+        """The address of the database in it, as Airflow has it. A demo uses no other, whatever the environment names."""
+        return f"sqlite:///{self.folder.absolute()}/airflow.db"
+
     def hold_for_ui(self, address: str) -> FileLock:
         """The lock, for ``make up``, whose browsers find it at ``address``. Raises UserError where another process has it."""
         return self._hold(address, to_a_demo="", to_a_ui="")

@@ -143,12 +143,16 @@ class LocalAirflow:
     def prepare(self, project: Path) -> None:
         """The database, without runs that nothing runs any more, and the pools; raises a sentence."""
         log = self.logs / "setup.log"
-        modules = [["airflow", "db", "migrate"]]
-        if AirflowHome(self.home).unended_run.exists():  # of a killed demo
-            modules.append(["clipquarry_airflow.left_runs"])
+        place = AirflowHome(self.home)
+        modules = [(dict(os.environ), ["airflow", "db", "migrate"])]
+        if place.unended_run.exists():  # of a killed demo
+            its = {**os.environ, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": place.own_database}
+            modules.append((its, ["clipquarry_airflow.left_runs"]))
         with open(log, "wb") as handle:
-            for module in modules:
-                done = subprocess.run([sys.executable, "-m", *module], stdout=handle, stderr=handle, check=False)
+            for env, module in modules:
+                done = subprocess.run(
+                    [sys.executable, "-m", *module], stdout=handle, stderr=handle, check=False, env=env
+                )
                 if done.returncode:
                     raise RetryLater(f"Airflow's database in {self.home} could not be set up; see {log}.")
         settings_file.load(project / "airflow_settings.yaml")

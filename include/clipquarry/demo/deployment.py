@@ -186,6 +186,7 @@ class Deployment:
         return {
             **os.environ,
             "AIRFLOW_HOME": str(self.airflow_home.folder),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.airflow_home.own_database,
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.project / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.project / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
