@@ -72,7 +72,8 @@ def test_a_task_that_takes_too_long_leaves_no_container(airflow: Airflow, media_
         from datetime import datetime, timedelta
         sys.path[:0] = [{str(PROJECT / "tests")!r}, {str(PROJECT / "tests" / "operators")!r}]
         from airflow.sdk import DAG
-        from test_docker_runtime import JOB, SLEEP, OddStep
+        from docker_world import SLEEP, OddStep
+        from frames_shard import JOB
 
         with DAG("slow", schedule=None, start_date=datetime(2026, 1, 1)):
             OddStep(task_id="frames", step="frames", job=JOB, code=SLEEP.format(""), execution_timeout=timedelta(seconds=6))

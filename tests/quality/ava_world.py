@@ -22,7 +22,7 @@ from clipquarry.quality.results import GateResult
 from clipquarry.settings import DataRoot
 from families.boxes.made_boxes import MadeBoxes, box_row, key_row, proposal_row, rect
 from families.made_run import FINE, item_row
-from quality_world import jpeg, media_row, shows, video_bytes
+from quality_world import broken, ids, jpeg, media_row, shows, video_bytes
 
 AVA_YAML = """
 schema: dataset-spec/v1
@@ -157,6 +157,11 @@ class BoxWorld:
             (target / f"img_{number:05d}.jpg").write_bytes(content)
 
 
+def said(world: BoxWorld, gate: str, **params: object) -> dict[str, list[str]]:
+    """Ids of the worst rows by broken check."""
+    return {name: ids(check) for name, check in broken(world.gate(gate, **params)).items()}
+
+
 def proposal(video: str, second: int, score: float = 0.95) -> Row:
     return proposal_row(video, second, BOX, score)
 
@@ -164,6 +169,10 @@ def proposal(video: str, second: int, score: float = 0.95) -> Row:
 def _media(name: str, duration: float, frames: int) -> Row:
     facts = {"duration": duration, "frames": frames, "fps": 30.0, "width": 320, "height": 240, "has_audio": True}
     return media_row(name, **facts)
+
+
+FIRST, SECOND, THIRD = "-5KQ66BBWC4", "0f39OWEqJ24", "_a_film_00x"
+"""AVA's training films."""
 
 
 def make_ava(root: Path) -> BoxWorld:
@@ -207,7 +216,10 @@ def make_ava(root: Path) -> BoxWorld:
 
 
 CLIPS = (("-vid_000001", 100), ("_vid_000002", 200), ("avid0000003", 12457))
-"""Training videos, and where the window of each begins."""
+"""Training videos of AVA-Kinetics, and where the window of each begins."""
+VIDEOS = [video for video, _ in CLIPS]
+NAMES = [f"{video}_{start:06d}_{start + 4:06d}" for video, start in CLIPS]
+"""Of their clips."""
 
 
 def make_ava_kinetics(root: Path) -> BoxWorld:
@@ -246,6 +258,11 @@ def csv_line(row: Row) -> str:
     """A row as the reference writes it."""
     box = ",".join(f"{row[name]:.3f}" for name in ("x1", "y1", "x2", "y2"))
     return f"{row['video_id']},{row['second']},{box},{row['action_id']},{row['person_id']}"
+
+
+def kinetics_csv(world: BoxWorld, name: str, split: str, *rows: str) -> None:
+    text = "".join(f"{row}\n" for row in ("label,youtube_id,time_start,time_end,split", *rows))
+    world.touch(f"{name}/annotations/kinetics_{split}.csv", content=text.encode())
 
 
 def _window(world: BoxWorld, split: str, video: str, start: int) -> None:
