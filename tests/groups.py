@@ -33,11 +33,11 @@ SLOW_PATHS = (
     "pipeline/test_inherit.py::test_a_refresh_asks_whom", "readers/test_odd_rows.py", "families/boxes/test_boxes_sample.py", "families/boxes/own/test_own_ava_small.py", "families/boxes/own/test_own_forms.py", "families/boxes/own/test_own_demo.py",  # whole runs
     "operators/test_process_runtime.py", "plugins/test_operators.py",  # dozens of processes that load the library
     "steps/test_detect_step.py", "steps/test_track_step.py",  # people are looked for
-    "report/test_report_page.py", "report/test_report_boxes", "report/test_report_videos.py",  # pages with their plots
+    "report/test_report_page.py", "report/test_report_verdict.py", "report/test_report_boxes", "report/test_report_videos.py",  # pages with their plots
     "steps/test_clips.py", "steps/test_one_bad_file.py",  # dozens of encodes
     "steps/test_frames_step.py", "steps/test_resize_step.py", "steps/test_encode_video_step.py", "steps/test_collect_mixed_step.py", "steps/test_audio_step.py", "pipeline/test_media.py",  # dozens of encodes
     "plugins/test_local.py",  # programs that are started, killed and started again
-    "pipeline/test_ava_run.py", "pipeline/test_run_all.py", "pipeline/test_approving.py", "pipeline/test_archive_run.py", "pipeline/test_full_disk.py", "pipeline/test_chains.py", "pipeline/test_flat_kinetics.py",  # whole runs
+    "pipeline/test_ava_run.py", "pipeline/test_run_all.py", "pipeline/test_approving.py", "pipeline/test_archive_run.py", "pipeline/test_full_disk.py", "pipeline/test_chains.py", "pipeline/test_releases.py", "pipeline/test_flat_kinetics.py",  # whole runs
     "quality/", "families/tubes/test_tube_gates.py",  # hundreds of runs of Great Expectations, of a second each
     "media/", "steps/test_excerpt_step.py",  # hundreds of encodes
     "test_documented_commands.py",  # whole runs

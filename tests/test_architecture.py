@@ -5,18 +5,12 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
-from importlib.metadata import version
 from pathlib import Path
 
-import clipquarry
-
-PROJECT = Path(__file__).parents[1]
-INCLUDE = PROJECT / "include/clipquarry"
-PLUGINS = PROJECT / "plugins"
-DAGS = PROJECT / "dags"
+from source_tree import DAGS, INCLUDE, PLUGINS, PROJECT, imports_of, modules_of, tree_of, where
 
 GROUND = (
     "reasons",
@@ -131,32 +125,6 @@ NARROW: dict[tuple[str, str], set[str]] = {
 
 
 @cache
-def _modules(folder: Path) -> tuple[Path, ...]:
-    return tuple(sorted(path for path in folder.rglob("*.py") if "__pycache__" not in path.parts))
-
-
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-@cache
-def _imports(path: Path) -> tuple[tuple[str, int], ...]:
-    """Full names of everything a module imports anywhere, with the line; a relative one begins with its dots."""
-    found = []
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Import):
-            found += [(name.name, node.lineno) for name in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            found += [(f"{'.' * node.level}{node.module}.{name.name}", node.lineno) for name in node.names]
-    return tuple(found)
-
-
-def _where(path: Path, line: int) -> str:
-    return f"{path.relative_to(PROJECT)}:{line}"
-
-
-@cache
 def _inside(name: str) -> str | None:
     """``clipquarry.media.thumbnail.make`` gives ``media.thumbnail``; None for others."""
     parts = name.split(".")
@@ -177,7 +145,7 @@ def _room(path: Path) -> str:
 def _lazy_names(path: Path) -> set[str]:
     """Rooms named in strings for importlib, ``"clipquarry.steps.…"`` among them."""
     names = set()
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("clipquarry."):
             found = _inside(node.value)
             if found is not None and (INCLUDE / found.partition(".")[0]).is_dir() and " " not in node.value:
@@ -188,34 +156,34 @@ def _lazy_names(path: Path) -> set[str]:
 def _wrong_arrows(path: Path) -> Iterator[str]:
     room = _room(path)
     if path == INCLUDE / "__init__.py":
-        others = [(name, line) for name, line in _imports(path) if name != "__future__.annotations"]
-        yield from (f"{_where(path, line)} imports {name}" for name, line in others)
+        others = [(name, line) for name, line in imports_of(path) if name != "__future__.annotations"]
+        yield from (f"{where(path, line)} imports {name}" for name, line in others)
         return
     allowed = GROUND_ARROWS[room] if room in GROUND_ARROWS else {*ROOMS[room], *GROUND, room}
     lazy = set() if path == INCLUDE / "datasets/families.py" else _lazy_names(path)
-    targets = [(_inside(name), line) for name, line in _imports(path)] + [(name, 0) for name in lazy]
+    targets = [(_inside(name), line) for name, line in imports_of(path)] + [(name, 0) for name in lazy]
     for target, line in targets:
         if target is None:
             continue
         other = target.partition(".")[0]
         narrow = NARROW.get((room, other))
         if other not in allowed:
-            yield f"{_where(path, line)} imports clipquarry.{target}"
+            yield f"{where(path, line)} imports clipquarry.{target}"
         elif narrow is not None and target not in narrow:
-            yield f"{_where(path, line)} imports clipquarry.{target}; of that room only {sorted(narrow)}"
+            yield f"{where(path, line)} imports clipquarry.{target}; of that room only {sorted(narrow)}"
 
 
 def test_arrows_between_the_rooms() -> None:
-    assert [fault for path in _modules(INCLUDE) for fault in _wrong_arrows(path)] == []
+    assert [fault for path in modules_of(INCLUDE) for fault in _wrong_arrows(path)] == []
 
 
 def test_a_family_reaches_another_one_through_its_description() -> None:
     families = INCLUDE / "families"
     others = [
-        f"{_where(path, line)} imports {name}"
-        for path in _modules(families)
+        f"{where(path, line)} imports {name}"
+        for path in modules_of(families)
         if path.parent != families
-        for name, line in _imports(path)
+        for name, line in imports_of(path)
         if name.startswith("clipquarry.families.")
         and name.split(".")[2] != path.relative_to(families).parts[0]
         and name.split(".")[3:4] != ["family"]
@@ -223,53 +191,13 @@ def test_a_family_reaches_another_one_through_its_description() -> None:
     assert others == []
 
 
-def test_no_name_of_a_data_set_or_format_in_the_rooms_that_all_families_share() -> None:
-    """Text that equals such a name. The families' own names are English words, and gates are called so."""
-    formats = {"kinetics_csv", "ava_csv", "ava_kinetics_csv"}
-    names = {path.stem for path in (INCLUDE / "datasets").glob("*.yaml")} | formats
-    shared = [*(INCLUDE / room for room in ("quality", "report", "pipeline", "steps")), PLUGINS]
-    assert [
-        f"{_where(path, node.lineno)}: {node.value}"
-        for folder in shared
-        for path in _modules(folder)
-        for node in ast.walk(_tree(path))
-        if isinstance(node, ast.Constant) and node.value in names
-    ] == []
-
-
-def test_a_family_is_described_without_the_heavy_libraries() -> None:
-    """DAG files read it at parse, and the image of steps holds it: pandas, pyarrow and SQLAlchemy are not there."""
-    heavy = ("pandas", "pyarrow", "sqlalchemy", "great_expectations", "matplotlib")
-    program = (
-        "import sys\n"
-        "class Blocked:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name.partition('.')[0] in {heavy!r}: raise ImportError(name + ' is blocked')\n"
-        "sys.meta_path.insert(0, Blocked())\n"
-        "from clipquarry.datasets.load import load_all\n"
-        "from clipquarry.pipeline.family import tasks_of\n"
-        "from clipquarry.pipeline.family import default_params, params_model\n"
-        "specs, errors = load_all()\n"
-        "assert not errors, errors\n"
-        "for spec in specs.values(): print(spec.name, len(tasks_of(spec)), params_model(spec), default_params(spec))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert len(done.stdout.splitlines()) == len(list((INCLUDE / "datasets").glob("*.yaml")))
-
-
-def test_imports_are_absolute() -> None:
-    modules = [*_modules(INCLUDE), *_modules(PLUGINS), *_modules(DAGS)]
-    assert [_where(path, line) for path in modules for name, line in _imports(path) if name.startswith(".")] == []
-
-
 def test_every_room_is_in_the_table_and_every_arrow_is_used() -> None:
-    rooms = {_room(path) for path in _modules(INCLUDE)} - {"__init__"}
+    rooms = {_room(path) for path in modules_of(INCLUDE)} - {"__init__"}
     assert rooms == {*ROOMS, *GROUND_ARROWS}
     used = {
         (_room(path), (_inside(name) or "").partition(".")[0])
-        for path in _modules(INCLUDE)
-        for name, _ in _imports(path)
+        for path in modules_of(INCLUDE)
+        for name, _ in imports_of(path)
     }
     unused = {(room, other) for room, others in ROOMS.items() for other in others} - used
     assert unused <= {("steps", "annotations")}, "an arrow nobody uses leaves the table"
@@ -302,11 +230,11 @@ def _module_name(path: Path) -> str:
 
 def test_no_module_reaches_itself_through_its_imports() -> None:
     """Those inside functions count: a circle is two modules that are one, wherever its imports stand."""
-    modules = {_module_name(path): path for path in _modules(INCLUDE)}
+    modules = {_module_name(path): path for path in modules_of(INCLUDE)}
     graph: dict[str, set[str]] = {}
     for name, path in modules.items():
         graph[name] = set()
-        for node in _of_program(_tree(path)):
+        for node in _of_program(tree_of(path)):
             if isinstance(node, ast.Import):
                 graph[name] |= {one.name for one in node.names}
             elif isinstance(node, ast.ImportFrom):
@@ -320,14 +248,14 @@ def test_no_module_reaches_itself_through_its_imports() -> None:
 def test_nothing_below_include_knows_airflow() -> None:
     known = ("airflow", "clipquarry_airflow")
     assert [
-        _where(path, line) for path in _modules(INCLUDE) for name, line in _imports(path) if name.startswith(known)
+        where(path, line) for path in modules_of(INCLUDE) for name, line in imports_of(path) if name.startswith(known)
     ] == []
 
 
 def test_importing_everything_below_include_leaves_airflow_alone() -> None:
     names = [
         ".".join(path.relative_to(INCLUDE.parent).with_suffix("").parts)
-        for path in _modules(INCLUDE)
+        for path in modules_of(INCLUDE)
         if "migrations" not in path.parts and path.name != "__main__.py"
     ]
     program = f"import sys, importlib\nfor n in {names!r}: importlib.import_module(n)\nprint('airflow' in sys.modules)"
@@ -336,11 +264,11 @@ def test_importing_everything_below_include_leaves_airflow_alone() -> None:
 
 
 def test_plugins_do_not_know_the_dags() -> None:
-    dags = {"dags", *(dag.stem for dag in _modules(DAGS))}
+    dags = {"dags", *(dag.stem for dag in modules_of(DAGS))}
     assert [
-        _where(path, line)
-        for path in _modules(PLUGINS)
-        for name, line in _imports(path)
+        where(path, line)
+        for path in modules_of(PLUGINS)
+        for name, line in imports_of(path)
         if name.partition(".")[0] in dags
     ] == []
 
@@ -348,72 +276,19 @@ def test_plugins_do_not_know_the_dags() -> None:
 def test_dag_files_are_thin() -> None:
     """A DAG file is its docstring and a call of the plug-in, which decides what is imported."""
     faults = []
-    for path in _modules(DAGS):
-        docstring, *body = _tree(path).body
-        assert isinstance(docstring, ast.Expr) and ast.get_docstring(_tree(path)), f"{path.name} says nothing of itself"
-        faults += [f"{_where(path, node.lineno)} is more than a call" for node in body[3:]]
-        for name, line in _imports(path):
+    for path in modules_of(DAGS):
+        docstring, *body = tree_of(path).body
+        assert isinstance(docstring, ast.Expr) and ast.get_docstring(tree_of(path)), (
+            f"{path.name} says nothing of itself"
+        )
+        faults += [f"{where(path, node.lineno)} is more than a call" for node in body[3:]]
+        for name, line in imports_of(path):
             if not name.startswith("clipquarry_airflow.") and _inside(name) != "errors":
-                faults.append(f"{_where(path, line)} imports {name}")
+                faults.append(f"{where(path, line)} imports {name}")
     assert faults == []
-
-
-def _longer_than(most: int, modules: Iterable[Path]) -> list[str]:
-    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules}
-    return [f"{path.relative_to(PROJECT)}: {length} lines" for path, length in lengths.items() if length > most]
-
-
-def test_dag_files_load_nothing_heavy() -> None:
-    """The loader and the settings are read at parse time, every few minutes and before each task."""
-    heavy = ["pyarrow", "pandas", "av", "yt_dlp", "great_expectations", "matplotlib", "sqlalchemy", "requests"]
-    program = (
-        "import sys, clipquarry.datasets.load, clipquarry.settings\n"
-        f"print([name for name in {heavy!r} if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_one_version_everywhere() -> None:
-    assert version("clipquarry") == clipquarry.__version__
-    assert f'version = "{clipquarry.__version__}"' in (PROJECT / "pyproject.toml").read_text()
-
-
-def test_modules_are_small() -> None:
-    """At most 400 lines, one reason to change."""
-    assert _longer_than(400, [*_modules(INCLUDE), *_modules(PLUGINS), *_modules(DAGS)]) == []
 
 
 def test_the_page_names_every_room() -> None:
     page = (PROJECT / "ARCHITECTURE.md").read_text()
     names = [f"  {room}/" for room in ROOMS if room != "__main__"]
     assert [name for name in [*names, *GROUND] if name not in page] == []
-
-
-def _through_scalar(node: ast.expr) -> bool:
-    """``scalar(…)``, or arrow's reader of csv files, which knows no lists."""
-    name = node.func if isinstance(node, ast.Call) else None
-    return (isinstance(name, ast.Name) and name.id == "scalar") or (
-        isinstance(name, ast.Attribute) and name.attr == "read_csv"
-    )
-
-
-def _columns_of_lists(path: Path) -> Iterator[str]:
-    """Arrow tables that are joined or become pandas tables without a look at their columns."""
-    for node in ast.walk(_tree(path)):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-            continue
-        # Others join too: texts, threads, and SQLAlchemy, by a condition.
-        named = any(one.arg in ("keys", "join_type") for one in node.keywords)
-        named |= len(node.args) > 1 and isinstance(node.args[1], ast.Constant | ast.List)
-        joins = node.func.attr == "join" and bool(node.args) and named
-        if joins and not all(map(_through_scalar, (node.func.value, node.args[0]))):
-            yield f"{_where(path, node.lineno)} joins tables; let them go through manifest.scalar first"
-        if node.func.attr == "to_pandas" and not _through_scalar(node.func.value):
-            yield f"{_where(path, node.lineno)} makes a pandas table; let it go through manifest.scalar first"
-
-
-def test_no_column_of_lists_is_joined_or_becomes_a_pandas_column() -> None:
-    """``manifest.scalar`` refuses lists, structs and maps; the engine of the checks refuses them too (tests/quality)."""
-    modules = [*_modules(INCLUDE), *_modules(PLUGINS)]
-    assert [fault for path in modules for fault in _columns_of_lists(path)] == []

@@ -18,7 +18,7 @@ from clipquarry.settings import DataRoot
 from families.boxes.made_boxes import MadeBoxes, box_row, key_row, proposal_row, rect
 from families.made_run import FINE, item_row
 from report_fixture import NOW, RUN, World
-from test_report_page import Page, html, report
+from report_pages import Page, html, report
 
 A, B = "AAAAAAAAAAA", "BBBBBBBBBBB"
 LEFT, RIGHT, ALL, SMALL = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0), (0.0, 0.0, 1.0, 1.0), (0.1, 0.1, 0.2, 0.2)

@@ -30,7 +30,7 @@ from boxes_fixture import (
 )
 from clipquarry import overlap
 from clipquarry.files import write_json
-from test_report_page import html, report
+from report_pages import html, report
 
 # --- numbers
 

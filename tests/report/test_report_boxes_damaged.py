@@ -26,7 +26,7 @@ from boxes_fixture import (
 )
 from clipquarry.datasets.load import find_spec
 from report_fixture import World
-from test_report_page import HOSTILE, html
+from report_pages import HOSTILE, html
 
 
 def test_a_data_set_without_boxes_has_no_section(tmp_path: Path) -> None:

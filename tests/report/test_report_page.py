@@ -1,4 +1,4 @@
-"""The report: its numbers, its safety, and that it can be written at any point of a run."""
+"""The report: its numbers, its safety, and that damaged files do not stop it; the index of all data sets."""
 
 from __future__ import annotations
 
@@ -10,89 +10,25 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 from clipquarry.datasets.load import find_spec
 from clipquarry.files import write_json
 from clipquarry.ledger import Ledger
 from clipquarry.manifest import Row, read_rows, write_rows
-from clipquarry.pipeline.gates import catalogue
 from clipquarry.pipeline.reporting import write_report
 from clipquarry.pipeline.state import STATE_SCHEMA
 from clipquarry.report import write_index
 from clipquarry.report.aggregate import aggregate
 from clipquarry.settings import DataRoot
-from report_fixture import (
-    NOW,
-    RUN,
-    World,
-    build,
-    catalog_rows,
-    check,
-    gate_json,
-    result_rows,
-    without_attempts,
-    write_gates,
-    write_run_files,
-)
-
-HOSTILE = "<script>alert(1)</script>\u202e\"'><img src=x onerror=alert(2)>&amp;" + "W" * 3000
-
-
-class Page(HTMLParser):
-    """What a browser would see: tags, addresses and text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: Counter[str] = Counter()
-        self.addresses: list[str] = []
-        self.handlers: list[str] = []
-        self.text = ""
-        self.tables_without_caption = 0
-        self.images_without_alt = 0
-        self._skip = False
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags[tag] += 1
-        self._skip = tag == "style"
-        for name, value in attrs:
-            if name in ("href", "src", "xlink:href", "action", "srcset"):
-                self.addresses.append(value or "")
-            if name.startswith("on"):
-                self.handlers.append(name)
-        if tag == "img" and not dict(attrs).get("alt"):
-            self.images_without_alt += 1
-
-    def handle_data(self, data: str) -> None:
-        if not self._skip:
-            self.text += data
+from report_fixture import NOW, RUN, World, build, catalog_rows, check, gate_json, result_rows, without_attempts
+from report_pages import HOSTILE, Page, bare, html, report, written
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return build(tmp_path_factory.mktemp("report"), classes=24, per_class=10, earlier=2)
-
-
-def html(world: World) -> str:
-    return (world.folder / "report" / "index.html").read_text(encoding="utf-8")
-
-
-def report(world: World) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((world.folder / "report" / "report.json").read_text())
-    return value
-
-
-def bare(tmp_path: Path) -> World:
-    return World(find_spec("kinetics400"), DataRoot(tmp_path), RUN, "")
-
-
-def written(world: World) -> str:
-    write_report(world.spec, world.data, world.run, None, NOW)
-    return html(world)
 
 
 def test_numbers_are_those_of_the_manifest(world: World) -> None:
@@ -221,30 +157,6 @@ def test_a_clip_that_is_gone_or_damaged_is_said_so(tmp_path: Path) -> None:
         assert said in written(world)
 
 
-def test_a_run_that_did_nothing_has_a_report(tmp_path: Path) -> None:
-    text = written(bare(tmp_path))
-    assert "Unfinished" in text and "Not run" in text
-    assert "The ledger was not asked" in text
-
-
-def test_a_gate_that_blocks_before_the_fetch(tmp_path: Path) -> None:
-    world = bare(tmp_path)
-    rows = catalog_rows(3, 4, random.Random(1))
-    world.made.catalog(rows)
-    write_run_files(world, begun=NOW)
-    said = "3 of 15 rows are unusable."
-    rejected = check("annotations.rejected", "csv rows are usable", success=False, sentence=said, unexpected=3)
-    write_json(world.folder / "gates" / "annotations.json", gate_json("annotations", "block", rejected))
-    text = written(world)
-    value = report(world)
-    assert value["verdict"]["word"] == "Blocked" and value["verdict"]["level"] == "bad"
-    assert "3 of 15 rows are unusable." in text
-    assert value["items"]["total"] == {
-        "expected": 12, "present": 0, "missing": 12, "rejected": 0, "failed": 0, "not_asked": 12,
-    }  # fmt: skip
-    assert value["items_from"] == "catalog"
-
-
 def test_damaged_files_are_named_and_do_not_stop_the_report(world: World, tmp_path: Path) -> None:
     shutil.copytree(world.data.root, tmp_path / "copy")
     copy = replace(world, data=DataRoot(tmp_path / "copy"))
@@ -259,65 +171,6 @@ def test_damaged_files_are_named_and_do_not_stop_the_report(world: World, tmp_pa
     assert value["verdict"]["level"] == "bad"
     assert "recorded.parquet is not a readable manifest" in text
     assert "The disk is full &lt;b&gt;" in text
-
-
-def small(world: World, rows: list[Row], **run: Any) -> str:
-    world.made.recorded(rows)
-    write_json(world.folder / "run.json", run)
-    return written(world)
-
-
-def test_verdicts(tmp_path: Path) -> None:
-    world = bare(tmp_path)
-    rng = random.Random(3)
-    whole = without_attempts(result_rows(catalog_rows(2, 5, rng), rng, NOW, "kinetics400", 1e-9))
-    assert {row["status"] for row in whole} == {"done"}
-    small(world, whole)
-    assert report(world)["verdict"]["word"] == "Unchecked"
-    write_json(world.folder / "gates" / "clips.json", gate_json("clips", "pass", check("clips.facts", "facts")))
-    small(world, whole)
-    assert report(world)["verdict"]["level"] == "good"
-    assert report(world)["verdict"]["next"] == ["Nothing: there is no clip left to fetch."]
-    write_gates(world.folder, whole)
-    small(world, whole)
-    assert report(world)["verdict"]["word"] == "Check the warnings"
-    lost = [row | {"status": "missing", "reason": "no_network"} for row in whole]
-    small(world, lost)
-    assert report(world)["verdict"]["word"] == "Nothing here"
-    small(world, [], params={"dry_run": True})
-    assert report(world)["verdict"]["word"] == "Dry run"
-    (world.folder / "gates" / "clips.json").unlink()
-    small(world, [])
-    assert report(world)["verdict"]["word"] == "Empty"
-
-
-def test_the_estimate_of_the_plan_is_shown(tmp_path: Path) -> None:
-    """Of a dry run first of all; a hostile or damaged plan is text, or nothing."""
-    world = bare(tmp_path)
-    told = ["Of 3 clips: 0 here, 3 to come from <b>origin</b> first.", "Disk: 7 GB\u202e; 1 TB is free."]
-    plan = {"counts": {}, "jobs": {}, "dry_run": True, "estimate": {"sentences": told}}
-    write_json(world.made.place.plan_file, plan)
-    small(world, [], params={"dry_run": True})
-    shown = [told[0], "Disk: 7 GB\\u202e; 1 TB is free.", "Trigger the DAG without “dry run” to fetch."]
-    assert report(world)["verdict"]["next"][:3] == shown
-    assert "from &lt;b&gt;origin&lt;/b&gt; first" in html(world) and "<b>origin" not in html(world)
-    assert "Expected by the plan" not in html(world), "once is enough"
-    write_json(world.made.place.plan_file, {**plan, "dry_run": False})
-    small(world, [])
-    assert "Expected by the plan" in html(world) and "from &lt;b&gt;origin&lt;/b&gt; first" in html(world)
-    for estimate in (None, 3, [told], {"sentences": "all"}, {"sentences": {}}, {}):
-        write_json(world.made.place.plan_file, {**plan, "dry_run": False, "estimate": estimate})
-        small(world, [])
-        assert report(world)["estimate"] == [] and "Expected by the plan" not in html(world)
-
-
-def test_an_unknown_status_never_counts_as_present(tmp_path: Path) -> None:
-    world = bare(tmp_path)
-    rng = random.Random(3)
-    rows = without_attempts(result_rows(catalog_rows(1, 4, rng), rng, NOW, "kinetics400", 1e-9))
-    small(world, [row | {"status": "perfect", "reason": "brand_new"} for row in rows])
-    total = report(world)["items"]["total"]
-    assert (total["present"], total["failed"]) == (0, 4)
 
 
 def test_a_ledger_that_cannot_answer_is_said_so(world: World, tmp_path: Path) -> None:
@@ -389,90 +242,3 @@ def test_a_split_that_nobody_asked_for_is_named_and_not_counted(tmp_path: Path) 
         text = Page(write_index(world.data, [world.spec], NOW, ledger).read_text()).text
     assert "4 of 6 (66.6 %)" in text
     assert "2 items not asked for yet; nothing of train was ever asked for" in text
-
-
-def test_a_failed_run_is_red_whatever_is_there(tmp_path: Path) -> None:
-    """A step that failed after everything was recorded, and a stage that ended with an error."""
-    world = bare(tmp_path)
-    rng = random.Random(3)
-    whole = without_attempts(result_rows(catalog_rows(2, 5, rng), rng, NOW, "kinetics400", 1e-9))
-    write_json(world.folder / "gates" / "clips.json", gate_json("clips", "pass", check("clips.facts", "facts")))
-    small(world, whole)
-    assert report(world)["verdict"]["level"] == "good"
-    write_json(
-        world.folder / "resize" / "part-00000.result.json",
-        {"exit": 10, "sentence": "There is no ffmpeg.", "counts": {}},
-    )
-    small(world, [*whole[:-1], whole[-1] | {"status": "missing", "reason": "private"}])
-    verdict = report(world)["verdict"]
-    assert (verdict["level"], verdict["word"]) == ("bad", "Failed")
-    assert verdict["headline"] == "“resize” failed: 1 of 1 shard: There is no ffmpeg."
-    assert verdict["wrong"][0].startswith("9 of 10 clips are here")
-    note = {"part": "release", "sentence": "The disk is full.", "at": NOW.isoformat()}
-    write_json(world.folder / "failures" / "release.json", note)
-    (world.folder / "failures" / "torn.json").write_text("{")
-    text = small(world, whole)
-    assert report(world)["verdict"]["headline"] == "“release” failed: The disk is full."
-    assert "release" in Page(text).text and ["release", "failed"] in [
-        [s["name"], s["state"]] for s in report(world)["stages"]
-    ]
-
-
-def test_a_blocked_gate_is_listed_once_with_what_to_do(tmp_path: Path) -> None:
-    """The headline tells the check; its other splits are in the table below, and the advice is what happens next."""
-    world = bare(tmp_path)
-    said = "5 of 6 clips are missing (83 %, at most 60 % allowed)."
-    rng = random.Random(3)
-    lost = [
-        row | {"status": "missing", "reason": "private"}
-        for row in without_attempts(result_rows(catalog_rows(2, 3, rng), rng, NOW, "kinetics400", 1e-9))
-    ]
-    checks = [
-        check(
-            "clips.coverage",
-            "enough clips are there",
-            success=False,
-            scope=scope,
-            sentence=said,
-            advice="Add a mirror.",
-        )
-        for scope in ("all", "val")
-    ]
-    write_json(world.folder / "gates" / "clips.json", gate_json("clips", "block", *checks))
-    small(world, lost)
-    verdict = report(world)["verdict"]
-    assert verdict["headline"] == f"Not usable yet, the gate “clips” blocked the run: {said}"
-    assert not [sentence for sentence in verdict["wrong"] if "clips are missing" in sentence]
-    assert verdict["next"][0] == "Add a mirror."
-
-
-def test_the_page_says_what_to_do_about_each_check_also_of_one_that_is_unknown(tmp_path: Path) -> None:
-    world = bare(tmp_path)
-    known = [
-        check(one.id, one.title, severity="warn", success=False, sentence="Some rows break this.", advice=one.advice)
-        for one in catalogue().values()
-    ]
-    mine = check("mine.colours", "colours are mine", severity="warn", success=False, sentence="3 of 9 rows.")
-    write_json(world.folder / "gates" / "clips.json", gate_json("clips", "warn", *known, mine))
-    small(world, [])
-    text = Page(html(world)).text
-    assert [one.id for one in catalogue().values() if " ".join(one.advice.split()) not in " ".join(text.split())] == []
-    assert "colours are mine" in text
-
-
-def test_the_page_shows_when_the_crawl_was_stopped(tmp_path: Path) -> None:
-    world = build(tmp_path, classes=2, per_class=3, earlier=0)
-    assert "When the crawl was stopped" not in html(world)
-    stop = {"at": NOW.isoformat(), "until": (NOW + timedelta(hours=6)).isoformat(), "closed": None, "reason": "bot_check",
-            "why": HOSTILE, "evidence": HOSTILE, "todo": "Wait"}  # fmt: skip
-    write_json(world.folder / "stops.json", {"left": 7, "stops": [stop]})
-    write_report(world.spec, world.data, RUN, None, NOW)
-    page = Page(html(world))
-    assert "When the crawl was stopped" in page.text and "7 clips of this run were left unasked" in page.text
-    assert page.tags["script"] == 0 and not page.handlers and not page.tables_without_caption
-
-
-def test_parameters_that_are_zero_or_false_are_told_and_those_that_say_nothing_are_not(tmp_path: Path) -> None:
-    world = bare(tmp_path)
-    small(world, [], params={"margin": 0, "val_share": 0.0, "labels": False, "limit": None, "crops": "", "splits": []})
-    assert dict(report(world)["params"]) == {"margin": "0", "val_share": "0.0", "labels": "false"}

@@ -19,7 +19,7 @@ from boxes_fixture import (
 from clipquarry.files import write_json
 from families.made_run import CATALOG
 from report_fixture import World, check, gate_json
-from test_report_page import report
+from report_pages import report
 
 
 def recorded(world: World, **more: Any) -> None:
