@@ -74,7 +74,7 @@ _WHAT = {
 
 
 def asset(spec: DatasetSpec, what: str) -> Asset:
-    """``kinetics400/videos``, ``…/frames``, ``…/lists``: assets that other DAGs may wait for."""
+    """``{dataset}/videos``, ``…/frames``, ``…/lists``: assets that other DAGs may wait for."""
     return Asset(name=f"{spec.name}/{what}", uri=f"clipquarry://{spec.name}/{what}")
 
 
@@ -179,7 +179,7 @@ def follows(spec: DatasetSpec, settings: Settings) -> bool:
 
 
 def due_asset(spec: DatasetSpec) -> Asset:
-    """``kinetics710/due``: the asset by which the DAG of the chains says that a data set should be made anew."""
+    """``{dataset}/due``: the asset by which the DAG of the chains says that a data set should be made anew."""
     return asset(spec, "due")
 
 

@@ -238,9 +238,7 @@ class _Pages:
         return render("gate.html.j2", title=title, run=run, gate=found, rows_href=href, nav=nav)
 
     def _dataset_of(self, request: Request, user: GetUserDep, dag_id: str) -> str | None:
-        """``kinetics400`` and ``kinetics400_refresh`` both belong to ``kinetics400``; the user needs the right to
-        both.
-        """
+        """The DAGs ``{dataset}`` and ``{dataset}_refresh`` both belong to the data set; the user needs the right to both."""
         requires_access_dag("GET", param_dag_id=dag_id)(request, user)
         specs, _ = self._specs()
         for name in (dag_id, dag_id.removesuffix("_refresh")):

@@ -1,7 +1,7 @@
 """The release: files that two labs can exchange and compare.
 
-``{data}/.clipquarry/releases/{dataset}/{run}/`` holds ``{dataset}.lock`` and the data set's own files: for Kinetics
-copies of the list files, the missing tables, the label map and the download report in the reference's form.
+``{data}/.clipquarry/releases/{dataset}/{run}/`` holds ``{dataset}.lock`` and what the data set's family adds, such
+as copies of the list files, the tables of what is missing, a map of the labels, a report of the downloads.
 ``latest`` names the newest one. A release that equals the newest one is not published.
 """
 

@@ -38,8 +38,8 @@ _PATTERN = re.compile(r"[A-Za-z0-9_.-]*\{:0?[0-9]{0,2}d?\}[A-Za-z0-9_.-]*\.(?:jp
 class DetectParams(DetectorParams):
     """``frames`` is a folder below ``root``, with a folder ``clip_id`` for each clip, which holds frames named by ``pattern``.
 
-    ``start``: the second at which all folders begin (AVA: 900); null: the start in the clip's name. ``offset`` is added to
-    the frame's number. The rest: :class:`DetectorParams`.
+    ``start``: the second of its video at which a folder begins, where that is the same for all (AVA: 900); null: the start
+    in the clip's name. ``offset`` is added to the frame's number. The rest: :class:`DetectorParams`.
     """
 
     root: str

@@ -1,4 +1,4 @@
-"""The step ``download``: fetches whole files, such as the videos of AVA, each to its place in the layout.
+"""The step ``download``: fetches whole files, such as videos that a data set keeps uncut, each to its place in the layout.
 
 One row is one file: ``clip_id`` is its name with extension and ``video_id`` the name without. For each file, under its
 lock, in this order:
@@ -8,8 +8,8 @@ lock, in this order:
 3. the sources of kind ``http`` and ``local``, in order. A file is verified before it is moved to its place.
 
 Verified means that the header can be read, that there is a video stream and that all packets up to the end named in the
-header are there. The two hours of video are not decoded. An interrupted download, also of a killed process, is resumed by
-byte range at the next try. A file that was complete but not yet at its place is taken from scratch.
+header are there. The video, which may be hours long, is not decoded. An interrupted download, also of a killed process,
+is resumed by byte range at the next try. A file that was complete but not yet at its place is taken from scratch.
 """
 
 from __future__ import annotations

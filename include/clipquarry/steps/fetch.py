@@ -46,8 +46,8 @@ from clipquarry.steps.source_clip import split_folder
 
 _GB = 1_000_000_000
 _ONE_SECOND = re.compile(r"_\d{6,9}|_\d{2,7}_\d{2,7}_\d{4}", re.ASCII)
-"""A clip that is named by the one second that is annotated in it (AVA-Kinetics' flat layouts), in the second with the start of
-the clip that it is cut from and with the place of the key frame."""
+"""A clip that is named by the one second that is annotated in it (flat layouts), in the second form with the start of the clip
+that it is cut from and with the place of the key frame."""
 _NOT_IN_KEY = {
     "names", "cookies", "egress", "budget_pause", "budget_per_hour", "breaker_factor", "source_cache_gb", "min_free_gb", "wait",
     "breaker_row", "canary", "plugins", "extractor_args", "keep", "answers", "others", "kept",
