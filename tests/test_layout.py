@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
-from clipquarry.layout import place_link, placing, remove_ours, set_aside
+from clipquarry import layout
+from clipquarry.layout import drop_link, place_link, placing, remove_ours, set_aside
 from clipquarry.settings import DataRoot
 
 
@@ -115,3 +117,66 @@ def test_only_a_file_of_ours_is_removed(tmp_path: Path) -> None:
     with placing(data, path) as new:
         new.path.write_text("ours")
     assert remove_ours(data, path) and not path.exists()
+
+
+def test_two_runs_at_once_lose_no_persons_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "k").mkdir()
+    (tmp_path / "k/list.txt").write_text("mine")
+    find = layout._aside
+
+    def other_run_comes_first(*args: Any) -> Path:
+        found = find(*args)
+        monkeypatch.undo()
+        with placing(DataRoot(tmp_path), tmp_path / "k/list.txt") as new:
+            new.path.write_text("theirs")
+        assert new.aside == found
+        return found
+
+    monkeypatch.setattr(layout, "_aside", other_run_comes_first)
+    assert write(tmp_path, "ours") is None, "what lies there by now is the other run's"
+    assert asides(tmp_path) == {"k/list.txt": "mine"}
+
+
+def test_the_same_link_of_another_run_is_not_moved_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link, target = tmp_path / "k/also.txt", tmp_path / "k/list.txt"
+    make = Path.mkdir
+
+    def other_run_comes_first(path: Path, *args: Any, **how: Any) -> None:
+        make(path, *args, **how)
+        monkeypatch.undo()
+        assert place_link(DataRoot(tmp_path), link, target) == ""
+
+    monkeypatch.setattr(Path, "mkdir", other_run_comes_first)
+    assert place_link(DataRoot(tmp_path), link, target) == ""
+    assert os.readlink(link) == "list.txt"
+    assert asides(tmp_path) == {}
+
+
+def test_two_runs_move_a_persons_file_away_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link, target = tmp_path / "also.txt", tmp_path / "list.txt"
+    link.write_text("mine")
+    move = layout.set_aside
+
+    def other_run_comes_first(*args: Any) -> Path:
+        monkeypatch.undo()
+        move(*args)
+        return move(*args)
+
+    monkeypatch.setattr(layout, "set_aside", other_run_comes_first)
+    place_link(DataRoot(tmp_path), link, target)
+    assert os.readlink(link) == "list.txt"
+    assert asides(tmp_path) == {"also.txt": "mine"}
+
+
+def test_two_runs_drop_a_link_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link, target = tmp_path / "also.txt", tmp_path / "list.txt"
+    place_link(DataRoot(tmp_path), link, target)
+    remove = Path.unlink
+
+    def other_run_comes_first(path: Path, *args: Any, **how: Any) -> None:
+        os.unlink(path)
+        remove(path, *args, **how)
+
+    monkeypatch.setattr(Path, "unlink", other_run_comes_first)
+    drop_link(link, [target])
+    assert not os.path.lexists(link)

@@ -7,6 +7,7 @@ media keep their own notes.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ from clipquarry.files import (
     disk_errors,
     inside,
     link_or_copy,
+    place_new,
     publish,
     sha256_of,
     sync_folder,
@@ -82,31 +84,57 @@ def place_link(data: DataRoot, link: Path, target: Path) -> str:
     """Make ``link`` a relative link to ``target``, for names on which documents and configs disagree; returns a sentence if
     something else lay there and was moved away.
     """
-    wanted = os.path.relpath(target, link.parent)
-    if link.is_symlink() and str(link.readlink()) == wanted:
-        return ""
+    wanted, aside = os.path.relpath(target, link.parent), None
     link.parent.mkdir(parents=True, exist_ok=True)
-    aside = set_aside(data, link) if os.path.lexists(link) else None
-    beside = temporary_beside(link)
-    beside.symlink_to(wanted)
-    os.replace(beside, link)
+    while _led_to(link) != wanted:  # another run may make the same link at this moment
+        try:
+            link.symlink_to(wanted)
+        except FileExistsError:
+            if _led_to(link) != wanted:
+                with suppress(FileNotFoundError):
+                    aside = set_aside(data, link)
     sync_folder(link.parent)
     return f"what lay at {link.name} was not our link and was moved to {aside}" if aside else ""
 
 
 def drop_link(link: Path, targets: Iterable[Path]) -> None:
     """Remove a link that :func:`place_link` made to one of the ``targets``, where a file of this name is written now."""
-    if link.is_symlink() and str(link.readlink()) in {os.path.relpath(one, link.parent) for one in targets}:
-        link.unlink()
+    if _led_to(link) in {os.path.relpath(one, link.parent) for one in targets}:
+        link.unlink(missing_ok=True)
 
 
-def _keep_aside(data: DataRoot, target: Path) -> Path:
-    """As :func:`set_aside`, but a file stays in its place until the new one takes it, so that a kill loses nothing."""
+def _led_to(link: Path) -> str | None:
+    """What a link says; None for anything else, and for nothing."""
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return None
+
+
+def _keep_aside(data: DataRoot, target: Path) -> Path | None:
+    """As :func:`set_aside`, but a file stays in its place until the new one takes it, so that a kill loses nothing. None: by now
+    the file is one of ours, because another run has written it.
+    """
     if target.is_symlink() or not target.is_file():
         return set_aside(data, target)
-    aside = _aside(data, target, target)
-    link_or_copy(target, aside)
-    return aside
+    while True:
+        aside = _aside(data, target, target)
+        held = temporary_beside(aside)
+        try:
+            link_or_copy(target, held)  # whoever replaces it in its place, this file is kept
+            if _digest(held) in _noted(data, target):
+                return None
+            place_new(held, aside)
+            return aside
+        except FileExistsError:
+            if aside.samefile(held):
+                return aside
+        finally:
+            held.unlink(missing_ok=True)
 
 
 def set_aside(data: DataRoot, target: Path) -> Path:
