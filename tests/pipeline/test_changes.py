@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from clipquarry.cli import main
 from clipquarry.files import read_json, write_json
+from clipquarry.pipeline import old_runs
 from clipquarry.pipeline.announce import announcement
 from clipquarry.pipeline.context import RunContext, update_run_file
 from clipquarry.pipeline.old_runs import remove_old_runs
@@ -164,6 +166,22 @@ def test_old_run_folders_are_removed_by_a_setting(world: World) -> None:
     assert remove_old_runs(keeping) == ["run4", "run3"]
     assert sorted(path.name for path in runs.iterdir()) == ["mine", "run1", "run2", "run5", "run6"]
     assert remove_old_runs(keeping) == []
+
+
+def test_two_runs_that_end_together_remove_old_folders_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for day in range(1, 4):
+        ctx = world.context(f"run{day}")
+        update_run_file(ctx, number=day, started=f"2026-11-{day:02d}T00:00:00+00:00", ended="2026-11-20T00:00:00+00:00")
+    keeping = dataclasses.replace(ctx, settings=dataclasses.replace(ctx.settings, keep_runs=1))
+    name = old_runs.owned_beside
+
+    def other_run_comes_first(folder: Path) -> Path:
+        shutil.rmtree(folder) if folder.name == "run2" else None
+        return name(folder)
+
+    monkeypatch.setattr(old_runs, "owned_beside", other_run_comes_first)
+    assert remove_old_runs(keeping) == ["run1"]
+    assert [path.name for path in ctx.data.runs("kinetics_demo").iterdir()] == ["run3"]
 
 
 def test_missing_and_coverage_are_of_what_was_asked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

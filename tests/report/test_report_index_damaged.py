@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from clipquarry.files import write_json
 from clipquarry.report.history import bucket
-from clipquarry.report.index import data_set_lines, list_runs, render_index
+from clipquarry.report.index import data_set_lines, list_runs, read_summary, render_index
 from clipquarry.settings import DataRoot
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -81,6 +81,11 @@ def test_the_latest_run_is_the_one_that_began_last_whatever_its_clock_said(tmp_p
     run(data, "good", "ahead", {"started": "2028-01-01T00:00:00+00:00", "number": 1}, GOOD)
     run(data, "good", "right", {"started": "2026-11-28T00:00:00+00:00", "number": 2}, GOOD)
     assert [path.name for path in list_runs(data, "good")] == ["right", "ahead", "old"]
+
+
+def test_a_run_whose_folder_another_one_removes_at_this_moment_is_a_line_without_a_time(tmp_path: Path) -> None:
+    told = read_summary(DataRoot(tmp_path).run("good", "gone"), "good")
+    assert (told.run, told.at, told.word) == ("gone", None, "No report")
 
 
 def test_only_what_a_refresh_would_ask_for_is_due_now() -> None:

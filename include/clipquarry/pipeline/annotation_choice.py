@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from clipquarry.datasets.model import DatasetSpec, Source
 from clipquarry.errors import ClipquarryError, UserError
 from clipquarry.files import inside, read_json, sha256_of, write_json
 from clipquarry.pipeline.context import RunContext
+from clipquarry.pipeline.state import locked
 
 
 def annotation_spec(ctx: RunContext) -> DatasetSpec:
@@ -63,7 +65,9 @@ def remember(ctx: RunContext, obtained: Iterable[AnnotationFile]) -> None:
         if one.source != KEPT and one.path.is_relative_to(root)
     }
     if new:
-        write_json(ctx.data.annotation_origins(ctx.spec.name), {**_read(ctx), **new})
+        path = ctx.data.annotation_origins(ctx.spec.name)
+        with locked(path):  # another run may record other files
+            write_json(path, {**_read(ctx), **new})
 
 
 def drop_old_copies(ctx: RunContext) -> list[str]:
@@ -77,9 +81,10 @@ def drop_old_copies(ctx: RunContext) -> list[str]:
         original = _original(source, path, ctx) if source else None
         if original is None or not original.is_file() or not file.is_file():
             continue
-        if sha256_of(file) == told.get("sha256") != sha256_of(original):
-            file.unlink()
-            dropped.append(path)
+        with suppress(FileNotFoundError):  # another run has just dropped it
+            if sha256_of(file) == told.get("sha256") != sha256_of(original):
+                file.unlink()
+                dropped.append(path)
     return sorted(dropped)
 
 

@@ -42,7 +42,10 @@ def remove_old_runs(ctx: RunContext) -> list[str]:
             continue
         # Renamed first, so that a kill leaves no half of a run; a later run deletes the rest.
         aside = owned_beside(folder)
-        folder.rename(aside)
+        try:
+            folder.rename(aside)
+        except FileNotFoundError:  # another run removes it
+            continue
         shutil.rmtree(aside, ignore_errors=True)
         removed.append(folder.name)
     return removed

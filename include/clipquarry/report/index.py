@@ -8,6 +8,7 @@ mirror the folders below ``.clipquarry``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,10 +123,12 @@ def parse_time(text: object) -> datetime | None:
         return None
 
 
-def run_time(folder: Path) -> datetime:
-    """Start of a run, by its ``run.json``; else the folder's own time."""
+def run_time(folder: Path) -> datetime | None:
+    """Start of a run, by its ``run.json``; else the folder's own time. None: another run has just removed the folder."""
     said = parse_time(known_run_facts(folder).get("started"))
-    return said or datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+    with suppress(FileNotFoundError):
+        return said or datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+    return None
 
 
 def read_summary(folder: Path, dataset: str) -> Summary:
