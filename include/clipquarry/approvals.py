@@ -95,10 +95,14 @@ def reason(text: object) -> str:
 
 
 def ask(place: RunFolder, asked: Approval) -> Approval:
-    """Note a question, and give it; the same one that was asked before keeps its time."""
+    """Note a question, and give it; the same one that was asked before keeps its time, and is not written again: a person
+    may answer it at this moment. So does one that was just released.
+    """
     before = read_approval(place, asked.gate)
-    if before is not None and not before.answer and before.fingerprint == asked.fingerprint:
+    if before is not None and before.answer != STOP and before.fingerprint == asked.fingerprint:
         asked = replace(asked, asked=before.asked)
+        if before.answer or asked == before:
+            return before
     return note(place, asked)
 
 
