@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from clipquarry import store as store_module
 from clipquarry.errors import UserError
 from clipquarry.store import Store, content_key
 
@@ -105,3 +106,19 @@ def test_names_stay_inside(store: Store) -> None:
     for name in ("../x", "a/../../../x", "a\x00"):
         with pytest.raises(UserError):
             store.path("clips", name, KEY)
+
+
+def test_facts_are_never_about_what_another_run_put_there(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = store_module.publish
+
+    def other_run_comes_next(temporary: Path, target: Path) -> None:
+        real(temporary, target)
+        if target.suffix == ".mp4":
+            monkeypatch.undo()
+            _put(store, tmp_path, b"another")
+
+    monkeypatch.setattr(store_module, "publish", other_run_comes_next)
+    _put(store, tmp_path)
+    assert store.get("clips", "x", KEY) is None, "our facts came last, and the file is theirs: it is made again"

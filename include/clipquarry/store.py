@@ -97,8 +97,8 @@ class Store:
         path = self.path(kind, name, key, suffix)
         path.parent.mkdir(parents=True, exist_ok=True)
         complete: Facts = {**facts, "sha256": sha256_of(temporary)}
+        stat = temporary.stat()  # not afterwards: another run may have put its own there
         publish(temporary, path)
-        stat = path.stat()
         complete |= {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "key": key, "name": name}
         self._write_facts(kind, name, key, complete)
         return complete
