@@ -226,3 +226,19 @@ def test_files_and_absent_items(yard: Yard) -> None:
     absent = {name: (row["status"], row["reason"]) for name, row in found.items() if name != "val/01fAWEHzudA"}
     assert absent == dict.fromkeys(("raw/prefx/x", "web/000/y", "val/z"), ("missing", "no_source"))
     assert list((yard.root / "web/000").iterdir()) == []
+
+
+def test_a_folder_that_a_person_puts_there_meanwhile_is_kept(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    yard.long_video()
+    cut, folder = collect_mixed.cut_parts, yard.root / "raw/prefa/abc"
+
+    def person_comes_meanwhile(*args: Any) -> Any:
+        folder.mkdir()
+        (folder / "note.txt").write_text("mine")
+        return cut(*args)
+
+    monkeypatch.setattr(collect_mixed, "cut_parts", person_comes_meanwhile)
+    row = yard.run()["raw/prefa/abc"]
+    assert row["status"] == "done" and "moved to" in row["evidence"]
+    assert (yard.data / ".clipquarry/set-aside/toy/raw/prefa/abc/note.txt").read_text() == "mine"
+    assert yard.layout().keys() == {*PARTS, "raw/prefa/abc.mp4"}

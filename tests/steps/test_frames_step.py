@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clipquarry.demo.videos import make_video, read_frame_numbers
@@ -17,6 +18,7 @@ from clipquarry.media.frames import count_frames
 from clipquarry.media.tools import ffmpeg
 from clipquarry.microseconds import of
 from clipquarry.settings import DataRoot
+from clipquarry.steps import frames as frames_module
 from clipquarry.steps.frames import FramesStep
 from clipquarry.steps.runner import run_step
 from clipquarry.store import Store, content_key
@@ -265,3 +267,20 @@ def test_kill_9_leaves_no_finished_looking_folder_and_a_rerun_finishes(data: Pat
     assert [row["frames"] for row in rows] == [900, 50, 20]
     assert not left.exists(), "whoever made it is dead"
     assert [path.name for path in place.iterdir()] == [items()[0]["clip_id"]]
+
+
+def test_a_folder_that_a_person_puts_there_meanwhile_is_kept(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, row = frames_module.extract_frames, items()[0]
+    folder = data / "k/rawframes_val" / row["class_dir"] / row["clip_id"]
+
+    def person_comes_meanwhile(*args: Any, **how: Any) -> Any:
+        if row["clip_id"] in str(args[0]) and row["class_dir"] in str(args[0]):
+            folder.mkdir(parents=True)
+            (folder / "note.txt").write_text("mine")
+        return make(*args, **how)
+
+    monkeypatch.setattr(frames_module, "extract_frames", person_comes_meanwhile)
+    told = frames(data)[0]
+    assert told["status"] == "done" and "was moved to" in told["evidence"]
+    aside = data / ".clipquarry/set-aside" / folder.relative_to(data)
+    assert bytes_in(aside) == {"note.txt": b"mine"}

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clipquarry.demo.videos import make_video, read_frame_numbers
@@ -14,6 +15,7 @@ from clipquarry.manifest import ITEM_FIELDS, Row, read_rows, schema_of, write_ro
 from clipquarry.media.probe import header, probe
 from clipquarry.media.tools import ffmpeg
 from clipquarry.microseconds import of
+from clipquarry.steps import resize as resize_module
 from clipquarry.steps.resize import KIND, ResizeStep
 from clipquarry.steps.runner import run_step
 from clipquarry.store import Store
@@ -299,3 +301,26 @@ def test_a_name_cannot_leave_the_data_root(data: Path) -> None:
 def test_the_kind_is_what_the_store_shows(data: Path) -> None:
     resize(data)
     assert (data / ".clipquarry" / "store" / KIND).is_dir()
+
+
+def test_what_comes_while_a_copy_is_made_is_a_persons_or_the_same(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = resize(data)
+    same = (data / made[1]["path"]).read_bytes()
+    shutil.rmtree(data / ".clipquarry")
+    places = [data / row["path"] for row in made]
+    for place in places:
+        place.unlink(missing_ok=True)
+    make = resize_module.resize_clip
+
+    def others_come_meanwhile(source: Path, out: Path, **how: Any) -> Any:
+        for place, content in zip(places, (b"mine", same, None), strict=True):
+            if content is not None and source.name == place.name:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content)
+        return make(source, out, **how)
+
+    monkeypatch.setattr(resize_module, "resize_clip", others_come_meanwhile)
+    rows = resize(data)
+    assert [row["sha256"] for row in rows] == [row["sha256"] for row in made]
+    assert ["moved" in row["evidence"] for row in rows] == [True, False, False], "what another run made is the same"
+    assert (data / ".clipquarry/set-aside" / made[0]["path"]).read_bytes() == b"mine"

@@ -127,9 +127,7 @@ class CollectMixedStep(CollectStep):
             facts = self._found(folder, source, span, notes, ctx)
             if facts is None:
                 assert source is not None and span is not None
-                if os.path.lexists(folder):
-                    told = other_aside(set_aside(ctx.data, folder))
-                facts, status = self._cut(source, folder, span, notes, ctx), Status.DONE
+                (facts, told), status = self._cut(source, folder, span, notes, ctx), Status.DONE
         deleted = False
         if source is not None and ctx.params.delete_source and notes.intact() is not None:
             try:
@@ -159,10 +157,12 @@ class CollectMixedStep(CollectStep):
         return notes.note({**_facts(parts, paths, source, span, ctx.params.seconds), "source": "existing"}, paths)
 
     @staticmethod
-    def _cut(source: Path, folder: Path, span: Span, notes: FolderNotes, ctx: StepContext[Any]) -> Facts:
-        """Cut the parts beside their place, verify them together, and put the folder there."""
+    def _cut(source: Path, folder: Path, span: Span, notes: FolderNotes, ctx: StepContext[Any]) -> tuple[Facts, str]:
+        """Cut the parts beside their place, verify them together, and put the folder there. What lies there by then is moved away:
+        the sentence says so.
+        """
         sweep(folder)
-        beside = unfinished(folder)
+        beside, told = unfinished(folder), ""
         try:
             with disk_errors(folder):
                 beside.mkdir(parents=True)
@@ -176,8 +176,10 @@ class CollectMixedStep(CollectStep):
                 facts = {**_facts(parts, paths, source, span, ctx.params.seconds), "source": "cut"}
                 # Noted before the folder is in place: a kill between the two leaves a note without a folder.
                 facts = notes.note(facts, paths)
+                if os.path.lexists(folder):
+                    told = other_aside(set_aside(ctx.data, folder))
                 replace_folder(beside, folder)
-            return facts
+            return facts, told
         finally:
             shutil.rmtree(beside, ignore_errors=True)
 

@@ -186,7 +186,6 @@ class FramesStep(Step[FramesParams]):
         are kept when they fit, else it is moved away.
         """
         recipe, notes = ctx.params.recipe, self._notes(clip_id, folder, ctx)
-        free = not os.path.lexists(folder) or (self._is_ours(clip_id, folder, ctx) and notes.is_ours())
         flow = ctx.params.flow_recipe or notes.recipe()
         sweep(folder)
         beside, told, noted = unfinished(folder), "", Facts()
@@ -195,7 +194,8 @@ class FramesStep(Step[FramesParams]):
                 source.path, beside, recipe=recipe, flow=flow, maker=self._maker(ctx) if flow else None,
                 cancelled=ctx.cancelled,
             )  # fmt: skip
-            if not free:
+            # Only now: a person, or another run, may have put one there meanwhile.
+            if os.path.lexists(folder) and not (self._is_ours(clip_id, folder, ctx) and notes.is_ours()):
                 try:
                     made, told = self._fitting(folder, beside, made, notes, recipe), _FITS
                 except (MediaError, OSError) as error:

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from clipquarry.datasets.model import Recipe
 from clipquarry.errors import UserError
-from clipquarry.files import disk_errors, link_or_copy
+from clipquarry.files import disk_errors, link_or_copy, sha256_of
 from clipquarry.layout import set_aside
 from clipquarry.manifest import Row
 from clipquarry.media.errors import MediaError
@@ -85,7 +85,7 @@ class ResizeStep(Step[ResizeParams]):
         key, target = self._store_key(source, ctx.params, suffix), self._target(row, ctx, suffix)
         facts = ctx.store.get(KIND, row["clip_id"], key, suffix)
         status, told = Status.KEPT, ""
-        foreign = os.path.lexists(target) and not self._is_ours(row["clip_id"], target, ctx)
+        foreign = self._is_foreign(row["clip_id"], target, ctx)
         try:
             if facts is None and foreign:
                 try:
@@ -97,6 +97,8 @@ class ResizeStep(Step[ResizeParams]):
                 facts, status = self._make(row["clip_id"], key, source, ctx, suffix), Status.DONE
         except MediaError as error:
             return Outcome.failed(error.reason, error.evidence)
+        if status is Status.DONE:  # that took a while: a person, or another run, may have put a file there
+            foreign = self._is_foreign(row["clip_id"], target, ctx, str(facts["sha256"]))
         if foreign:
             told = f"{told or 'another file lay there'} and was moved to {set_aside(ctx.data, target)}"
         if self._place(ctx.store.path(KIND, row["clip_id"], key, suffix), target):
@@ -104,6 +106,15 @@ class ResizeStep(Step[ResizeParams]):
         return Outcome(
             status, evidence="; ".join(filter(None, (told, changed))), columns=self._columns(facts, target, ctx)
         )
+
+    @classmethod
+    def _is_foreign(cls, clip_id: str, target: Path, ctx: StepContext[ResizeParams], sha256: str = "") -> bool:
+        """Whether something lies there that is no stored copy, nor the same as one with this sum."""
+        if not os.path.lexists(target) or cls._is_ours(clip_id, target, ctx):
+            return False
+        with suppress(OSError):  # no file
+            return not sha256 or sha256_of(target) != sha256
+        return os.path.lexists(target)
 
     @staticmethod
     def _is_ours(clip_id: str, target: Path, ctx: StepContext[ResizeParams]) -> bool:

@@ -58,8 +58,9 @@ def make_packages(ctx: RunContext) -> dict[str, int]:
 def _make(ctx: RunContext, name: str, made: MadeOf) -> int:
     source, target = ctx.data.dataset(ctx.spec.root, made.folder), ctx.data.dataset(ctx.spec.root, f"{name}.pkl")
     store, place = Store(ctx.data.store), SkeletonFiles(ctx.folder)
+    there = target.is_file()  # before its note, which a run that makes it at this moment writes first
     known = _noted(store, name, target)
-    if target.is_file() and (known is None or not source.is_dir()):
+    if there and (known is None or not source.is_dir()):
         log.info(f"{name}: the package that lies there is kept" + ("" if known else ", because it was not made here"))
         return int((known or {}).get("samples", 0))
     if not source.is_dir():
@@ -94,7 +95,9 @@ def _noted(store: Store, name: str, path: Path) -> Facts | None:
 
 
 def _write(store: Store, name: str, key: str, made: MadeOf, source: Path, target: Path, rows: Path) -> dict[str, Any]:
-    """Write the package and its rows; the note is written before the package takes its place."""
+    """Write the package and its rows; the note is written before the package takes its place. Raises UserError where somebody
+    has put another one there meanwhile.
+    """
     beside = temporary_beside(target)
     try:
         with disk_errors(target):
@@ -105,6 +108,10 @@ def _write(store: Store, name: str, key: str, made: MadeOf, source: Path, target
                 "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256_of(beside), "samples": ended[Status.DONE],
                 "ended": {str(status): count for status, count in ended.items()}, "key": key,
             }  # fmt: skip
+            if target.is_file() and _noted(store, name, target) is None:
+                raise UserError(
+                    f"{target} was placed while it was made here: it is left alone. Run this again, which takes it as it is."
+                )
             store.note(KIND, name, key, facts)
             publish(beside, target)
     finally:
