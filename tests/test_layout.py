@@ -148,7 +148,7 @@ def test_the_same_link_of_another_run_is_not_moved_away(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(Path, "mkdir", other_run_comes_first)
     assert place_link(DataRoot(tmp_path), link, target) == ""
-    assert os.readlink(link) == "list.txt"
+    assert link.readlink() == Path("list.txt")
     assert asides(tmp_path) == {}
 
 
@@ -164,7 +164,7 @@ def test_two_runs_move_a_persons_file_away_once(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(layout, "set_aside", other_run_comes_first)
     place_link(DataRoot(tmp_path), link, target)
-    assert os.readlink(link) == "list.txt"
+    assert link.readlink() == Path("list.txt")
     assert asides(tmp_path) == {"also.txt": "mine"}
 
 
@@ -174,7 +174,7 @@ def test_two_runs_drop_a_link_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     remove = Path.unlink
 
     def other_run_comes_first(path: Path, *args: Any, **how: Any) -> None:
-        os.unlink(path)
+        remove(path)
         remove(path, *args, **how)
 
     monkeypatch.setattr(Path, "unlink", other_run_comes_first)

@@ -86,29 +86,31 @@ def place_link(data: DataRoot, link: Path, target: Path) -> str:
     """
     wanted, aside = os.path.relpath(target, link.parent), None
     link.parent.mkdir(parents=True, exist_ok=True)
-    while _led_to(link) != wanted:  # another run may make the same link at this moment
-        try:
-            link.symlink_to(wanted)
-        except FileExistsError:
-            if _led_to(link) != wanted:
-                with suppress(FileNotFoundError):
-                    aside = set_aside(data, link)
+    while (there := link_of(link)) != wanted:
+        if there == "":
+            with suppress(
+                FileExistsError
+            ):  # another run may make the same link at this moment, or move the same file away
+                link.symlink_to(wanted)
+        else:
+            with suppress(FileNotFoundError):
+                aside = set_aside(data, link)
     sync_folder(link.parent)
     return f"what lay at {link.name} was not our link and was moved to {aside}" if aside else ""
 
 
 def drop_link(link: Path, targets: Iterable[Path]) -> None:
     """Remove a link that :func:`place_link` made to one of the ``targets``, where a file of this name is written now."""
-    if _led_to(link) in {os.path.relpath(one, link.parent) for one in targets}:
+    if link_of(link) in {os.path.relpath(one, link.parent) for one in targets}:
         link.unlink(missing_ok=True)
 
 
-def _led_to(link: Path) -> str | None:
-    """What a link says; None for anything else, and for nothing."""
+def link_of(path: Path) -> str | None:
+    """Where a link leads, in its own words, by one look; "" where nothing lies, None for what is no link."""
     try:
-        return os.readlink(link)
+        return str(path.readlink())
     except FileNotFoundError:
-        return None
+        return ""
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from clipquarry.media.errors import MediaError
-from clipquarry.media.frame_folder import count_frames, frame_name, repeat_frames
+from clipquarry.media.frame_folder import count_frames, frame_name, repeat_frames, replace_folder
 
 
 def put(folder: Path, *numbers: int) -> Path:
@@ -58,3 +58,28 @@ def test_copies_where_there_are_no_links(tmp_path: Path, monkeypatch: pytest.Mon
     repeat_frames(put(tmp_path, 1, 4), 4, 0)
     assert shown(tmp_path) == [1, 1, 1, 4]
     assert len({path.stat().st_ino for path in tmp_path.iterdir()}) == 4
+
+
+def test_a_folder_that_another_run_puts_there_at_this_moment_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, ours, theirs = (tmp_path / name for name in ("target", "ours", "theirs"))
+    for number, folder in enumerate((ours, theirs), 1):
+        folder.mkdir()
+        put(folder, number)
+    move = Path.rename
+
+    def other_run_comes_first(path: Path, to: Path) -> Path:
+        if path == ours and theirs.exists():
+            move(theirs, target)
+        return move(path, to)
+
+    monkeypatch.setattr(Path, "rename", other_run_comes_first)
+    replace_folder(ours, target)
+    assert shown_number(target) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+def shown_number(folder: Path) -> int:
+    (path,) = folder.iterdir()
+    return int(path.read_bytes())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Thread
@@ -52,7 +51,7 @@ def test_an_old_copy_that_another_run_drops_is_no_error(tmp_path: Path, monkeypa
     remove = Path.unlink
 
     def other_run_comes_first(path: Path, *args: Any, **how: Any) -> None:
-        os.unlink(path)
+        remove(path)
         remove(path, *args, **how)
 
     monkeypatch.setattr(Path, "unlink", other_run_comes_first)

@@ -186,6 +186,21 @@ def test_links_are_mended_and_folders_left_alone(both: tuple[Path, Path]) -> Non
     assert link_frames(DataRoot(kinetics.parent), ava / "no such folder", target) == 0
 
 
+def test_a_link_that_another_run_makes_is_no_folder(both: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    kinetics, ava = both
+    target, look = kinetics / "rawframes", Path.is_symlink
+
+    def other_run_comes_next(path: Path) -> bool:
+        found = look(path)
+        if path == target / B and not found:
+            path.symlink_to(ava / "rawframes" / B)
+        return found
+
+    monkeypatch.setattr(Path, "is_symlink", other_run_comes_next)
+    assert link_frames(DataRoot(kinetics.parent), ava / "rawframes", target) == 1
+    assert (target / B).readlink() == ava / "rawframes" / B
+
+
 def test_what_is_copied_from_ava_was_checked(both: tuple[Path, Path], tmp_path: Path) -> None:
     kinetics, ava = both
     theirs, copies = ava / "annotations", kinetics / "annotations"

@@ -7,6 +7,7 @@ flow, ``flow_x_00001.jpg`` and ``flow_y_00001.jpg`` onwards, may lie in the same
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
@@ -32,6 +33,8 @@ Direction = Literal["x", "y"]
 _PREFIXES: dict[Direction, str] = {"x": FLOW_X, "y": FLOW_Y}
 _DIGITS = re.compile(r"([0-9]{5,})\.jpg")
 
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
+"""Errors of renaming a folder to where something lies."""
 _STALE_SECONDS = 600
 """An unfinished folder without a new frame for so long belongs to a killed run."""
 
@@ -169,11 +172,19 @@ def sweep(target: Path) -> None:
 
 def replace_folder(new: Path, target: Path) -> None:
     """Rename ``new`` to ``target``. An older folder is renamed away first and deleted last, so that nobody sees a
-    mixture.
+    mixture. Of two runs that do so at once, the folder of the last one stays.
     """
-    old = unfinished(target)
-    with suppress(FileNotFoundError):
-        target.rename(old)
-    new.rename(target)
+    left: list[Path] = []
+    while True:
+        try:
+            new.rename(target)
+            break
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+        left.append(unfinished(target))
+        with suppress(FileNotFoundError):
+            target.rename(left[-1])
     sync_folder(target.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    for old in left:
+        shutil.rmtree(old, ignore_errors=True)

@@ -13,6 +13,7 @@ import pytest
 from acquire.made_archives import needs_libarchive
 from clipquarry.demo.origin import Origin
 from clipquarry.errors import Exit
+from clipquarry.families.tubes import flow_images
 from clipquarry.families.tubes.sample import VIDEOS, _encoded, picture, tree, truth
 from clipquarry.pipeline import run as runs
 from families.clips.file_world import World, serve, small
@@ -210,3 +211,18 @@ def test_wrong_tubes_block_before_anything_is_collected(world: World, package: P
     assert found["truth.frames"] == found["truth.split"] == "error"
     rejected = [row for row in world.rows("catalog") if row["status"] == "rejected"]
     assert [row["reason"] for row in rejected] == ["bad_row"] and "it is not in train_videos" in rejected[0]["evidence"]
+
+
+def test_flow_that_another_run_puts_there_at_this_moment_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs, target, link = tmp_path / "theirs", tmp_path / "data/flow", flow_images.link_or_copy
+    theirs.mkdir()
+    (theirs / "00001.jpg").write_bytes(b"x")
+
+    def other_run_comes_first(*args: Path) -> str:
+        monkeypatch.undo()
+        assert flow_images._take(theirs, target)
+        return link(*args)
+
+    monkeypatch.setattr(flow_images, "link_or_copy", other_run_comes_first)
+    assert not flow_images._take(theirs, target)
+    assert [path.name for path in target.parent.rglob("*")] == ["flow", "00001.jpg"]

@@ -4,6 +4,7 @@ files.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from clipquarry.families.boxes.copies import copy_annotations
 from clipquarry.families.boxes.run_files import BoxFiles
 from clipquarry.families.boxes.tables import save
 from clipquarry.families.boxes.windows import TRAIN
-from clipquarry.files import inside, temporary_beside
+from clipquarry.files import inside
 from clipquarry.ids import is_youtube_id, parse_clip_id
-from clipquarry.layout import placing, set_aside
+from clipquarry.layout import link_of, placing, set_aside
 from clipquarry.settings import DataRoot
 
 TRAIN_CSV = "ava_train_v2.2.csv"
@@ -40,18 +41,17 @@ def link_frames(data: DataRoot, ava: Path, target: Path) -> int:
     for folder in sorted(ava.iterdir()) if ava.is_dir() else ():
         if folder.name.startswith(".") or not is_youtube_id(folder.name) or not folder.is_dir() or folder.is_symlink():
             continue
-        link = inside(target, folder.name)
-        if link.is_symlink():
-            if link.readlink() == folder.absolute():
-                count += 1
-                continue
-            if link.exists():
-                set_aside(data, link)
-        elif link.exists():
-            raise UserError(f"{link} is a folder of its own where a link to {folder} is meant: move it away.")
-        beside = temporary_beside(link)
-        beside.symlink_to(folder.absolute())
-        beside.replace(link)
+        link, wanted = inside(target, folder.name), str(folder.absolute())
+        while (there := link_of(link)) != wanted:  # another run may make the same links
+            if there is None:
+                raise UserError(f"{link} is a folder of its own where a link to {folder} is meant: move it away.")
+            with suppress(FileExistsError, FileNotFoundError):
+                if there == "":
+                    link.symlink_to(wanted)
+                elif link.exists():
+                    set_aside(data, link)
+                else:
+                    link.unlink()
         count += 1
     return count
 

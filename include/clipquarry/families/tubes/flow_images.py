@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -68,6 +69,10 @@ def _take(theirs: Path, target: Path) -> bool:
                     link_or_copy(path.resolve(), beside / path.name)
             beside.rename(target)
             sync_folder(target.parent)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+            return False  # another run, or a person, has put one there
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     return True

@@ -32,7 +32,7 @@ from clipquarry.annotations.own_ava.key_frames import frame_name as own_frame_na
 from clipquarry.datasets.model import DatasetSpec
 from clipquarry.families.boxes.own.params import CropsParams
 from clipquarry.families.boxes.own.run_files import OwnFiles
-from clipquarry.files import TEMPORARY_PREFIX, disk_errors, link_or_copy, remove_abandoned
+from clipquarry.files import TEMPORARY_PREFIX, disk_errors, found_at, link_or_copy, remove_abandoned
 from clipquarry.layout import set_aside
 from clipquarry.manifest import Row, read_table, schema_of, write_rows
 from clipquarry.media.errors import MediaError
@@ -141,7 +141,7 @@ def _link(data: DataRoot, spec: DatasetSpec, crop: str, raw: Path, count: int, k
             try:
                 for number in range(1, count + 1):
                     link_or_copy(raw / frame_name(number), new / own_frame_name(crop, number))
-                if os.path.lexists(frames) and not _holds_frames_only(frames, crop):
+                if _holds_other(frames, crop):
                     log.info(f"What lay in {frames} is not ours alone and was moved to {set_aside(data, frames)}.")
                 replace_folder(new, frames)
             finally:
@@ -176,8 +176,12 @@ def _names(folder: Path) -> set[str]:
         return set()
 
 
-def _holds_frames_only(folder: Path, crop: str) -> bool:
-    return folder.is_dir() and not folder.is_symlink() and len(_names(folder)) == len(_named(folder, crop))
+def _holds_other(folder: Path, crop: str) -> bool:
+    """Whether something lies there that is no folder of this crop's frames alone. Another run may replace that at this moment."""
+    if (found := found_at(folder)) != "folder":
+        return bool(found)
+    pattern = _pattern(crop)
+    return folder.is_symlink() or not all(map(pattern.fullmatch, _names(folder)))
 
 
 def _is_linked(raw: Path, frames: Path, crop: str, count: int) -> bool:
