@@ -93,7 +93,7 @@ def place_link(data: DataRoot, link: Path, target: Path) -> str:
             ):  # another run may make the same link at this moment, or move the same file away
                 link.symlink_to(wanted)
         else:
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, FileExistsError):
                 aside = set_aside(data, link)
     sync_folder(link.parent)
     return f"what lay at {link.name} was not our link and was moved to {aside}" if aside else ""

@@ -344,3 +344,43 @@ def test_several_who_write_the_same_at_once_all_have_it(kind: str, tmp_path: Pat
 
             assert list(pool.map(place, [tmp_path / str(number)] * 4)) == [None] * 4
     assert {one.read_text() for one in tmp_path.rglob("*") if one.is_file()} == {"same"}
+
+
+def test_two_who_replace_a_file_at_once_lose_no_former_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, move = tmp_path / "x.json", Path.rename
+    target.write_text("former")
+
+    def other_comes_first(path: Path, to: Path) -> Path:
+        monkeypatch.undo()
+        place_file(target, "theirs", replace=True)
+        return move(path, to)
+
+    monkeypatch.setattr(Path, "rename", other_comes_first)
+    place_file(target, "ours", replace=True)
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"former", "theirs", "ours"}
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_another_one_moves_away_at_this_moment_is_no_error(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, move = tmp_path / "x", Path.rename
+    if kind == "file":
+        target.write_text("former")
+    else:
+        target.mkdir()
+        (target / "a").write_text("former")
+
+    def other_comes_first(path: Path, to: Path) -> Path:
+        monkeypatch.undo()
+        move(path, tmp_path / "moved")
+        return move(path, to)
+
+    monkeypatch.setattr(Path, "rename", other_comes_first)
+    told = (
+        place_file(target, "ours", replace=True)
+        if kind == "file"
+        else place_folder(target, {"a": "ours"}, replace=True)
+    )
+    assert told is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["moved", "x"]

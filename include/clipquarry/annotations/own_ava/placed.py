@@ -100,13 +100,22 @@ def _holds_all(folder: Path, texts: Mapping[str, str]) -> bool:
 
 
 def _make_room(target: Path) -> Path | None:
-    if not os.path.lexists(target):
-        return None
-    place = 1
-    while os.path.lexists(former := target.with_name(f"{target.name}.former-{place}")):
+    """Move away what lies there; None where nothing does. The name is taken first, so that nobody else moves something to it."""
+    is_folder = target.is_dir() and not target.is_symlink()
+    place = 0
+    while True:
         place += 1
-    target.rename(former)
-    return former
+        former = target.with_name(f"{target.name}.former-{place}")
+        try:
+            former.mkdir() if is_folder else former.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        try:
+            target.rename(former)
+        except FileNotFoundError:
+            former.rmdir() if is_folder else former.unlink()
+            return None
+        return former
 
 
 def _refuse_other(target: Path, is_same: bool) -> None:
