@@ -20,7 +20,7 @@ GATE_SCHEMA: Final = "gate-result/v1"
 
 class RunFacts(TypedDict, total=False):
     """``run.json``. Times are ISO 8601; ``ended`` is null while the run is in progress. ``number`` gives the order
-    of runs, from 1.
+    of runs, from 1. ``reported`` is false while an ended run writes its report.
     """
 
     dataset: str
@@ -33,6 +33,7 @@ class RunFacts(TypedDict, total=False):
     number: int
     started: str
     ended: str | None
+    reported: bool
     title: str
     tools: dict[str, str]
     sources: dict[str, Any]

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from clipquarry.cli import main
 from clipquarry.files import read_json, write_json
-from clipquarry.pipeline import old_runs
+from clipquarry.pipeline import old_runs, reporting
 from clipquarry.pipeline.announce import announcement
 from clipquarry.pipeline.context import RunContext, update_run_file
 from clipquarry.pipeline.old_runs import remove_old_runs
@@ -166,6 +166,23 @@ def test_old_run_folders_are_removed_by_a_setting(world: World) -> None:
     assert remove_old_runs(keeping) == ["run4", "run3"]
     assert sorted(path.name for path in runs.iterdir()) == ["mine", "run1", "run2", "run5", "run6"]
     assert remove_old_runs(keeping) == []
+
+
+def test_a_run_that_writes_its_report_is_no_old_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = (world.context(name) for name in ("old", "new"))
+    for number, ctx in enumerate((old, new), 1):
+        update_run_file(ctx, number=number, started="2026-11-01T00:00:00+00:00")
+    keeping = dataclasses.replace(new, settings=dataclasses.replace(new.settings, keep_runs=1))
+    write, removed = reporting.write_report, []
+
+    def other_run_ends_meanwhile(*args: Any) -> Path:
+        removed.append(remove_old_runs(keeping))
+        return write(*args)
+
+    monkeypatch.setattr(reporting, "write_report", other_run_ends_meanwhile)
+    assert Path(run_stage("report", old)).is_file()
+    assert removed == [[]]
+    assert remove_old_runs(keeping) == ["old"], "its report is there"
 
 
 def test_two_runs_that_end_together_remove_old_folders_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

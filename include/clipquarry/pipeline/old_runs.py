@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def remove_old_runs(ctx: RunContext) -> list[str]:
     """Remove the oldest ended runs beyond the setting; returns their names.
 
-    Never removed: this run, a run that has not ended, the run of the newest release, and folders that are no runs of
+    Never removed: this run, a run that has not ended or writes its report, the run of the newest release, and folders that are no runs of
     ours. Nothing is removed while nobody can tell which release is the newest.
     """
     keep = ctx.settings.keep_runs
@@ -38,7 +38,8 @@ def remove_old_runs(ctx: RunContext) -> list[str]:
         runs.append((run_order(folder, about), folder))
     removed = []
     for _, folder in sorted(runs, reverse=True)[keep:]:
-        if folder.name in (ctx.run, released) or not known_run_facts(folder).get("ended"):
+        facts = known_run_facts(folder)
+        if folder.name in (ctx.run, released) or not facts.get("ended") or facts.get("reported") is False:
             continue
         # Renamed first, so that a kill leaves no half of a run; a later run deletes the rest.
         aside = owned_beside(folder)

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -263,14 +264,22 @@ def gate(ctx: RunContext, name: str, params: GateParams) -> str:
 
 def report(ctx: RunContext) -> str:
     """Write the report, whatever happened before."""
+    if not ctx.place.run_file.exists() and not failures_of(ctx.folder):
+        raise NothingToDo("The run did not begin, so there is nothing to report.")
+    update_run_file(ctx, ended=datetime.now(UTC).isoformat(), reported=False)
+    try:
+        return _report(ctx)
+    finally:
+        with suppress(FileNotFoundError):  # from here on another run may remove this one as an old one
+            update_run_file(ctx, reported=True)
+
+
+def _report(ctx: RunContext) -> str:
     from clipquarry.pipeline.record import counts_of
     from clipquarry.pipeline.reporting import write_report
     from clipquarry.pipeline.stops import tell_stops
     from clipquarry.pipeline.summary import run_summary
 
-    if not ctx.place.run_file.exists() and not failures_of(ctx.folder):
-        raise NothingToDo("The run did not begin, so there is nothing to report.")
-    update_run_file(ctx, ended=datetime.now(UTC).isoformat())
     for note in ctx.place.waits():  # of a run that was stopped while it waited
         stop_waiting(note)
     tell_stops(ctx)
