@@ -92,7 +92,7 @@ GROUND_ARROWS: dict[str, set[str]] = {
     "run_order": {"file_lock", "files", "run_documents", "run_folder"},
     "waiting": {"errors", "files", "reasons", "run_folder"},
     "overlap": set(),
-    "layout": {"files", "settings", "store"},
+    "layout": {"file_lock", "files", "settings", "store"},
     "item_folder": {"files", "settings", "store"},
     "fingerprint": set(),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import Event, Thread, current_thread
 from typing import Any
 
 import pytest
@@ -119,22 +120,52 @@ def test_only_a_file_of_ours_is_removed(tmp_path: Path) -> None:
     assert remove_ours(data, path) and not path.exists()
 
 
-def test_two_runs_at_once_lose_no_persons_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "k").mkdir()
-    (tmp_path / "k/list.txt").write_text("mine")
+def test_a_person_who_writes_at_this_moment_loses_neither_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, aside = tmp_path / "k/list.txt", tmp_path / ".clipquarry/set-aside/k/list.txt"
+    for folder in (target.parent, aside.parent):
+        folder.mkdir(parents=True)
+    target.write_text("mine")
+    aside.hardlink_to(target)  # by a run that was killed before its file took the place
     find = layout._aside
 
-    def other_run_comes_first(*args: Any) -> Path:
+    def person_comes_next(*args: Any) -> Path:
         found = find(*args)
         monkeypatch.undo()
-        with placing(DataRoot(tmp_path), tmp_path / "k/list.txt") as new:
-            new.path.write_text("theirs")
-        assert new.aside == found
+        (tmp_path / "new").write_text("newer")
+        (tmp_path / "new").replace(target)
         return found
 
-    monkeypatch.setattr(layout, "_aside", other_run_comes_first)
-    assert write(tmp_path, "ours") is None, "what lies there by now is the other run's"
-    assert asides(tmp_path) == {"k/list.txt": "mine"}
+    monkeypatch.setattr(layout, "_aside", person_comes_next)
+    write(tmp_path, "ours")
+    assert asides(tmp_path) == {"k/list.txt": "mine", "k/list+.txt": "newer"}
+
+
+def test_what_two_runs_write_at_once_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, publish, noted, done = layout._noted, layout.publish, Event(), Event()
+    other = Thread(target=write, args=(tmp_path, "theirs"), daemon=True)
+
+    def other_run_notes_too(*args: Any) -> list[str]:
+        found = read(*args)
+        if not other.ident:
+            other.start()
+            noted.wait(0.3)  # or it waits for us
+        return found
+
+    def other_run_comes_last(*args: Any) -> None:
+        if current_thread() is other:
+            noted.set()
+            assert done.wait(5)
+        publish(*args)
+
+    monkeypatch.setattr(layout, "_noted", other_run_notes_too)
+    monkeypatch.setattr(layout, "publish", other_run_comes_last)
+    with placing(DataRoot(tmp_path), tmp_path / "k/list.txt") as new:
+        new.path.write_text("ours")
+    done.set()
+    other.join()
+    assert (tmp_path / "k/list.txt").read_text() == "theirs"
+    assert write(tmp_path, "last") is None
+    assert not list((tmp_path / ".clipquarry").rglob("*.lock"))
 
 
 def test_the_same_link_of_another_run_is_not_moved_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from clipquarry.file_lock import FileLock
 from clipquarry.files import (
     disk_errors,
     inside,
@@ -59,7 +60,7 @@ def placing(data: DataRoot, target: Path) -> Iterator[Placing]:
     new = Placing(temporary_beside(target))
     try:
         yield new
-        with disk_errors(target):
+        with disk_errors(target), _alone(data, target):
             digest, there = sha256_of(new.path), _digest(target)
             if there == digest:
                 _note(data, target, digest)
@@ -70,6 +71,16 @@ def placing(data: DataRoot, target: Path) -> Iterator[Placing]:
             publish(new.path, target)
     finally:
         new.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(data: DataRoot, target: Path) -> Iterator[None]:
+    """One writer at a time: of two that note what they write, one note would be lost, and its file be taken for a person's."""
+    lock = FileLock.take(Store(data.store).path(KIND, target.name, _key(data, target), ".lock"), holder="")
+    try:
+        yield
+    finally:
+        lock.release(remove=True)
 
 
 def remove_ours(data: DataRoot, target: Path) -> bool:
@@ -117,20 +128,16 @@ def link_of(path: Path) -> str | None:
         return None
 
 
-def _keep_aside(data: DataRoot, target: Path) -> Path | None:
-    """As :func:`set_aside`, but a file stays in its place until the new one takes it, so that a kill loses nothing. None: by now
-    the file is one of ours, because another run has written it.
-    """
+def _keep_aside(data: DataRoot, target: Path) -> Path:
+    """As :func:`set_aside`, but a file stays in its place until the new one takes it, so that a kill loses nothing."""
     if target.is_symlink() or not target.is_file():
         return set_aside(data, target)
     while True:
         aside = _aside(data, target, target)
         held = temporary_beside(aside)
         try:
-            link_or_copy(target, held)  # whoever replaces it in its place, this file is kept
-            if _digest(held) in _noted(data, target):
-                return None
-            place_new(held, aside)
+            link_or_copy(target, held)
+            place_new(held, aside)  # never over what lies there: its person may just have written the target anew
             return aside
         except FileExistsError:
             if aside.samefile(held):
