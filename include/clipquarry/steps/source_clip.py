@@ -7,6 +7,7 @@ import glob
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -66,9 +67,10 @@ def item_files(data: DataRoot, root: str, folder: str, row: Row, suffixes: Seque
         if os.access(
             base + suffix, os.F_OK, follow_symlinks=False
         ):  # no exception for each of the many that are not there
-            facts = os.lstat(base + suffix)
-            # A file system that ignores case has one file under each spelling.
-            found.setdefault((facts.st_dev, facts.st_ino, suffix.lower()), Path(base + suffix))
+            with suppress(FileNotFoundError):  # another run has just set it aside
+                facts = os.lstat(base + suffix)
+                # A file system that ignores case has one file under each spelling.
+                found.setdefault((facts.st_dev, facts.st_ino, suffix.lower()), Path(base + suffix))
     return list(found.values())
 
 
