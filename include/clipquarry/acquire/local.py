@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path, PurePosixPath
 from threading import Event
 from typing import Any, Literal, NamedTuple
@@ -109,9 +108,14 @@ class LocalSource:
         found = self._tree.holding(want.video_id, want.start, want.end)
         return sorted(found, key=lambda one: one.preference)
 
-    def _longer(self, want: ClipRequest) -> Iterator[tuple[Path, Content, Holding | None]]:
+    def _files(self, want: ClipRequest) -> Iterator[tuple[Path, Content, Holding | None]]:
+        """Files that may hold the clip, the best first: those of its name, then longer clips."""
+        for path, content in self._candidates(want):
+            if path.is_file():
+                yield path, content, None
         for held in self._holding(want):
-            yield held.path, "video", held
+            if held.path.is_file():
+                yield held.path, "video", held
 
     def _candidates(self, want: ClipRequest) -> Iterator[tuple[Path, Content]]:
         """Files that may hold the clip, the preferred layout first."""
@@ -173,10 +177,7 @@ class LocalSource:
         """See :class:`clipquarry.acquire.answer.Source`."""
         begun = time.monotonic()
         empty = ""
-        named = ((path, content, None) for path, content in self._candidates(want))
-        for path, content, held in chain(named, self._longer(want)):
-            if not path.is_file():
-                continue
+        for path, content, held in self._files(want):
             real = path.resolve()
             if real.stat().st_size == 0:
                 empty = empty or f"{path.relative_to(self._folder)} is empty (0 bytes)"
@@ -203,9 +204,8 @@ class LocalSource:
         """Whether another file lies there now than the one that was taken, of which these are the noted facts."""
         if not (before := facts.get("origin")):
             return False
-        found = chain((path for path, _ in self._candidates(want)), (path for path, *_ in self._longer(want)))
         with suppress(OSError):  # it goes at this moment
-            now = next((_identity(path.resolve()) for path in found if path.is_file()), before)
+            now = next((_identity(path.resolve()) for path, *_ in self._files(want)), before)
             return bool(now != before)
         return False
 

@@ -36,6 +36,11 @@ class Shown(NamedTuple):
     fingerprint: str = ""
     """Of that file's pictures (:mod:`clipquarry.fingerprint`): another encode of a video is the same video."""
 
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Shown:
+        """As a document has it, which may lack any part."""
+        return cls(*(str(told.get(name, "")) for name in cls._fields))
+
 
 @dataclass(frozen=True)
 class Material:
@@ -144,7 +149,6 @@ def material_from(told: Any, where: str) -> Material:
         clip = Clip(told["id"], tuple(Frame(*one) for one in told["frames"]), regions)
         strips = {frame: tuple(paths) for frame, paths in told["strips"].items()}
         aside = {frame: tuple(seats) for frame, seats in told.get("aside", {}).items()}
-        shown = Shown(*(str(told.get(name, "")) for name in Shown._fields))  # older ones lack it, and what is aside
-        return Material(clip, told["images"], strips, shown, aside)
+        return Material(clip, told["images"], strips, Shown.of(told), aside)  # older ones lack the last two
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{where} is no clip of a labelling project ({error!s:.60}): restore it.") from error

@@ -289,18 +289,20 @@ class Clips:
         same = (there.st_dev, there.st_ino) == (stored.st_dev, stored.st_ino)
         return same or (there.st_dev != stored.st_dev and there.st_size == facts["bytes"])
 
-    def take_existing(self, window: Window, target: Path, work: Path, cancelled: Event) -> Facts | None:
-        """Adopt a file that lies at ``target`` but is not ours; None when there is none, or only our own of another
-        recipe.
+    def take_existing(
+        self, window: Window, target: Path, work: Path, cancelled: Event, is_outdated: Callable[[Facts], bool]
+    ) -> Facts | None:
+        """Adopt a file that lies at ``target`` but is not ours; None when there is none, or only our own: of another
+        recipe, or outdated by its facts.
 
         Raises MediaError when it cannot be used.
         """
         if not target.is_file():
             return None
-        if window.namespace != YOUTUBE and self.own(replace(window, namespace=YOUTUBE), target) is not None:
+        if window.namespace != YOUTUBE and self._own(replace(window, namespace=YOUTUBE), target) is not None:
             return None  # stored before ids said whose they are, and in another data set's layout too: nobody knows whose it is
-        before = self.own(window, target)
-        if before is not None and before.get("made") != _AS_IT_CAME:
+        before = self._own(window, target)
+        if before is not None and (before.get("made") != _AS_IT_CAME or is_outdated(before)):
             return None  # encoded by another recipe: that is what the new key is for
         if target.stat().st_size == 0:
             raise MediaError(Reason.NOT_A_VIDEO, "the file is empty")
@@ -350,7 +352,7 @@ class Clips:
         self.store.forget(KIND, window.name, self.key(before))
         return taken
 
-    def own(self, window: Window, target: Path) -> Facts | None:
+    def _own(self, window: Window, target: Path) -> Facts | None:
         """The facts of the store's entry for this clip, of any recipe, that is the same file as ``target``."""
         for path, facts in self._entries(window):
             with suppress(OSError):
@@ -360,7 +362,7 @@ class Clips:
 
     def is_own(self, window: Window, target: Path) -> bool:
         """True when ``target`` is a link to the store's clip, of any recipe."""
-        return self.own(window, target) is not None
+        return self._own(window, target) is not None
 
     def older(self, window: Window) -> tuple[Path, Facts] | None:
         """The last clip of this window that was made with another recipe and still verifies."""

@@ -140,11 +140,16 @@ class Fetching:
             path = target(row)
             if one.facts is not None and self.clips.is_placed(one.window, one.facts, path):
                 continue
-            own = self.clips.own(one.window, path)
-            if own is not None and one.unchanged(own, self.sources) is None:
+            if one.facts:
                 continue
             try:
-                found = self.clips.take_existing(one.window, path, self.work, self.cancelled) if not one.facts else None
+                found = self.clips.take_existing(
+                    one.window,
+                    path,
+                    self.work,
+                    self.cancelled,
+                    lambda facts: one.unchanged(facts, self.sources) is None,
+                )
             except MediaError as error:
                 one.evidence = unusable_aside(error, self.clips.set_aside(path))
                 continue

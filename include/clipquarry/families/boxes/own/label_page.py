@@ -77,7 +77,7 @@ def renew_page(ctx: RunContext, crops: Sequence[tuple[ToLabel, ViaProject]], att
     annotators = ctx.chosen(CropsParams).annotators
     plan = Plan(f"{ctx.spec.title}: labels", groups_of(attributes), annotators, _GUIDES[annotators])
     everything = set(read_table(ctx.catalog, ["clip_id"])["clip_id"].to_pylist())
-    return (*told, *renew(project_folder(ctx), plan, list(_materials(ctx, crops)), known=everything).told)
+    return (*told, *renew(project_folder(ctx), plan, list(_materials(ctx, crops, shown)), known=everything).told)
 
 
 def _move_finished(ctx: RunContext, one: ToLabel, now: Shown) -> str:
@@ -91,9 +91,7 @@ def _move_finished(ctx: RunContext, one: ToLabel, now: Shown) -> str:
     if not (why := other_film(known.shown, now)):
         return ""
     store, key = Store(ctx.data.store), content_key(kind=_FINISHED, version=1, sha256=sha256_of(one.finish))
-    if (of := store.noted(_FINISHED, one.crop, key)) and not other_film(
-        Shown(*(str(of.get(name, "")) for name in Shown._fields)), now
-    ):
+    if (of := store.noted(_FINISHED, one.crop, key)) and not other_film(Shown.of(of), now):
         return ""  # of this very film, which is back, and a person put it back
     named = _frames_in(one.finish)
     if named <= set(one.frames) and named - {frame.name for frame in known.clip.frames}:
@@ -112,10 +110,12 @@ def _frames_in(finish: Path) -> set[str]:
         return set()
 
 
-def _materials(ctx: RunContext, crops: Sequence[tuple[ToLabel, ViaProject]]) -> Iterator[Material]:
+def _materials(
+    ctx: RunContext, crops: Sequence[tuple[ToLabel, ViaProject]], shown: Mapping[str, Shown]
+) -> Iterator[Material]:
     fps, root = ctx.chosen(CropsParams).fps, ctx.spec.root
     last = {row["clip_id"]: row["rawframes"] for row in read_rows(OwnFiles(ctx.folder).frames)}
-    shown, tracked = _shown(ctx), tracked_crops(ctx)
+    tracked = tracked_crops(ctx)
     for one, project in crops:
         seconds = dict(zip(one.frames, one.seconds, strict=True))
         ids = ids_of_proposals(one.crop, seconds, one.size, project, seen_at(ctx, {one.crop: one.seconds}, tracked))

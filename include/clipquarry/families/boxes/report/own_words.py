@@ -1,4 +1,4 @@
-"""What the numbers of a person's own AVA mean before anybody trains, in sentences."""
+"""Sentences about the numbers of a person's own AVA: what they mean before anybody trains."""
 
 from __future__ import annotations
 
